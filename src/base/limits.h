@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// limits.h -- every compile-time limit that more than one module builds on, with its reason.
+//
+// A limit that an operator may want to change lives in the configuration instead; these are the
+// ones that formats and fixed arrays are built on.
+#ifndef QUOIT_BASE_LIMITS_H
+#define QUOIT_BASE_LIMITS_H
+
+enum {
+    // Redis Cluster's number, so that its clients compute our slots.
+    SLOT_COUNT = 16384,
+
+    // One past the last slot: the partition of what a node knows of itself (identity, map). It is
+    // stored like any other and never leaves the node.
+    SLOT_SYSTEM = SLOT_COUNT,
+
+    KEY_SIZE_MAX = 64 * 1024,
+
+    // The value limit is configurable up to here; formats count in 32 bits and a record of this
+    // size still fits one message.
+    VALUE_SIZE_MAX = 8 * 1024 * 1024,
+    VALUE_SIZE_DEFAULT = 1024 * 1024,
+
+    // Concurrent values of one key. A client that never sends a context back reaches this; it is
+    // then refused and nothing is dropped.
+    SIBLINGS_MAX = 128,
+    SIBLINGS_SIZE_MAX = 1024 * 1024,
+
+    // Actors in one causal context. Each member adds one, and one more for each time it could not
+    // prove that it forgot nothing.
+    CONTEXT_MAX = 256,
+
+    // Copies in one quorum: several data centres, and both sides of a move, counted at once.
+    REPLICAS_MAX = 32,
+
+    MEMBERS_MAX = 1024,
+    SHARDS_MAX = 64,
+
+    // Names of members, hosts, racks and data centres; longest address is a host name and a port.
+    NAME_SIZE_MAX = 63,
+    ADDRESS_SIZE_MAX = 271,
+};
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test.h -- what every unit test includes: cmocka, and the seed of the run.
+//
+// foo_test.c, beside foo.c, defines one function `int foo_test(void)` that runs its group of cases
+// and returns how many failed. The Makefile finds them; nothing is registered.
+//
+//     static void a_sentence_that_says_what_holds(void **state) { ... assert_true(...); }
+//
+//     int foo_test(void) {
+//         const struct CMUnitTest cases[] = {cmocka_unit_test(a_sentence_that_says_what_holds)};
+//         return cmocka_run_group_tests_name("foo", cases, NULL, NULL);
+//     }
+#ifndef QUOIT_TESTS_TEST_H
+#define QUOIT_TESTS_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+// For cases that want random input: 1, or what QUOIT_TEST_SEED says.
+uint64_t test_seed(void);
+
+#define X(module) int module(void);
+#include "all_tests.h"
+#undef X
+
+#endif
