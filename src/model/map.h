@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// map.h -- the epoch-numbered map: who the members are and which of them hold which slots.
+//
+// The 16384 slots form a ring. The map cuts it into runs of neighbouring slots; each run names its
+// replicas in order. These lists are the truth that every member acts on; how they are proposed
+// (clockwise, over distinct hosts, then racks) is the business of map_propose and of nobody else.
+//
+// A map is a value: built or decoded once, never changed, replaced as a whole. Equal inputs give
+// equal maps, byte for byte.
+#ifndef QUOIT_MODEL_MAP_H
+#define QUOIT_MODEL_MAP_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+enum {
+    CLUSTER_ID_SIZE = 16,
+
+    // More runs than this slow cluster clients down: they parse the list on every connection.
+    RUNS_MAX = 1024,
+
+    // Copies in the `default` keyspace, if the cluster has as many hosts.
+    REPLICATION_DEFAULT = 3,
+
+    PORT_PEER_OFFSET = 10000,
+    PORT_SHARD_OFFSET = 2000,
+    PORT_SHARD_STEP = 100,
+    PORT_MAX = 65535 - PORT_PEER_OFFSET, // of the main port
+
+    MEMBER_ID_TEXT_SIZE = 40,
+};
+
+struct cluster_id {
+    uint8_t bytes[CLUSTER_ID_SIZE];
+};
+
+struct map_member {
+    uint64_t id; // never 0; unique in the history of the cluster
+    char name[NAME_SIZE_MAX + 1];
+    char host[NAME_SIZE_MAX + 1]; // copies go to distinct hosts
+    char rack[NAME_SIZE_MAX + 1];
+    char dc[NAME_SIZE_MAX + 1];
+    char address[ADDRESS_SIZE_MAX + 1]; // host part only, for clients and peers alike
+    uint16_t port;                      // the main one; the others follow from it
+    uint16_t shards;                    // from 1
+    uint16_t weight;                    // share of slots, relative to the others; from 1
+};
+
+struct map_replica {
+    uint16_t member; // index into the members
+    uint16_t shard;
+};
+
+struct map_run {
+    uint16_t first; // slot
+    uint16_t count; // of slots
+    uint32_t replica_count;
+    struct map_replica replicas[REPLICAS_MAX]; // distinct hosts, preferred first
+};
+
+struct map {
+    struct cluster_id cluster;
+    uint64_t epoch;       // 0: no map yet
+    uint32_t replication; // copies wanted in `default`
+    uint32_t member_count;
+    uint32_t members_max;
+    struct map_member *members; // by name, ascending
+    uint32_t run_count;
+    struct map_run *runs;             // in slot order, covering every slot once
+    uint16_t run_of_slot[SLOT_COUNT]; // index into runs
+};
+
+// An empty map with room for that many members and RUNS_MAX runs.
+void map_init(struct map *map, struct arena *arena, uint32_t members_max);
+
+// Fills in the runs of epoch 1 for the members given (map->members, member_count and replication
+// are set, the rest is not). Deterministic; balanced by weight.
+void map_propose(struct map *map);
+
+// ST_CORRUPT unless the bytes are one well-formed map that fits.
+NODISCARD enum status map_decode(struct map *map, struct slice bytes);
+size_t map_encoded_size(const struct map *map);
+void map_encode(const struct map *map, uint8_t *to, size_t size);
+
+// The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
+const struct map_run *map_run_of(const struct map *map, uint16_t slot);
+
+// Where the member stands in the run's list, or REPLICAS_MAX if it does not.
+uint32_t map_place_in(const struct map_run *run, uint32_t member);
+
+// Index of a member, or members_max when there is none.
+uint32_t map_find_name(const struct map *map, struct slice name);
+uint32_t map_find_id(const struct map *map, uint64_t id);
+
+// Writes "host:port" with a port offset added, for env_connect; an IPv6 host gets its brackets.
+void map_member_address(const struct map_member *member, uint32_t port_offset,
+                        char text[ADDRESS_SIZE_MAX + 1]);
+
+// The 40 hexadecimal digits by which Redis Cluster clients know a member.
+void map_member_id_text(const struct map_member *member, char text[MEMBER_ID_TEXT_SIZE + 1]);
+
+// Parses "host:port" into a member's address and port. ST_INVALID unless well formed and the port
+// is from 1 to PORT_MAX.
+NODISCARD enum status map_parse_address(struct slice text, struct map_member *member);
+
+// Parses "name=host:port,name=host:port,..." into members sorted by name. ST_INVALID on bad syntax
+// or a name or address that stands twice, ST_TOO_LARGE when there are more than members_max.
+NODISCARD enum status map_parse_initial(struct slice text, struct map *map);
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// members.h -- what is known of how every member does, as a value that merges.
+//
+// Each member owns one entry and raises its heartbeat; gossip carries whole tables around and
+// everybody keeps, per member, the entry with the higher (incarnation, heartbeat). Merging is
+// commutative, associative and idempotent, so lost, late, doubled and reordered gossip does no
+// harm. The incarnation is raised, durably, at each start, so that a restarted member's entries
+// replace those of its former life.
+//
+// The table says what was reported, not who is alive: that is judged from when entries advance.
+#ifndef QUOIT_MODEL_MEMBERS_H
+#define QUOIT_MODEL_MEMBERS_H
+
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+enum member_state {
+    MEMBER_STARTING, // recovering; answers nothing yet
+    MEMBER_SERVING,
+    MEMBER_MENDING, // takes writes, but does not vote until it has caught up with its peers
+    MEMBER_STOPPING,
+    MEMBER_STATES,
+};
+
+struct member_entry {
+    uint64_t id;          // of the map; 0: nothing heard yet
+    uint64_t incarnation; // starts of its process
+    uint64_t heartbeat;   // raised with each round of gossip
+    uint64_t storage;     // of its data directory
+    enum member_state state;
+    uint64_t key_count;   // live keys held
+    uint64_t disk_size;   // bytes used on disk
+    uint64_t memory_size; // bytes of data in memory
+    uint32_t load;        // operations per second, lately
+};
+
+struct members {
+    uint32_t count;
+    struct member_entry *entries; // borrowed; one per member of the map, same order
+};
+
+// Takes over the entry if it is newer than what stands at index. True if it was.
+bool members_merge_entry(struct members *members, uint32_t index, const struct member_entry *entry);
+
+void member_entry_encode(const struct member_entry *entry, struct writer *w);
+enum { MEMBER_ENTRY_ENCODED_SIZE = 8 + 8 + 8 + 8 + 1 + 8 + 8 + 8 + 4 };
+
+// Failure sticks to the reader; a state out of range is a failure.
+void member_entry_decode(struct member_entry *entry, struct reader *r);
+
+#endif
