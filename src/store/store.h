@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store.h -- one shard's data: records by partition and key, durable, in order.
+//
+// The only header of store/ that others may include. Behind it:
+//
+//     a write  -> apply (a pure function of the old record) -> commit log -> memory
+//                                                   group sync -> done
+//     a read   -> memory -> done, once what it shows is durable
+//
+// Rules that callers rely on:
+//
+//   Atomic per key.     A write gets the old record and gives the new one in one step; nothing
+//                       comes between. Writes of a key take effect in the order they were asked.
+//   Durable when done.  A write calls back when its record is forced to disk, or, with an interval,
+//                       handed to the disk. Groups of writes share one sync.
+//   Shown when durable. A read does not answer with a record that a crash could still take back:
+//                       it waits for the sync under way. So nobody sees a dot that could be
+//                       minted again. (With an interval, "handed to the disk" takes the place.)
+//   Never wrong.        Bytes that fail their checksum are not served. Damage is counted and
+//                       reported; the owner repairs from peers.
+//
+// A callback may run before the call that asked for it returns only where a function says so.
+#ifndef QUOIT_STORE_STORE_H
+#define QUOIT_STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/timer.h"
+#include "env/env.h"
+#include "model/record.h"
+#include "model/slot.h"
+
+struct store;
+
+struct store_options {
+    uint64_t memory_max;       // bytes for keys, records and their index
+    uint64_t segment_size;     // bytes of one log segment; at least twice the largest record
+    uint64_t disk_reserve;     // bytes of disk left free: below, writes get ST_NO_SPACE
+    uint64_t sync_interval_ns; // 0: sync before a write is done (durability = always)
+    uint64_t seed;             // a random number from outside: storage id, hash seeds
+    uint32_t record_size_max;  // bytes of the largest record that will be written
+};
+
+// How many bytes of arena a store takes.
+size_t store_memory_size(const struct store_options *options);
+struct store *store_create(struct arena *arena, struct env *env, struct timers *timers,
+                           const struct store_options *options);
+
+// Recovers what the directory holds, or makes a new store in an empty one; then calls back, once.
+// ST_OK: everything else may be used now. ST_CORRUPT: the directory is not a store of a version
+// this program reads; other statuses as from env. Progress and damage are logged.
+typedef void store_done(void *context, enum status status);
+void store_open(struct store *store, store_done *done, void *context);
+
+// Orderly end: syncs, marks the log as ended cleanly, closes. No request may be under way.
+void store_close(struct store *store, store_done *done, void *context);
+
+// Who mints here. Constant from open to close, but for store_renew.
+struct actor store_actor(const struct store *store);
+
+// A counter never used before by this actor. The dot made of it is for the record that the apply
+// function under way returns, and for nothing else.
+uint64_t store_mint(struct store *store);
+
+// Takes a new actor epoch, durable before any later write is done: for when a peer proves that this
+// store has forgotten something.
+void store_renew(struct store *store);
+
+// Writing.
+
+struct store_write;
+
+// Gives the record that replaces `old` (empty: there is none): *new is lent until the function
+// returns. Pure; runs exactly once, maybe before store_put returns. *new equal to old (the same
+// slice) changes nothing; the write is then done when the old record is durable. A status other
+// than ST_OK changes nothing and becomes the status of the write.
+typedef enum status store_apply(struct store_write *write, struct slice old, struct slice *new);
+typedef void store_written(struct store_write *write);
+
+struct store_write {
+    store_apply *apply;  // set by the caller, like all up to key
+    store_written *done; // never called before store_put returns
+    struct partition partition;
+    struct slice key;   // borrowed until done
+    enum status status; // result: ST_OK, ST_NO_SPACE, ST_IO, ST_BUSY, ST_CORRUPT, or apply's own
+    struct list link;   // the rest is the store's
+    uint64_t position;
+};
+
+void store_put(struct store *store, struct store_write *write);
+
+// Reading.
+
+struct store_read;
+typedef void store_read_done(struct store_read *read);
+
+struct store_read {
+    store_read_done *done; // set by the caller, like all up to key
+    struct partition partition;
+    struct slice key;    // borrowed until done
+    enum status status;  // result: ST_OK, ST_NOT_FOUND, ST_CORRUPT, ST_IO
+    struct slice record; // result: lent until control returns to the env, or the next store_put
+    struct list link;    // the rest is the store's
+    uint64_t position;
+};
+
+// True: the answer is in `read` now, and done is not called. False: done will be called.
+bool store_get(struct store *store, struct store_read *read);
+
+// Starts fetching into the processor's caches what store_get will look at.
+void store_prefetch(struct store *store, struct partition partition, struct slice key);
+
+// Scanning one partition in ascending byte order of keys.
+
+struct store_scan;
+
+// False ends the scan. `is_durable`: a crash cannot take the record back any more. The slices are
+// lent for the call.
+typedef bool store_visit(struct store_scan *scan, struct slice key, struct slice record,
+                         bool is_durable);
+typedef void store_scanned(struct store_scan *scan);
+
+struct store_scan {
+    store_visit *visit; // set by the caller, like all up to after
+    store_scanned *done;
+    struct partition partition;
+    struct slice after; // borrowed until done; begins past this key, empty: at the first
+    enum status status; // result
+    struct list link;   // the rest is the store's
+};
+
+// True: all visits were made before the call returned, and done is not called.
+bool store_each(struct store *store, struct store_scan *scan);
+
+// Facts.
+
+struct store_partition {
+    uint64_t digest;     // sum of record_digest over all keys
+    uint64_t key_count;  // records, tombstones included
+    uint64_t live_count; // records with at least one sibling that is not a tombstone
+    uint64_t size;       // bytes of keys and records
+};
+
+struct store_partition store_partition_of(const struct store *store, struct partition partition);
+
+struct store_stats {
+    uint64_t key_count; // all partitions but the system's
+    uint64_t live_count;
+    uint64_t memory_used;
+    uint64_t memory_max;
+    uint64_t log_size; // bytes of all segments
+    uint64_t segment_count;
+    uint64_t live_size; // bytes a log of just the live records would have
+    uint64_t disk_free; // bytes, as of the last look
+    uint64_t syncs;     // completed since open
+    uint64_t writes;    // done since open
+    uint64_t damaged;   // records or segments found damaged since open, recovery included
+    uint64_t replayed;  // records read at open
+    bool is_full;       // refusing writes for want of disk or memory
+    bool is_failed;     // a sync or write failed: takes no more writes until the next start
+    bool was_damaged;   // recovery found damage: something acknowledged may be missing here
+};
+
+struct store_stats store_stats(const struct store *store);
+
+#endif
