@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// node.h -- one member of the cluster: takes requests for any key, from anywhere in this process.
+//
+// The only header of node/ that others may include. A node owns a store, a map, its connections to
+// the other members and their answers. It is a function of what comes through its env: no clock, no
+// threads, no allocation after node_create.
+//
+//     request -> coordinator -> replicas (this node's own, others through peers) -> quorum -> done
+//
+// States of a node, and the function that performs each arrow:
+//
+//     RECOVERING --on_store_open--> FOUNDING --adopt_map--> SERVING --node_stop--> STOPPED
+//                                   (waits for the other first members, or, with seeds,
+//                                    to be admitted; serves no data)
+#ifndef QUOIT_NODE_NODE_H
+#define QUOIT_NODE_NODE_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/timer.h"
+#include "env/env.h"
+#include "model/level.h"
+#include "model/map.h"
+#include "model/members.h"
+#include "model/record.h"
+#include "store/store.h"
+
+struct node;
+
+enum node_state { NODE_RECOVERING, NODE_FOUNDING, NODE_SERVING, NODE_STOPPED };
+
+struct node_options {
+    struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
+    const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
+    const char *seeds;      // borrowed for life: "host:port,...", or NULL; not both
+    const char *listen;     // borrowed for life: host that the peer port is bound to
+    struct mac_key secret;  // the cluster key
+    uint64_t random;        // from outside; different in every start
+    uint32_t replication;   // copies wanted in `default` at founding
+
+    uint32_t members_max;
+    uint32_t requests_max;     // client and peer operations under way together
+    uint32_t peer_buffer_size; // bytes, each way, per peer; at least twice the largest message
+    uint32_t value_size_max;   // bytes
+    uint64_t timeout_ns;       // of an operation
+    uint64_t hedge_ns;         // silence after which a read asks further replicas
+    uint64_t gossip_ns;        // between rounds
+    uint64_t suspect_ns;       // silence after which a member counts as down
+    uint64_t reconcile_ns;     // between full comparisons with each peer
+    struct store_options store;
+};
+
+// The defaults a server starts from; strings are NULL, self and secret empty.
+struct node_options node_default_options(void);
+
+// Bytes of arena that node_create takes.
+size_t node_memory_size(const struct node_options *options);
+struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options);
+
+// Opens the store, listens for peers, joins its cluster. Calls back once: ST_OK when the store is
+// recovered (not: when the cluster is complete), else why it cannot be.
+typedef void node_done(void *context, enum status status);
+void node_start(struct node *node, node_done *done, void *context);
+
+// Orderly end: refuses new requests with ST_CANCELLED, lets those under way finish within the
+// time-out, closes the store. The node is not to be named after the callback.
+void node_stop(struct node *node, node_done *done, void *context);
+
+// Its earliest deadline, and running what is due: called by whoever drives the env.
+uint64_t node_next_wake(const struct node *node);
+void node_wake(struct node *node);
+
+// The heap of deadlines that the node runs, for others on the same loop. Has room for
+// NODE_SPARE_TIMERS of theirs.
+enum { NODE_SPARE_TIMERS = 16384 };
+struct timers *node_timers(struct node *node);
+
+// Requests.
+
+enum request_kind {
+    REQUEST_READ,    // the merged record of the key
+    REQUEST_REPLACE, // plain SET and DEL: supersedes whatever was acknowledged before it began
+    REQUEST_WRITE,   // adds a sibling, superseding what `seen` covers and nothing else
+    REQUEST_SCAN,    // keys of a stretch of slots
+    REQUEST_COUNT,   // live keys of the whole cluster, or of what this member is first for
+};
+
+// What a request came to. ST_OK and ST_NOT_FOUND (read: no record) are done. ST_TIMEOUT is
+// "unknown": a replica may have applied the write. Everything else is "certainly not done".
+struct request;
+typedef void request_done(struct request *request);
+
+struct request {
+    request_done *done; // set by the caller, like all up to filter; never called before
+                        // node_submit returns
+    enum request_kind kind;
+    struct slice key;           // borrowed until done
+    struct slice value;         // borrowed until done; of writes
+    bool is_tombstone;          // of writes: there is no value
+    uint64_t expires_ms;        // of writes: 0 never
+    uint64_t timestamp;         // of writes: 0: now
+    const struct context *seen; // of REQUEST_WRITE: borrowed until done; NULL: nothing
+    struct level level;         // set
+    uint64_t cursor;            // of REQUEST_SCAN: 0 begins
+    uint32_t limit;             // of REQUEST_SCAN: keys wanted, about
+    bool local;                 // of REQUEST_SCAN and _COUNT: only slots this member is first for
+
+    enum status status;
+    uint32_t need;       // result: replicas the level asked for
+    uint32_t answered;   // result: replicas that did
+    struct slice record; // result of reads: encoded, lent during done; empty: none.
+                         // result of writes: the record as stored, likewise
+    uint64_t next;       // result of REQUEST_SCAN: cursor to go on with, 0: finished
+    uint64_t count;      // result of REQUEST_COUNT; of REQUEST_SCAN: keys in `keys`
+    struct slice keys;   // result of REQUEST_SCAN: u32 size, then bytes, of each live key; lent
+                         // during done
+
+    struct list link; // the rest is the node's
+    void *operation;
+    struct env_op op;
+};
+
+void node_submit(struct node *node, struct request *request);
+
+// Facts for those who show them. Pointers lend until control returns to the env.
+
+enum node_state node_state(const struct node *node);
+
+// Epoch 0 until the cluster is founded.
+const struct map *node_map(const struct node *node);
+
+// Index of this member in the map. Requires an epoch above 0.
+uint32_t node_self(const struct node *node);
+const struct member_entry *node_member(const struct node *node, uint32_t index);
+
+// True when this node now believes that the member answers.
+bool node_member_is_up(const struct node *node, uint32_t index);
+
+// The member that is first for a run: the first of its replicas that is up, or just the first.
+uint32_t node_first_of(const struct node *node, const struct map_run *run);
+
+struct node_stats {
+    uint64_t reads;
+    uint64_t writes;
+    uint64_t second_rounds; // plain writes that met something their first round had not covered
+    uint64_t read_repairs;  // replicas brought up to date by a read
+    uint64_t reconciled;    // records sent to or taken from a peer by comparison
+    uint64_t hedged;        // reads that asked further replicas
+    uint64_t unavailable;   // requests refused for want of replicas
+    uint64_t timeouts;
+    uint64_t forwarded;      // writes handed to a replica
+    uint64_t busy;           // requests refused at a limit
+    uint64_t frames_refused; // from peers: bad checksum, MAC, cluster or version
+    uint64_t frames_sent;
+    uint64_t frames_received;
+    uint32_t requests_under_way;
+    uint32_t slots_behind; // slots that the last comparison with a peer found different
+};
+
+struct node_stats node_stats(const struct node *node);
+struct store_stats node_store_stats(const struct node *node);
+const struct node_options *node_options(const struct node *node);
+
+#endif
