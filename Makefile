@@ -30,7 +30,9 @@ system := src/env/% src/bin/% tests/%
 
 core    := base wire model store node server
 tests   := $(wildcard src/*/*_test.c)
-objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(tests),$(wildcard $(1:%=src/%/*.c))))
+# Suites that several tests call; in no program.
+suites  := $(wildcard src/*/*_conformance.c)
+objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(tests) $(suites),$(wildcard $(1:%=src/%/*.c))))
 
 .PHONY: all lint unit check-core clean install
 all: $(OUT)/libcore.a $(OUT)/quoit-test
@@ -44,7 +46,7 @@ check-core: $(OUT)/libcore.a
 $(OUT)/libcore.a: $(call objects,$(core)) $(OUT)/src/env/env.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(OUT)/quoit-test: $(OUT)/tests/main.o $(tests:%.c=$(OUT)/%.o) $(call objects,sim env) $(OUT)/libcore.a
+$(OUT)/quoit-test: $(OUT)/tests/main.o $(patsubst %.c,$(OUT)/%.o,$(tests) $(suites)) $(call objects,sim env) $(OUT)/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $$(pkg-config --libs $(LIBRARIES)) -lpthread
 

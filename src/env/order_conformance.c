@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "env/order_conformance.h"
+
+static void a_later_runs_and_succeeds(struct suite *s) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_later(s->env, &a->op));
+    assert_int_equal(a->calls, 0);
+    assert_int_equal(finish(s, a), ST_OK);
+}
+
+static void laters_run_in_the_order_in_which_they_were_asked_for(struct suite *s) {
+    struct ask *asks[10];
+    for (uint32_t i = 0; i < 10; i++) {
+        asks[i] = new_ask(s);
+        ASK(s, env_later(s->env, &asks[i]->op));
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        assert_int_equal(finish(s, asks[i]), ST_OK);
+        assert_int_equal(asks[i]->order, i + 1);
+    }
+}
+
+static void ask_later(struct ask *a) {
+    ASK(a->suite, env_later(a->suite->env, &a->other->op));
+}
+
+static void a_later_asked_for_by_a_later_runs_too(struct suite *s) {
+    struct ask *a = new_ask(s);
+    a->other = new_ask(s);
+    a->then = ask_later;
+    ASK(s, env_later(s->env, &a->op));
+    assert_int_equal(finish(s, a), ST_OK);
+    assert_int_equal(finish(s, a->other), ST_OK);
+    assert_int_equal(a->other->order, 2);
+}
+
+// Two pieces of work are done long before anybody looks: both have arrived, so the later that the
+// first asks for comes after the second. Which of the two is first is not promised.
+static void nothing(void *argument) {
+    *(int *)argument += 1;
+}
+
+static void a_later_waits_for_what_has_already_arrived(struct suite *s) {
+    struct ask *a = new_ask(s);
+    struct ask *b = new_ask(s);
+    struct ask *later = new_ask(s);
+    a->other = later;
+    a->then = ask_later;
+    ASK(s, env_later(s->env, &a->op));
+    ASK(s, env_later(s->env, &b->op));
+    assert_int_equal(finish(s, later), ST_OK);
+    assert_int_equal(b->calls, 1);
+    assert_true(b->order < later->order);
+}
+
+static void work_is_done_elsewhere_and_then_called_back(struct suite *s) {
+    static int counts[20];
+    struct ask *asks[20];
+    for (int i = 0; i < 20; i++) {
+        counts[i] = i;
+        asks[i] = new_ask(s);
+        ASK(s, env_work(s->env, &asks[i]->op, nothing, &counts[i]));
+        assert_int_equal(asks[i]->calls, 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(finish(s, asks[i]), ST_OK);
+        assert_int_equal(counts[i], i + 1);
+    }
+}
+
+static void time_moves_on_between_turns(struct suite *s) {
+    uint64_t start = s->env->now;
+    for (int i = 0; i < 10; i++) turn(s);
+    assert_true(s->env->now > start);
+    assert_true(s->env->wall_ms > 0);
+}
+
+const struct env_case order_cases[] = {
+    ENV_CASE(a_later_runs_and_succeeds),
+    ENV_CASE(laters_run_in_the_order_in_which_they_were_asked_for),
+    ENV_CASE(a_later_asked_for_by_a_later_runs_too),
+    ENV_CASE(a_later_waits_for_what_has_already_arrived),
+    ENV_CASE(work_is_done_elsewhere_and_then_called_back),
+    ENV_CASE(time_moves_on_between_turns),
+    {NULL, NULL, false},
+};
