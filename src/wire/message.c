@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/message.h"
+
+const char *message_name(enum message_type type) {
+    switch (type) {
+#define X(name)                                                                                    \
+    case MESSAGE_##name:                                                                           \
+        return #name;
+        MESSAGE_MAP(X)
+#undef X
+    case MESSAGE_TYPES:
+        break;
+    }
+    return "unknown";
+}
+
+static enum status read_status(struct reader *r) {
+    uint8_t value = read_u8(r);
+    if (value > ST_CANCELLED) r->failed = true;
+    return r->failed ? ST_INVALID : (enum status)value;
+}
+
+static bool read_bool(struct reader *r) {
+    uint8_t value = read_u8(r);
+    if (value > 1) r->failed = true;
+    return value == 1;
+}
+
+static enum status verdict(const struct reader *r) {
+    return reader_done(r) ? ST_OK : ST_CORRUPT;
+}
+
+void message_hello_encode(const struct message_hello *m, struct writer *w) {
+    write_sized(w, m->name);
+    write_sized(w, m->host);
+    write_sized(w, m->rack);
+    write_sized(w, m->dc);
+    write_sized(w, m->address);
+    write_u16(w, m->port);
+    write_u16(w, m->shards);
+    write_u16(w, m->weight);
+    write_u64(w, m->storage);
+    write_u64(w, m->incarnation);
+    write_u64(w, m->nonce);
+}
+
+enum status message_hello_decode(struct message_hello *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->name = read_sized(&r, NAME_SIZE_MAX);
+    m->host = read_sized(&r, NAME_SIZE_MAX);
+    m->rack = read_sized(&r, NAME_SIZE_MAX);
+    m->dc = read_sized(&r, NAME_SIZE_MAX);
+    m->address = read_sized(&r, ADDRESS_SIZE_MAX);
+    m->port = read_u16(&r);
+    m->shards = read_u16(&r);
+    m->weight = read_u16(&r);
+    m->storage = read_u64(&r);
+    m->incarnation = read_u64(&r);
+    m->nonce = read_u64(&r);
+    return verdict(&r);
+}
+
+void message_founded_encode(const struct message_founded *m, struct writer *w) {
+    write_sized(w, m->map);
+    write_sized(w, m->storages);
+}
+
+enum status message_founded_decode(struct message_founded *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->map = read_sized(&r, UINT32_MAX);
+    m->storages = read_sized(&r, 8 * MEMBERS_MAX);
+    return verdict(&r);
+}
+
+void message_put_encode(const struct message_put *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, m->flags);
+    write_u16(w, m->keyspace);
+    write_u16(w, m->slot);
+    write_sized(w, m->key);
+    write_sized(w, m->record);
+}
+
+enum status message_put_decode(struct message_put *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->flags = read_u8(&r);
+    m->keyspace = read_u16(&r);
+    m->slot = read_u16(&r);
+    m->key = read_sized(&r, KEY_SIZE_MAX);
+    m->record = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_put_done_encode(const struct message_put_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+    write_sized(w, m->context);
+}
+
+enum status message_put_done_decode(struct message_put_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
+    m->context = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_get_encode(const struct message_get *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->keyspace);
+    write_u16(w, m->slot);
+    write_u64(w, m->held);
+    write_sized(w, m->key);
+}
+
+enum status message_get_decode(struct message_get *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->keyspace = read_u16(&r);
+    m->slot = read_u16(&r);
+    m->held = read_u64(&r);
+    m->key = read_sized(&r, KEY_SIZE_MAX);
+    return verdict(&r);
+}
+
+void message_get_done_encode(const struct message_get_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+    write_u8(w, m->is_same);
+    write_sized(w, m->record);
+}
+
+enum status message_get_done_decode(struct message_get_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
+    m->is_same = read_bool(&r);
+    m->record = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_forward_encode(const struct message_forward *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, m->kind);
+    write_u8(w, m->is_tombstone);
+    write_u32(w, m->need);
+    write_u64(w, m->expires_ms);
+    write_u64(w, m->timestamp);
+    write_sized(w, m->key);
+    write_sized(w, m->value);
+    write_sized(w, m->seen);
+}
+
+enum status message_forward_decode(struct message_forward *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->kind = read_u8(&r);
+    m->is_tombstone = read_bool(&r);
+    m->need = read_u32(&r);
+    m->expires_ms = read_u64(&r);
+    m->timestamp = read_u64(&r);
+    m->key = read_sized(&r, KEY_SIZE_MAX);
+    m->value = read_sized(&r, VALUE_SIZE_MAX);
+    m->seen = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_forward_done_encode(const struct message_forward_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+    write_u32(w, m->need);
+    write_u32(w, m->answered);
+    write_sized(w, m->record);
+}
+
+enum status message_forward_done_decode(struct message_forward_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
+    m->need = read_u32(&r);
+    m->answered = read_u32(&r);
+    m->record = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_scan_encode(const struct message_scan *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u64(w, m->cursor);
+    write_u32(w, m->end);
+    write_u32(w, m->limit);
+}
+
+enum status message_scan_decode(struct message_scan *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->cursor = read_u64(&r);
+    m->end = read_u32(&r);
+    m->limit = read_u32(&r);
+    return verdict(&r);
+}
+
+void message_scan_done_encode(const struct message_scan_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+    write_u64(w, m->next);
+    write_sized(w, m->entries);
+}
+
+enum status message_scan_done_decode(struct message_scan_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
+    m->next = read_u64(&r);
+    m->entries = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_count_encode(const struct message_count *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_sized(w, m->up);
+}
+
+enum status message_count_decode(struct message_count *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->up = read_sized(&r, MEMBERS_MAX / 8);
+    return verdict(&r);
+}
+
+void message_count_done_encode(const struct message_count_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u64(w, m->count);
+}
+
+enum status message_count_done_decode(struct message_count_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->count = read_u64(&r);
+    return verdict(&r);
+}
+
+void message_digests_encode(const struct message_digests *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->first);
+    write_sized(w, m->digests);
+}
+
+enum status message_digests_decode(struct message_digests *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->first = read_u16(&r);
+    m->digests = read_sized(&r, 8 * SLOT_COUNT);
+    return verdict(&r);
+}
+
+void message_digests_done_encode(const struct message_digests_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_sized(w, m->differ);
+}
+
+enum status message_digests_done_decode(struct message_digests_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->differ = read_sized(&r, SLOT_COUNT / 8);
+    return verdict(&r);
+}
+
+void message_compare_encode(const struct message_compare *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->slot);
+    write_u8(w, m->is_last);
+    write_sized(w, m->after);
+    write_sized(w, m->entries);
+}
+
+enum status message_compare_decode(struct message_compare *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->slot = read_u16(&r);
+    m->is_last = read_bool(&r);
+    m->after = read_sized(&r, KEY_SIZE_MAX);
+    m->entries = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_compare_done_encode(const struct message_compare_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, m->is_last);
+    write_sized(w, m->covered);
+    write_sized(w, m->wanted);
+    write_sized(w, m->records);
+}
+
+enum status message_compare_done_decode(struct message_compare_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->is_last = read_bool(&r);
+    m->covered = read_sized(&r, KEY_SIZE_MAX);
+    m->wanted = read_sized(&r, UINT32_MAX);
+    m->records = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}

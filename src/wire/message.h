@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// message.h -- what members say to each other: the bodies of frames.
+//
+// A request carries an id that its sender chose; the answer repeats it. Which member speaks is
+// known from the connection. Records, contexts and maps travel encoded (model/), as opaque slices,
+// lent from the frame. Each decoder fails on anything that is not exactly one message.
+#ifndef QUOIT_WIRE_MESSAGE_H
+#define QUOIT_WIRE_MESSAGE_H
+
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+#define MESSAGE_MAP(X)                                                                             \
+    X(HELLO)   /* dialer: who I am; first frame of a connection */                                 \
+    X(WELCOME) /* acceptor: who I am */                                                            \
+    X(FOUNDED) /* the map of a cluster that exists */                                              \
+    X(GOSSIP)  /* how members do */                                                                \
+    X(PUT)     /* merge a record into what you hold */                                             \
+    X(PUT_DONE)                                                                                    \
+    X(GET) /* give the record you hold */                                                          \
+    X(GET_DONE)                                                                                    \
+    X(FORWARD) /* coordinate a write for me */                                                     \
+    X(FORWARD_DONE)                                                                                \
+    X(SCAN) /* list keys of a stretch of slots */                                                  \
+    X(SCAN_DONE)                                                                                   \
+    X(COUNT) /* count live keys of the slots you are first for */                                  \
+    X(COUNT_DONE)                                                                                  \
+    X(DIGESTS) /* digests of a stretch of slots: which differ? */                                  \
+    X(DIGESTS_DONE)                                                                                \
+    X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
+    X(COMPARE_DONE)
+
+enum message_type {
+#define X(name) MESSAGE_##name,
+    MESSAGE_MAP(X)
+#undef X
+        MESSAGE_TYPES,
+};
+
+// Lends a constant name; for log lines.
+const char *message_name(enum message_type type);
+
+enum {
+    // A bound of all that a message holds beside key, value, records and maps.
+    MESSAGE_OVERHEAD = 1024 + CONTEXT_MAX * 20 + MEMBERS_MAX / 8,
+};
+
+// HELLO and WELCOME.
+struct message_hello {
+    struct slice name; // each up to NAME_SIZE_MAX
+    struct slice host;
+    struct slice rack;
+    struct slice dc;
+    struct slice address; // up to ADDRESS_SIZE_MAX
+    uint16_t port;
+    uint16_t shards;
+    uint16_t weight;
+    uint64_t storage; // id of the data directory
+    uint64_t incarnation;
+    uint64_t nonce;
+};
+
+// The map and, for each of its members, the storage id with which it was founded.
+struct message_founded {
+    struct slice map;
+    struct slice storages; // u64 each
+};
+
+enum { PUT_WANTS_CONTEXT = 1 };
+
+struct message_put {
+    uint64_t id; // 0: no answer wanted
+    uint8_t flags;
+    uint16_t keyspace;
+    uint16_t slot;
+    struct slice key;
+    struct slice record;
+};
+
+struct message_put_done {
+    uint64_t id;
+    enum status status;
+    struct slice context; // encoded: what the replica knew outside the record's context; or empty
+};
+
+struct message_get {
+    uint64_t id;
+    uint16_t keyspace;
+    uint16_t slot;
+    uint64_t held; // hash of the record that the asker holds: if equal, do not send it; 0: none
+    struct slice key;
+};
+
+struct message_get_done {
+    uint64_t id;
+    enum status status;
+    bool is_same; // as the one held
+    struct slice record;
+};
+
+struct message_forward {
+    uint64_t id;
+    uint8_t kind; // enum request_kind of node.h
+    bool is_tombstone;
+    uint32_t need; // replicas to wait for
+    uint64_t expires_ms;
+    uint64_t timestamp;
+    struct slice key;
+    struct slice value;
+    struct slice seen; // encoded context
+};
+
+struct message_forward_done {
+    uint64_t id;
+    enum status status;
+    uint32_t need;
+    uint32_t answered;
+    struct slice record;
+};
+
+struct message_scan {
+    uint64_t id;
+    uint64_t cursor; // begins here
+    uint32_t end;    // slot: ends before it
+    uint32_t limit;  // keys, about
+};
+
+struct message_scan_done {
+    uint64_t id;
+    enum status status;
+    uint64_t next;        // everything before it was listed
+    struct slice entries; // u64 place, u32 size, key
+};
+
+struct message_count {
+    uint64_t id;
+    struct slice up; // bit i of byte i/8: the asker believes that member i is up
+};
+
+struct message_count_done {
+    uint64_t id;
+    uint64_t count;
+};
+
+struct message_digests {
+    uint64_t id;
+    uint16_t first;       // slot
+    struct slice digests; // u64 each, of neighbouring slots
+};
+
+struct message_digests_done {
+    uint64_t id;
+    struct slice differ; // bit i of byte i/8: slot first + i differs
+};
+
+struct message_compare {
+    uint64_t id;
+    uint16_t slot;
+    bool is_last;         // covers all keys past `after`; else up to the last one listed
+    struct slice after;   // key
+    struct slice entries; // u64 digest, u32 size, key; ascending
+};
+
+struct message_compare_done {
+    uint64_t id;
+    bool is_last;         // everything asked for was compared
+    struct slice covered; // else: up to this key
+    struct slice wanted;  // u32 size, key: send me what you hold
+    struct slice records; // u32 size, key, u32 size, record: merge what I hold
+};
+
+// A pair for each of them. Encoding cannot fail but for want of room, which sticks to the writer.
+#define MESSAGE_CODEC(name)                                                                        \
+    void message_##name##_encode(const struct message_##name *m, struct writer *w);                \
+    NODISCARD enum status message_##name##_decode(struct message_##name *m, struct slice body);
+MESSAGE_CODEC(hello)
+MESSAGE_CODEC(founded)
+MESSAGE_CODEC(put)
+MESSAGE_CODEC(put_done)
+MESSAGE_CODEC(get)
+MESSAGE_CODEC(get_done)
+MESSAGE_CODEC(forward)
+MESSAGE_CODEC(forward_done)
+MESSAGE_CODEC(scan)
+MESSAGE_CODEC(scan_done)
+MESSAGE_CODEC(count)
+MESSAGE_CODEC(count_done)
+MESSAGE_CODEC(digests)
+MESSAGE_CODEC(digests_done)
+MESSAGE_CODEC(compare)
+MESSAGE_CODEC(compare_done)
+#undef MESSAGE_CODEC
+
+#endif
