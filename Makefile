@@ -1,11 +1,13 @@
-# Quoit: `make` builds, `make check` says whether the tree is good. `./dev` is what people type.
+# Quoit: `make` builds everything there is. `./dev` is what people type.
 #
-#   make                    build/debug/quoitd, quoit, quoit-sim and the tests
-#   make BUILD=release      optimised; assertions stay on
-#   make BUILD=asan unit    the unit tests under AddressSanitizer and UBSan
-#   make lint unit check-core
-#   make install PREFIX=/usr/local
-
+#   make                     the programs and the unit tests, in build/debug
+#   make BUILD=release       optimised and hardened; assertions stay on
+#   make BUILD=O0            not optimised at all
+#   make BUILD=asan          AddressSanitizer and UBSan; `tsan` is ThreadSanitizer
+#   make BUILD=debug-clang   any of them with clang: what follows the dash names the compiler
+#   make BUILD=fuzz fuzz     libFuzzer's programs, by clang
+#   make unit check-core tidy
+#   make install PREFIX=/usr/local DESTDIR=
 BUILD  ?= debug
 PREFIX ?= /usr/local
 OUT    := build/$(BUILD)
@@ -14,51 +16,112 @@ OUT    := build/$(BUILD)
 Q   := $(if $(V),,@)
 say := $(if $(V),@:,@echo)
 
+variant  := $(firstword $(subst -, ,$(BUILD)))
+compiler := $(or $(word 2,$(subst -, ,$(BUILD))),$(if $(filter fuzz,$(variant)),clang))
+ifneq ($(compiler),)
+CC := $(compiler)
+endif
+
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wundef -Wvla -Wswitch-enum -Wformat=2 -Wimplicit-fallthrough
-CFLAGS.debug   := -O1 -g
-CFLAGS.O0      := -O0 -g
-CFLAGS.release := -O2 -g
-CFLAGS.asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-CFLAGS.tsan    := -O1 -g -fsanitize=thread
+CFLAGS.debug    := -O1 -g
+CFLAGS.O0       := -O0 -g
+CFLAGS.release  := -O2 -g -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+CFLAGS.asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS.tsan     := -O1 -g -fsanitize=thread
+CFLAGS.fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LDFLAGS.release := -pie -Wl,-z,relro,-z,now
 
-LIBRARIES := liburing libuv libxxhash libsodium
-ALL_CFLAGS := -std=c17 $(WARN) -Werror -fno-common -fno-omit-frame-pointer -Isrc -I. -I$(OUT) \
-              $(CFLAGS.$(firstword $(subst -, ,$(BUILD)))) $(CFLAGS)
+ALL_CFLAGS  := -std=c17 $(WARN) -Werror -fno-common -fno-omit-frame-pointer -Isrc -I. -I$(OUT) \
+               $(CFLAGS.$(variant)) $(CFLAGS)
+ALL_LDFLAGS := $(LDFLAGS.$(variant)) $(LDFLAGS)
 # Only what talks to the operating system may see more than standard C.
-system := src/env/% src/bin/% tests/%
+system      := src/env/% src/bin/% tests/% fuzz/% bench/%
+defines      = $(if $(filter $(system),$<),-D_GNU_SOURCE)
 
-core    := base wire model store node server
-tests   := $(wildcard src/*/*_test.c)
-# Suites that several tests call; in no program.
-suites  := $(wildcard src/*/*_conformance.c)
-objects = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(tests) $(suites),$(wildcard $(1:%=src/%/*.c))))
+# Every program is the core, the parts it names, and its own files in src/bin.
+core            := base wire model store node server
+parts.quoitd    := env
+parts.quoit-sim := sim
+main.quoitd     := src/bin/quoitd.c $(wildcard src/bin/daemon_*.c)
+main.quoit      := src/bin/quoit.c $(wildcard src/bin/cli_*.c)
+main.quoit-sim  := src/bin/quoit_sim.c $(wildcard src/bin/sim_*.c) tests/malloc_trap.c
+libs.quoitd     := liburing libuv libxxhash libsodium inih
+libs.quoit      := hiredis jansson libxxhash libsodium
+libs.quoit-sim  := libxxhash libsodium
+libs.quoit-test := liburing libuv libxxhash libsodium cmocka
+libs.fuzz       := libxxhash libsodium
+programs := $(foreach p,quoitd quoit quoit-sim,$(if $(wildcard $(firstword $(main.$p))),$p))
 
-.PHONY: all lint unit check-core clean install
-all: $(OUT)/libcore.a $(OUT)/quoit-test
+tests    := $(sort $(wildcard src/*/*_test.c tests/*_test.c))
+# In quoit-test only: suites that several tests call, and what the tests stand on.
+helpers  := $(wildcard src/*/*_conformance.c) tests/main.c tests/malloc_trap.c
+fuzzers  := $(patsubst fuzz/%_fuzz.c,%,$(wildcard fuzz/*_fuzz.c))
+to_objects = $(patsubst %.c,$(OUT)/%.o,$1)
+objects    = $(call to_objects,$(filter-out $(tests) $(helpers),$(wildcard $(1:%=src/%/*.c))))
+libraries  = $(if $1,$$(pkg-config --libs $1)) -lpthread
+link       = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(call libraries,$(libs.$1))
+
+.PHONY: all programs unit check-core tidy fuzz fuzz-replay install clean FORCE
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+all: programs $(OUT)/libcore.a $(OUT)/quoit-test
+programs: $(programs:%=$(OUT)/%)
 
 unit: $(OUT)/quoit-test
-	$<
+	tools/unit $<
 
 check-core: $(OUT)/libcore.a
 	tools/check-core $<
 
-$(OUT)/libcore.a: $(call objects,$(core)) $(OUT)/src/env/env.o
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
-
-$(OUT)/quoit-test: $(OUT)/tests/main.o $(patsubst %.c,$(OUT)/%.o,$(tests) $(suites)) $(call objects,sim env) $(OUT)/libcore.a
-	$(say) LINK $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $$(pkg-config --libs $(LIBRARIES)) -lpthread
-
-$(OUT)/tests/main.o: $(OUT)/all_tests.h
-$(OUT)/all_tests.h: $(tests) Makefile
+# A list of names that changes only when a file comes or goes: what is made of all of them depends
+# on it.
+$(OUT)/all_tests.h: FORCE
 	@mkdir -p $(@D)
-	@printf 'X(%s)\n' $(sort $(basename $(notdir $(tests)))) >$@
+	@{ printf 'X(%s)\n' $(basename $(notdir $(tests))); } | cmp -s - $@ || \
+	    printf 'X(%s)\n' $(basename $(notdir $(tests))) >$@
+$(OUT)/sources: FORCE
+	@mkdir -p $(@D)
+	@ls src/*/*.c | cmp -s - $@ || ls src/*/*.c >$@
 
-$(OUT)/%.o: %.c Makefile
+$(OUT)/libcore.a: $(call objects,$(core)) $(OUT)/src/env/env.o $(OUT)/sources
+	$(Q)rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
+
+$(programs:%=$(OUT)/%): $(OUT)/%: $$(call to_objects,$$(main.$$*)) $$(call objects,$$(parts.$$*)) \
+                                  $(OUT)/libcore.a
+	$(say) LINK $@
+	$(call link,$*)
+
+$(OUT)/quoit-test: $(call to_objects,$(helpers) $(tests)) $(call objects,sim env) $(OUT)/libcore.a
+	$(say) LINK $@
+	$(call link,quoit-test)
+
+# One program a decoder: under libFuzzer in build/fuzz, else with a main that replays files.
+fuzz fuzz-replay: $(fuzzers:%=$(OUT)/fuzz-%)
+$(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(if $(filter-out fuzz,$(variant)),$(OUT)/fuzz/replay.o) $(OUT)/libcore.a
+	$(say) LINK $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
+	    $(call libraries,$(libs.fuzz))
+
+$(OUT)/%.o: %.c Makefile | $(OUT)/all_tests.h
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(system),$<),-D_GNU_SOURCE) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(defines) -MMD -MP -c -o $@ $<
+
+# clang-tidy, once for each object that changed.
+tidy: $(call to_objects,$(wildcard src/*/*.c tests/*.c fuzz/*.c)) \
+      $(patsubst %.c,$(OUT)/%.tidy,$(wildcard src/*/*.c tests/*.c fuzz/*.c))
+$(OUT)/%.tidy: %.c $(OUT)/%.o .clang-tidy
+	$(say) TIDY $<
+	$(Q)clang-tidy --quiet $< -- $(filter-out -Werror,$(ALL_CFLAGS)) $(defines) 2>/dev/null && touch $@
+
+install:
+	$(MAKE) BUILD=release programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/quoit
+	install $(programs:%=build/release/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md LICENSE $(wildcard examples/*.conf) $(DESTDIR)$(PREFIX)/share/doc/quoit
+	for page in $(wildcard man/*.[1-8]); do install -D -m 644 $$page \
+	    $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 
 clean:
 	rm -rf build

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the unit tests: all groups, or those whose name contains the first argument.
+// Runs the unit tests: all groups, or those that the arguments choose.
+//
+//     quoit-test                  all
+//     quoit-test store block      groups whose name contains one of these
+//     quoit-test -world           all but these
 #include "tests/test.h"
 
 #include "base/must.h"
@@ -19,15 +23,25 @@ uint64_t test_seed(void) {
     return text == NULL ? 1 : strtoull(text, NULL, 10);
 }
 
-static bool wanted(const char *name, const char *filter) {
-    return filter == NULL || strstr(name, filter) != NULL;
+static bool wanted(const char *name, char **filters) {
+    bool chosen = filters[0] == NULL || filters[0][0] == '-';
+    for (; *filters != NULL; filters++) {
+        if (**filters != '-') {
+            if (strstr(name, *filters) != NULL) chosen = true;
+        } else if (strstr(name, *filters + 1) != NULL) {
+            return false;
+        }
+    }
+    return chosen;
 }
 
 int main(int argc, char **argv) {
-    const char *filter = argc > 1 ? argv[1] : NULL;
+    (void)argc;
+    // By lines, so that a test that kills the program leaves the name of the case behind.
+    if (setvbuf(stdout, NULL, _IOLBF, 0) != 0) return EXIT_FAILURE;
     int failed = 0;
 #define X(module)                                                                                  \
-    if (wanted(#module, filter)) failed += module();
+    if (wanted(#module, argv + 1)) failed += module();
 #include "all_tests.h"
 #undef X
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
