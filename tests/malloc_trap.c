@@ -70,14 +70,14 @@ void *malloc(size_t size) {
     return __libc_malloc(size);
 }
 
-void *calloc(size_t items, size_t size) {
+void *calloc(size_t nmemb, size_t size) {
     notice();
-    return __libc_calloc(items, size);
+    return __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *memory, size_t size) {
+void *realloc(void *ptr, size_t size) {
     notice();
-    return __libc_realloc(memory, size);
+    return __libc_realloc(ptr, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
@@ -85,15 +85,15 @@ void *aligned_alloc(size_t alignment, size_t size) {
     return __libc_memalign(alignment, size);
 }
 
-int posix_memalign(void **memory, size_t alignment, size_t size) {
+int posix_memalign(void **memptr, size_t alignment, size_t size) {
     notice();
-    *memory = __libc_memalign(alignment, size);
-    return *memory == NULL ? ENOMEM : 0;
+    *memptr = __libc_memalign(alignment, size);
+    return *memptr == NULL ? ENOMEM : 0;
 }
 
-void free(void *memory) {
-    if (memory != NULL) notice();
-    __libc_free(memory);
+void free(void *ptr) {
+    if (ptr != NULL) notice();
+    __libc_free(ptr);
 }
 
 #endif

@@ -25,8 +25,8 @@ static void pieces_are_aligned_and_zero_and_do_not_overlap(void **state) {
     memset(memory, 0, sizeof(memory));
     struct arena arena = arena_over(memory, sizeof(memory));
     for (;;) {
-        uint32_t count = rng_below(&rng, 5);
-        uint32_t size = rng_below(&rng, 70);
+        size_t count = rng_below(&rng, 5);
+        size_t size = rng_below(&rng, 70);
         if (arena.size - arena.used < 5 * 70 + 64) break;
         uint8_t *piece = arena_take(&arena, count, size);
         assert_int_equal((uintptr_t)piece % 64, 0);

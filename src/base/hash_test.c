@@ -58,8 +58,8 @@ static void macs_are_siphash_2_4_with_128_bits(void **state) {
                                                  0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9};
     struct mac_key key;
     uint8_t message[15];
-    for (uint8_t i = 0; i < MAC_KEY_SIZE; i++) key.bytes[i] = i;
-    for (uint8_t i = 0; i < 15; i++) message[i] = i;
+    for (uint32_t i = 0; i < MAC_KEY_SIZE; i++) key.bytes[i] = (uint8_t)i;
+    for (uint32_t i = 0; i < 15; i++) message[i] = (uint8_t)i;
 
     struct mac mac = mac_of(&key, (struct slice){message, 0});
     assert_memory_equal(mac.bytes, of_nothing, MAC_SIZE);

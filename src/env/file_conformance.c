@@ -216,7 +216,7 @@ static void a_full_disk_refuses_writes_and_works_again_once_there_is_room(struct
     }
     assert_int_equal(st, ST_NO_SPACE);
     struct ask *allocate = new_ask(s);
-    ASK(s, env_allocate(s->env, &allocate->op, small, 64u * 1024 * 1024));
+    ASK(s, env_allocate(s->env, &allocate->op, small, 64ull * 1024 * 1024));
     assert_int_equal(finish(s, allocate), ST_NO_SPACE);
     char text[4];
     assert_int_equal(read_at(s, small, 0, text, 4), 4);
