@@ -14,7 +14,6 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
     HAS_FEATURE(address_sanitizer) || HAS_FEATURE(thread_sanitizer)
-#include <sanitizer/allocator_interface.h>
 #define UNDER_SANITIZER 1
 #else
 #define UNDER_SANITIZER 0
@@ -35,6 +34,12 @@ static void notice(void) {
 }
 
 #if UNDER_SANITIZER
+
+// Of the sanitizers' common interface; not every compiler brings the header along.
+typedef void malloc_hook(const volatile void *memory, size_t size);
+typedef void free_hook(const volatile void *memory);
+int __sanitizer_install_malloc_and_free_hooks( // NOLINT(bugprone-reserved-identifier)
+    malloc_hook *on_malloc, free_hook *on_free);
 
 static void on_malloc(const volatile void *memory, size_t size) {
     (void)memory, (void)size;

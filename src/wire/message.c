@@ -68,7 +68,7 @@ void message_founded_encode(const struct message_founded *m, struct writer *w) {
 enum status message_founded_decode(struct message_founded *m, struct slice body) {
     struct reader r = reader_of(body);
     m->map = read_sized(&r, UINT32_MAX);
-    m->storages = read_sized(&r, 8 * MEMBERS_MAX);
+    m->storages = read_sized(&r, (size_t)8 * MEMBERS_MAX);
     return verdict(&r);
 }
 
@@ -250,7 +250,7 @@ enum status message_digests_decode(struct message_digests *m, struct slice body)
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->first = read_u16(&r);
-    m->digests = read_sized(&r, 8 * SLOT_COUNT);
+    m->digests = read_sized(&r, (size_t)8 * SLOT_COUNT);
     return verdict(&r);
 }
 
