@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The conformance suite on the real worlds: each as it is, and each cutting everything into odd
+// pieces, so that what is left over has to be asked for again.
+#include "env/env.h"
+
+#include "env/env_conformance.h"
+#include "env/uring.h"
+#include "tests/test.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+enum { PIECE = 4999 };
+
+struct real_world {
+    struct env_world world;
+    void (*wait)(struct env *env, uint64_t deadline);
+    void (*destroy)(struct env *env);
+    bool is_mounted;
+    char directory[64];
+};
+
+static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where) {
+    (void)facts;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+typedef struct env *create_env(const struct env_options *options, struct env_complaint *complaint);
+
+static void no_log(void *context, enum env_level level, struct slice line) {
+    (void)context;
+    (void)level;
+    (void)line;
+}
+
+static struct env_world *create_world(create_env *create, uint32_t piece_max, bool is_small) {
+    struct real_world *real = calloc(1, sizeof(*real));
+    assert_non_null(real);
+    snprintf(real->directory, sizeof(real->directory), "/tmp/quoit-env-XXXXXX");
+    assert_non_null(mkdtemp(real->directory));
+    if (is_small) {
+        real->is_mounted = mount("none", real->directory, "tmpfs", 0, "size=4m") == 0;
+        if (!real->is_mounted) {
+            rmdir(real->directory);
+            free(real);
+            return NULL;
+        }
+    }
+    struct env_options options = {
+        .directory = real->directory,
+        .log = no_log,
+        .piece_max = piece_max,
+    };
+    struct env_complaint complaint = {""};
+    real->world.env = create(&options, &complaint);
+    if (real->world.env == NULL) fail_msg("%s", complaint.text);
+    real->world.addresses[0] = "127.0.0.1:21001";
+    real->world.addresses[1] = "127.0.0.1:21002";
+    real->world.nobody = "127.0.0.1:21003";
+    return &real->world;
+}
+
+static void destroy_world(struct env_world *world, void (*destroy)(struct env *env)) {
+    struct real_world *real = (struct real_world *)world;
+    destroy(world->env);
+    if (real->is_mounted) umount(real->directory);
+    nftw(real->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(real);
+}
+
+static struct env_world *uring_world(void) {
+    return create_world(uring_create, 0, false);
+}
+
+static struct env_world *small_uring_world(void) {
+    return create_world(uring_create, 0, true);
+}
+
+static struct env_world *cut_uring_world(void) {
+    return create_world(uring_create, PIECE, false);
+}
+
+static void destroy_uring_world(struct env_world *world) {
+    destroy_world(world, uring_destroy);
+}
+
+static void turn_uring(struct env_world *world) {
+    uring_wait(world->env, world->env->now + 10 * 1000 * 1000);
+}
+
+int env_test(void) {
+    const struct env_world_kind kinds[] = {
+        {"io_uring", uring_world, small_uring_world, destroy_uring_world, turn_uring},
+        {"io_uring in pieces", cut_uring_world, NULL, destroy_uring_world, turn_uring},
+    };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        failed += env_conformance(&kinds[i]);
+    }
+    return failed;
+}

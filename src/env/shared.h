@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// shared.h -- what the real worlds have in common: options, the data directory, log lines, errno.
+#ifndef QUOIT_ENV_SHARED_H
+#define QUOIT_ENV_SHARED_H
+
+#include "env/env.h"
+
+#include <stddef.h>
+
+// For a person who starts a program: why it cannot start.
+struct env_complaint {
+    char text[200];
+};
+
+typedef void env_log_sink(void *context, enum env_level level, struct slice line);
+
+struct env_options {
+    const char *directory; // where the files are; NULL: no file may be asked for
+    env_log_sink *log;     // NULL: lines go to standard error
+    void *log_context;
+    uint32_t piece_max; // for tests: moves at most so many bytes at a time; 0: no limit
+};
+
+__attribute__((format(printf, 2, 3))) void complain(struct env_complaint *complaint,
+                                                    const char *format, ...);
+
+// What the callers of env.h can make of an errno.
+enum status shared_status(int error);
+
+// True for what env.h allows as the name of a file.
+bool shared_is_name(const char *name);
+
+// Nanoseconds of the monotonic clock; the two fields of env that are the time.
+uint64_t shared_clock(void);
+void shared_set_time(struct env *env);
+
+// Writes "2026-01-02T03:04:05.678Z INFO text" to the sink of the options.
+void shared_log(const struct env_options *options, uint64_t wall_ms, enum env_level level,
+                struct slice line);
+
+// Opens the directory for relative names, -1 if it cannot be; with a complaint.
+int shared_open_directory(const char *path, struct env_complaint *complaint);
+
+// The work of env_list and env_space on the directory; blocking, but rare.
+enum status shared_list(int directory, uint8_t *to, uint32_t capacity, uint32_t *size);
+enum status shared_space(int directory, uint64_t *bytes);
+
+// The file by which a program holds its data directory; not one of the files env.h speaks of.
+#define SHARED_LOCK_NAME "LOCK"
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "env/system.h"
+
+#include "base/timer.h"
+#include "env/uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Worlds that a signal wakes: one a thread.
+static struct env *_Atomic worlds[SHARDS_MAX];
+static atomic_bool is_stopping;
+
+static bool enlist(struct env *env) {
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        struct env *none = NULL;
+        if (atomic_compare_exchange_strong(&worlds[i], &none, env)) return true;
+    }
+    return false;
+}
+
+static void delist(struct env *env) {
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        struct env *same = env;
+        if (atomic_compare_exchange_strong(&worlds[i], &same, NULL)) return;
+    }
+}
+
+struct env *system_open(const struct env_options *options, struct env_complaint *complaint) {
+    struct env *env = uring_create(options, complaint);
+    if (env == NULL) return NULL;
+    if (!enlist(env)) {
+        complain(complaint, "more than %d worlds in one process", SHARDS_MAX);
+        uring_destroy(env);
+        return NULL;
+    }
+    return env;
+}
+
+const char *system_name(const struct env *env) {
+    (void)env;
+    return "io_uring";
+}
+
+void system_wait(struct env *env, uint64_t deadline) {
+    uring_wait(env, deadline);
+}
+
+void system_wake(struct env *env) {
+    uring_wake(env);
+}
+
+void system_close(struct env *env) {
+    delist(env);
+    uring_destroy(env);
+}
+
+static void on_signal(int number) {
+    (void)number;
+    int error = errno;
+    atomic_store(&is_stopping, true);
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        struct env *env = atomic_load(&worlds[i]);
+        if (env != NULL) system_wake(env);
+    }
+    errno = error;
+}
+
+void system_catch_signals(void) {
+    struct sigaction catch = {.sa_handler = on_signal};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigfillset(&catch.sa_mask);
+    must(sigaction(SIGTERM, &catch, NULL) == 0);
+    must(sigaction(SIGINT, &catch, NULL) == 0);
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
+}
+
+bool system_is_stopping(void) {
+    return atomic_load_explicit(&is_stopping, memory_order_relaxed);
+}
+
+enum status system_lock_directory(const char *path, int *lock, struct env_complaint *complaint) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        complain(complaint, "cannot make the directory %s: %s", path, strerror(errno));
+        return ST_IO;
+    }
+    int directory = shared_open_directory(path, complaint);
+    if (directory < 0) return ST_IO;
+    int fd = openat(directory, SHARED_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int error = errno;
+    close(directory);
+    if (fd < 0) {
+        complain(complaint, "cannot open %s/" SHARED_LOCK_NAME ": %s", path, strerror(error));
+        return ST_IO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        bool is_held = errno == EWOULDBLOCK;
+        complain(complaint,
+                 is_held ? "the directory %s is in use by another process"
+                         : "the directory %s cannot be locked",
+                 path);
+        close(fd);
+        return is_held ? ST_BUSY : ST_IO;
+    }
+    *lock = fd;
+    return ST_OK;
+}
+
+void system_unlock_directory(int lock) {
+    close(lock);
+}
+
+struct arena system_arena(size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return (struct arena){NULL, 0, 0};
+    madvise(memory, size, MADV_HUGEPAGE); // a wish
+    madvise(memory, size, MADV_DONTDUMP); // what people stored does not belong in a core file
+    return arena_over(memory, size);
+}
+
+void system_arena_free(struct arena *arena) {
+    munmap(arena->memory, arena->size);
+    *arena = (struct arena){NULL, 0, 0};
+}
+
+void system_random(void *to, size_t size) {
+    uint8_t *next = to;
+    while (size > 0) {
+        ssize_t got = getrandom(next, size, 0);
+        must(got > 0 || errno == EINTR);
+        if (got > 0) {
+            next += got;
+            size -= (size_t)got;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "env/uring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct env_file *file_of(const struct env_op *op) {
+    return op->target;
+}
+
+static void *name_of(const char *name) {
+    must(shared_is_name(name));
+    void *kept;
+    memcpy(&kept, &name, sizeof(kept)); // private is not const; nothing writes there
+    return kept;
+}
+
+void uring_file_open(struct env *env, struct env_op *op, const char *name, enum env_open mode,
+                     struct env_file **file) {
+    op->target = file;
+    op->wanted = mode;
+    op->private[0] = name_of(name);
+    uring_ask(uring_of(env), op, URING_OPEN);
+}
+
+void uring_file_allocate(struct env *env, struct env_op *op, struct env_file *file, uint64_t size) {
+    op->target = file;
+    op->offset = size;
+    uring_ask(uring_of(env), op, URING_ALLOCATE);
+}
+
+void uring_file_read(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
+                     uint8_t *to, uint32_t size) {
+    op->target = file;
+    op->offset = offset;
+    op->to = to;
+    op->wanted = size;
+    uring_ask(uring_of(env), op, URING_READ);
+}
+
+void uring_file_write(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
+                      const uint8_t *from, uint32_t size) {
+    op->target = file;
+    op->offset = offset;
+    op->from = from;
+    op->wanted = size;
+    uring_ask(uring_of(env), op, URING_WRITE);
+}
+
+void uring_file_sync(struct env *env, struct env_op *op, struct env_file *file) {
+    op->target = file;
+    uring_ask(uring_of(env), op, URING_SYNC);
+}
+
+void uring_file_close(struct env *env, struct env_op *op, struct env_file *file) {
+    op->target = file;
+    uring_ask(uring_of(env), op, URING_CLOSE);
+}
+
+void uring_file_sync_names(struct env *env, struct env_op *op) {
+    uring_ask(uring_of(env), op, URING_SYNC_NAMES);
+}
+
+void uring_file_rename(struct env *env, struct env_op *op, const char *from, const char *to) {
+    op->private[0] = name_of(from);
+    op->private[1] = name_of(to);
+    uring_ask(uring_of(env), op, URING_RENAME);
+}
+
+void uring_file_remove(struct env *env, struct env_op *op, const char *name) {
+    op->private[0] = name_of(name);
+    uring_ask(uring_of(env), op, URING_REMOVE);
+}
+
+void uring_file_list(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity) {
+    struct uring *u = uring_of(env);
+    must(u->directory >= 0);
+    uint32_t size = 0;
+    enum status st = shared_list(u->directory, to, capacity, &size);
+    uring_answer(u, op, st);
+    op->size = size;
+}
+
+void uring_file_space(struct env *env, struct env_op *op) {
+    struct uring *u = uring_of(env);
+    must(u->directory >= 0);
+    uint64_t bytes = 0;
+    enum status st = shared_space(u->directory, &bytes);
+    uring_answer(u, op, st);
+    op->value = bytes;
+}
+
+void uring_file_prepare(struct uring *u, struct env_op *op, struct io_uring_sqe *sqe) {
+    must(u->directory >= 0);
+    int at = u->directory;
+    uint32_t left = uring_piece(u, op->wanted - op->size);
+    int flags;
+    switch (op->kind) {
+    case URING_OPEN:
+        flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+        if (op->wanted == ENV_CREATE) flags |= O_CREAT | O_TRUNC;
+        io_uring_prep_openat(sqe, at, op->private[0], flags, 0600);
+        return;
+    case URING_ALLOCATE:
+        io_uring_prep_fallocate(sqe, file_of(op)->fd, 0, 0, (off_t)op->offset);
+        return;
+    case URING_READ:
+        io_uring_prep_read(sqe, file_of(op)->fd, op->to + op->size, left, op->offset + op->size);
+        return;
+    case URING_WRITE:
+        io_uring_prep_write(sqe, file_of(op)->fd, op->from + op->size, left, op->offset + op->size);
+        return;
+    case URING_SYNC:
+        io_uring_prep_fsync(sqe, file_of(op)->fd, IORING_FSYNC_DATASYNC);
+        return;
+    case URING_CLOSE:
+        // The last close of a removed file frees its blocks, which takes long.
+        io_uring_prep_close(sqe, file_of(op)->fd);
+        io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+        return;
+    case URING_SYNC_NAMES:
+        io_uring_prep_fsync(sqe, at, 0);
+        return;
+    case URING_RENAME:
+        io_uring_prep_renameat(sqe, at, op->private[0], at, op -> private[1], 0);
+        return;
+    case URING_REMOVE:
+        io_uring_prep_unlinkat(sqe, at, op->private[0], 0);
+        return;
+    default:
+        unreachable();
+    }
+}
+
+static enum status opened(struct uring *u, struct env_op *op, int fd) {
+    struct env_file **to = op->target;
+    struct stat facts;
+    struct env_file *file = NULL;
+    enum status st = ST_OK;
+    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+        st = ST_IO;
+    } else if ((file = malloc(sizeof(*file))) == NULL) {
+        st = ST_BUSY;
+    }
+    if (st != ST_OK) {
+        close(fd);
+        return st;
+    }
+    file->fd = fd;
+    list_init(&file->link);
+    list_append(&u->files, &file->link);
+    op->value = (uint64_t)facts.st_size;
+    *to = file;
+    return ST_OK;
+}
+
+static void release(struct env_file *file) {
+    list_remove(&file->link);
+    free(file);
+}
+
+void uring_file_destroy_all(struct uring *u) {
+    while (!list_is_empty(&u->files)) {
+        struct env_file *file = CONTAINER_OF(u->files.next, struct env_file, link);
+        close(file->fd);
+        release(file);
+    }
+}
+
+// Takes note of the bytes moved. True when that was all.
+static bool moved(struct uring *u, struct env_op *op, int result) {
+    op->size += (uint32_t)result;
+    must(op->size <= op->wanted);
+    op->status = ST_OK;
+    if (op->size == op->wanted) return true;
+    if (result == 0) {
+        // A read is at the end of its file. A write of nothing would not end either.
+        if (op->kind == URING_WRITE) op->status = ST_IO;
+        return true;
+    }
+    uring_ask_again(u, op);
+    return false;
+}
+
+bool uring_file_finish(struct uring *u, struct env_op *op, int result) {
+    // After a failed close the descriptor is gone all the same and must not be closed again.
+    if (op->kind == URING_CLOSE) {
+        release(op->target);
+        op->status = result < 0 && result != -EINTR ? ST_IO : ST_OK;
+        return true;
+    }
+    if (uring_is_transient(result)) {
+        uring_ask_again(u, op);
+        return false;
+    }
+    if (result < 0) {
+        op->status = shared_status(-result);
+        if (op->status == ST_BUSY && op->kind != URING_OPEN) op->status = ST_IO;
+        return true;
+    }
+    if (op->kind == URING_READ || op->kind == URING_WRITE) return moved(u, op, result);
+    op->status = op->kind == URING_OPEN ? opened(u, op, result) : ST_OK;
+    return true;
+}
