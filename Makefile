@@ -55,7 +55,7 @@ programs := $(foreach p,quoitd quoit quoit-sim,$(if $(wildcard $(firstword $(mai
 
 tests    := $(sort $(wildcard src/*/*_test.c tests/*_test.c))
 # In quoit-test only: suites that several tests call, and what the tests stand on.
-helpers  := $(wildcard src/*/*_conformance.c) tests/main.c tests/malloc_trap.c
+helpers  := $(wildcard src/*/*_conformance.c) tests/main.c tests/golden.c tests/malloc_trap.c
 fuzzers  := $(patsubst fuzz/%_fuzz.c,%,$(wildcard fuzz/*_fuzz.c))
 to_objects = $(patsubst %.c,$(OUT)/%.o,$1)
 objects    = $(call to_objects,$(filter-out $(tests) $(helpers),$(wildcard $(1:%=src/%/*.c))))

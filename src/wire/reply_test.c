@@ -2,6 +2,7 @@
 #include "wire/reply.h"
 
 #include "base/text.h"
+#include "tests/golden.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -126,6 +127,55 @@ static void the_header_of_an_array_may_come_after_its_elements(void **state) {
     assert_int_equal(reply_room(&r), 1);
 }
 
+static void write_one_of_each(struct reply *r) {
+    reply_ok(r);
+    reply_simple(r, SLICE("QUEUED"));
+    reply_error(r, SLICE("ERR unknown command 'FOO', with args beginning with: 'a\r\nb' "));
+    reply_errorf(r, "NOQUORUM %d of %d replicas answered", 1, 3);
+    reply_integer(r, 0);
+    reply_integer(r, INT64_MAX);
+    reply_integer(r, INT64_MIN);
+    reply_bulk(r, SLICE(""));
+    reply_bulk(r, SLICE("bytes \0\r\n\xff"));
+    reply_bulk_string(r, "string");
+    reply_bulk_integer(r, -17);
+    reply_verbatim(r, SLICE("# Server\r\nredis_version:7.0.15\r\n"));
+    reply_null(r);
+    reply_null_array(r);
+    reply_boolean(r, true);
+    reply_boolean(r, false);
+    reply_double(r, 0);
+    reply_double(r, -1.5);
+    reply_double(r, 3.0000000000000004);
+    reply_double(r, 1e100);
+    reply_array(r, 0);
+    reply_array(r, 2);
+    reply_bulk_string(r, "0");
+    reply_array(r, 1);
+    reply_bulk_string(r, "key");
+    reply_map(r, 2);
+    reply_bulk_string(r, "proto");
+    reply_integer(r, r->protocol);
+    reply_bulk_string(r, "modules");
+    reply_array(r, 0);
+    reply_set(r, 1);
+    reply_simple(r, SLICE("fast"));
+    reply_push(r, 2);
+    reply_bulk_string(r, "invalidate");
+    reply_null(r);
+}
+
+static void replies_are_the_golden_bytes(void **state) {
+    (void)state;
+    for (uint8_t protocol = 2; protocol <= 3; protocol++) {
+        struct reply r = reply_to(memory, sizeof(memory), protocol);
+        write_one_of_each(&r);
+        assert_false(r.overflowed);
+        golden_compare(protocol == 2 ? "replies.resp2" : "replies.resp3",
+                       (struct slice){r.data, r.size});
+    }
+}
+
 int reply_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_both_protocols_have_is_written_alike),
@@ -134,6 +184,7 @@ int reply_test(void) {
         cmocka_unit_test(the_first_element_without_room_stops_the_reply),
         cmocka_unit_test(the_room_of_a_bulk_is_known_beforehand),
         cmocka_unit_test(the_header_of_an_array_may_come_after_its_elements),
+        cmocka_unit_test(replies_are_the_golden_bytes),
     };
     return cmocka_run_group_tests_name("reply", cases, NULL, NULL);
 }

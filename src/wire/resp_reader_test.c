@@ -2,6 +2,7 @@
 #include "wire/resp_reader.h"
 
 #include "base/text.h"
+#include "tests/golden.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -134,6 +135,29 @@ static void elements_once_read_are_not_read_again(void **state) {
     assert_int_equal(reply.size, text.size);
 }
 
+// The reader against what the writer of replies writes.
+static void golden_replies_are_read_to_their_end(void **state) {
+    (void)state;
+    for (int protocol = 2; protocol <= 3; protocol++) {
+        uint8_t memory[4096];
+        struct slice rest =
+            golden_read(protocol == 2 ? "replies.resp2" : "replies.resp3", memory, sizeof(memory));
+        struct resp_reader reader;
+        resp_reader_init(&reader);
+        uint32_t count = 0;
+        uint32_t errors = 0;
+        while (rest.size > 0) {
+            struct resp_reply reply;
+            assert_int_equal(resp_read(&reader, rest, &reply), RESP_READ_WHOLE);
+            rest = slice_skip(rest, reply.size);
+            count++;
+            errors += reply.is_error;
+        }
+        assert_int_equal(count, 25);
+        assert_int_equal(errors, 2);
+    }
+}
+
 int resp_reader_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_end_of_every_simple_type_is_found),
@@ -143,6 +167,7 @@ int resp_reader_test(void) {
         cmocka_unit_test(what_is_no_reply_is_refused),
         cmocka_unit_test(lines_end_somewhere),
         cmocka_unit_test(elements_once_read_are_not_read_again),
+        cmocka_unit_test(golden_replies_are_read_to_their_end),
     };
     return cmocka_run_group_tests_name("resp_reader", cases, NULL, NULL);
 }

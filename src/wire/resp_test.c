@@ -2,6 +2,7 @@
 #include "wire/resp.h"
 
 #include "base/text.h"
+#include "tests/golden.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -326,6 +327,19 @@ static void what_is_needed_is_known_from_the_header_of_a_bulk(void **state) {
     assert_int_equal(request.needed, sizeof(stream) - 1 - 2 + 102);
 }
 
+// What clients send, and what it means.
+static void requests_mean_what_the_golden_files_say(void **state) {
+    (void)state;
+    static uint8_t stream[8192];
+    struct slice requests = golden_read("requests.resp", stream, sizeof(stream));
+    for (size_t piece = 1; piece < 4096; piece += piece) {
+        char memory[8192];
+        struct text out = text_over(memory, sizeof(memory));
+        (void)feed(requests, piece, &roomy, &out);
+        golden_compare("requests.txt", text_slice(&out));
+    }
+}
+
 int resp_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(requests_of_both_forms_are_found_however_they_are_cut),
@@ -339,6 +353,7 @@ int resp_test(void) {
         cmocka_unit_test(many_arguments_ask_for_room_as_they_arrive),
         cmocka_unit_test(bytes_once_parsed_are_not_read_again),
         cmocka_unit_test(what_is_needed_is_known_from_the_header_of_a_bulk),
+        cmocka_unit_test(requests_mean_what_the_golden_files_say),
     };
     return cmocka_run_group_tests_name("resp", cases, NULL, NULL);
 }
