@@ -30,6 +30,9 @@ enum {
     PORT_SHARD_STEP = 100,
     PORT_MAX = 65535 - PORT_PEER_OFFSET, // of the main port
 
+    // A host name, or an IPv6 address, that still fits ADDRESS_SIZE_MAX with "[]:65535" around it.
+    HOST_SIZE_MAX = ADDRESS_SIZE_MAX - 8,
+
     MEMBER_ID_TEXT_SIZE = 40,
 };
 
@@ -40,10 +43,10 @@ struct cluster_id {
 struct map_member {
     uint64_t id; // never 0; unique in the history of the cluster
     char name[NAME_SIZE_MAX + 1];
-    char host[NAME_SIZE_MAX + 1]; // copies go to distinct hosts
-    char rack[NAME_SIZE_MAX + 1];
-    char dc[NAME_SIZE_MAX + 1];
-    char address[ADDRESS_SIZE_MAX + 1]; // host part only, for clients and peers alike
+    char host[NAME_SIZE_MAX + 1];       // copies go to distinct hosts
+    char rack[NAME_SIZE_MAX + 1];       // and to distinct racks while there are any; may be empty
+    char dc[NAME_SIZE_MAX + 1];         // may be empty
+    char address[ADDRESS_SIZE_MAX + 1]; // host part only, no brackets; for clients and peers alike
     uint16_t port;                      // the main one; the others follow from it
     uint16_t shards;                    // from 1
     uint16_t weight;                    // share of slots, relative to the others; from 1
@@ -76,12 +79,18 @@ struct map {
 // An empty map with room for that many members and RUNS_MAX runs.
 void map_init(struct map *map, struct arena *arena, uint32_t members_max);
 
+// Bytes that map_init takes from the arena.
+size_t map_memory_size(uint32_t members_max);
+
 // Fills in the runs of epoch 1 for the members given (map->members, member_count and replication
-// are set, the rest is not). Deterministic; balanced by weight.
+// are set, the rest is not; the members need not be sorted yet). Deterministic, whatever the order
+// of the members. The slots a member is first for are its share by weight, to the slot.
 void map_propose(struct map *map);
 
-// ST_CORRUPT unless the bytes are one well-formed map that fits.
+// ST_CORRUPT, and an empty map, unless the bytes are one well-formed map that fits.
 NODISCARD enum status map_decode(struct map *map, struct slice bytes);
+
+// Requires an epoch above 0.
 size_t map_encoded_size(const struct map *map);
 void map_encode(const struct map *map, uint8_t *to, size_t size);
 
@@ -106,8 +115,12 @@ void map_member_id_text(const struct map_member *member, char text[MEMBER_ID_TEX
 // is from 1 to PORT_MAX.
 NODISCARD enum status map_parse_address(struct slice text, struct map_member *member);
 
-// Parses "name=host:port,name=host:port,..." into members sorted by name. ST_INVALID on bad syntax
-// or a name or address that stands twice, ST_TOO_LARGE when there are more than members_max.
+// Parses "name=host:port,name=host:port,..." into members sorted by name. Names are letters,
+// digits,
+// '.', '-' and '_'; IPv6 addresses stand in brackets. Each member gets an id that follows from its
+// name, a host of its own (its name), no rack, one shard and weight 1. ST_INVALID on bad syntax or
+// a name or address that stands twice, ST_TOO_LARGE when there are more than members_max; the map
+// then has no members.
 NODISCARD enum status map_parse_initial(struct slice text, struct map *map);
 
 #endif

@@ -4,22 +4,31 @@
 //
 // A context has power: one with invented counters would supersede every later write. So clients get
 // it under a MAC with a key of the cluster, computed over the key it was read from; a forged,
-// altered or misplaced token is refused. Text form (base64url), so that it can be typed:
+// altered or misplaced token is refused. Text form (base64url, unpadded), so that it can be typed:
 //
-//     base64url( version 1 | context | MAC of "context token" | key | version | context )
+//     base64url( u8 version 1 | context | MAC of the claim )
+//     claim = "context token" | MAC of the key | u8 version 1 | context
+//
+// The key enters the claim as a MAC of its own, which nobody outside ever sees, so that a claim is
+// small however long the key is.
 #ifndef QUOIT_MODEL_TOKEN_H
 #define QUOIT_MODEL_TOKEN_H
 
+#include "base/base64.h"
 #include "base/hash.h"
-#include "model/record.h"
+#include "model/context.h"
 
-enum { TOKEN_TEXT_MAX = 4 * (1 + 2 + 20 * CONTEXT_MAX + MAC_SIZE + 2) / 3 + 4 };
+enum {
+    TOKEN_SIZE_MAX = 1 + 2 + CONTEXT_ENTRY_ENCODED_SIZE * CONTEXT_MAX + MAC_SIZE,
+    TOKEN_TEXT_MAX = BASE64_TEXT_SIZE(TOKEN_SIZE_MAX),
+};
 
 // Writes the token and returns its length in bytes; no terminating zero.
 size_t token_encode(const struct mac_key *secret, struct slice key, const struct context *context,
                     char text[TOKEN_TEXT_MAX]);
 
-// ST_INVALID unless the token was made with the same secret for the same key.
+// ST_INVALID, and an empty context, unless the token was made with the same secret for the same
+// key.
 NODISCARD enum status token_decode(const struct mac_key *secret, struct slice key,
                                    struct slice text, struct context *context);
 

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/allocate.h"
+
+#include "base/rng.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct cluster {
+    struct map map;
+    void *memory;
+};
+
+static void cluster_init(struct cluster *c, uint32_t members_max) {
+    size_t size = map_memory_size(members_max);
+    c->memory = aligned_alloc(64, (size + 63) / 64 * 64);
+    assert_non_null(c->memory);
+    memset(c->memory, 0, size);
+    struct arena arena = arena_over(c->memory, size);
+    map_init(&c->map, &arena, members_max);
+    c->map.replication = REPLICATION_DEFAULT;
+}
+
+static void cluster_free(struct cluster *c) {
+    free(c->memory);
+}
+
+static struct map_member *add_member(struct cluster *c) {
+    uint32_t i = c->map.member_count++;
+    struct map_member *m = &c->map.members[i];
+    *m = (struct map_member){.id = i + 1, .port = 7379, .shards = 1, .weight = 1};
+    snprintf(m->name, sizeof(m->name), "member-%04u", i);
+    snprintf(m->host, sizeof(m->host), "host-%04u", i);
+    snprintf(m->address, sizeof(m->address), "10.0.%u.%u", i / 256, i % 256);
+    return m;
+}
+
+static uint32_t racks_of(const struct map *map, const struct map_run *run) {
+    uint32_t racks = 0;
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        bool is_new = true;
+        for (uint32_t j = 0; j < i; j++) {
+            const struct map_member *a = &map->members[run->replicas[i].member];
+            const struct map_member *b = &map->members[run->replicas[j].member];
+            if (strcmp(a->rack, b->rack) == 0 && strcmp(a->dc, b->dc) == 0) is_new = false;
+        }
+        racks += is_new;
+    }
+    return racks;
+}
+
+static void check_run(const struct map *map, const struct map_run *run, uint32_t hosts,
+                      uint32_t racks) {
+    assert_true(run->count > 0);
+    assert_int_equal(run->replica_count, map->replication < hosts ? map->replication : hosts);
+    assert_int_equal(racks_of(map, run), run->replica_count < racks ? run->replica_count : racks);
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        const struct map_member *m = &map->members[run->replicas[i].member];
+        assert_true(run->replicas[i].shard < m->shards);
+        for (uint32_t j = 0; j < i; j++) {
+            assert_string_not_equal(m->host, map->members[run->replicas[j].member].host);
+        }
+    }
+}
+
+// Every slot once, on distinct hosts, in as many racks as can be.
+static void check_map(const struct map *map, uint32_t hosts, uint32_t racks) {
+    uint32_t slot = 0;
+    assert_true(map->run_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        assert_int_equal(run->first, slot);
+        check_run(map, run, hosts, racks);
+        slot += run->count;
+    }
+    assert_int_equal(slot, SLOT_COUNT);
+}
+
+struct tally {
+    uint32_t first[MEMBERS_MAX]; // slots a member is first for
+    uint32_t held[MEMBERS_MAX];  // slots it holds
+    uint32_t copies;             // of all slots
+};
+
+static void tally(struct tally *t, const struct map *map) {
+    *t = (struct tally){0};
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        t->first[run->replicas[0].member] += run->count;
+        t->copies += run->count * run->replica_count;
+        for (uint32_t j = 0; j < run->replica_count; j++) {
+            t->held[run->replicas[j].member] += run->count;
+        }
+    }
+}
+
+// The largest part of what one member is first for that has one and the same second replica, in
+// thousandths.
+static uint32_t worst_successor(const struct map *map, uint32_t member) {
+    static uint32_t second[MEMBERS_MAX];
+    uint32_t sum = 0;
+    uint32_t most = 0;
+    memset(second, 0, sizeof(second));
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        if (run->replicas[0].member != member) continue;
+        uint32_t *times = &second[run->replicas[1].member];
+        *times += run->count;
+        sum += run->count;
+        if (*times > most) most = *times;
+    }
+    return most * 1000 / sum;
+}
+
+static void equal_members_get_equal_parts(void **state) {
+    (void)state;
+    for (uint32_t count = 1; count <= 300; count += 1 + count / 8) {
+        struct cluster c;
+        static struct tally t;
+        cluster_init(&c, count);
+        for (uint32_t i = 0; i < count; i++) add_member(&c);
+        map_propose(&c.map);
+        check_map(&c.map, count, 1);
+        tally(&t, &c.map);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_in_range(t.first[i], SLOT_COUNT / count, SLOT_COUNT / count + 1);
+            assert_true(t.held[i] * 100 * count <= t.copies * 105);
+            assert_true(t.held[i] * 100 * count >= t.copies * 95);
+            // At most two runs more than when each of the others stepped in equally often.
+            if (count < 3) continue;
+            uint32_t one_run = 1000 * count / c.map.run_count;
+            assert_true(worst_successor(&c.map, i) <= 1000 / (count - 1) + 2 * one_run);
+        }
+        cluster_free(&c);
+    }
+}
+
+static void members_get_parts_by_weight(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    for (uint32_t round = 0; round < 30; round++) {
+        uint32_t count = 4 + rng_below(&rng, 60);
+        uint64_t weights = 0;
+        struct cluster c;
+        static struct tally t;
+        cluster_init(&c, count);
+        for (uint32_t i = 0; i < count; i++) {
+            struct map_member *m = add_member(&c);
+            m->weight = (uint16_t)(100 + rng_below(&rng, count >= 16 ? 200 : 20));
+            weights += m->weight;
+        }
+        map_propose(&c.map);
+        check_map(&c.map, count, 1);
+        tally(&t, &c.map);
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t weight = c.map.members[i].weight;
+            uint64_t exact = SLOT_COUNT * weight / weights;
+            assert_in_range(t.first[i], exact, exact + 1);
+            assert_true(t.held[i] * 100 * weights <= t.copies * 105 * weight);
+        }
+        cluster_free(&c);
+    }
+}
+
+static void copies_go_to_distinct_racks_and_hosts_whatever_they_are(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    for (uint32_t round = 0; round < 300; round++) {
+        uint32_t count = 1 + rng_below(&rng, 30);
+        uint32_t racks = 1 + rng_below(&rng, 6);
+        uint32_t hosts_per_rack = 1 + rng_below(&rng, 4);
+        bool host_seen[6][4] = {0};
+        bool rack_seen[6] = {0};
+        uint32_t host_count = 0;
+        uint32_t rack_count = 0;
+        struct cluster c;
+        cluster_init(&c, count);
+        c.map.replication = 1 + rng_below(&rng, 6);
+        for (uint32_t i = 0; i < count; i++) {
+            struct map_member *m = add_member(&c);
+            uint32_t rack = rng_below(&rng, racks);
+            uint32_t host = rng_below(&rng, hosts_per_rack);
+            // Racks of the same name in different data centres are different racks.
+            snprintf(m->dc, sizeof(m->dc), "dc-%u", rack % 2);
+            snprintf(m->rack, sizeof(m->rack), "rack-%u", rack / 2);
+            snprintf(m->host, sizeof(m->host), "host-%u-%u", rack, host);
+            m->weight = (uint16_t)(1 + rng_below(&rng, rng_chance(&rng, 1, 4) ? UINT16_MAX : 4));
+            m->shards = (uint16_t)(1 + rng_below(&rng, rng_chance(&rng, 1, 4) ? SHARDS_MAX : 1));
+            host_count += !host_seen[rack][host];
+            rack_count += !rack_seen[rack];
+            host_seen[rack][host] = true;
+            rack_seen[rack] = true;
+        }
+        map_propose(&c.map);
+        check_map(&c.map, host_count, rack_count);
+        cluster_free(&c);
+    }
+}
+
+static void equal_racks_keep_the_balance(void **state) {
+    (void)state;
+    for (uint32_t count = 6; count <= 300; count += 6 + count / 12 * 6) {
+        for (uint32_t racks = 2; racks <= 3; racks++) {
+            struct cluster c;
+            static struct tally t;
+            cluster_init(&c, count);
+            for (uint32_t i = 0; i < count; i++) {
+                struct map_member *m = add_member(&c);
+                snprintf(m->rack, sizeof(m->rack), "rack-%u", i % racks);
+            }
+            map_propose(&c.map);
+            check_map(&c.map, count, racks);
+            tally(&t, &c.map);
+            for (uint32_t i = 0; i < count; i++) {
+                assert_true(t.held[i] * 100 * count <= t.copies * 105);
+            }
+            cluster_free(&c);
+        }
+    }
+}
+
+static void shards_of_a_member_share_its_part(void **state) {
+    (void)state;
+    for (uint32_t shards = 1; shards <= 8; shards++) {
+        struct cluster c;
+        uint32_t first[5][8] = {0};
+        uint32_t held[5][8] = {0};
+        cluster_init(&c, 5);
+        for (uint32_t i = 0; i < 5; i++) add_member(&c)->shards = (uint16_t)shards;
+        map_propose(&c.map);
+        check_map(&c.map, 5, 1);
+        for (uint32_t i = 0; i < c.map.run_count; i++) {
+            const struct map_run *run = &c.map.runs[i];
+            for (uint32_t j = 0; j < run->replica_count; j++) {
+                const struct map_replica *replica = &run->replicas[j];
+                held[replica->member][replica->shard] += run->count;
+                if (j == 0) first[replica->member][replica->shard] += run->count;
+            }
+        }
+        for (uint32_t i = 0; i < 5; i++) {
+            for (uint32_t s = 0; s < shards; s++) {
+                assert_in_range(first[i][s], SLOT_COUNT / 5 / shards * 99 / 100,
+                                SLOT_COUNT / 5 / shards * 101 / 100 + 1);
+                assert_in_range(held[i][s], 3 * SLOT_COUNT / 5 / shards * 95 / 100,
+                                3 * SLOT_COUNT / 5 / shards * 105 / 100);
+            }
+        }
+        cluster_free(&c);
+    }
+}
+
+static void the_largest_cluster_fits(void **state) {
+    (void)state;
+    struct cluster c;
+    cluster_init(&c, MEMBERS_MAX);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++) add_member(&c)->shards = SHARDS_MAX;
+    map_propose(&c.map);
+    check_map(&c.map, MEMBERS_MAX, 1);
+    cluster_free(&c);
+}
+
+static void one_member_has_one_run(void **state) {
+    (void)state;
+    struct cluster c;
+    cluster_init(&c, 1);
+    add_member(&c);
+    map_propose(&c.map);
+    check_map(&c.map, 1, 1);
+    assert_int_equal(c.map.run_count, 1);
+    cluster_free(&c);
+}
+
+static void the_order_in_which_members_are_named_is_of_no_matter(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    for (uint32_t round = 0; round < 20; round++) {
+        uint32_t count = 1 + rng_below(&rng, 20);
+        struct cluster a;
+        struct cluster b;
+        cluster_init(&a, count);
+        cluster_init(&b, count);
+        for (uint32_t i = 0; i < count; i++) {
+            add_member(&a)->weight = (uint16_t)(1 + rng_below(&rng, 3));
+        }
+        memcpy(b.map.members, a.map.members, count * sizeof(*a.map.members));
+        b.map.member_count = count;
+        for (uint32_t i = count; i > 1; i--) {
+            uint32_t j = rng_below(&rng, i);
+            struct map_member swapped = b.map.members[i - 1];
+            b.map.members[i - 1] = b.map.members[j];
+            b.map.members[j] = swapped;
+        }
+        map_propose(&a.map);
+        map_propose(&b.map);
+        assert_int_equal(a.map.run_count, b.map.run_count);
+        assert_memory_equal(a.map.runs, b.map.runs, a.map.run_count * sizeof(*a.map.runs));
+        assert_memory_equal(a.map.members, b.map.members, count * sizeof(*a.map.members));
+        assert_memory_equal(a.map.run_of_slot, b.map.run_of_slot, sizeof(a.map.run_of_slot));
+        cluster_free(&a);
+        cluster_free(&b);
+    }
+}
+
+int allocate_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(equal_members_get_equal_parts),
+        cmocka_unit_test(members_get_parts_by_weight),
+        cmocka_unit_test(copies_go_to_distinct_racks_and_hosts_whatever_they_are),
+        cmocka_unit_test(equal_racks_keep_the_balance),
+        cmocka_unit_test(shards_of_a_member_share_its_part),
+        cmocka_unit_test(the_largest_cluster_fits),
+        cmocka_unit_test(one_member_has_one_run),
+        cmocka_unit_test(the_order_in_which_members_are_named_is_of_no_matter),
+    };
+    return cmocka_run_group_tests_name("allocate", cases, NULL, NULL);
+}

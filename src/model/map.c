@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A map in bytes; one map has one encoding:
+//
+//     map    = u8 format version (1), 16 bytes cluster id, u64 epoch, u8 replication
+//              u16 count, then the members, by name
+//              u16 count, then the runs, from slot 0 on
+//     member = u64 id, name, host, rack, dc, u16 size and address, u16 port, u16 shards, u16 weight
+//              where a name is u8 size, then its characters
+//     run    = u16 slots, u8 count, then for each replica: u16 member, u16 shard
+#include "model/map.h"
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "model/allocate.h"
+
+enum { FORMAT_VERSION = 1 };
+
+#define ID_SEED 0x71756f69746d6964u // "quoitmid"
+
+// What arena_take adds at most to each piece.
+enum { ARENA_PADDING = 64 };
+
+void map_init(struct map *map, struct arena *arena, uint32_t members_max) {
+    must(members_max > 0);
+    must(members_max <= MEMBERS_MAX);
+    *map = (struct map){.members_max = members_max};
+    map->members = ARENA_ARRAY(arena, struct map_member, members_max);
+    map->runs = ARENA_ARRAY(arena, struct map_run, RUNS_MAX);
+}
+
+size_t map_memory_size(uint32_t members_max) {
+    return sizeof(struct map_member) * members_max + sizeof(struct map_run) * RUNS_MAX +
+           (size_t)2 * ARENA_PADDING;
+}
+
+const struct map_run *map_run_of(const struct map *map, uint16_t slot) {
+    must(map->epoch > 0);
+    must(slot < SLOT_COUNT);
+    return &map->runs[map->run_of_slot[slot]];
+}
+
+uint32_t map_place_in(const struct map_run *run, uint32_t member) {
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        if (run->replicas[i].member == member) return i;
+    }
+    return REPLICAS_MAX;
+}
+
+static int compare_with_name(struct slice name, const char *string) {
+    struct slice other = slice_of_string(string);
+    size_t shorter = name.size < other.size ? name.size : other.size;
+    int order = shorter == 0 ? 0 : memcmp(name.data, other.data, shorter);
+    return order != 0 ? order : (name.size > other.size) - (name.size < other.size);
+}
+
+uint32_t map_find_name(const struct map *map, struct slice name) {
+    uint32_t low = 0;
+    uint32_t high = map->member_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = compare_with_name(name, map->members[middle].name);
+        if (order == 0) return middle;
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return map->members_max;
+}
+
+uint32_t map_find_id(const struct map *map, uint64_t id) {
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        if (map->members[i].id == id) return i;
+    }
+    return map->members_max;
+}
+
+void map_member_address(const struct map_member *member, uint32_t port_offset,
+                        char text[ADDRESS_SIZE_MAX + 1]) {
+    struct text out = text_over(text, ADDRESS_SIZE_MAX + 1);
+    bool bracketed = strchr(member->address, ':') != NULL;
+    if (bracketed) text_char(&out, '[');
+    text_string(&out, member->address);
+    if (bracketed) text_char(&out, ']');
+    text_char(&out, ':');
+    text_u64(&out, (uint64_t)member->port + port_offset);
+    must(!out.clipped);
+}
+
+void map_member_id_text(const struct map_member *member, char text[MEMBER_ID_TEXT_SIZE + 1]) {
+    struct text out = text_over(text, MEMBER_ID_TEXT_SIZE + 1);
+    uint8_t bytes[MEMBER_ID_TEXT_SIZE / 2];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_u64(&w, member->id);
+    write_u64(&w, hash_number(member->id));
+    write_u32(&w, (uint32_t)hash_number(~member->id));
+    text_hex(&out, writer_bytes(&w));
+    must(!out.clipped);
+}
+
+static bool is_letter_or_digit(uint8_t c) {
+    return (c >= '0' && c <= '9') || (text_lower(c) >= 'a' && text_lower(c) <= 'z');
+}
+
+static bool is_name_char(uint8_t c) {
+    return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
+}
+
+static bool is_ipv6_char(uint8_t c) {
+    return (c >= '0' && c <= '9') || (text_lower(c) >= 'a' && text_lower(c) <= 'f') || c == ':' ||
+           c == '.';
+}
+
+static bool consists_of(struct slice text, bool is_one(uint8_t c)) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_one(text.data[i])) return false;
+    }
+    return true;
+}
+
+static bool is_name(struct slice text) {
+    return text.size > 0 && text.size <= NAME_SIZE_MAX && consists_of(text, is_name_char);
+}
+
+// A host name, IPv4 or IPv6 address, without brackets.
+static bool is_host(struct slice text) {
+    if (text.size == 0 || text.size > HOST_SIZE_MAX) return false;
+    bool has_colon = memchr(text.data, ':', text.size) != NULL;
+    return consists_of(text, has_colon ? is_ipv6_char : is_name_char);
+}
+
+// Copies text that is known to fit, and clears what is left of the field.
+static void set_string(char *field, size_t field_size, struct slice text) {
+    must(text.size < field_size);
+    memset(field, 0, field_size);
+    if (text.size > 0) memcpy(field, text.data, text.size);
+}
+
+enum status map_parse_address(struct slice text, struct map_member *member) {
+    struct slice host = text;
+    while (host.size > 0 && host.data[host.size - 1] != ':') host.size--;
+    if (host.size == 0) return ST_INVALID;
+    struct slice port_text = slice_skip(text, host.size);
+    host.size--; // the colon
+
+    bool bracketed = host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
+    if (bracketed) host = (struct slice){host.data + 1, host.size - 2};
+    if (!is_host(host)) return ST_INVALID;
+    if (bracketed != (memchr(host.data, ':', host.size) != NULL)) return ST_INVALID;
+
+    uint64_t port;
+    if (!text_to_u64(port_text, &port) || port == 0 || port > PORT_MAX) return ST_INVALID;
+    set_string(member->address, sizeof(member->address), host);
+    member->port = (uint16_t)port;
+    return ST_OK;
+}
+
+// Insertion sort: membership lists are short, and mostly sorted already.
+static void sort_by_name(struct map *map) {
+    for (uint32_t i = 1; i < map->member_count; i++) {
+        struct map_member moving = map->members[i];
+        uint32_t to = i;
+        while (to > 0 && strcmp(map->members[to - 1].name, moving.name) > 0) {
+            map->members[to] = map->members[to - 1];
+            to--;
+        }
+        map->members[to] = moving;
+    }
+}
+
+static bool same_address(const struct map_member *a, const struct map_member *b) {
+    return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
+// Names ascend strictly, ids are unique and not 0, no address stands twice.
+static bool members_are_distinct(const struct map *map) {
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        const struct map_member *m = &map->members[i];
+        if (m->id == 0) return false;
+        if (i > 0 && strcmp(m[-1].name, m->name) >= 0) return false;
+        for (uint32_t j = 0; j < i; j++) {
+            const struct map_member *other = &map->members[j];
+            if (other->id == m->id || same_address(other, m)) return false;
+        }
+    }
+    return true;
+}
+
+static enum status parse_member(struct slice text, struct map_member *member) {
+    const uint8_t *equals = text.size == 0 ? NULL : memchr(text.data, '=', text.size);
+    if (equals == NULL) return ST_INVALID;
+    struct slice name = {text.data, (size_t)(equals - text.data)};
+    if (!is_name(name)) return ST_INVALID;
+    *member = (struct map_member){.shards = 1, .weight = 1};
+    set_string(member->name, sizeof(member->name), name);
+    set_string(member->host, sizeof(member->host), name);
+    member->id = hash_bytes(name, ID_SEED);
+    return map_parse_address(slice_skip(text, name.size + 1), member);
+}
+
+static enum status parse_members(struct slice text, struct map *map) {
+    for (;;) {
+        const uint8_t *comma = text.size == 0 ? NULL : memchr(text.data, ',', text.size);
+        struct slice one = text;
+        if (comma != NULL) one.size = (size_t)(comma - text.data);
+        if (map->member_count == map->members_max) return ST_TOO_LARGE;
+        enum status status = parse_member(one, &map->members[map->member_count]);
+        if (status != ST_OK) return status;
+        map->member_count++;
+        if (comma == NULL) return ST_OK;
+        text = slice_skip(text, one.size + 1);
+    }
+}
+
+enum status map_parse_initial(struct slice text, struct map *map) {
+    map->member_count = 0;
+    enum status status = parse_members(text, map);
+    if (status == ST_OK) {
+        sort_by_name(map);
+        if (!members_are_distinct(map)) status = ST_INVALID;
+    }
+    if (status != ST_OK) map->member_count = 0;
+    return status;
+}
+
+static void index_slots(struct map *map) {
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        for (uint32_t slot = 0; slot < run->count; slot++) {
+            map->run_of_slot[run->first + slot] = (uint16_t)i;
+        }
+    }
+}
+
+void map_propose(struct map *map) {
+    sort_by_name(map);
+    allocate_runs(map);
+    map->epoch = 1;
+    index_slots(map);
+}
+
+static void write_string(struct writer *w, const char *string) {
+    struct slice bytes = slice_of_string(string);
+    must(bytes.size <= NAME_SIZE_MAX);
+    write_u8(w, (uint8_t)bytes.size);
+    write_bytes(w, bytes);
+}
+
+static void member_encode(const struct map_member *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_string(w, m->name);
+    write_string(w, m->host);
+    write_string(w, m->rack);
+    write_string(w, m->dc);
+    struct slice address = slice_of_string(m->address);
+    must(address.size <= HOST_SIZE_MAX);
+    write_u16(w, (uint16_t)address.size);
+    write_bytes(w, address);
+    write_u16(w, m->port);
+    write_u16(w, m->shards);
+    write_u16(w, m->weight);
+}
+
+// Reads a name into its field; an empty one only if that is allowed.
+static void read_name(struct reader *r, char field[NAME_SIZE_MAX + 1], bool may_be_empty) {
+    uint8_t size = read_u8(r);
+    struct slice name = read_bytes(r, size);
+    if (name.size == 0 ? !may_be_empty : !is_name(name)) r->failed = true;
+    if (!r->failed) set_string(field, NAME_SIZE_MAX + 1, name);
+}
+
+static void member_decode(struct map_member *m, struct reader *r) {
+    *m = (struct map_member){.id = read_u64(r)};
+    read_name(r, m->name, false);
+    read_name(r, m->host, false);
+    read_name(r, m->rack, true);
+    read_name(r, m->dc, true);
+    uint16_t size = read_u16(r);
+    struct slice address = read_bytes(r, size);
+    if (!is_host(address)) r->failed = true;
+    if (!r->failed) set_string(m->address, sizeof(m->address), address);
+    m->port = read_u16(r);
+    m->shards = read_u16(r);
+    m->weight = read_u16(r);
+    if (m->port == 0 || m->port > PORT_MAX || m->weight == 0) r->failed = true;
+    if (m->shards == 0 || m->shards > SHARDS_MAX) r->failed = true;
+}
+
+static void run_encode(const struct map_run *run, struct writer *w) {
+    write_u16(w, run->count);
+    write_u8(w, (uint8_t)run->replica_count);
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        write_u16(w, run->replicas[i].member);
+        write_u16(w, run->replicas[i].shard);
+    }
+}
+
+static bool host_stands_before(const struct map *map, const struct map_run *run, uint32_t place) {
+    const char *host = map->members[run->replicas[place].member].host;
+    for (uint32_t i = 0; i < place; i++) {
+        if (strcmp(map->members[run->replicas[i].member].host, host) == 0) return true;
+    }
+    return false;
+}
+
+static void run_decode(const struct map *map, struct map_run *run, uint32_t first,
+                       struct reader *r) {
+    *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r)};
+    uint32_t replica_count = read_u8(r);
+    if (run->count == 0 || run->count > SLOT_COUNT - first) r->failed = true;
+    if (replica_count == 0 || replica_count > REPLICAS_MAX) r->failed = true;
+    for (uint32_t i = 0; i < replica_count && !r->failed; i++) {
+        struct map_replica *replica = &run->replicas[i];
+        replica->member = read_u16(r);
+        replica->shard = read_u16(r);
+        if (replica->member >= map->member_count ||
+            replica->shard >= map->members[replica->member].shards ||
+            host_stands_before(map, run, i)) {
+            r->failed = true;
+        }
+    }
+    run->replica_count = r->failed ? 0 : replica_count;
+}
+
+static void map_write(const struct map *map, struct writer *w) {
+    write_u8(w, FORMAT_VERSION);
+    write_bytes(w, (struct slice){map->cluster.bytes, CLUSTER_ID_SIZE});
+    write_u64(w, map->epoch);
+    write_u8(w, (uint8_t)map->replication);
+    write_u16(w, (uint16_t)map->member_count);
+    for (uint32_t i = 0; i < map->member_count; i++) member_encode(&map->members[i], w);
+    write_u16(w, (uint16_t)map->run_count);
+    for (uint32_t i = 0; i < map->run_count; i++) run_encode(&map->runs[i], w);
+}
+
+static void map_read(struct map *map, struct reader *r) {
+    uint8_t version = read_u8(r);
+    struct slice cluster = read_bytes(r, CLUSTER_ID_SIZE);
+    if (version != FORMAT_VERSION) r->failed = true;
+    if (r->failed) return;
+    memcpy(map->cluster.bytes, cluster.data, CLUSTER_ID_SIZE);
+    map->epoch = read_u64(r);
+    map->replication = read_u8(r);
+    uint32_t member_count = read_u16(r);
+    if (map->epoch == 0 || map->replication == 0 || map->replication > REPLICAS_MAX)
+        r->failed = true;
+    if (member_count == 0 || member_count > map->members_max) r->failed = true;
+    for (uint32_t i = 0; i < member_count && !r->failed; i++) member_decode(&map->members[i], r);
+    if (r->failed) return;
+    map->member_count = member_count;
+
+    uint32_t run_count = read_u16(r);
+    uint32_t slots = 0;
+    if (run_count > RUNS_MAX) r->failed = true;
+    for (uint32_t i = 0; i < run_count && !r->failed; i++) {
+        run_decode(map, &map->runs[i], slots, r);
+        slots += map->runs[i].count;
+    }
+    if (slots != SLOT_COUNT) r->failed = true;
+    map->run_count = run_count;
+}
+
+// `first` of a run counts in 16 bits.
+static_assert(SLOT_COUNT <= UINT16_MAX, "slots are counted in 16 bits");
+
+enum status map_decode(struct map *map, struct slice bytes) {
+    struct reader r = reader_of(bytes);
+    map->member_count = 0;
+    map_read(map, &r);
+    if (reader_done(&r) && members_are_distinct(map)) {
+        index_slots(map);
+        return ST_OK;
+    }
+    map->epoch = 0;
+    map->member_count = 0;
+    map->run_count = 0;
+    return ST_CORRUPT;
+}
+
+size_t map_encoded_size(const struct map *map) {
+    size_t size = 1 + CLUSTER_ID_SIZE + 8 + 1 + 2 + 2;
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        const struct map_member *m = &map->members[i];
+        size += 8 + 4 * 1 + 2 + 3 * 2;
+        size += strlen(m->name) + strlen(m->host) + strlen(m->rack) + strlen(m->dc);
+        size += strlen(m->address);
+    }
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        size += 2 + 1 + map->runs[i].replica_count * (size_t)(2 + 2);
+    }
+    return size;
+}
+
+void map_encode(const struct map *map, uint8_t *to, size_t size) {
+    must(map->epoch > 0);
+    must(size == map_encoded_size(map));
+    struct writer w = writer_to(to, size);
+    map_write(map, &w);
+    must(!w.failed);
+    must(w.size == size);
+}

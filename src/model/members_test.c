@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/members.h"
+
+#include "base/rng.h"
+#include "tests/test.h"
+
+enum { KINDS = 3, ENTRIES = KINDS * KINDS * KINDS };
+
+// All entries with small incarnations, heartbeats and loads.
+static struct member_entry entry_of(uint32_t number) {
+    return (struct member_entry){.id = 9,
+                                 .incarnation = number / KINDS / KINDS,
+                                 .heartbeat = number / KINDS % KINDS,
+                                 .state = MEMBER_SERVING,
+                                 .load = number % KINDS};
+}
+
+// What is known after the entries were heard one after the other.
+static struct member_entry heard(const uint32_t *numbers, uint32_t count) {
+    struct member_entry known = {0};
+    struct members members = {1, &known};
+    for (uint32_t i = 0; i < count; i++) {
+        struct member_entry entry = entry_of(numbers[i]);
+        (void)members_merge_entry(&members, 0, &entry);
+    }
+    return known;
+}
+
+static void assert_same(struct member_entry a, struct member_entry b) {
+    assert_int_equal(a.incarnation, b.incarnation);
+    assert_int_equal(a.heartbeat, b.heartbeat);
+    assert_int_equal(a.load, b.load);
+}
+
+static void order_and_repetition_of_gossip_are_of_no_matter(void **state) {
+    (void)state;
+    for (uint32_t a = 0; a < ENTRIES; a++) {
+        for (uint32_t b = 0; b < ENTRIES; b++) {
+            for (uint32_t c = 0; c < ENTRIES; c++) {
+                uint32_t highest = a > b ? a : b;
+                if (c > highest) highest = c;
+                struct member_entry known = heard((uint32_t[]){a, b, c, a, b}, 5);
+                assert_same(known, entry_of(highest));
+            }
+        }
+    }
+}
+
+static void only_newer_entries_count_as_news(void **state) {
+    (void)state;
+    struct member_entry entries[2] = {0};
+    struct members members = {2, entries};
+    struct member_entry entry = {.id = 5, .incarnation = 2, .heartbeat = 7};
+    assert_true(members_merge_entry(&members, 1, &entry));
+    assert_false(members_merge_entry(&members, 1, &entry));
+    entry.heartbeat = 6;
+    assert_false(members_merge_entry(&members, 1, &entry));
+    entry.heartbeat = 8;
+    assert_true(members_merge_entry(&members, 1, &entry));
+    entry.incarnation = 1;
+    entry.heartbeat = 900;
+    assert_false(members_merge_entry(&members, 1, &entry));
+    entry.incarnation = 3;
+    entry.heartbeat = 0;
+    assert_true(members_merge_entry(&members, 1, &entry));
+    assert_int_equal(entries[0].id, 0);
+    assert_int_equal(entries[1].incarnation, 3);
+}
+
+static void entries_survive_the_way_to_bytes_and_back(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    for (uint32_t round = 0; round < 1000; round++) {
+        uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE];
+        uint8_t again[MEMBER_ENTRY_ENCODED_SIZE];
+        for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)rng_next(&rng);
+        bytes[32] = (uint8_t)rng_below(&rng, MEMBER_STATES + 2);
+        struct reader r = reader_of((struct slice){bytes, sizeof(bytes)});
+        struct member_entry entry;
+        member_entry_decode(&entry, &r);
+        assert_int_equal(reader_done(&r), bytes[32] < MEMBER_STATES);
+        if (r.failed) continue;
+        struct writer w = writer_to(again, sizeof(again));
+        member_entry_encode(&entry, &w);
+        assert_int_equal(w.size, sizeof(again));
+        assert_memory_equal(bytes, again, sizeof(again));
+    }
+}
+
+static void an_entry_cut_short_is_a_failure(void **state) {
+    (void)state;
+    uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE] = {0};
+    for (size_t size = 0; size < sizeof(bytes); size++) {
+        struct reader r = reader_of((struct slice){bytes, size});
+        struct member_entry entry;
+        member_entry_decode(&entry, &r);
+        assert_true(r.failed);
+    }
+}
+
+int members_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(order_and_repetition_of_gossip_are_of_no_matter),
+        cmocka_unit_test(only_newer_entries_count_as_news),
+        cmocka_unit_test(entries_survive_the_way_to_bytes_and_back),
+        cmocka_unit_test(an_entry_cut_short_is_a_failure),
+    };
+    return cmocka_run_group_tests_name("members", cases, NULL, NULL);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/token.h"
+
+#include "tests/test.h"
+
+static const struct mac_key secret = {{1, 2, 3}};
+
+static struct context context_of(uint32_t count) {
+    struct context c = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        c.entries[i] = (struct version){{i + 1, 1}, 100 + i};
+    }
+    c.count = count;
+    return c;
+}
+
+static bool accepts(const struct mac_key *with, struct slice key, const char *text, size_t size) {
+    static struct context got;
+    enum status status = token_decode(with, key, (struct slice){(const uint8_t *)text, size}, &got);
+    if (status != ST_OK) {
+        assert_int_equal(status, ST_INVALID);
+        assert_int_equal(got.count, 0);
+    }
+    return status == ST_OK;
+}
+
+static void contexts_survive_the_way_to_a_token_and_back(void **state) {
+    (void)state;
+    for (uint32_t count = 0; count <= CONTEXT_MAX; count++) {
+        char text[TOKEN_TEXT_MAX + 1];
+        struct context c = context_of(count);
+        static struct context got;
+        size_t size = token_encode(&secret, SLICE("key"), &c, text);
+        assert_true(count == CONTEXT_MAX ? size == TOKEN_TEXT_MAX : size < TOKEN_TEXT_MAX);
+        struct slice token = {(const uint8_t *)text, size};
+        assert_int_equal(token_decode(&secret, SLICE("key"), token, &got), ST_OK);
+        assert_int_equal(got.count, count);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(version_compare(got.entries[i], c.entries[i]), 0);
+        }
+    }
+}
+
+static void a_token_is_good_for_its_key_and_its_cluster_only(void **state) {
+    (void)state;
+    char text[TOKEN_TEXT_MAX + 1];
+    struct context c = context_of(2);
+    const struct mac_key other = {{1, 2, 4}};
+    size_t size = token_encode(&secret, SLICE("key"), &c, text);
+    assert_true(accepts(&secret, SLICE("key"), text, size));
+    assert_false(accepts(&secret, SLICE("kez"), text, size));
+    assert_false(accepts(&secret, SLICE(""), text, size));
+    assert_false(accepts(&other, SLICE("key"), text, size));
+}
+
+static void no_byte_of_a_token_can_be_changed_dropped_or_added(void **state) {
+    (void)state;
+    char text[TOKEN_TEXT_MAX + 1];
+    struct context c = context_of(1);
+    size_t size = token_encode(&secret, SLICE("key"), &c, text);
+    for (size_t i = 0; i < size; i++) {
+        char kept = text[i];
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            text[i] = (char)byte;
+            assert_int_equal(accepts(&secret, SLICE("key"), text, size), text[i] == kept);
+        }
+        text[i] = kept;
+        assert_false(accepts(&secret, SLICE("key"), text, i));
+        assert_false(accepts(&secret, SLICE("key"), text + i + 1, size - i - 1));
+    }
+    text[size] = 'A';
+    assert_false(accepts(&secret, SLICE("key"), text, size + 1));
+    memset(text, 'A', sizeof(text));
+    assert_false(accepts(&secret, SLICE("key"), text, sizeof(text)));
+    assert_false(accepts(&secret, SLICE("key"), text, sizeof(text) - 1));
+}
+
+int token_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(contexts_survive_the_way_to_a_token_and_back),
+        cmocka_unit_test(a_token_is_good_for_its_key_and_its_cluster_only),
+        cmocka_unit_test(no_byte_of_a_token_can_be_changed_dropped_or_added),
+    };
+    return cmocka_run_group_tests_name("token", cases, NULL, NULL);
+}
