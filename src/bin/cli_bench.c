@@ -82,7 +82,7 @@ static enum cli_asked read_options(struct asked *a, int count, char **arguments)
         {"requests", "N", "stop after so many", .number = &a->requests, .least = 1,
          .most = 1ull << 40},
         {"seconds", "S", "stop after so long (5)", .number = &a->seconds, .least = 1,
-         .most = 7 * 86400},
+         .most = 604800},
         {"rate", "N", "requests a second, in an open loop", .number = &a->rate, .least = 1,
          .most = 100000000},
         {"threads", "N", "threads of the generator (1)", .number = &a->threads, .least = 1,
@@ -291,7 +291,9 @@ static int measure(const struct asked *a, const struct load_plan *plan, struct b
     bool is_good = !atomic_load(&is_stopped) && run_load(plan, run, "bench", sum);
     run->cpu_seconds = cpu_seconds() - cpu;
     if (sum->last_ns > sum->first_ns) bench_report(plan, run, sum);
-    is_good = is_good && sum->wrong == 0;
+    uint64_t answers = 0;
+    for (uint32_t i = 0; i < LOAD_COMMANDS; i++) answers += sum->counts[i];
+    is_good = is_good && sum->wrong == 0 && answers > 0;
     free(sum);
     return is_good ? CLI_OK : CLI_FAILED;
 }

@@ -39,9 +39,9 @@ enum {
 };
 
 struct load_target {
-    char name[300]; // "host:port", for messages
     struct sockaddr_storage address;
     socklen_t address_size;
+    char name[300]; // "host:port", for messages
 };
 
 // What all threads of a run share and none changes.

@@ -1,6 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// quoit status -- the members of a cluster and how they do, as one of them sees it.
 #include "bin/cli.h"
+#include "bin/cli_cluster.h"
+#include "bin/cli_options.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ANSWER_TIMEOUT_MS = 3000 };
+
+static json_t *json_of_node(const struct cluster_node *n) {
+    return json_pack("{ss ss ss ss ss ss ss sb sI sI sI sI sI sI sI}", "id", n->id, "name", n->name,
+                     "state", n->state, "address", n->address, "host", n->host, "rack", n->rack,
+                     "dc", n->dc, "self", n->is_self, "slots", (json_int_t)n->slots_first,
+                     "slots_held", (json_int_t)n->slots_held, "keys", (json_int_t)n->keys, "disk",
+                     (json_int_t)n->disk, "memory", (json_int_t)n->memory, "load",
+                     (json_int_t)n->load, "incarnation", (json_int_t)n->incarnation);
+}
+
+static void print_json(const struct cluster_view *view) {
+    json_t *nodes = json_array();
+    size_t up = 0;
+    for (size_t i = 0; i < view->node_count; i++) {
+        json_array_append_new(nodes, json_of_node(&view->nodes[i]));
+        if (strcmp(view->nodes[i].state, "up") == 0) up++;
+    }
+    json_t *all = json_pack("{so s{ss sI sI sI}}", "nodes", nodes, "cluster", "state", view->state,
+                            "epoch", (json_int_t)view->epoch, "members",
+                            (json_int_t)view->node_count, "up", (json_int_t)up);
+    json_dumpf(all, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(all);
+}
+
+static bool show(const char *host, uint16_t port, bool as_json, struct terminal *t) {
+    char problem[CLUSTER_PROBLEM_MAX + 1];
+    struct cluster_view *view = cluster_look(host, port, ANSWER_TIMEOUT_MS, problem);
+    if (view == NULL) {
+        cli_complain("status", "%s", problem);
+        return false;
+    }
+    if (as_json) {
+        print_json(view);
+    } else {
+        cluster_print(view, t);
+    }
+    fflush(stdout);
+    free(view);
+    return true;
+}
+
 int cli_status(int count, char **arguments) {
-    (void)count;
-    (void)arguments;
-    return 1;
+    const char *host = "127.0.0.1";
+    uint64_t port = 7379;
+    bool as_json = false;
+    bool is_watching = false;
+    const struct cli_option options[] = {
+        {"host", "HOST", "any member (127.0.0.1)", .text = &host},
+        {"port", "PORT", "its port (7379)", .number = &port, .least = 1, .most = 65535},
+        {"json", NULL, "print JSON", .flag = &as_json},
+        {"watch", NULL, "show it anew every second, until Ctrl-C", .flag = &is_watching},
+    };
+    const struct cli_syntax syntax = {
+        .command = "status",
+        .summary = "Shows the members of a cluster and how they do, as one of them sees it.",
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+    };
+    enum cli_asked asked = cli_options_read(&syntax, count, arguments);
+    if (asked != CLI_ASKED_RUN) return asked == CLI_ASKED_HELP ? CLI_OK : CLI_MISUSED;
+    struct terminal t = terminal_of(stdout);
+    if (!is_watching) return show(host, (uint16_t)port, as_json, &t) ? CLI_OK : CLI_FAILED;
+    for (;;) {
+        if (t.is_terminal && !as_json) fputs("\033[H\033[J", stdout);
+        show(host, (uint16_t)port, as_json, &t);
+        if (!t.is_terminal && !as_json) putchar('\n');
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
 }

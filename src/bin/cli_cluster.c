@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bin/cli_cluster.h"
+
+#include "base/must.h"
+
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void set_problem(char *problem, const char *what, const char *why) {
+    snprintf(problem, CLUSTER_PROBLEM_MAX + 1, "%s: %s", what, why);
+}
+
+static redisContext *open_connection(const char *host, uint16_t port, uint32_t timeout_ms,
+                                     char *problem) {
+    struct timeval timeout = {.tv_sec = timeout_ms / 1000,
+                              .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+    redisContext *context = redisConnectWithTimeout(host, port, timeout);
+    must(context != NULL);
+    if (context->err == 0 && redisSetTimeout(context, timeout) == REDIS_OK) return context;
+    char what[128];
+    snprintf(what, sizeof(what), "cannot reach %s:%u", host, port);
+    set_problem(problem, what, context->errstr);
+    redisFree(context);
+    return NULL;
+}
+
+// The reply, if it came and is no error.
+static redisReply *ask(redisContext *context, const char *command, char *problem) {
+    redisReply *reply = redisCommand(context, command);
+    if (reply == NULL) {
+        set_problem(problem, command, context->errstr);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        set_problem(problem, command, reply->str);
+        freeReplyObject(reply);
+        reply = NULL;
+    }
+    return reply;
+}
+
+// The value of a line `name:value` of the text, as it stands there, without its end.
+static void find_line(const char *text, const char *name, char *value, size_t capacity) {
+    value[0] = '\0';
+    size_t name_size = strlen(name);
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        if (strncmp(line, name, name_size) == 0 && line[name_size] == ':') {
+            line += name_size + 1;
+            snprintf(value, capacity, "%.*s", (int)strcspn(line, "\r\n"), line);
+            return;
+        }
+        line = strchr(line, '\n');
+        if (line != NULL) line++;
+    }
+}
+
+static bool read_info(redisContext *context, struct cluster_view *view, char *problem) {
+    redisReply *reply = ask(context, "CLUSTER INFO", problem);
+    if (reply == NULL) return false;
+    bool is_text = reply->type == REDIS_REPLY_STRING;
+    if (is_text) {
+        char number[32];
+        find_line(reply->str, "cluster_state", view->state, sizeof(view->state));
+        find_line(reply->str, "cluster_current_epoch", number, sizeof(number));
+        view->epoch = strtoull(number, NULL, 10);
+        view->is_ok = strcmp(view->state, "ok") == 0;
+    } else {
+        set_problem(problem, "CLUSTER INFO", "not a text");
+    }
+    freeReplyObject(reply);
+    return is_text;
+}
+
+static void copy_text(char *to, size_t capacity, const redisReply *from) {
+    if (from->type == REDIS_REPLY_STRING || from->type == REDIS_REPLY_STATUS) {
+        snprintf(to, capacity, "%s", from->str);
+    } else if (from->type == REDIS_REPLY_INTEGER) {
+        snprintf(to, capacity, "%lld", from->integer);
+    }
+}
+
+static void copy_number(uint64_t *to, const redisReply *from) {
+    if (from->type == REDIS_REPLY_INTEGER && from->integer > 0) *to = (uint64_t)from->integer;
+}
+
+// A field that is not known is of a newer server: passed over.
+static void read_field(struct cluster_node *node, const char *name, const redisReply *value) {
+    const struct {
+        const char *name;
+        char *text;
+        size_t capacity;
+    } texts[] = {
+        {"id", node->id, sizeof(node->id)},
+        {"name", node->name, sizeof(node->name)},
+        {"host", node->host, sizeof(node->host)},
+        {"rack", node->rack, sizeof(node->rack)},
+        {"dc", node->dc, sizeof(node->dc)},
+        {"state", node->state, sizeof(node->state)},
+        {"address", node->address, sizeof(node->address)},
+    };
+    const struct {
+        const char *name;
+        uint64_t *number;
+    } numbers[] = {
+        {"slots_first", &node->slots_first},
+        {"slots_held", &node->slots_held},
+        {"keys", &node->keys},
+        {"disk", &node->disk},
+        {"memory", &node->memory},
+        {"load", &node->load},
+        {"incarnation", &node->incarnation},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (strcmp(name, texts[i].name) == 0) copy_text(texts[i].text, texts[i].capacity, value);
+    }
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(name, numbers[i].name) == 0) copy_number(numbers[i].number, value);
+    }
+    if (strcmp(name, "self") == 0) node->is_self = value->integer == 1;
+}
+
+static bool read_nodes(redisContext *context, struct cluster_view *view, char *problem) {
+    redisReply *reply = ask(context, "QUOIT STATUS", problem);
+    if (reply == NULL) return false;
+    bool is_good = reply->type == REDIS_REPLY_ARRAY && reply->elements <= MEMBERS_MAX;
+    for (size_t i = 0; is_good && i < reply->elements; i++) {
+        const redisReply *fields = reply->element[i];
+        is_good = fields->type == REDIS_REPLY_ARRAY && fields->elements % 2 == 0;
+        for (size_t j = 0; is_good && j < fields->elements; j += 2) {
+            is_good = fields->element[j]->type == REDIS_REPLY_STRING;
+            if (is_good) {
+                read_field(&view->nodes[i], fields->element[j]->str, fields->element[j + 1]);
+            }
+        }
+        view->node_count++;
+    }
+    if (!is_good) set_problem(problem, "QUOIT STATUS", "not a list of members");
+    freeReplyObject(reply);
+    return is_good;
+}
+
+struct cluster_view *cluster_look(const char *host, uint16_t port, uint32_t timeout_ms,
+                                  char problem[CLUSTER_PROBLEM_MAX + 1]) {
+    redisContext *context = open_connection(host, port, timeout_ms, problem);
+    if (context == NULL) return NULL;
+    struct cluster_view *view = calloc(1, sizeof(*view));
+    must(view != NULL);
+    bool is_good = read_info(context, view, problem) && read_nodes(context, view, problem);
+    redisFree(context);
+    if (is_good) return view;
+    free(view);
+    return NULL;
+}
+
+bool cluster_is_ready(const char *host, uint16_t port, uint32_t timeout_ms,
+                      char problem[CLUSTER_PROBLEM_MAX + 1]) {
+    redisContext *context = open_connection(host, port, timeout_ms, problem);
+    if (context == NULL) return false;
+    struct cluster_view *view = calloc(1, sizeof(*view));
+    must(view != NULL);
+    bool is_ready = read_info(context, view, problem) && view->is_ok;
+    if (!is_ready && view->state[0] != '\0') set_problem(problem, "cluster_state", view->state);
+    free(view);
+    redisFree(context);
+    return is_ready;
+}
+
+static enum style style_of_state(const char *state) {
+    if (strcmp(state, "up") == 0) return STYLE_GOOD;
+    return strcmp(state, "down") == 0 ? STYLE_BAD : STYLE_WARN;
+}
+
+void cluster_print(const struct cluster_view *view, struct terminal *t) {
+    static const char *const headings[] = {"name",         "state", "address", "rack",  "dc",
+                                           ">slots first", ">held", ">keys",   ">disk", ">ops/s"};
+    struct table table = table_of(headings, sizeof(headings) / sizeof(headings[0]));
+    size_t up = 0;
+    for (size_t i = 0; i < view->node_count; i++) {
+        const struct cluster_node *node = &view->nodes[i];
+        if (strcmp(node->state, "up") == 0) up++;
+        table_cell(&table, node->is_self ? STYLE_STRONG : STYLE_PLAIN, "%s", node->name);
+        table_cell(&table, style_of_state(node->state), "%s", node->state);
+        table_cell(&table, STYLE_PLAIN, "%s", node->address);
+        table_cell(&table, STYLE_PLAIN, "%s", node->rack);
+        table_cell(&table, STYLE_PLAIN, "%s", node->dc);
+        table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->slots_first);
+        table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->slots_held);
+        table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->keys);
+        table_cell(&table, STYLE_PLAIN, "%s", human_size(node->disk).text);
+        table_cell(&table, STYLE_PLAIN, "%s", human_count((double)node->load).text);
+    }
+    table_print(&table, t);
+    table_free(&table);
+    terminal_print(t, view->is_ok ? STYLE_GOOD : STYLE_BAD, "cluster %s", view->state);
+    terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu\n", up, view->node_count,
+                   (unsigned long long)view->epoch);
+}

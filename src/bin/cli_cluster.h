@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli_cluster.h -- what a cluster says of itself, asked of any one of its members.
+#ifndef QUOIT_BIN_CLI_CLUSTER_H
+#define QUOIT_BIN_CLI_CLUSTER_H
+
+#include "base/limits.h"
+#include "bin/cli_terminal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cluster_node {
+    char id[NAME_SIZE_MAX + 1];
+    char name[NAME_SIZE_MAX + 1];
+    char host[NAME_SIZE_MAX + 1];
+    char rack[NAME_SIZE_MAX + 1];
+    char dc[NAME_SIZE_MAX + 1];
+    char state[NAME_SIZE_MAX + 1];      // up, down, starting, mending, stopping
+    char address[ADDRESS_SIZE_MAX + 1]; // host:port
+    bool is_self;                       // the one that was asked
+    uint64_t slots_first;               // slots whose first replica it is
+    uint64_t slots_held;
+    uint64_t keys;
+    uint64_t disk;   // bytes
+    uint64_t memory; // bytes
+    uint64_t load;   // operations a second
+    uint64_t incarnation;
+};
+
+struct cluster_view {
+    bool is_ok; // every slot has a member that answers for it
+    char state[NAME_SIZE_MAX + 1];
+    uint64_t epoch;
+    size_t node_count;
+    struct cluster_node nodes[MEMBERS_MAX];
+};
+
+enum { CLUSTER_PROBLEM_MAX = 511 };
+
+// Asks the member at host:port, waiting no longer than the time-out for each answer. NULL, and the
+// reason in `problem`, if there was none. The view is to be freed.
+struct cluster_view *cluster_look(const char *host, uint16_t port, uint32_t timeout_ms,
+                                  char problem[CLUSTER_PROBLEM_MAX + 1]);
+
+// Whether the member at host:port answers, and sees a cluster that is complete.
+bool cluster_is_ready(const char *host, uint16_t port, uint32_t timeout_ms,
+                      char problem[CLUSTER_PROBLEM_MAX + 1]);
+
+void cluster_print(const struct cluster_view *view, struct terminal *t);
+
+#endif
