@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// entry.h -- a key and its record in memory.
+//
+// One block of a struct tlsf holds all of it, so that a read touches one run of bytes:
+//
+//     | position | key size, flags | keyspace, slot | key ... | record ... |
+#ifndef QUOIT_STORE_ENTRY_H
+#define QUOIT_STORE_ENTRY_H
+
+#include "base/tlsf.h"
+#include "model/slot.h"
+
+struct entry {
+    uint64_t position; // of its frame in the log
+    uint32_t key_size : 24;
+    uint32_t is_live : 1; // some sibling is not a tombstone
+    uint32_t is_copy : 1; // the frame is a copy: the record was durable before
+    struct partition partition;
+    uint8_t bytes[]; // key, record
+};
+
+static_assert(sizeof(struct entry) == 16, "no padding");
+static_assert(KEY_SIZE_MAX < 1 << 24, "sizes fit their field");
+
+static inline struct entry *entry_at(const struct tlsf *t, uint32_t block) {
+    return tlsf_at(t, block);
+}
+
+static inline struct slice entry_key(const struct entry *e) {
+    return (struct slice){e->bytes, e->key_size};
+}
+
+static inline struct slice entry_record(const struct tlsf *t, uint32_t block) {
+    const struct entry *e = entry_at(t, block);
+    size_t size = tlsf_size(t, block) - sizeof(*e) - e->key_size;
+    return (struct slice){e->bytes + e->key_size, size};
+}
+
+// Byte order, a prefix before what it begins.
+static inline int key_compare(struct slice a, struct slice b) {
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size == 0 ? 0 : memcmp(a.data, b.data, size);
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+#endif

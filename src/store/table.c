@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/table.h"
+
+enum {
+    CHUNK_LOG2 = 10,
+    CHUNK_BUCKETS = 1 << CHUNK_LOG2,
+    LINE = 64,
+    CHUNK_SIZE = CHUNK_BUCKETS * (int)sizeof(struct bucket) + LINE, // with room to align
+    LOAD_MAX = 5, // entries a bucket, on average, above which buckets are split
+    LEVEL_MAX = 27,
+};
+
+static uint32_t chunk_max_of(uint64_t memory_max) {
+    uint64_t count = memory_max / CHUNK_SIZE + 1;
+    uint64_t most = (2u << LEVEL_MAX) / CHUNK_BUCKETS;
+    return (uint32_t)(count < most ? count : most);
+}
+
+static uint64_t rounded(uint64_t size) {
+    return (size + LINE - 1) / LINE * LINE;
+}
+
+size_t table_memory_size(uint64_t memory_max) {
+    return rounded(memory_max) + rounded((SLOT_COUNT + 1) * sizeof(struct table_part)) +
+           rounded(chunk_max_of(memory_max) * sizeof(uint32_t)) + rounded(sizeof(struct record));
+}
+
+static struct bucket *bucket_at(const struct table *t, uint32_t index) {
+    uint8_t *chunk = tlsf_at(&t->tlsf, t->chunks[index / CHUNK_BUCKETS]);
+    chunk += (LINE - (uintptr_t)chunk % LINE) % LINE;
+    return (struct bucket *)(void *)chunk + index % CHUNK_BUCKETS;
+}
+
+static struct bucket *flow_at(const struct table *t, uint32_t block) {
+    return tlsf_at(&t->tlsf, block);
+}
+
+static bool chunk_add(struct table *t) {
+    if (t->chunk_count == t->chunk_max) return false;
+    uint32_t block = tlsf_take(&t->tlsf, CHUNK_SIZE);
+    if (block == 0) return false;
+    memset(tlsf_at(&t->tlsf, block), 0, CHUNK_SIZE);
+    t->chunks[t->chunk_count++] = block;
+    return true;
+}
+
+void table_init(struct table *t, struct arena *arena, uint64_t memory_max, uint64_t seed) {
+    must(memory_max >= 2 * CHUNK_SIZE);
+    *t = (struct table){.seed = seed, .level = CHUNK_LOG2, .chunk_max = chunk_max_of(memory_max)};
+    tlsf_init(&t->tlsf, arena, memory_max);
+    t->parts = ARENA_ARRAY(arena, struct table_part, SLOT_COUNT + 1);
+    t->chunks = ARENA_ARRAY(arena, uint32_t, t->chunk_max);
+    t->scratch = ARENA_NEW(arena, struct record);
+    must(chunk_add(t));
+}
+
+static uint32_t bucket_index(const struct table *t, uint32_t tag) {
+    uint32_t index = tag & ((1u << t->level) - 1);
+    return index >= t->split ? index : tag & ((2u << t->level) - 1);
+}
+
+static bool entry_is(const struct table *t, uint32_t entry, struct partition partition,
+                     struct slice key) {
+    const struct entry *e = table_entry(t, entry);
+    return e->key_size == key.size && e->partition.slot == partition.slot &&
+           e->partition.keyspace == partition.keyspace && memcmp(e->bytes, key.data, key.size) == 0;
+}
+
+uint32_t table_find(const struct table *t, uint32_t tag, struct partition partition,
+                    struct slice key) {
+    const struct bucket *b = bucket_at(t, bucket_index(t, tag));
+    for (;;) {
+        for (uint32_t i = 0; i < b->count; i++) {
+            if (b->tags[i] == tag && entry_is(t, b->entries[i], partition, key)) {
+                return b->entries[i];
+            }
+        }
+        if (b->next == 0) return 0;
+        b = flow_at(t, b->next);
+    }
+}
+
+void table_prefetch(struct table *t, struct partition partition, struct slice key) {
+    uint32_t place = t->ahead_next++ % PREFETCH_DISTANCE;
+    const struct bucket *b = t->ahead[place];
+    for (uint32_t i = 0; b != NULL && i < b->count; i++) {
+        if (b->tags[i] != t->ahead_tags[place]) continue;
+        const uint8_t *entry = (const uint8_t *)table_entry(t, b->entries[i]);
+        __builtin_prefetch(entry - TLSF_HEADER);
+        __builtin_prefetch(entry - TLSF_HEADER + LINE);
+    }
+    t->ahead_tags[place] = table_tag(t, partition, key);
+    t->ahead[place] = bucket_at(t, bucket_index(t, t->ahead_tags[place]));
+    __builtin_prefetch(t->ahead[place]);
+}
+
+// Buckets.
+
+static struct bucket *chain_last(const struct table *t, struct bucket *b) {
+    while (b->next != 0) b = flow_at(t, b->next);
+    return b;
+}
+
+// `spare` is a list of blocks for buckets, linked by `next`; without one, memory is asked.
+static bool chain_add(struct table *t, struct bucket *b, uint32_t tag, uint32_t entry,
+                      uint32_t *spare) {
+    b = chain_last(t, b);
+    if (b->count == BUCKET_ENTRIES) {
+        uint32_t block = *spare != 0 ? *spare : tlsf_take(&t->tlsf, sizeof(*b));
+        if (block == 0) return false;
+        struct bucket *flow = flow_at(t, block);
+        if (*spare != 0) *spare = flow->next;
+        *flow = (struct bucket){0};
+        b->next = block;
+        b = flow;
+    }
+    b->tags[b->count] = tag;
+    b->entries[b->count++] = entry;
+    return true;
+}
+
+// Moves the last entry of the chain into the place, and an emptied bucket to the spare ones.
+static void chain_remove(struct table *t, struct bucket *b, uint32_t i, struct bucket *chain,
+                         uint32_t *spare) {
+    struct bucket *before = NULL;
+    struct bucket *last = chain;
+    while (last->next != 0) {
+        before = last;
+        last = flow_at(t, last->next);
+    }
+    last->count--;
+    b->tags[i] = last->tags[last->count];
+    b->entries[i] = last->entries[last->count];
+    if (last->count > 0 || before == NULL) return;
+    last->next = *spare;
+    *spare = before->next;
+    before->next = 0;
+}
+
+static void give_spare(struct table *t, uint32_t spare) {
+    while (spare != 0) {
+        uint32_t next = flow_at(t, spare)->next;
+        tlsf_give(&t->tlsf, spare);
+        spare = next;
+    }
+}
+
+// Deals the entries of a bucket out to the two chains that its chain becomes.
+static void deal(struct table *t, const struct bucket *from, struct bucket *low,
+                 struct bucket *high, uint32_t *spare) {
+    for (uint32_t i = 0; i < from->count; i++) {
+        struct bucket *chain = (from->tags[i] >> t->level & 1) == 0 ? low : high;
+        must(chain_add(t, chain, from->tags[i], from->entries[i], spare));
+    }
+}
+
+// Splits the next bucket in two. Nothing happens when memory is full: chains get longer.
+static void split_one(struct table *t) {
+    uint32_t index = (1u << t->level) + t->split;
+    if (t->level >= LEVEL_MAX) return;
+    if (index / CHUNK_BUCKETS >= t->chunk_count && !chunk_add(t)) return;
+    struct bucket *low = bucket_at(t, t->split);
+    struct bucket *high = bucket_at(t, index);
+
+    // Both chains together need at most one block more than those that were emptied so far.
+    uint32_t spare = 0;
+    if (low->next != 0) {
+        spare = tlsf_take(&t->tlsf, sizeof(struct bucket));
+        if (spare == 0) return;
+        flow_at(t, spare)->next = 0;
+    }
+    struct bucket from = *low;
+    *low = (struct bucket){0};
+    deal(t, &from, low, high, &spare);
+    while (from.next != 0) {
+        uint32_t emptied = from.next;
+        from = *flow_at(t, emptied);
+        flow_at(t, emptied)->next = spare;
+        spare = emptied;
+        deal(t, &from, low, high, &spare);
+    }
+    give_spare(t, spare);
+    if (++t->split < 1u << t->level) return;
+    t->split = 0;
+    t->level++;
+}
+
+// The place of an entry in its chain.
+static struct bucket *bucket_of(const struct table *t, uint32_t tag, uint32_t entry, uint32_t *i) {
+    struct bucket *b = bucket_at(t, bucket_index(t, tag));
+    for (;;) {
+        for (*i = 0; *i < b->count; ++*i) {
+            if (b->entries[*i] == entry) return b;
+        }
+        must(b->next != 0);
+        b = flow_at(t, b->next);
+    }
+}
+
+// Facts.
+
+// What a partition adds up over its records. A node's own facts are not records.
+static struct store_partition facts_of(const struct table *t, struct partition partition,
+                                       struct slice key, struct slice record) {
+    struct store_partition facts = {
+        .digest = record_digest(key, record),
+        .key_count = 1,
+        .live_count = 1,
+        .size = key.size + record.size,
+    };
+    if (partition.slot == SLOT_SYSTEM) return facts;
+    if (record_decode(t->scratch, record) != ST_OK) return facts;
+    facts.live_count = 0;
+    for (uint32_t i = 0; i < t->scratch->sibling_count; i++) {
+        if (!t->scratch->siblings[i].is_tombstone) facts.live_count = 1;
+    }
+    return facts;
+}
+
+static void facts_add(struct store_partition *sum, const struct store_partition *facts) {
+    sum->digest += facts->digest;
+    sum->key_count += facts->key_count;
+    sum->live_count += facts->live_count;
+    sum->size += facts->size;
+}
+
+static void facts_subtract(struct store_partition *sum, const struct store_partition *facts) {
+    sum->digest -= facts->digest;
+    sum->key_count -= facts->key_count;
+    sum->live_count -= facts->live_count;
+    sum->size -= facts->size;
+}
+
+// What an entry has added.
+static struct store_partition facts_in(const struct table *t, uint32_t entry) {
+    const struct entry *e = table_entry(t, entry);
+    struct slice record = table_record(t, entry);
+    return (struct store_partition){
+        .digest = record_digest(entry_key(e), record),
+        .key_count = 1,
+        .live_count = e->is_live,
+        .size = e->key_size + record.size,
+    };
+}
+
+// Entries.
+
+static bool add(struct table *t, uint32_t tag, struct partition partition, struct slice key,
+                struct slice record, uint32_t *added) {
+    uint32_t entry = tlsf_take(&t->tlsf, sizeof(struct entry) + key.size + record.size);
+    if (entry == 0) return false;
+    struct entry *e = table_entry(t, entry);
+    *e = (struct entry){.key_size = (uint32_t)key.size & 0xffffff, .partition = partition};
+    memcpy(e->bytes, key.data, key.size);
+    memcpy(e->bytes + key.size, record.data, record.size);
+    uint32_t spare = 0;
+    struct bucket *chain = bucket_at(t, bucket_index(t, tag));
+    if (!chain_add(t, chain, tag, entry, &spare)) goto no_bucket;
+    if (!order_add(&t->tlsf, &table_part(t, partition)->root, entry)) goto no_order;
+    if (t->split > 0 || t->totals.key_count >= (uint64_t)LOAD_MAX << t->level) split_one(t);
+    *added = entry;
+    return true;
+
+no_order:;
+    uint32_t i = 0;
+    struct bucket *b = bucket_of(t, tag, entry, &i);
+    chain_remove(t, b, i, chain, &spare);
+    give_spare(t, spare);
+no_bucket:
+    tlsf_give(&t->tlsf, entry);
+    return false;
+}
+
+// Gives the entry the new record, in another block if need be. The record may lie inside the old.
+static bool replace(struct table *t, uint32_t tag, uint32_t *entry, struct slice record) {
+    struct entry *e = table_entry(t, *entry);
+    size_t old_size = tlsf_size(&t->tlsf, *entry);
+    size_t size = sizeof(*e) + e->key_size + record.size;
+    if (size <= old_size) {
+        memmove(e->bytes + e->key_size, record.data, record.size);
+        return tlsf_resize(&t->tlsf, *entry, size);
+    }
+    if (tlsf_resize(&t->tlsf, *entry, size)) {
+        memmove(e->bytes + e->key_size, record.data, record.size);
+        return true;
+    }
+    uint32_t moved = tlsf_take(&t->tlsf, size);
+    if (moved == 0) return false;
+    struct entry *to = table_entry(t, moved);
+    memcpy(to, e, sizeof(*e) + e->key_size);
+    memcpy(to->bytes + e->key_size, record.data, record.size);
+    uint32_t i = 0;
+    bucket_of(t, tag, *entry, &i)->entries[i] = moved;
+    order_replace(&t->tlsf, table_part(t, e->partition)->root, *entry, moved);
+    tlsf_give(&t->tlsf, *entry);
+    *entry = moved;
+    return true;
+}
+
+bool table_put(struct table *t, uint32_t tag, uint32_t entry, struct partition partition,
+               struct slice key, struct slice record, uint64_t position) {
+    must(key.size <= KEY_SIZE_MAX);
+    struct table_part *part = table_part(t, partition);
+    struct store_partition facts = facts_of(t, partition, key, record);
+    if (entry != 0) {
+        struct store_partition old = facts_in(t, entry);
+        if (!replace(t, tag, &entry, record)) return false;
+        facts_subtract(&part->facts, &old);
+        facts_subtract(&t->totals, &old);
+    } else if (add(t, tag, partition, key, record, &entry)) {
+        t->system_key_count += partition.slot == SLOT_SYSTEM;
+    } else {
+        return false;
+    }
+    facts_add(&part->facts, &facts);
+    facts_add(&t->totals, &facts);
+    struct entry *e = table_entry(t, entry);
+    e->position = position;
+    e->is_live = facts.live_count > 0;
+    e->is_copy = false;
+    return true;
+}
+
+void table_remove(struct table *t, uint32_t tag, uint32_t entry) {
+    struct partition partition = table_entry(t, entry)->partition;
+    struct table_part *part = table_part(t, partition);
+    struct store_partition facts = facts_in(t, entry);
+    facts_subtract(&part->facts, &facts);
+    facts_subtract(&t->totals, &facts);
+    t->system_key_count -= partition.slot == SLOT_SYSTEM;
+    order_remove(&t->tlsf, &part->root, entry);
+    uint32_t i = 0;
+    uint32_t spare = 0;
+    struct bucket *b = bucket_of(t, tag, entry, &i);
+    chain_remove(t, b, i, bucket_at(t, bucket_index(t, tag)), &spare);
+    give_spare(t, spare);
+    tlsf_give(&t->tlsf, entry);
+}
+
+void table_each(const struct table *t, uint32_t bucket, table_visit *visit, void *context) {
+    must(bucket < table_bucket_count(t));
+    const struct bucket *b = bucket_at(t, bucket);
+    for (;;) {
+        for (uint32_t i = 0; i < b->count; i++) visit(context, b->entries[i]);
+        if (b->next == 0) return;
+        b = flow_at(t, b->next);
+    }
+}
+
+void table_check(struct table *t) {
+    tlsf_check(&t->tlsf);
+    uint64_t in_buckets = 0;
+    for (uint32_t index = 0; index < table_bucket_count(t); index++) {
+        const struct bucket *b = bucket_at(t, index);
+        for (;;) {
+            in_buckets += b->count;
+            for (uint32_t i = 0; i < b->count; i++) {
+                const struct entry *e = table_entry(t, b->entries[i]);
+                must(table_tag(t, e->partition, entry_key(e)) == b->tags[i]);
+                must(bucket_index(t, b->tags[i]) == index);
+            }
+            if (b->next == 0) break;
+            must(b->count == BUCKET_ENTRIES);
+            b = flow_at(t, b->next);
+            must(b->count > 0);
+        }
+    }
+    uint64_t in_trees = 0;
+    for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
+        uint64_t count = order_check(&t->tlsf, t->parts[slot].root);
+        must(count == t->parts[slot].facts.key_count);
+        in_trees += count;
+    }
+    must(in_buckets == t->totals.key_count);
+    must(in_trees == t->totals.key_count);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table.h -- every record of the shard in memory: found by hash, listed in order.
+//
+//     hash of (partition, key) -> bucket: one cache line of 7 tags and references -> entry
+//     partition                -> B+tree of references (order.h)                  -> entry
+//
+// The buckets grow by linear hashing (Litwin: "Linear hashing: a new tool for file and table
+// addressing", VLDB 1980): at a certain load every new key also splits one bucket until their
+// number has doubled, so no call waits for a large copy. Buckets, trees and entries all come out of
+// one region of a fixed size; when it is full the table refuses and is as it was.
+//
+// Kept for each partition with every change: how many keys it has, how many are live, their bytes,
+// and the sum of their digests.
+#ifndef QUOIT_STORE_TABLE_H
+#define QUOIT_STORE_TABLE_H
+
+#include "base/hash.h"
+#include "model/record.h"
+#include "store/entry.h"
+#include "store/order.h"
+#include "store/store.h"
+
+enum {
+    BUCKET_ENTRIES = 7,
+    PREFETCH_DISTANCE = 8, // keys between asking for a bucket and looking into it
+};
+
+// The most memory a table can use.
+#define TABLE_MEMORY_MAX TLSF_REGION_MAX
+
+struct bucket {
+    uint32_t tags[BUCKET_ENTRIES]; // low halves of hashes
+    uint32_t count;                // of entries; all but the last bucket of a chain are full
+    uint32_t entries[BUCKET_ENTRIES];
+    uint32_t next; // a block with the bucket that this one flows over into, or 0
+};
+
+static_assert(sizeof(struct bucket) == 64, "one cache line");
+
+struct table_part {
+    struct store_partition facts;
+    uint32_t root; // of its tree
+};
+
+struct table {
+    struct tlsf tlsf;
+    uint64_t seed;
+    struct table_part *parts;      // SLOT_COUNT and SLOT_SYSTEM
+    struct store_partition totals; // of all partitions; no digest
+    uint64_t system_key_count;
+    uint32_t level; // 2^level buckets ...
+    uint32_t split; // ... of which so many were split, which gave as many more
+    uint32_t chunk_count;
+    uint32_t chunk_max;
+    uint32_t *chunks;       // blocks of 1024 buckets
+    struct record *scratch; // for looking into records
+    struct bucket *ahead[PREFETCH_DISTANCE];
+    uint32_t ahead_tags[PREFETCH_DISTANCE];
+    uint32_t ahead_next;
+};
+
+size_t table_memory_size(uint64_t memory_max);
+void table_init(struct table *t, struct arena *arena, uint64_t memory_max, uint64_t seed);
+
+static inline uint32_t table_tag(const struct table *t, struct partition partition,
+                                 struct slice key) {
+    uint64_t where = (uint64_t)partition.keyspace << 16 | partition.slot;
+    return (uint32_t)hash_bytes(key, t->seed ^ where);
+}
+
+// The entry of the key, or 0. `tag` is that of the partition and key.
+uint32_t table_find(const struct table *t, uint32_t tag, struct partition partition,
+                    struct slice key);
+
+// Starts fetching the key's bucket, and the entry of the key that was named some calls before.
+void table_prefetch(struct table *t, struct partition partition, struct slice key);
+
+// Puts the record of a key in the place of that of `entry`, which is the key's own, or 0 when it
+// has none. False, and no change, when memory is full. The record may lie inside the old one.
+NODISCARD bool table_put(struct table *t, uint32_t tag, uint32_t entry, struct partition partition,
+                         struct slice key, struct slice record, uint64_t position);
+
+void table_remove(struct table *t, uint32_t tag, uint32_t entry);
+
+static inline struct entry *table_entry(const struct table *t, uint32_t entry) {
+    return entry_at(&t->tlsf, entry);
+}
+
+static inline struct slice table_record(const struct table *t, uint32_t entry) {
+    return entry_record(&t->tlsf, entry);
+}
+
+static inline struct table_part *table_part(const struct table *t, struct partition partition) {
+    must(partition.keyspace == 0);
+    must(partition.slot <= SLOT_SYSTEM);
+    return &t->parts[partition.slot];
+}
+
+// How many buckets there are. A walk over all of them, in ascending order and in as many steps as
+// it takes, meets every entry that stays in the table from its begin to its end.
+static inline uint32_t table_bucket_count(const struct table *t) {
+    return (1u << t->level) + t->split;
+}
+
+typedef void table_visit(void *context, uint32_t entry);
+
+// Visits the entries of one bucket. The visit may not change the table, but the entries' heads.
+void table_each(const struct table *t, uint32_t bucket, table_visit *visit, void *context);
+
+// must()s that buckets, trees and counts agree.
+void table_check(struct table *t);
+
+#endif

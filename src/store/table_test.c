@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/table.h"
+
+#include "base/rng.h"
+#include "model/slot.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MEMORY = 8 << 20, KEYS = 3000, RECORD_MAX = 600 };
+
+// The naive table: an array in which key i has place i.
+struct model {
+    struct partition partition;
+    uint8_t key[40];
+    uint32_t key_size;
+    uint8_t record[RECORD_MAX];
+    uint32_t record_size;
+    bool is_present;
+};
+
+struct fixture {
+    void *memory;
+    struct table table;
+    struct model *models;
+    uint32_t model_count;
+};
+
+static struct slice model_key(const struct model *m) {
+    return (struct slice){m->key, m->key_size};
+}
+
+static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t slots,
+                                   struct rng *rng) {
+    struct fixture *f = calloc(1, sizeof(*f));
+    size_t size = table_memory_size(memory_max);
+    f->memory = aligned_alloc(64, size);
+    memset(f->memory, 0, size);
+    struct arena arena = arena_over(f->memory, size);
+    table_init(&f->table, &arena, memory_max, rng_next(rng));
+    f->models = calloc(keys, sizeof(struct model));
+    f->model_count = keys;
+    for (uint32_t i = 0; i < keys; i++) {
+        struct model *m = &f->models[i];
+        m->partition.slot = (uint16_t)(SLOT_SYSTEM - rng_below(rng, slots));
+        // Many begin alike, and some are the beginning of others.
+        m->key_size = (uint32_t)snprintf((char *)m->key, sizeof(m->key), "%.*s%u",
+                                         (int)rng_below(rng, 20), "zzzzzzzzzzzzzzzzzzzz", i);
+    }
+    return f;
+}
+
+static void fixture_free(struct fixture *f) {
+    free(f->models);
+    free(f->memory);
+    free(f);
+}
+
+static uint32_t find(const struct fixture *f, const struct model *m) {
+    uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
+    return table_find(&f->table, tag, m->partition, model_key(m));
+}
+
+static bool put(struct fixture *f, struct model *m, uint32_t size, uint8_t fill) {
+    uint8_t record[RECORD_MAX];
+    memset(record, fill, size);
+    uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
+    bool done = table_put(&f->table, tag, find(f, m), m->partition, model_key(m),
+                          (struct slice){record, size}, fill);
+    if (!done) return false;
+    memcpy(m->record, record, size);
+    m->record_size = size;
+    m->is_present = true;
+    return true;
+}
+
+static void check_key(const struct fixture *f, const struct model *m) {
+    uint32_t entry = find(f, m);
+    assert_int_equal(entry != 0, m->is_present);
+    if (entry == 0) return;
+    struct slice record = table_record(&f->table, entry);
+    assert_int_equal(record.size, m->record_size);
+    assert_memory_equal(record.data, m->record, record.size);
+    assert_int_equal(table_entry(&f->table, entry)->position, m->record[0]);
+}
+
+static void check_facts(const struct fixture *f) {
+    struct store_partition *sums = calloc(SLOT_COUNT + 1, sizeof(*sums));
+    for (uint32_t i = 0; i < f->model_count; i++) {
+        const struct model *m = &f->models[i];
+        check_key(f, m);
+        if (!m->is_present) continue;
+        struct store_partition *sum = &sums[m->partition.slot];
+        struct slice record = {m->record, m->record_size};
+        sum->digest += record_digest(model_key(m), record);
+        sum->key_count++;
+        sum->live_count++; // these bytes are no records
+        sum->size += m->key_size + m->record_size;
+    }
+    for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
+        struct partition partition = {0, (uint16_t)slot};
+        assert_memory_equal(&table_part(&f->table, partition)->facts, &sums[slot], sizeof(*sums));
+    }
+    free(sums);
+}
+
+// Checks one partition against the models in the most obvious way: what is the least key past the
+// last one?
+struct listing {
+    const struct fixture *f;
+    struct partition partition;
+    struct slice last;
+};
+
+static const struct model *next_model(const struct listing *l) {
+    const struct model *best = NULL;
+    for (uint32_t i = 0; i < l->f->model_count; i++) {
+        const struct model *m = &l->f->models[i];
+        if (!m->is_present || m->partition.slot != l->partition.slot) continue;
+        if (key_compare(model_key(m), l->last) <= 0) continue;
+        if (best == NULL || key_compare(model_key(m), model_key(best)) < 0) best = m;
+    }
+    return best;
+}
+
+static bool on_listed(void *context, uint32_t entry) {
+    struct listing *l = context;
+    const struct model *m = next_model(l);
+    assert_non_null(m);
+    assert_true(slice_equal(entry_key(table_entry(&l->f->table, entry)), model_key(m)));
+    l->last = model_key(m);
+    return true;
+}
+
+static void check_listing(struct fixture *f, uint16_t slot, struct slice after) {
+    struct listing l = {.f = f, .partition = {0, slot}, .last = after};
+    uint32_t root = table_part(&f->table, l.partition)->root;
+    assert_true(order_each(&f->table.tlsf, root, after, on_listed, &l));
+    assert_null(next_model(&l));
+}
+
+static void agrees_with_a_naive_table(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    for (uint32_t slots = 1; slots <= 1000; slots *= 10) {
+        struct fixture *f = fixture_new(MEMORY, KEYS, slots, &rng);
+        for (uint32_t step = 0; step < 20000; step++) {
+            struct model *m = &f->models[rng_below(&rng, KEYS)];
+            // Phases in which the table fills and in which it empties.
+            uint32_t removals = step / 5000 % 2 == 0 ? 1 : 8;
+            if (rng_chance(&rng, removals, 10)) {
+                if (m->is_present) {
+                    table_remove(&f->table, table_tag(&f->table, m->partition, model_key(m)),
+                                 find(f, m));
+                }
+                m->is_present = false;
+            } else {
+                assert_true(put(f, m, 1 + rng_below(&rng, RECORD_MAX), (uint8_t)step));
+            }
+            check_key(f, m);
+            if (step % 2500 == 0) table_check(&f->table);
+        }
+        table_check(&f->table);
+        check_facts(f);
+        check_listing(f, SLOT_SYSTEM, (struct slice){NULL, 0});
+        check_listing(f, SLOT_SYSTEM, SLICE("zzz"));
+        check_listing(f, SLOT_SYSTEM, model_key(&f->models[7]));
+        fixture_free(f);
+    }
+}
+
+static void a_full_table_refuses_and_is_as_it_was(void **state) {
+    (void)state;
+    struct rng rng = {test_seed() + 1};
+    enum { MANY = 20000 };
+    struct fixture *f = fixture_new(1 << 20, MANY, 50, &rng);
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        refused += !put(f, &f->models[rng_below(&rng, MANY)], 1 + rng_below(&rng, 200), (uint8_t)i);
+    }
+    assert_true(refused > MANY / 10);
+    assert_true(f->table.tlsf.used > (1 << 20) / 100 * 95);
+    table_check(&f->table);
+    check_facts(f);
+    for (uint32_t i = 0; i < MANY; i++) { // and gives back what it took
+        struct model *m = &f->models[i];
+        if (!m->is_present) continue;
+        table_remove(&f->table, table_tag(&f->table, m->partition, model_key(m)), find(f, m));
+        m->is_present = false;
+    }
+    table_check(&f->table);
+    check_facts(f);
+    assert_true(put(f, &f->models[0], RECORD_MAX, 1));
+    fixture_free(f);
+}
+
+static void a_record_may_come_out_of_the_one_it_replaces(void **state) {
+    (void)state;
+    struct rng rng = {test_seed() + 2};
+    struct fixture *f = fixture_new(1 << 20, 100, 1, &rng);
+    for (uint32_t i = 0; i < 100; i++) assert_true(put(f, &f->models[i], RECORD_MAX, (uint8_t)i));
+    for (uint32_t i = 0; i < 100; i++) {
+        struct model *m = &f->models[i];
+        struct slice old = table_record(&f->table, find(f, m));
+        struct slice part = {old.data + 3, 1 + rng_below(&rng, RECORD_MAX - 10)};
+        uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
+        assert_true(table_put(&f->table, tag, find(f, m), m->partition, model_key(m), part, i));
+        m->record_size = (uint32_t)part.size;
+        check_key(f, m);
+    }
+    table_check(&f->table);
+    fixture_free(f);
+}
+
+static void a_key_costs_at_most_sixty_bytes(void **state) {
+    (void)state;
+    struct rng rng = {test_seed() + 3};
+    enum { MANY = 150000, MANY_MEMORY = 64 << 20 };
+    struct fixture *f = fixture_new(MANY_MEMORY, 1, 1, &rng);
+    uint64_t worst = 0;
+    uint64_t sum = 0;
+    uint8_t record[100] = {0};
+    for (uint32_t i = 0; i < MANY; i++) {
+        char text[20];
+        snprintf(text, sizeof(text), "key:%012u", i * 7919u % 1000000u);
+        struct slice key = {(uint8_t *)text, 16};
+        struct partition partition = {0, slot_of(key)};
+        uint32_t tag = table_tag(&f->table, partition, key);
+        struct slice bytes = {record, 60 + i % 40};
+        assert_true(table_put(&f->table, tag, 0, partition, key, bytes, i));
+        if (i < MANY / 3) continue;
+        uint64_t overhead = (f->table.tlsf.used - f->table.totals.size) / f->table.totals.key_count;
+        sum += overhead;
+        if (overhead > worst) worst = overhead;
+    }
+    print_message("    %u bytes a key on average, %u at worst\n",
+                  (unsigned)(sum / (MANY - MANY / 3)), (unsigned)worst);
+    assert_true(sum / (MANY - MANY / 3) <= 60);
+    fixture_free(f);
+}
+
+int table_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(agrees_with_a_naive_table),
+        cmocka_unit_test(a_full_table_refuses_and_is_as_it_was),
+        cmocka_unit_test(a_record_may_come_out_of_the_one_it_replaces),
+        cmocka_unit_test(a_key_costs_at_most_sixty_bytes),
+    };
+    return cmocka_run_group_tests_name("table", cases, NULL, NULL);
+}
