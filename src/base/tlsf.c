@@ -163,48 +163,48 @@ uint32_t tlsf_take(struct tlsf *t, size_t size) {
     return unit;
 }
 
-void tlsf_give(struct tlsf *t, uint32_t unit) {
-    must(unit >= FIRST_UNIT);
-    must(unit < t->unit_count - 1);
-    struct block *b = block_at(t, unit);
+void tlsf_give(struct tlsf *t, uint32_t block) {
+    must(block >= FIRST_UNIT);
+    must(block < t->unit_count - 1);
+    struct block *b = block_at(t, block);
     must(!is_free(b));
     uint32_t units = b->units;
     t->used -= (uint64_t)units * TLSF_UNIT;
-    uint32_t behind = unit + units;
+    uint32_t behind = block + units;
     if (is_free(block_at(t, behind))) {
         unlist_free(t, behind);
         units += block_at(t, behind)->units;
     }
     if ((b->size & BEFORE_IS_FREE) != 0) {
-        uint32_t before = units_before(t, unit);
-        unit -= before;
+        uint32_t before = units_before(t, block);
+        block -= before;
         units += before;
-        unlist_free(t, unit);
+        unlist_free(t, block);
     }
-    make_free(t, unit, units);
+    make_free(t, block, units);
 }
 
-bool tlsf_resize(struct tlsf *t, uint32_t unit, size_t size) {
+bool tlsf_resize(struct tlsf *t, uint32_t block, size_t size) {
     uint32_t units = units_for(size);
-    struct block *b = block_at(t, unit);
+    struct block *b = block_at(t, block);
     must(!is_free(b));
     uint32_t old_units = b->units;
     if (units > old_units) {
-        uint32_t behind = unit + old_units;
+        uint32_t behind = block + old_units;
         const struct block *next = block_at(t, behind);
         if (!is_free(next) || old_units + next->units < units) return false;
         unlist_free(t, behind);
         b->units += next->units;
-        block_at(t, unit + b->units)->size &= ~BEFORE_IS_FREE;
+        block_at(t, block + b->units)->size &= ~BEFORE_IS_FREE;
     }
-    trim(t, unit, units);
+    trim(t, block, units);
     t->used += ((uint64_t)b->units - old_units) * TLSF_UNIT;
     b->size = (b->size & BEFORE_IS_FREE) | (uint32_t)size;
     return true;
 }
 
-size_t tlsf_size(const struct tlsf *t, uint32_t unit) {
-    return block_at(t, unit)->size & ~BEFORE_IS_FREE;
+size_t tlsf_size(const struct tlsf *t, uint32_t block) {
+    return block_at(t, block)->size & ~BEFORE_IS_FREE;
 }
 
 void tlsf_check(const struct tlsf *t) {

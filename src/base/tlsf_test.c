@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REGION = 4 << 20, BLOCKS = 4096 };
+enum {
+    REGION = 4 << 20,
+    BLOCKS = 4096,
+    REGION_MOST = REGION / 10 * 8,
+    REGION_LEAST = REGION / 100 * 85
+};
 
 struct fixture {
     uint8_t *memory;
@@ -106,7 +111,7 @@ static void little_room_is_lost_between_blocks(void **state) {
             uint32_t i = rng_below(&rng, BLOCKS);
             if (f->blocks[i] != 0) tlsf_give(&f->tlsf, f->blocks[i]);
             f->blocks[i] = tlsf_take(&f->tlsf, base + rng_below(&rng, base));
-            if (f->tlsf.used > REGION / 10 * 8) {
+            if (f->tlsf.used > REGION_MOST) {
                 uint32_t victim = rng_below(&rng, BLOCKS);
                 if (f->blocks[victim] != 0) tlsf_give(&f->tlsf, f->blocks[victim]);
                 f->blocks[victim] = 0;
@@ -117,7 +122,7 @@ static void little_room_is_lost_between_blocks(void **state) {
             f->blocks[i] = tlsf_take(&f->tlsf, base);
             if (f->blocks[i] == 0) break;
         }
-        if (phase > 0) assert_true(f->tlsf.used > REGION / 100 * 85);
+        if (phase > 0) assert_true(f->tlsf.used > REGION_LEAST);
     }
     tlsf_check(&f->tlsf);
     fixture_free(f);

@@ -5,10 +5,14 @@ enum {
     CHUNK_LOG2 = 10,
     CHUNK_BUCKETS = 1 << CHUNK_LOG2,
     LINE = 64,
-    CHUNK_SIZE = CHUNK_BUCKETS * (int)sizeof(struct bucket) + LINE, // with room to align
     LOAD_MAX = 5, // entries a bucket, on average, above which buckets are split
     LEVEL_MAX = 27,
 };
+
+static_assert(sizeof(struct bucket) == LINE, "a bucket is a cache line");
+
+// With room to align.
+#define CHUNK_SIZE (CHUNK_BUCKETS * sizeof(struct bucket) + LINE)
 
 static uint32_t chunk_max_of(uint64_t memory_max) {
     uint64_t count = memory_max / CHUNK_SIZE + 1;
