@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/disk.h"
 
+#include "sim/memory.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 enum name_change_kind { NAME_MADE, NAME_MOVED, NAME_REMOVED };
 
@@ -19,8 +20,7 @@ struct name_change {
 // Files
 
 static struct disk_file *file_create(struct disk *disk) {
-    struct disk_file *file = calloc(1, sizeof(*file));
-    must(file != NULL);
+    struct disk_file *file = memory_take(1, sizeof(*file));
     file->id = ++disk->last_id;
     list_init(&file->link);
     list_init(&file->changes);
@@ -33,7 +33,7 @@ static void drop_changes(struct list *changes) {
     while (!list_is_empty(changes)) {
         struct disk_change *change = CONTAINER_OF(changes->next, struct disk_change, link);
         list_remove(&change->link);
-        free(change);
+        memory_give(change);
     }
 }
 
@@ -43,7 +43,7 @@ static void file_destroy(struct disk_file *file) {
     drop_changes(&file->forgotten);
     image_free(&file->seen);
     image_free(&file->durable);
-    free(file);
+    memory_give(file);
 }
 
 static void file_check_use(struct disk_file *file) {
@@ -78,15 +78,20 @@ static uint32_t names_place(const struct disk_names *names, const char *text) {
     return low;
 }
 
+static bool names_has(const struct disk_names *names, uint32_t place, const char *text) {
+    if (place == names->count) return false;
+    must(names->entries != NULL);
+    return strcmp(names->entries[place].text, text) == 0;
+}
+
 static struct disk_file *names_find(const struct disk_names *names, const char *text) {
     uint32_t place = names_place(names, text);
-    if (place == names->count || strcmp(names->entries[place].text, text) != 0) return NULL;
-    return names->entries[place].file;
+    return names_has(names, place, text) ? names->entries[place].file : NULL;
 }
 
 static void names_remove(struct disk_names *names, const char *text) {
     uint32_t place = names_place(names, text);
-    if (place == names->count || strcmp(names->entries[place].text, text) != 0) return;
+    if (!names_has(names, place, text)) return;
     struct disk_file *file = names->entries[place].file;
     names->count--;
     memmove(&names->entries[place], &names->entries[place + 1],
@@ -96,12 +101,12 @@ static void names_remove(struct disk_names *names, const char *text) {
 }
 
 static void names_set(struct disk_names *names, const char *text, struct disk_file *file) {
+    must(file != NULL);
     file->names++; // before the old one goes: it may be the same
     names_remove(names, text);
     if (names->count == names->capacity) {
         names->capacity = names->capacity == 0 ? 16 : names->capacity * 2;
-        names->entries = realloc(names->entries, names->capacity * sizeof(*names->entries));
-        must(names->entries != NULL);
+        names->entries = memory_grow(names->entries, names->capacity, sizeof(*names->entries));
     }
     uint32_t place = names_place(names, text);
     memmove(&names->entries[place + 1], &names->entries[place],
@@ -124,8 +129,7 @@ static void names_apply(struct disk_names *names, const struct name_change *chan
 
 static void note_name_change(struct disk *disk, enum name_change_kind kind, const char *from,
                              const char *to, struct disk_file *file) {
-    struct name_change *change = calloc(1, sizeof(*change));
-    must(change != NULL);
+    struct name_change *change = memory_take(1, sizeof(*change));
     list_init(&change->link);
     change->sequence = ++disk->sequence;
     change->kind = kind;
@@ -145,7 +149,7 @@ static void drop_name_change(struct name_change *change) {
     list_remove(&change->link);
     change->file->names--;
     file_check_use(change->file);
-    free(change);
+    memory_give(change);
 }
 
 struct disk_file *disk_find(const struct disk *disk, const char *name) {
@@ -198,8 +202,7 @@ static void apply(struct image *image, const struct disk_change *change) {
 
 static void note_change(struct disk *disk, struct disk_file *file, uint64_t offset,
                         const uint8_t *from, uint64_t size, bool phantom) {
-    struct disk_change *change = malloc(sizeof(*change) + size);
-    must(change != NULL);
+    struct disk_change *change = memory_take(1, sizeof(*change) + size);
     *change = (struct disk_change){
         .sequence = ++disk->sequence, .offset = offset, .size = size, .phantom = phantom};
     if (size > 0) memcpy(change->bytes, from, size);
@@ -231,7 +234,7 @@ static void evict(struct disk *disk, struct disk_file *file, struct disk_change 
         image_write(&file->seen, at, page, size);
     }
     list_remove(&forgotten->link);
-    free(forgotten);
+    memory_give(forgotten);
     for (struct list *l = file->changes.next; l != &file->changes; l = l->next) {
         apply(&file->seen, CONTAINER_OF(l, struct disk_change, link));
     }
@@ -270,7 +273,7 @@ void disk_sync(struct disk *disk, struct disk_file *file, uint64_t upto) {
             list_append(&file->forgotten, &change->link);
         } else {
             apply(&file->durable, change);
-            free(change);
+            memory_give(change);
         }
     }
 }
@@ -464,8 +467,7 @@ bool disk_cut_tail(struct disk *disk, struct disk_file *file, uint64_t bytes) {
 // Life
 
 struct disk *disk_create(struct dice *dice, struct rng fate, enum disk_personality personality) {
-    struct disk *disk = calloc(1, sizeof(*disk));
-    must(disk != NULL);
+    struct disk *disk = memory_take(1, sizeof(*disk));
     *disk =
         (struct disk){.dice = dice, .fate = fate, .personality = personality, .quota = UINT64_MAX};
     list_init(&disk->files);
@@ -483,17 +485,16 @@ void disk_destroy(struct disk *disk) {
         struct disk_file *file = CONTAINER_OF(disk->files.next, struct disk_file, link);
         file_destroy(file); // still open
     }
-    free(disk->seen.entries);
-    free(disk->durable.entries);
-    free(disk);
+    memory_give(disk->seen.entries);
+    memory_give(disk->durable.entries);
+    memory_give(disk);
 }
 
 static void copy_changes(struct list *to, const struct list *from) {
     for (struct list *l = from->next; l != from; l = l->next) {
         const struct disk_change *change = CONTAINER_OF(l, struct disk_change, link);
         size_t size = sizeof(*change) + change->size;
-        struct disk_change *copy = malloc(size);
-        must(copy != NULL);
+        struct disk_change *copy = memory_take(1, size);
         memcpy(copy, change, size);
         list_init(&copy->link);
         list_append(to, &copy->link);
@@ -534,8 +535,7 @@ struct disk *disk_copy(const struct disk *disk) {
     copy_names(copy, &copy->durable, &disk->durable);
     for (struct list *l = disk->name_changes.next; l != &disk->name_changes; l = l->next) {
         const struct name_change *change = CONTAINER_OF(l, struct name_change, link);
-        struct name_change *twin = malloc(sizeof(*twin));
-        must(twin != NULL);
+        struct name_change *twin = memory_take(1, sizeof(*twin));
         *twin = *change;
         list_init(&twin->link);
         twin->file = same_file(copy, change->file->id);

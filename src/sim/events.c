@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/events.h"
 
-#include <stdlib.h>
+#include "sim/memory.h"
 
 enum {
     CHILDREN = 4,
@@ -22,16 +22,15 @@ void events_destroy(struct events *events) {
     while (events->blocks != NULL) {
         struct event_block *block = events->blocks;
         events->blocks = block->next;
-        free(block);
+        memory_give(block);
     }
-    free(events->heap);
+    memory_give(events->heap);
     *events = (struct events){0};
 }
 
 static struct event *take_blank(struct events *events) {
     if (events->free == NULL) {
-        struct event_block *block = malloc(sizeof(*block));
-        must(block != NULL);
+        struct event_block *block = memory_take(1, sizeof(*block));
         block->next = events->blocks;
         events->blocks = block;
         for (uint32_t i = 0; i < BLOCK_EVENTS; i++) {
@@ -53,8 +52,7 @@ struct event *events_add(struct events *events, uint64_t at) {
     must(events->added >> SEQUENCE_BITS == 0);
     if (events->count == events->capacity) {
         events->capacity = events->capacity == 0 ? 1024 : events->capacity * 2;
-        events->heap = realloc(events->heap, events->capacity * sizeof(*events->heap));
-        must(events->heap != NULL);
+        events->heap = memory_grow(events->heap, events->capacity, sizeof(*events->heap));
     }
     uint64_t shuffle = rng_next(&events->ties) << SEQUENCE_BITS;
     struct event_entry entry = {at, shuffle | events->added++, take_blank(events)};

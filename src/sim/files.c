@@ -4,8 +4,7 @@
 #include "base/hash.h"
 #include "base/timer.h"
 #include "sim/machine.h"
-
-#include <stdlib.h>
+#include "sim/memory.h"
 
 struct env_file {
     struct list link; // in the machine
@@ -147,8 +146,7 @@ static enum status open_file(struct machine *m, struct env_op *op) {
         file = disk_find(m->disk, name);
         if (file == NULL) return ST_NOT_FOUND;
     }
-    struct env_file *open = calloc(1, sizeof(*open));
-    must(open != NULL);
+    struct env_file *open = memory_take(1, sizeof(*open));
     open->file = file;
     disk_hold(file);
     list_init(&open->link);
@@ -164,7 +162,7 @@ static void close_file(struct machine *m, struct env_file *file) {
     list_remove(&file->link);
     disk_release(m->disk, file->file);
     m->files_open--;
-    free(file);
+    memory_give(file);
 }
 
 static enum status read_file(struct machine *m, struct env_op *op, struct disk_file *file) {

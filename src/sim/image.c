@@ -2,8 +2,8 @@
 #include "sim/image.h"
 
 #include "base/must.h"
+#include "sim/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // The part of [offset, offset + size) that lies in the page of `offset`.
@@ -30,8 +30,7 @@ void image_read(const struct image *image, uint64_t offset, uint8_t *to, uint64_
 static void make_pages(struct image *image, uint64_t count) {
     if (count <= image->page_count) return;
     uint64_t grown = image->page_count * 2 > count ? image->page_count * 2 : count;
-    image->pages = realloc(image->pages, grown * sizeof(*image->pages));
-    must(image->pages != NULL);
+    image->pages = memory_grow(image->pages, grown, sizeof(uint8_t *));
     for (uint64_t i = image->page_count; i < grown; i++) image->pages[i] = NULL;
     image->page_count = grown;
 }
@@ -44,8 +43,7 @@ void image_write(struct image *image, uint64_t offset, const uint8_t *from, uint
     while (size > 0) {
         uint64_t part = in_page(offset, size);
         uint8_t **page = &image->pages[offset / IMAGE_PAGE];
-        if (*page == NULL) *page = calloc(1, IMAGE_PAGE);
-        must(*page != NULL);
+        if (*page == NULL) *page = memory_take(1, IMAGE_PAGE);
         memcpy(*page + offset % IMAGE_PAGE, from, part);
         offset += part;
         from += part;
@@ -57,7 +55,7 @@ void image_resize(struct image *image, uint64_t size) {
     if (size < image->size) {
         uint64_t keep = (size + IMAGE_PAGE - 1) / IMAGE_PAGE;
         for (uint64_t i = keep; i < image->page_count; i++) {
-            free(image->pages[i]);
+            memory_give(image->pages[i]);
             image->pages[i] = NULL;
         }
         uint64_t last = size / IMAGE_PAGE;
@@ -73,15 +71,14 @@ struct image image_copy(const struct image *image) {
     make_pages(&copy, image->page_count);
     for (uint64_t i = 0; i < image->page_count; i++) {
         if (image->pages[i] == NULL) continue;
-        copy.pages[i] = malloc(IMAGE_PAGE);
-        must(copy.pages[i] != NULL);
+        copy.pages[i] = memory_take(1, IMAGE_PAGE);
         memcpy(copy.pages[i], image->pages[i], IMAGE_PAGE);
     }
     return copy;
 }
 
 void image_free(struct image *image) {
-    for (uint64_t i = 0; i < image->page_count; i++) free(image->pages[i]);
-    free(image->pages);
+    for (uint64_t i = 0; i < image->page_count; i++) memory_give(image->pages[i]);
+    memory_give(image->pages);
     *image = (struct image){0};
 }

@@ -4,10 +4,10 @@
 #include "base/hash.h"
 #include "base/timer.h"
 #include "sim/files.h"
+#include "sim/memory.h"
 #include "sim/network.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
     LATER_PHASES_MAX = 32, // then the world gets its turn
@@ -291,8 +291,7 @@ static struct disk *make_disk(struct machine *m) {
 
 struct machine *machine_create(struct world *world, uint32_t index, const char *host) {
     must(strlen(host) <= NAME_SIZE_MAX);
-    struct machine *m = calloc(1, sizeof(*m));
-    must(m != NULL);
+    struct machine *m = memory_take(1, sizeof(*m));
     m->env.ops = &machine_ops;
     m->world = world;
     m->index = index;
@@ -321,7 +320,7 @@ struct machine *machine_create(struct world *world, uint32_t index, const char *
 void machine_destroy(struct machine *machine) {
     if (machine->is_running) machine_kill(machine);
     disk_destroy(machine->disk);
-    free(machine);
+    memory_give(machine);
 }
 
 struct arena machine_start(struct machine *machine, size_t memory_size) {
@@ -335,8 +334,7 @@ struct arena machine_start(struct machine *machine, size_t memory_size) {
     world_note(machine->world, machine, "start", machine->life);
     set_clocks(machine);
     if (memory_size == 0) return (struct arena){0};
-    machine->memory = calloc(1, memory_size + ALIGNMENT);
-    must(machine->memory != NULL);
+    machine->memory = memory_take(1, memory_size + ALIGNMENT);
     uint8_t *memory = machine->memory;
     while ((uintptr_t)memory % ALIGNMENT != 0) memory++;
     return arena_over(memory, memory_size);
@@ -372,7 +370,7 @@ static void end_process(struct machine *m, bool has_power) {
     m->has_turn = false;
     m->node = NULL;
     m->wake_at = UINT64_MAX;
-    free(m->memory);
+    memory_give(m->memory);
     m->memory = NULL;
 }
 

@@ -2,10 +2,10 @@
 #include "sim/network.h"
 
 #include "sim/machine.h"
+#include "sim/memory.h"
 #include "sim/stream.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
     BACKLOG_MAX = 128,
@@ -32,8 +32,7 @@ struct network {
 // Links
 
 struct network *network_create(struct world *world) {
-    struct network *network = calloc(1, sizeof(*network));
-    must(network != NULL);
+    struct network *network = memory_take(1, sizeof(*network));
     network->world = world;
     list_init(&network->streams);
     list_init(&network->free);
@@ -46,13 +45,12 @@ void network_add_machine(struct network *network) {
     uint32_t count = network->world->machine_count;
     if (count <= network->capacity) return;
     uint32_t capacity = network->capacity == 0 ? 8 : network->capacity * 2;
-    struct link *links = calloc((size_t)capacity * capacity, sizeof(*links));
-    must(links != NULL);
+    struct link *links = memory_take((size_t)capacity * capacity, sizeof(*links));
     for (uint32_t from = 0; from < network->capacity; from++) {
         memcpy(links + (size_t)from * capacity, network->links + (size_t)from * network->capacity,
                network->capacity * sizeof(*links));
     }
-    free(network->links);
+    memory_give(network->links);
     network->links = links;
     network->capacity = capacity;
 }
@@ -191,8 +189,7 @@ static struct env_socket *create_listener(struct machine *m, uint32_t port, cons
     struct network *network = m->world->network;
     struct env_socket *listener = NULL;
     if (list_is_empty(&network->free_listeners)) {
-        listener = calloc(1, sizeof(*listener));
-        must(listener != NULL);
+        listener = memory_take(1, sizeof(*listener));
     } else {
         listener = CONTAINER_OF(network->free_listeners.next, struct env_socket, everywhere);
         list_remove(&listener->everywhere);
@@ -212,23 +209,23 @@ static struct env_socket *create_listener(struct machine *m, uint32_t port, cons
     return listener;
 }
 
+// Whether the machine can listen there.
+static enum status check_listen(struct machine *m, const char *address, struct place *place) {
+    if (!parse_address(address, place)) return ST_INVALID;
+    const struct machine *owner = machine_at(m, place->host);
+    if (owner == NULL) return ST_INVALID;
+    if (owner != m) return ST_IO;
+    return find_listener(m->world->network, m, place->port) == NULL ? ST_OK : ST_IO;
+}
+
 static void on_listen(struct event *event) {
     struct machine *m = event->machine;
     struct env_op *op = event->target;
-    struct network *network = m->world->network;
     struct place place;
     op->size = 0;
-    op->status = ST_OK;
-    if (!parse_address((const char *)op->from, &place)) {
-        op->status = ST_INVALID;
-    } else if (machine_at(m, place.host) == NULL) {
-        op->status = ST_INVALID;
-    } else if (machine_at(m, place.host) != m) {
-        op->status = ST_IO;
-    } else if (place.port != 0 && find_listener(network, m, place.port) != NULL) {
-        op->status = ST_IO;
-    } else {
-        uint32_t port = place.port != 0 ? place.port : draw_port(network, m);
+    op->status = check_listen(m, (const char *)op->from, &place);
+    if (op->status == ST_OK) {
+        uint32_t port = place.port != 0 ? place.port : draw_port(m->world->network, m);
         struct env_socket **to = op->private[0];
         *to = create_listener(m, port, place.host);
     }
@@ -300,12 +297,14 @@ static void on_connected(struct event *event) {
     machine_deliver(m, op, "connect", ST_OK);
 }
 
-static void meet(struct machine *m, struct env_op *op, struct env_socket *listener) {
+static void meet(struct machine *m, struct env_op *op, struct env_socket *listener,
+                 const char *host) {
     struct network *network = m->world->network;
     struct env_socket *near = stream_create_pair(network, m, listener->machine);
     struct env_socket *far = near->other;
     snprintf(near->address, sizeof(near->address), "%s", (const char *)op->from);
-    snprintf(far->address, sizeof(far->address), "%s:%u", m->host, draw_port(network, m));
+    const char *own = means_oneself(host) ? host : m->host;
+    snprintf(far->address, sizeof(far->address), "%s:%u", own, draw_port(network, m));
     list_append(&m->sockets, &near->link);
     m->sockets_open++;
     list_append(&listener->backlog, &far->link);
@@ -359,7 +358,7 @@ static void on_first_packet(struct event *event) {
     } else if (listener->backlog_count == BACKLOG_MAX) {
         try_later(m, op);
     } else {
-        meet(m, op, listener);
+        meet(m, op, listener, place.host);
     }
 }
 
@@ -485,26 +484,23 @@ void network_abandon(struct machine *m, bool has_power) {
     }
 }
 
-static void free_list(struct list *list, bool are_pairs) {
+static void free_listeners(struct list *list) {
     while (!list_is_empty(list)) {
-        struct env_socket *socket = CONTAINER_OF(list->next, struct env_socket, everywhere);
-        list_remove(&socket->everywhere);
-        if (are_pairs) list_remove(&socket->other->everywhere);
-        struct env_socket *first = socket;
-        if (are_pairs && socket->other < socket) first = socket->other; // of one array
-        for (uint32_t i = 0; are_pairs && i < 2; i++) {
-            free(first[i].ring);
-            free(first[i].pieces);
-        }
-        free(first);
+        struct env_socket *listener = CONTAINER_OF(list->next, struct env_socket, everywhere);
+        list_remove(&listener->everywhere);
+        memory_give(listener);
     }
 }
 
 void network_destroy(struct network *network) {
-    free_list(&network->streams, true);
-    free_list(&network->free, true);
-    free_list(&network->listening, false);
-    free_list(&network->free_listeners, false);
-    free(network->links);
-    free(network);
+    while (!list_is_empty(&network->streams)) {
+        stream_destroy_pair(CONTAINER_OF(network->streams.next, struct env_socket, everywhere));
+    }
+    while (!list_is_empty(&network->free)) {
+        stream_destroy_pair(CONTAINER_OF(network->free.next, struct env_socket, everywhere));
+    }
+    free_listeners(&network->listening);
+    free_listeners(&network->free_listeners);
+    memory_give(network->links);
+    memory_give(network);
 }

@@ -3,9 +3,8 @@
 
 #include "base/hash.h"
 #include "sim/machine.h"
+#include "sim/memory.h"
 #include "sim/network.h"
-
-#include <stdlib.h>
 
 enum {
     RING_SIZE_MIN = 1024,
@@ -51,8 +50,7 @@ struct env_socket *stream_create_pair(struct network *network, struct machine *n
     struct list *free_streams = network_free_streams(network);
     struct pair *pair = NULL;
     if (list_is_empty(free_streams)) {
-        pair = calloc(1, sizeof(*pair));
-        must(pair != NULL);
+        pair = memory_take(1, sizeof(*pair));
     } else {
         struct env_socket *first = CONTAINER_OF(free_streams->next, struct env_socket, everywhere);
         list_remove(&first->everywhere);
@@ -65,8 +63,8 @@ struct env_socket *stream_create_pair(struct network *network, struct machine *n
 
 static void end_free(struct env_socket *end) {
     end->number++;
-    free(end->ring);
-    free(end->pieces);
+    memory_give(end->ring);
+    memory_give(end->pieces);
     end->ring = NULL;
     end->pieces = NULL;
     list_remove(&end->everywhere);
@@ -79,21 +77,27 @@ static void give_pair(struct env_socket *end) {
     list_append(network_free_streams(first->network), &first->everywhere);
 }
 
+void stream_destroy_pair(struct env_socket *end) {
+    struct env_socket *first = end < end->other ? end : end->other;
+    end_free(first);
+    end_free(first->other);
+    memory_give(CONTAINER_OF(first, struct pair, ends[0]));
+}
+
 // The ring of bytes
 
 static void ring_grow(struct env_socket *to, uint32_t need) {
     uint32_t size = to->ring_size == 0 ? RING_SIZE_MIN : to->ring_size;
     while (size < need) size *= 2;
     if (size == to->ring_size) return;
-    uint8_t *ring = malloc(size);
-    must(ring != NULL);
+    uint8_t *ring = memory_take(1, size);
     uint32_t used = to->arrived + to->flying;
     uint32_t straight = to->ring_size - to->head < used ? to->ring_size - to->head : used;
     if (used > 0) {
         memcpy(ring, to->ring + to->head, straight);
         memcpy(ring + straight, to->ring, used - straight);
     }
-    free(to->ring);
+    memory_give(to->ring);
     to->ring = ring;
     to->ring_size = size;
     to->head = 0;
@@ -133,12 +137,11 @@ static void expect_arrival(struct env_socket *to) {
 static void add_piece(struct env_socket *to, enum piece_kind kind, uint32_t size) {
     if (to->piece_count == to->piece_capacity) {
         uint32_t capacity = to->piece_capacity == 0 ? 8 : to->piece_capacity * 2;
-        struct piece *pieces = malloc(capacity * sizeof(*pieces));
-        must(pieces != NULL);
+        struct piece *pieces = memory_take(capacity, sizeof(*pieces));
         for (uint32_t i = 0; i < to->piece_count; i++) {
             pieces[i] = to->pieces[(to->piece_first + i) % to->piece_capacity];
         }
-        free(to->pieces);
+        memory_give(to->pieces);
         to->pieces = pieces;
         to->piece_capacity = capacity;
         to->piece_first = 0;

@@ -80,6 +80,9 @@ struct env_socket {
 struct env_socket *stream_create_pair(struct network *network, struct machine *near,
                                       struct machine *far);
 
+// Frees a pair, in use or not.
+void stream_destroy_pair(struct env_socket *end);
+
 // Serves recv_op or send_op, soon, if there is something to answer.
 void stream_check_recv(struct env_socket *stream);
 void stream_pump(struct env_socket *stream);

@@ -4,9 +4,8 @@
 #include "base/hash.h"
 #include "base/timer.h"
 #include "sim/machine.h"
+#include "sim/memory.h"
 #include "sim/network.h"
-
-#include <stdlib.h>
 
 struct world_options world_quiet(void) {
     return (struct world_options){
@@ -63,13 +62,12 @@ struct call {
 static void on_call(struct event *event) {
     struct call *call = event->target;
     struct call copy = *call;
-    free(call);
+    memory_give(call);
     copy.function(copy.context);
 }
 
 void world_at(struct world *world, uint64_t at, void (*function)(void *), void *context) {
-    struct call *call = malloc(sizeof(*call));
-    must(call != NULL);
+    struct call *call = memory_take(1, sizeof(*call));
     *call = (struct call){function, context};
     world_event(world, at, on_call, call);
 }
@@ -110,8 +108,7 @@ void world_run(struct world *world, uint64_t until) {
 // Life
 
 struct world *world_create(uint64_t seed, const struct world_options *options) {
-    struct world *world = calloc(1, sizeof(*world));
-    must(world != NULL);
+    struct world *world = memory_take(1, sizeof(*world));
     world->seed = seed;
     world->options = *options;
     events_init(&world->events, fault_stream(seed, STREAM_TIES, 0));
@@ -123,12 +120,12 @@ void world_destroy(struct world *world) {
     for (uint32_t i = 0; i < world->machine_count; i++) machine_destroy(world->machines[i]);
     for (; world->events.count > 0; events_give(&world->events, events_take(&world->events))) {
         struct event *event = world->events.heap[0].event;
-        if (event->run == on_call) free(event->target);
+        if (event->run == on_call) memory_give(event->target);
     }
     events_destroy(&world->events);
     network_destroy(world->network);
-    free(world->machines);
-    free(world);
+    memory_give(world->machines);
+    memory_give(world);
 }
 
 uint64_t world_now(const struct world *world) {
@@ -168,8 +165,7 @@ struct machine *world_add_machine(struct world *world, const char *host) {
     if (world->machine_count == world->machine_capacity) {
         world->machine_capacity = world->machine_capacity == 0 ? 8 : world->machine_capacity * 2;
         world->machines =
-            realloc(world->machines, world->machine_capacity * sizeof(*world->machines));
-        must(world->machines != NULL);
+            memory_grow(world->machines, world->machine_capacity, sizeof(struct machine *));
     }
     struct machine *machine = machine_create(world, world->machine_count, host);
     world->machines[world->machine_count++] = machine;

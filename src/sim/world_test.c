@@ -2,6 +2,7 @@
 #include "sim/world.h"
 
 #include "base/timer.h"
+#include "env/env_conformance.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -145,10 +146,73 @@ static void a_stream_carries_bytes_both_ways(void **state) {
     world_destroy(world);
 }
 
+// The suite that every world passes.
+
+struct suite_world {
+    struct env_world world;
+    struct world *sim;
+    struct machine *machine;
+};
+
+static struct env_world *make_suite_world(const struct world_options *options) {
+    struct suite_world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    w->sim = world_create(test_seed(), options);
+    w->machine = world_add_machine(w->sim, "n1");
+    machine_start(w->machine, 0);
+    w->world.env = machine_env(w->machine);
+    w->world.addresses[0] = "n1:7379";
+    w->world.addresses[1] = "127.0.0.1:7380";
+    w->world.nobody = "n1:7381";
+    return &w->world;
+}
+
+static struct env_world *make_quiet(void) {
+    struct world_options options = world_quiet();
+    return make_suite_world(&options);
+}
+
+static struct env_world *make_small(void) {
+    struct world_options options = world_quiet();
+    options.quota = 4ull * 1024 * 1024;
+    return make_suite_world(&options);
+}
+
+static struct env_world *make_busy(void) {
+    struct world_options options = world_quiet();
+    options.turn_max = NS_PER_MS;
+    options.window = 4096;
+    options.rates[FAULT_NET_SPLIT] = FAULT_CERTAIN / 2;
+    options.rates[FAULT_NET_TAIL] = FAULT_CERTAIN / 100;
+    options.rates[FAULT_DISK_SLOW] = FAULT_CERTAIN / 100;
+    return make_suite_world(&options);
+}
+
+static void end_suite_world(struct env_world *world) {
+    struct suite_world *w = CONTAINER_OF(world, struct suite_world, world);
+    world_destroy(w->sim);
+    free(w);
+}
+
+static void turn_suite_world(struct env_world *world) {
+    struct suite_world *w = CONTAINER_OF(world, struct suite_world, world);
+    uint64_t until = world_now(w->sim) + NS_PER_MS;
+    if (!world_step(w->sim, until)) machine_env(w->machine);
+}
+
 int world_test(void) {
+    const struct env_world_kind kinds[] = {
+        {"sim", make_quiet, make_small, end_suite_world, turn_suite_world},
+        {"sim, busy and in pieces", make_busy, make_small, end_suite_world, turn_suite_world},
+    };
+
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_was_synced_survives_any_crash),
         cmocka_unit_test(a_stream_carries_bytes_both_ways),
     };
-    return cmocka_run_group_tests_name("world", cases, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("world", cases, NULL, NULL);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        failed += env_conformance(&kinds[i]);
+    }
+    return failed;
 }
