@@ -58,6 +58,11 @@ static inline void *tlsf_at(const struct tlsf *t, uint32_t block) {
     return t->memory + (size_t)block * TLSF_UNIT + TLSF_HEADER;
 }
 
+// The reference of a block, from where tlsf_at says it is.
+static inline uint32_t tlsf_of(const struct tlsf *t, const void *block) {
+    return (uint32_t)(((const uint8_t *)block - TLSF_HEADER - t->memory) / TLSF_UNIT);
+}
+
 // Bytes of the block, as asked for.
 size_t tlsf_size(const struct tlsf *t, uint32_t block);
 

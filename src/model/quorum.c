@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/quorum.h"
 
-static uint32_t bit_count(uint32_t bits) {
+uint32_t quorum_count(uint32_t bits) {
     uint32_t count = 0;
     for (; bits != 0; bits &= bits - 1) count++;
     return count;
@@ -34,7 +34,7 @@ void quorum_vote(struct quorum *q, uint32_t replica, bool yes) {
 
 enum quorum_verdict quorum_verdict(const struct quorum *q) {
     quorum_check(q);
-    if (bit_count(q->yes) >= q->need) return QUORUM_MET;
-    if (bit_count(q->no) > q->total - q->need) return QUORUM_LOST;
+    if (quorum_count(q->yes) >= q->need) return QUORUM_MET;
+    if (quorum_count(q->no) > q->total - q->need) return QUORUM_LOST;
     return QUORUM_OPEN;
 }

@@ -44,4 +44,7 @@ void quorum_vote(struct quorum *q, uint32_t replica, bool yes);
 
 enum quorum_verdict quorum_verdict(const struct quorum *q);
 
+// How many replicas a set of bits names.
+uint32_t quorum_count(uint32_t bits);
+
 #endif

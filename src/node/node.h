@@ -42,7 +42,8 @@ struct node_options {
 
     uint32_t members_max;
     uint32_t requests_max;     // client and peer operations under way together
-    uint32_t peer_buffer_size; // bytes, each way, per peer; at least twice the largest message
+    uint64_t request_memory;   // bytes for keys and records of operations under way
+    uint32_t peer_buffer_size; // bytes, each way, per peer; 0: twice the largest message
     uint32_t value_size_max;   // bytes
     uint64_t timeout_ns;       // of an operation
     uint64_t hedge_ns;         // silence after which a read asks further replicas
@@ -124,6 +125,11 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
+// A short cut for REQUEST_READ where no other member has to be asked and the answer is at hand:
+// true if the request is answered so, without done being called; the record is then lent until
+// control returns to the env, or the next request. False: nothing happened, submit it.
+bool node_read_now(struct node *node, struct request *request);
+
 // Facts for those who show them. Pointers lend until control returns to the env.
 
 enum node_state node_state(const struct node *node);
@@ -160,6 +166,8 @@ struct node_stats {
 };
 
 struct node_stats node_stats(const struct node *node);
+// What this member itself holds of a slot.
+struct store_partition node_partition(const struct node *node, uint16_t slot);
 struct store_stats node_store_stats(const struct node *node);
 const struct node_options *node_options(const struct node *node);
 

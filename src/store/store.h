@@ -107,6 +107,10 @@ struct store_read {
 // True: the answer is in `read` now, and done is not called. False: done will be called.
 bool store_get(struct store *store, struct store_read *read);
 
+// The same without waiting and without a callback: ST_BUSY where store_get would return false.
+// ST_NOT_FOUND and ST_OK are answers.
+NODISCARD enum status store_peek(struct store *store, struct store_read *read);
+
 // Starts fetching into the processor's caches what store_get will look at.
 void store_prefetch(struct store *store, struct partition partition, struct slice key);
 

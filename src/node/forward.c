@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/coordinator.h"
+
+#include "node/internal.h"
+#include "node/peers.h"
+
+// Asking.
+
+static bool send(struct operation *o, uint32_t place, uint32_t need) {
+    struct link *link = peer_link(o->node, o->replicas[place]);
+    if (link == NULL) return false;
+    const struct message_forward m = {
+        .id = o->id,
+        .kind = (uint8_t)o->kind,
+        .is_tombstone = o->is_tombstone,
+        .need = need,
+        .expires_ms = o->expires_ms,
+        .timestamp = o->timestamp,
+        .key = o->key,
+        .value = o->value,
+        .seen = o->seen,
+    };
+    struct writer w = link_begin(link, 128 + (uint32_t)(m.key.size + m.value.size + m.seen.size));
+    message_forward_encode(&m, &w);
+    return link_end(link, MESSAGE_FORWARD, &w);
+}
+
+// One replica is asked, once: to ask a second after the first fell silent could write twice.
+void forward_start(struct operation *o, uint32_t need) {
+    struct node *node = o->node;
+    node->stats.forwarded++;
+    o->is_forwarded_away = true;
+    quorum_init(&o->quorum, o->replica_count, need);
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (i == o->self_place || !peer_is_up(node, o->replicas[i])) continue;
+        const struct member_entry *entry = &node->members.entries[o->replicas[i]];
+        if (entry->state == MEMBER_MENDING) continue;
+        if (send(o, i, need)) {
+            o->asked = 1u << i;
+            return;
+        }
+    }
+    operation_finish(o, ST_UNAVAILABLE);
+}
+
+static bool was_asked(const struct operation *o, uint32_t member) {
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if ((o->asked >> i & 1) != 0) return o->replicas[i] == member;
+    }
+    return false;
+}
+
+void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
+    if (!o->is_forwarded_away || !was_asked(o, member)) return;
+    enum status st = m->status;
+    if (st == ST_OK && !operation_set_record(o, m->record)) st = ST_TIMEOUT;
+    o->quorum.yes = m->answered >= 32 ? UINT32_MAX : (1u << m->answered) - 1;
+    operation_finish(o, st);
+}
+
+void forward_on_lost(struct operation *o, uint32_t member) {
+    if (was_asked(o, member)) operation_finish(o, ST_TIMEOUT);
+}
+
+// Being asked.
+
+static void refuse(struct link *link, const struct message_forward *m, enum status status) {
+    const struct message_forward_done done = {.id = m->id, .status = status, .need = m->need};
+    struct writer w = link_begin(link, 64);
+    message_forward_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_FORWARD_DONE, &w);
+}
+
+// The frame is gone when this callback ends: the operation keeps a copy.
+static bool keep(struct operation *o, const struct message_forward *m) {
+    size_t size = m->key.size + m->value.size + m->seen.size;
+    o->held = buffer_take(o->node, size);
+    if (o->held == NULL) return false;
+    struct writer w = writer_to(o->held, size);
+    write_bytes(&w, m->key);
+    write_bytes(&w, m->value);
+    write_bytes(&w, m->seen);
+    must(!w.failed);
+    o->key = (struct slice){o->held, m->key.size};
+    o->value = (struct slice){o->held + m->key.size, m->value.size};
+    o->seen = (struct slice){o->held + m->key.size + m->value.size, m->seen.size};
+    return true;
+}
+
+void forward_receive(struct node *node, struct link *link, const struct message_forward *m) {
+    bool is_write = m->kind == REQUEST_REPLACE || m->kind == REQUEST_WRITE;
+    bool is_fit = is_write && m->key.size > 0 && m->value.size <= node->options.value_size_max;
+    if (!is_fit || node->state != NODE_SERVING || node->is_mending) {
+        refuse(link, m, is_fit ? ST_UNAVAILABLE : ST_INVALID);
+        return;
+    }
+    struct operation *o = operation_take(node);
+    if (o == NULL) {
+        refuse(link, m, ST_BUSY);
+        return;
+    }
+    o->from = link;
+    o->from_life = link->life;
+    o->from_id = m->id;
+    o->kind = (enum request_kind)m->kind;
+    o->is_tombstone = m->is_tombstone;
+    o->expires_ms = m->expires_ms;
+    o->timestamp = m->timestamp;
+    if (!keep(o, m)) {
+        operation_finish(o, ST_BUSY);
+        return;
+    }
+    operation_place(o);
+    if (o->self_place == REPLICAS_MAX || m->need == 0 || m->need > o->replica_count) {
+        operation_finish(o, ST_INVALID);
+        return;
+    }
+    write_start(o, m->need);
+}
+
+void forward_answer(struct operation *o, enum status status) {
+    struct link *link = o->from;
+    if (link->life != o->from_life || !link_is_open(link)) return;
+    const struct message_forward_done done = {
+        .id = o->from_id,
+        .status = status,
+        .need = o->quorum.need,
+        .answered = quorum_count(o->quorum.yes),
+        .record = status == ST_OK ? operation_record(o) : (struct slice){0},
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);
+    message_forward_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_FORWARD_DONE, &w);
+}

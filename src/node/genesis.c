@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/genesis.h"
+
+#include "node/peers.h"
+#include "node/reconcile.h"
+
+#include <stdio.h>
+
+static const struct partition system_partition = {.slot = SLOT_SYSTEM};
+
+static void on_start_read(struct store_read *read);
+static void on_map_read(struct store_read *read);
+static void write_next_fact(struct node *node);
+
+// A fact is stored as the only sibling of a record, minted like any other, so that the store has
+// one kind of content.
+static enum status apply_fact(struct store_write *write, struct slice old, struct slice *new) {
+    struct node *node = CONTAINER_OF(write, struct node, fact_write);
+    struct record *before = &node->records[0];
+    enum status st = record_decode(before, old);
+    if (st != ST_OK) return st;
+    struct version dot = {store_actor(node->store), store_mint(node->store)};
+    const struct sibling s = {.dot = dot, .value = {node->fact, node->fact_size}};
+    st = record_update(before, &before->context, &s, &node->records[1]);
+    if (st != ST_OK) return st;
+    struct writer w = writer_to(node->scratch, node->record_max);
+    record_encode(&node->records[1], &w);
+    *new = writer_bytes(&w);
+    return w.failed ? ST_TOO_LARGE : ST_OK;
+}
+
+static struct slice fact_value(struct node *node, const struct store_read *read) {
+    struct record *r = &node->records[0];
+    if (read->status != ST_OK || record_decode(r, read->record) != ST_OK) return (struct slice){0};
+    const struct sibling *s = record_latest(r);
+    return s == NULL ? (struct slice){0} : s->value;
+}
+
+static void read_fact(struct node *node, struct slice key, store_read_done *done) {
+    node->fact_read = (struct store_read){
+        .done = done,
+        .partition = system_partition,
+        .key = key,
+    };
+    if (store_get(node->store, &node->fact_read)) done(&node->fact_read);
+}
+
+// Whoever waits for the node to start is told once; a second status changes nothing.
+static void started(struct node *node, enum status status) {
+    node_done *done = node->started;
+    node->started = NULL;
+    if (done != NULL) done(node->started_context, status);
+}
+
+static void serve(struct node *node) {
+    node->state = NODE_SERVING;
+    node->members.count = node->map.member_count;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        node->members.entries[i].id = node->map.members[i].id;
+    }
+    env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
+            (unsigned long long)node->map.epoch, node->is_mending);
+    peers_dial_all(node);
+    reconcile_start(node);
+}
+
+// The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
+static enum status take_map(struct node *node, struct slice bytes) {
+    struct reader r = reader_of(bytes);
+    struct slice cluster = read_bytes(&r, CLUSTER_ID_SIZE);
+    struct slice map = read_sized(&r, SIZE_MAX);
+    if (r.failed || map_decode(&node->map, map) != ST_OK) return ST_CORRUPT;
+    memcpy(node->cluster.bytes, cluster.data, CLUSTER_ID_SIZE);
+    const char *name = node->options.self.name;
+    uint32_t self = map_find_name(&node->map, (struct slice){(const uint8_t *)name, strlen(name)});
+    if (self >= node->map.member_count) {
+        env_log(node->env, ENV_ERROR, "not a member name=%s", name);
+        node->map.epoch = 0;
+        return ST_INVALID;
+    }
+    node->self = self;
+    for (uint32_t i = 0; i < node->map.member_count; i++) node->storages[i] = read_u64(&r);
+    if (!reader_done(&r)) {
+        node->map.epoch = 0;
+        return ST_CORRUPT;
+    }
+    return ST_OK;
+}
+
+static void encode_start(struct node *node, struct writer *w) {
+    write_u64(w, node->incarnation);
+    write_u8(w, node->is_mending);
+}
+
+static void encode_map(struct node *node, struct writer *w) {
+    size_t size = map_encoded_size(&node->map);
+    write_bytes(w, (struct slice){node->cluster.bytes, CLUSTER_ID_SIZE});
+    write_u32(w, (uint32_t)size);
+    must(w->capacity - w->size >= size);
+    map_encode(&node->map, w->data + w->size, size);
+    w->size += size;
+    for (uint32_t i = 0; i < node->map.member_count; i++) write_u64(w, node->storages[i]);
+}
+
+static void on_fact_written(struct store_write *write) {
+    struct node *node = CONTAINER_OF(write, struct node, fact_write);
+    node->is_fact_pending = false;
+    if (write->status != ST_OK) {
+        env_log(node->env, ENV_ERROR, "facts not stored status=%s", status_text(write->status));
+        node->map.epoch = node->state == NODE_SERVING ? node->map.epoch : 0;
+        started(node, write->status);
+        return;
+    }
+    write_next_fact(node);
+}
+
+static void put_fact(struct node *node, struct slice key, const struct writer *w) {
+    must(!w->failed);
+    node->fact_size = w->size;
+    node->is_fact_pending = true;
+    node->fact_write = (struct store_write){
+        .apply = apply_fact,
+        .done = on_fact_written,
+        .partition = system_partition,
+        .key = key,
+    };
+    store_put(node->store, &node->fact_write);
+}
+
+static void write_next_fact(struct node *node) {
+    if (node->is_fact_pending) return;
+    struct writer w = writer_to(node->fact, node->fact_capacity);
+    if (node->facts_wanted & FACT_START) {
+        node->facts_wanted &= (uint8_t)~FACT_START;
+        encode_start(node, &w);
+        put_fact(node, SLICE("start"), &w);
+        return;
+    }
+    if (node->facts_wanted & FACT_MAP) {
+        node->facts_wanted &= (uint8_t)~FACT_MAP;
+        encode_map(node, &w);
+        put_fact(node, SLICE("map"), &w);
+        return;
+    }
+    started(node, ST_OK);
+    if (node->state == NODE_FOUNDING && node->map.epoch > 0) serve(node);
+}
+
+// Waiting for a cluster.
+
+static void tell(struct node *node, struct link *link) {
+    if (link == NULL || !link_is_open(link)) return;
+    struct writer w = link_begin(link, (uint32_t)node->fact_capacity);
+    encode_map(node, &w);
+    (void)link_end(link, MESSAGE_FOUNDED, &w);
+}
+
+void genesis_on_peer(struct node *node, struct link *link) {
+    if (node->state == NODE_SERVING && node->peers[link->peer].epoch == 0) {
+        tell(node, link);
+    } else {
+        genesis_try(node);
+    }
+}
+
+static bool everybody_is_here(const struct node *node) {
+    for (uint32_t i = 0; i < node->initial.member_count; i++) {
+        if (i == node->self) continue;
+        const struct peer *peer = &node->peers[i];
+        if (peer->out == NULL || !link_is_open(peer->out) || peer->epoch > 0) return false;
+    }
+    return true;
+}
+
+static void found(struct node *node) {
+    struct map *map = &node->map;
+    map->cluster = node->cluster;
+    map->replication = node->options.replication;
+    map->member_count = node->initial.member_count;
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        map->members[i] = i == node->self ? node->options.self : node->peers[i].described;
+        // The list is what every member was started with: its addresses are the ones that count.
+        memcpy(map->members[i].address, node->initial.members[i].address, ADDRESS_SIZE_MAX + 1);
+        map->members[i].port = node->initial.members[i].port;
+        const char *name = map->members[i].name;
+        struct slice bytes = {(const uint8_t *)name, strlen(name)};
+        uint64_t seed = 0;
+        memcpy(&seed, node->cluster.bytes, sizeof(seed));
+        map->members[i].id = hash_bytes(bytes, seed) | 1;
+        node->storages[i] =
+            i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
+    }
+    map_propose(map);
+    map->epoch = 1;
+    env_log(node->env, ENV_INFO, "cluster founded members=%u", map->member_count);
+    node->facts_wanted |= FACT_MAP;
+    write_next_fact(node);
+}
+
+void genesis_try(struct node *node) {
+    bool is_founder = node->initial.member_count > 0 && node->self == 0;
+    if (node->state != NODE_FOUNDING || node->map.epoch > 0 || !is_founder) return;
+    if (everybody_is_here(node)) found(node);
+}
+
+void genesis_on_founded(struct node *node, struct slice body) {
+    if (node->state != NODE_FOUNDING || node->map.epoch > 0) return;
+    if (body.size < CLUSTER_ID_SIZE || body.size > node->fact_capacity) return;
+    if (memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
+    if (take_map(node, body) != ST_OK) {
+        env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
+        return;
+    }
+    if (node->storages[node->self] != store_actor(node->store).storage && !node->is_mending) {
+        env_log(node->env, ENV_WARNING, "the data this member was founded with is gone: mending");
+        node->is_mending = true;
+    }
+    node->facts_wanted |= FACT_START | FACT_MAP;
+    write_next_fact(node);
+}
+
+void genesis_on_mended(struct node *node) {
+    env_log(node->env, ENV_INFO, "mended");
+    node->is_mending = false;
+    node->storages[node->self] = store_actor(node->store).storage;
+    node->facts_wanted |= FACT_START | FACT_MAP;
+    write_next_fact(node);
+}
+
+// Starting.
+
+void genesis_start(struct node *node) {
+    read_fact(node, SLICE("start"), on_start_read);
+}
+
+static void on_start_read(struct store_read *read) {
+    struct node *node = CONTAINER_OF(read, struct node, fact_read);
+    if (read->status != ST_OK && read->status != ST_NOT_FOUND) {
+        started(node, read->status);
+        return;
+    }
+    struct slice value = fact_value(node, read);
+    if (value.size > 0) {
+        struct reader r = reader_of(value);
+        node->incarnation = read_u64(&r);
+        node->is_mending = read_u8(&r) != 0;
+        if (!reader_done(&r)) {
+            started(node, ST_CORRUPT);
+            return;
+        }
+    }
+    node->incarnation++;
+    read_fact(node, SLICE("map"), on_map_read);
+}
+
+// A cluster of first members has the id that follows from their list; one alone draws its own.
+static void name_cluster(struct node *node) {
+    struct map *initial = &node->initial;
+    const struct map_member *self = &node->options.self;
+    uint64_t id[2] = {rng_next(&node->rng), rng_next(&node->rng)};
+    if (node->options.initial != NULL) {
+        id[0] = 1;
+        id[1] = 2;
+        for (uint32_t i = 0; i < initial->member_count; i++) {
+            char line[NAME_SIZE_MAX + ADDRESS_SIZE_MAX + 16];
+            const struct map_member *m = &initial->members[i];
+            int size = snprintf(line, sizeof(line), "%s=%s:%u", m->name, m->address, m->port);
+            must(size > 0 && (size_t)size < sizeof(line));
+            struct slice bytes = {(const uint8_t *)line, (size_t)size};
+            for (int half = 0; half < 2; half++) id[half] = hash_bytes(bytes, id[half]);
+        }
+    } else if (node->options.seeds == NULL) {
+        initial->member_count = 1;
+        initial->members[0] = *self;
+    }
+    memcpy(node->cluster.bytes, id, sizeof(id));
+}
+
+static enum status read_initial(struct node *node) {
+    struct map *initial = &node->initial;
+    initial->member_count = 0;
+    if (node->options.initial != NULL) {
+        struct slice list = {(const uint8_t *)node->options.initial, strlen(node->options.initial)};
+        enum status st = map_parse_initial(list, initial);
+        if (st != ST_OK) return st;
+    }
+    name_cluster(node);
+    const char *name = node->options.self.name;
+    node->self = map_find_name(initial, (struct slice){(const uint8_t *)name, strlen(name)});
+    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
+    bool is_listed = node->options.seeds != NULL || node->self < initial->member_count;
+    return is_listed ? ST_OK : ST_INVALID;
+}
+
+static void on_map_read(struct store_read *read) {
+    struct node *node = CONTAINER_OF(read, struct node, fact_read);
+    struct slice value = fact_value(node, read);
+    enum status st = read->status;
+    if (st == ST_OK) {
+        st = take_map(node, value);
+    } else if (st == ST_NOT_FOUND) {
+        st = read_initial(node);
+    }
+    if (st != ST_OK) {
+        started(node, st);
+        return;
+    }
+    if (store_stats(node->store).was_damaged && node->map.epoch > 0) {
+        env_log(node->env, ENV_WARNING, "the log was damaged: mending");
+        node->is_mending = true;
+    }
+    node->state = NODE_FOUNDING;
+    node->facts_wanted |= FACT_START;
+    write_next_fact(node);
+    peers_start(node);
+    genesis_try(node);
+}

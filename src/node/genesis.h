@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// genesis.h -- how a cluster begins, and what a node durably knows of it.
+//
+// A cluster is founded once, by one member: the one alone, or the first by name of the --initial
+// list. The list gives the cluster its id. The founder waits until every other first member has
+// greeted it and none knows a map; then it draws the map of epoch 1, stores it, and only then tells
+// the others, who store it before they use it. Nobody else ever draws a map, so whatever starts in
+// whatever order behind whatever partition, there are never two. Whoever has a map gives it to a
+// member of it that greets with none.
+//
+// The map names the storage id with which each member was founded. A member that finds a foreign
+// one beside its name has lost its data since: it takes writes, but has no vote until it has
+// compared everything with all others (it is mending).
+//
+// Facts are records in the system partition of the store:
+//
+//     "start"  incarnation u64 | is_mending u8
+//     "map"    cluster id | the map | storage ids
+#ifndef QUOIT_NODE_GENESIS_H
+#define QUOIT_NODE_GENESIS_H
+
+#include "node/internal.h"
+
+enum fact { FACT_START = 1, FACT_MAP = 2 };
+
+// Reads the facts once the store is open, raises the incarnation durably, and goes on from there.
+void genesis_start(struct node *node);
+
+// Founds the cluster if this node is the founder and everything needed is there.
+void genesis_try(struct node *node);
+
+// A peer has greeted, or spoken: gives it the map if it lacks one.
+void genesis_on_peer(struct node *node, struct link *link);
+
+// A peer gives us the map.
+void genesis_on_founded(struct node *node, struct slice body);
+
+// No longer mending: durably.
+void genesis_on_mended(struct node *node);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/gossip.h"
+
+#include "node/genesis.h"
+#include "node/peers.h"
+
+static void refresh_self(struct node *node) {
+    struct member_entry *e = &node->members.entries[node->self];
+    struct store_stats stats = store_stats(node->store);
+    e->id = node->map.members[node->self].id;
+    e->incarnation = node->incarnation;
+    e->heartbeat++;
+    e->storage = store_actor(node->store).storage;
+    e->state = node->is_mending ? MEMBER_MENDING : MEMBER_SERVING;
+    e->key_count = stats.live_count;
+    e->disk_size = stats.log_size;
+    e->memory_size = stats.memory_used;
+    uint64_t now = node->env->now;
+    if (now - node->load_since < NS_PER_SECOND) return;
+    uint64_t ops = node->stats.reads + node->stats.writes;
+    e->load = (uint32_t)((ops - node->ops_before) * NS_PER_SECOND / (now - node->load_since));
+    node->ops_before = ops;
+    node->load_since = now;
+}
+
+static void send_table(struct node *node, struct link *link) {
+    if (link == NULL || !link_is_open(link)) return;
+    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE);
+    write_u32(&w, node->members.count);
+    for (uint32_t i = 0; i < node->members.count; i++) {
+        member_entry_encode(&node->members.entries[i], &w);
+    }
+    (void)link_end(link, MESSAGE_GOSSIP, &w);
+}
+
+static void send_round(struct node *node) {
+    if (node->peer_count <= GOSSIP_ALL_MAX) {
+        for (uint32_t i = 0; i < node->peer_count; i++) send_table(node, peer_link(node, i));
+        return;
+    }
+    for (uint32_t i = 0; i < GOSSIP_FANOUT; i++) {
+        send_table(node, peer_link(node, rng_below(&node->rng, node->peer_count)));
+    }
+}
+
+static void on_round(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, gossip_timer);
+    timer_arm(&node->timers, timer, node->env->now + node->options.gossip_ns);
+    peers_sweep(node);
+    if (node->map.epoch == 0) {
+        genesis_try(node);
+    } else {
+        refresh_self(node);
+    }
+    send_round(node);
+}
+
+void gossip_start(struct node *node) {
+    node->load_since = node->env->now;
+    node->gossip_timer.fired = on_round;
+    on_round(&node->gossip_timer);
+}
+
+void gossip_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->gossip_timer);
+}
+
+void gossip_receive(struct node *node, struct link *link, struct slice body) {
+    struct reader r = reader_of(body);
+    uint32_t count = read_u32(&r);
+    for (uint32_t i = 0; i < count && !r.failed; i++) {
+        struct member_entry entry;
+        member_entry_decode(&entry, &r);
+        if (r.failed || node->map.epoch == 0 || i >= node->members.count || i == node->self)
+            continue;
+        if (entry.id != node->map.members[i].id) continue;
+        if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;
+    }
+    if (!link->is_dialer) send_table(node, link);
+}

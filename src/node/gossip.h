@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gossip.h -- telling each other how members do.
+//
+// Each round a member raises its own heartbeat and sends the whole table to all others or, in a
+// larger cluster, to a few of them chosen at random; each answers with its own. Tables merge
+// (model/members.h), so news reaches everybody in a number of rounds that grows with the logarithm
+// of their count.
+#ifndef QUOIT_NODE_GOSSIP_H
+#define QUOIT_NODE_GOSSIP_H
+
+#include "node/internal.h"
+
+enum { GOSSIP_ALL_MAX = 16, GOSSIP_FANOUT = 3 };
+
+void gossip_start(struct node *node);
+void gossip_stop(struct node *node);
+void gossip_receive(struct node *node, struct link *link, struct slice body);
+
+#endif

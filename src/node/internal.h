@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal.h -- the parts of a node, side by side.
+//
+// Each part has a file of its own that alone changes its fields; others read them. Which
+// function handles which message is decided in one place, receive.c.
+//
+//     link       one framed connection                      peers      whom we talk to, and how
+//     genesis    from nothing to a map                      gossip     how members do
+//     operation  requests under way                         read, write, survey   coordinating them
+//     replica    the other side of them                     reconcile  comparing whole slots
+#ifndef QUOIT_NODE_INTERNAL_H
+#define QUOIT_NODE_INTERNAL_H
+
+#include "base/rng.h"
+#include "base/tlsf.h"
+#include "node/link.h"
+#include "node/node.h"
+#include "node/operation.h"
+#include "node/reconcile.h"
+#include "node/replica.h"
+
+enum { MEMBER_NONE = UINT32_MAX };
+
+// What is known of a member before and beside the map.
+struct peer {
+    struct node *node;
+    char address[ADDRESS_SIZE_MAX + 1]; // being dialled
+    struct map_member described;        // as it described itself
+    bool has_described;
+    uint64_t storage; // as it said
+    uint64_t epoch;   // of its map, as of its last frame
+    uint64_t heard;   // when its heartbeat last advanced, ns
+    struct link *out; // dialled by us: carries our requests and their answers; or NULL
+    struct link *in;  // dialled by it: carries its requests and our answers; or NULL
+    struct timer redial;
+    uint64_t redial_ns;
+};
+
+struct node {
+    struct env *env;
+    struct node_options options;
+    enum node_state state;
+    struct rng rng;
+    struct timers timers;
+    struct store *store;
+    struct node_stats stats;
+
+    // Identity and map.
+    struct map map;     // epoch 0: not founded
+    struct map initial; // the first members; epoch stays 0
+    struct cluster_id cluster;
+    uint32_t self; // index into map, or initial
+    uint64_t incarnation;
+    bool is_mending;    // takes writes but has no vote: may lack something acknowledged
+    uint64_t *storages; // of the members at founding
+    uint8_t *fact;      // the encoded fact on its way to the store
+    size_t fact_size;
+    size_t fact_capacity;
+    struct store_write fact_write;
+    struct store_read fact_read;
+    bool is_fact_pending;
+    uint8_t facts_wanted; // bits of enum fact still to be written
+    node_done *started;
+    void *started_context;
+    node_done *stopped;
+    void *stopped_context;
+    struct timer stop_timer;
+
+    // Peers, indexed as the members of the map.
+    struct peer *peers;
+    uint32_t peer_count;
+    struct link *links; // a pool: two for each member, and some for callers not yet known
+    uint32_t link_count;
+    struct env_socket *listener;
+    struct env_socket *accepted;
+    char listen_address[ADDRESS_SIZE_MAX + 1];
+    struct env_op listen_op;
+    struct env_op accept_op;
+    struct timer accept_retry;
+    bool is_accepting;
+    uint64_t refusal_logged; // when a refused greeting was last logged, ns
+
+    // Gossip.
+    struct members members;
+    struct timer gossip_timer;
+    uint64_t ops_before; // requests counted at the last round
+    uint64_t load_since;
+
+    // Requests.
+    struct operations operations;
+    struct replica replica;
+    struct reconcile reconcile;
+    struct tlsf buffers;  // keys, values and records of requests under way
+    uint64_t hlc;         // the last timestamp given
+    uint32_t record_max;  // bytes of the largest record
+    uint32_t message_max; // bytes of the largest message body
+
+    // Scratch, for use within one callback.
+    struct record records[4];
+    struct context contexts[2];
+    uint8_t *scratch; // record_max bytes
+    struct store_read quick_read;
+};
+
+// Memory for the bytes of requests under way; NULL when it is all in use.
+uint8_t *buffer_take(struct node *node, size_t size);
+void buffer_give(struct node *node, uint8_t *buffer);
+
+// All requests under way learn that the member will not answer.
+void node_peer_lost(struct node *node, uint32_t member);
+
+#endif

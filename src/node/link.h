@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// link.h -- one framed connection between two members.
+//
+// The dialer sends HELLO, the acceptor answers WELCOME; both are sealed with the cluster key and
+// carry a random number. From these both compute a key for each direction, so a frame is good on
+// one connection, in one direction, at one place in its order, and nowhere else. A WELCOME is
+// sealed under the number of its HELLO and cannot be an old one; an acceptor trusts a HELLO only
+// when the first frame under the new keys has come.
+//
+//     FREE --link_dial--> DIALING --on_connected--> GREETING --link_opened--> OPEN
+//     FREE --link_accept--------------------------> GREETING --first frame--> OPEN
+//     any but FREE --link_shut--> CLOSING --last request ended--> FREE
+//
+// Frames gather in one buffer while the other is being sent; what a turn of the loop has gathered
+// goes out in one piece. A frame that finds no room is refused.
+#ifndef QUOIT_NODE_LINK_H
+#define QUOIT_NODE_LINK_H
+
+#include "base/hash.h"
+#include "base/timer.h"
+#include "env/env.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+struct node;
+
+enum link_state { LINK_FREE, LINK_DIALING, LINK_GREETING, LINK_OPEN, LINK_CLOSING };
+
+struct link {
+    struct node *node;
+    enum link_state state;
+    bool is_dialer;
+    uint32_t peer; // index of the member, or MEMBER_NONE while unknown
+    uint64_t
+        life; // raised with each use of the link: an answer belongs to the life of its question
+    uint64_t since; // when the state was entered, ns
+    uint64_t heard; // when bytes last came, ns
+    struct env_socket *socket;
+    uint64_t nonce; // ours
+    struct mac_key send_key;
+    struct mac_key recv_key;
+    uint64_t sent;     // frames, since the keys are in use
+    uint64_t received; // likewise
+
+    struct env_op connect_op;
+    struct env_op recv_op;
+    struct env_op send_op;
+    struct env_op flush_op;
+    bool is_connecting;
+    bool is_receiving;
+    bool is_sending;
+    bool is_flushing;
+    bool has_keys;
+    bool is_stalled; // frames wait until there is room to answer them
+
+    uint32_t capacity; // bytes of each buffer
+    uint32_t in_size;
+    uint8_t *in;
+    uint32_t out_size; // gathered in out[filling]
+    uint32_t filling;  // 0 or 1
+    uint8_t *out[2];
+    uint8_t *frame; // the one being written, or NULL
+};
+
+void link_init(struct link *link, struct node *node, struct arena *arena, uint32_t capacity);
+
+// Bytes of arena that link_init takes.
+size_t link_memory_size(uint32_t capacity);
+
+void link_dial(struct link *link, uint32_t peer, const char *address);
+
+// Takes the socket of a caller and waits for its HELLO.
+void link_accept(struct link *link, struct env_socket *socket);
+
+// Answers the HELLO of a caller that turned out to be the member `peer` with our WELCOME.
+void link_welcome(struct link *link, uint32_t peer, uint64_t nonce);
+
+// Takes the WELCOME to our HELLO; the link is open.
+void link_opened(struct link *link, uint64_t nonce);
+
+// Ends the connection; whoever waits for answers on it is told. Does nothing to a free one.
+void link_shut(struct link *link);
+
+// Begins a frame. Returns a writer for its body, with room for body_max bytes, or a failed one of
+// no capacity when there is no room or the link is not open.
+struct writer link_begin(struct link *link, uint32_t body_max);
+
+// Ends the frame begun last and lets it go out with this turn. False, and nothing is sent, when
+// its writer has failed.
+bool link_end(struct link *link, enum message_type type, const struct writer *body);
+
+static inline bool link_is_open(const struct link *link) {
+    return link->state == LINK_OPEN;
+}
+
+#endif

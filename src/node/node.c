@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/node.h"
+
+#include "node/coordinator.h"
+#include "node/genesis.h"
+#include "node/gossip.h"
+#include "node/internal.h"
+#include "node/peers.h"
+#include "node/reconcile.h"
+
+#define STOP_POLL_NS (10 * NS_PER_MS)
+
+enum { TIMERS_OF_A_NODE = 16 };
+
+struct node_options node_default_options(void) {
+    return (struct node_options){
+        .replication = REPLICATION_DEFAULT,
+        .members_max = 16,
+        .requests_max = 16384,
+        .request_memory = (uint64_t)256 << 20,
+        .value_size_max = VALUE_SIZE_DEFAULT,
+        .timeout_ns = 3 * NS_PER_SECOND,
+        .hedge_ns = 30 * NS_PER_MS,
+        .gossip_ns = 200 * NS_PER_MS,
+        .suspect_ns = 1200 * NS_PER_MS,
+        .reconcile_ns = 60 * NS_PER_SECOND,
+        .store =
+            {
+                .memory_max = (uint64_t)1 << 30,
+                .segment_size = (uint64_t)64 << 20,
+                .disk_reserve = (uint64_t)64 << 20,
+            },
+    };
+}
+
+// Replicas may each hold as many siblings as are allowed; their merge must still fit.
+static uint32_t record_max(const struct node_options *options) {
+    uint32_t siblings =
+        options->value_size_max > SIBLINGS_SIZE_MAX ? options->value_size_max : SIBLINGS_SIZE_MAX;
+    return REPLICATION_DEFAULT * siblings + CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 + 64;
+}
+
+// The largest is an answer to COMPARE; a map of all members is smaller.
+static uint32_t message_max(const struct node_options *options) {
+    return record_max(options) + 2 * KEY_SIZE_MAX + 512 * 1024 + MESSAGE_OVERHEAD;
+}
+
+static struct node_options completed(const struct node_options *options) {
+    struct node_options o = *options;
+    o.store.record_size_max = record_max(options) + KEY_SIZE_MAX;
+    if (o.peer_buffer_size == 0) o.peer_buffer_size = 2 * message_max(options) + 4096;
+    return o;
+}
+
+static uint32_t timers_count(const struct node_options *options) {
+    return TIMERS_OF_A_NODE + options->members_max + 2 * options->requests_max + NODE_SPARE_TIMERS;
+}
+
+static size_t fact_size_max(const struct node_options *o) {
+    return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
+           RUNS_MAX * (8 + 4 * REPLICAS_MAX);
+}
+
+size_t node_memory_size(const struct node_options *options) {
+    struct node_options o = completed(options);
+    return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
+           2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
+           o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
+           operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
+           reconcile_memory_size() + o.request_memory + 64 + record_max(&o) +
+           store_memory_size(&o.store) + 4096;
+}
+
+struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options) {
+    struct node *node = ARENA_NEW(arena, struct node);
+    node->env = env;
+    node->options = completed(options);
+    const struct node_options *o = &node->options;
+    must(o->peer_buffer_size >= 2 * (message_max(o) + FRAME_HEADER_SIZE));
+    must(o->members_max <= MEMBERS_MAX);
+    node->rng.state = o->random;
+    node->record_max = record_max(o);
+    node->message_max = message_max(o);
+    timers_init(&node->timers, arena, timers_count(o));
+    map_init(&node->map, arena, o->members_max);
+    map_init(&node->initial, arena, o->members_max);
+    node->self = MEMBER_NONE;
+    node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
+    node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
+    node->fact_capacity = fact_size_max(o);
+    node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
+    node->scratch = ARENA_ARRAY(arena, uint8_t, node->record_max);
+    peers_init(node, arena);
+    operations_init(node, arena, o->requests_max);
+    replica_init(node, arena, o->requests_max);
+    reconcile_init(node, arena);
+    tlsf_init(&node->buffers, arena, o->request_memory);
+    node->options.store.seed = rng_next(&node->rng);
+    node->store = store_create(arena, env, &node->timers, &node->options.store);
+    return node;
+}
+
+uint64_t node_next_wake(const struct node *node) {
+    return timers_next(&node->timers);
+}
+
+void node_wake(struct node *node) {
+    timers_run(&node->timers, node->env->now);
+}
+
+struct timers *node_timers(struct node *node) {
+    return &node->timers;
+}
+
+uint8_t *buffer_take(struct node *node, size_t size) {
+    uint32_t block = tlsf_take(&node->buffers, size);
+    return block == 0 ? NULL : tlsf_at(&node->buffers, block);
+}
+
+void buffer_give(struct node *node, uint8_t *buffer) {
+    tlsf_give(&node->buffers, tlsf_of(&node->buffers, buffer));
+}
+
+// Starting.
+
+static void on_listening(struct env_op *op) {
+    struct node *node = CONTAINER_OF(op, struct node, listen_op);
+    if (op->status != ST_OK) {
+        node->listener = NULL;
+        node->started(node->started_context, op->status);
+        return;
+    }
+    genesis_start(node);
+    gossip_start(node);
+}
+
+static void on_store_open(void *context, enum status status) {
+    struct node *node = context;
+    if (status != ST_OK) {
+        node->started(node->started_context, status);
+        return;
+    }
+    struct map_member listening = node->options.self;
+    memcpy(listening.address, node->options.listen, strlen(node->options.listen) + 1);
+    map_member_address(&listening, PORT_PEER_OFFSET, node->listen_address);
+    node->listen_op.done = on_listening;
+    env_listen(node->env, &node->listen_op, node->listen_address, &node->listener);
+}
+
+void node_start(struct node *node, node_done *done, void *context) {
+    node->started = done;
+    node->started_context = context;
+    must(strlen(node->options.listen) <= ADDRESS_SIZE_MAX);
+    store_open(node->store, on_store_open, node);
+}
+
+// Stopping.
+
+static void on_store_closed(void *context, enum status status) {
+    struct node *node = context;
+    node->stopped(node->stopped_context, status);
+}
+
+static bool is_idle(const struct node *node) {
+    if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
+    if (node->is_fact_pending || node->is_accepting) return false;
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        if (node->links[i].state != LINK_FREE) return false;
+    }
+    return true;
+}
+
+static void on_stop_poll(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, stop_timer);
+    if (node->operations.busy_count == 0) peers_stop(node);
+    if (is_idle(node)) {
+        store_close(node->store, on_store_closed, node);
+    } else {
+        timer_arm(&node->timers, timer, node->env->now + STOP_POLL_NS);
+    }
+}
+
+void node_stop(struct node *node, node_done *done, void *context) {
+    must(node->state != NODE_STOPPED);
+    node->state = NODE_STOPPED;
+    node->stopped = done;
+    node->stopped_context = context;
+    node->stop_timer.fired = on_stop_poll;
+    gossip_stop(node);
+    reconcile_stop(node);
+    timer_arm(&node->timers, &node->stop_timer, node->env->now);
+}
+
+// Requests.
+
+static enum status check(const struct node *node, const struct request *request) {
+    if (node->state == NODE_STOPPED) return ST_CANCELLED;
+    if (node->state != NODE_SERVING) return ST_UNAVAILABLE;
+    if (request->kind == REQUEST_SCAN) {
+        return scan_slot(request->cursor) < SLOT_COUNT ? ST_OK : ST_INVALID;
+    }
+    if (request->kind == REQUEST_COUNT) return ST_OK;
+    if (request->key.size == 0) return ST_INVALID;
+    bool is_large =
+        request->key.size > KEY_SIZE_MAX || request->value.size > node->options.value_size_max;
+    return is_large ? ST_TOO_LARGE : ST_OK;
+}
+
+static void start(struct operation *o) {
+    struct request *request = o->request;
+    uint32_t need = 0;
+    if (!operation_set_key(o, request->key)) {
+        operation_finish(o, ST_BUSY);
+        return;
+    }
+    operation_place(o);
+    enum status st = level_need(request->level, o->replica_count, &need);
+    if (st != ST_OK) {
+        quorum_init(&o->quorum, o->replica_count, o->replica_count);
+        operation_finish(o, st);
+        return;
+    }
+    if (o->kind == REQUEST_READ) {
+        read_start(o, need);
+        return;
+    }
+    o->value = request->value;
+    o->is_tombstone = request->is_tombstone;
+    o->expires_ms = request->expires_ms;
+    o->timestamp = request->timestamp;
+    if (request->seen != NULL) {
+        size_t size = context_encoded_size(request->seen);
+        o->extra = buffer_take(o->node, size);
+        if (o->extra == NULL) {
+            operation_finish(o, ST_BUSY);
+            return;
+        }
+        struct writer w = writer_to(o->extra, size);
+        context_encode(request->seen, &w);
+        o->seen = writer_bytes(&w);
+    }
+    if (o->self_place == REPLICAS_MAX || o->node->is_mending) {
+        forward_start(o, need);
+    } else {
+        write_start(o, need);
+    }
+}
+
+void node_submit(struct node *node, struct request *request) {
+    must(request->done != NULL);
+    request->need = 0;
+    request->answered = 0;
+    enum status st = check(node, request);
+    struct operation *o = st == ST_OK ? operation_take(node) : NULL;
+    if (o == NULL) {
+        request_answer_later(node, request, st == ST_OK ? ST_BUSY : st);
+        return;
+    }
+    o->request = request;
+    o->kind = request->kind;
+    o->is_starting = true;
+    switch (request->kind) {
+    case REQUEST_READ:
+    case REQUEST_REPLACE:
+    case REQUEST_WRITE:
+        start(o);
+        break;
+    case REQUEST_SCAN:
+        scan_start(o);
+        break;
+    case REQUEST_COUNT:
+        count_start(o);
+        break;
+    }
+    o->is_starting = false;
+}
+
+bool node_read_now(struct node *node, struct request *request) {
+    bool is_alone = node->state == NODE_SERVING && node->map.member_count == 1;
+    if (!is_alone || node->is_mending || request->key.size == 0) return false;
+    struct store_read *read = &node->quick_read;
+    *read = (struct store_read){.partition = {.slot = slot_of(request->key)}, .key = request->key};
+    enum status st = store_peek(node->store, read);
+    if (st != ST_OK && st != ST_NOT_FOUND) return false;
+    node->stats.reads++;
+    request->status = st;
+    request->need = 1;
+    request->answered = 1;
+    request->record = st == ST_OK ? read->record : (struct slice){0};
+    return true;
+}
+
+void node_peer_lost(struct node *node, uint32_t member) {
+    struct operations *ops = &node->operations;
+    for (uint32_t i = 0; i < ops->capacity; i++) {
+        struct operation *o = &ops->all[i];
+        if (operation_find(node, o->id) == NULL) continue;
+        switch (o->kind) {
+        case REQUEST_READ:
+            read_on_lost(o, member);
+            break;
+        case REQUEST_REPLACE:
+        case REQUEST_WRITE:
+            if (o->is_forwarded_away) {
+                forward_on_lost(o, member);
+            } else {
+                write_on_lost(o, member);
+            }
+            break;
+        case REQUEST_SCAN:
+            scan_on_lost(o, member);
+            break;
+        case REQUEST_COUNT:
+            count_on_lost(o, member);
+            break;
+        }
+    }
+    reconcile_on_lost(node, member);
+}
+
+// Facts.
+
+enum node_state node_state(const struct node *node) {
+    return node->state;
+}
+
+const struct map *node_map(const struct node *node) {
+    return &node->map;
+}
+
+uint32_t node_self(const struct node *node) {
+    must(node->map.epoch > 0);
+    return node->self;
+}
+
+const struct member_entry *node_member(const struct node *node, uint32_t index) {
+    must(index < node->members.count);
+    return &node->members.entries[index];
+}
+
+bool node_member_is_up(const struct node *node, uint32_t index) {
+    return peer_is_up(node, index);
+}
+
+uint32_t node_first_of(const struct node *node, const struct map_run *run) {
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        if (peer_is_up(node, run->replicas[i].member)) return run->replicas[i].member;
+    }
+    return run->replicas[0].member;
+}
+
+struct store_partition node_partition(const struct node *node, uint16_t slot) {
+    return store_partition_of(node->store, (struct partition){.slot = slot});
+}
+
+struct node_stats node_stats(const struct node *node) {
+    struct node_stats stats = node->stats;
+    stats.requests_under_way = node->operations.busy_count;
+    return stats;
+}
+
+struct store_stats node_store_stats(const struct node *node) {
+    return store_stats(node->store);
+}
+
+const struct node_options *node_options(const struct node *node) {
+    return &node->options;
+}

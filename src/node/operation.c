@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/operation.h"
+
+#include "node/coordinator.h"
+#include "node/internal.h"
+
+static void on_deadline(struct timer *timer);
+static void on_hedge(struct timer *timer);
+
+size_t operations_memory_size(uint32_t capacity) {
+    return capacity * sizeof(struct operation) + 64;
+}
+
+void operations_init(struct node *node, struct arena *arena, uint32_t capacity) {
+    struct operations *ops = &node->operations;
+    ops->all = ARENA_ARRAY(arena, struct operation, capacity);
+    ops->capacity = capacity;
+    list_init(&ops->free);
+    list_init(&ops->busy);
+    for (uint32_t i = 0; i < capacity; i++) {
+        struct operation *o = &ops->all[i];
+        o->node = node;
+        o->id = i;
+        o->deadline.fired = on_deadline;
+        o->hedge.fired = on_hedge;
+        list_init(&o->link);
+        list_append(&ops->free, &o->link);
+    }
+}
+
+void operation_renew_id(struct operation *o) {
+    o->id += o->node->operations.capacity;
+}
+
+struct operation *operation_take(struct node *node) {
+    struct operations *ops = &node->operations;
+    if (list_is_empty(&ops->free)) return NULL;
+    // The one given back last is the one still in the processor's caches.
+    struct operation *o = CONTAINER_OF(ops->free.prev, struct operation, link);
+    list_remove(&o->link);
+    list_append(&ops->busy, &o->link);
+    ops->busy_count++;
+    operation_renew_id(o);
+    o->is_starting = false;
+    o->is_finished = false;
+    o->is_storing = false;
+    o->is_forwarded_away = false;
+    o->is_repairing = false;
+    o->round = 1;
+    o->request = NULL;
+    o->from = NULL;
+    o->held = NULL;
+    o->record = NULL;
+    o->record_size = 0;
+    o->extra = NULL;
+    o->extra_size = 0;
+    o->asked = 0;
+    o->replica_count = 0;
+    o->waiting = 0;
+    o->total = 0;
+    o->seen = (struct slice){0};
+    timer_arm(&node->timers, &o->deadline, node->env->now + node->options.timeout_ns);
+    return o;
+}
+
+struct operation *operation_find(struct node *node, uint64_t id) {
+    struct operation *o = &node->operations.all[id % node->operations.capacity];
+    return o->id == id && !o->is_finished && !list_is_empty(&o->link) ? o : NULL;
+}
+
+static void give(struct node *node, uint8_t **bytes) {
+    if (*bytes != NULL) buffer_give(node, *bytes);
+    *bytes = NULL;
+}
+
+bool operation_set_key(struct operation *o, struct slice key) {
+    uint8_t *to = o->key_inline;
+    if (key.size > sizeof(o->key_inline)) {
+        o->held = buffer_take(o->node, key.size);
+        if (o->held == NULL) return false;
+        to = o->held;
+    }
+    memcpy(to, key.data, key.size);
+    o->key = (struct slice){to, key.size};
+    return true;
+}
+
+bool operation_set_record(struct operation *o, struct slice record) {
+    give(o->node, &o->record);
+    o->record_size = 0;
+    if (record.size == 0) return true;
+    o->record = buffer_take(o->node, record.size);
+    if (o->record == NULL) return false;
+    memcpy(o->record, record.data, record.size);
+    o->record_size = (uint32_t)record.size;
+    return true;
+}
+
+void operation_place(struct operation *o) {
+    const struct map *map = &o->node->map;
+    o->partition = (struct partition){.slot = slot_of(o->key)};
+    const struct map_run *run = map_run_of(map, o->partition.slot);
+    o->replica_count = run->replica_count;
+    for (uint32_t i = 0; i < run->replica_count; i++) o->replicas[i] = run->replicas[i].member;
+    o->self_place = map_place_in(run, o->node->self);
+}
+
+static void end(struct operation *o) {
+    struct node *node = o->node;
+    give(node, &o->held);
+    give(node, &o->record);
+    give(node, &o->extra);
+    list_remove(&o->link);
+    list_append(&node->operations.free, &o->link);
+    node->operations.busy_count--;
+}
+
+bool operation_release(struct operation *o) {
+    if (!o->is_finished) return false;
+    must(!o->is_storing);
+    end(o);
+    return true;
+}
+
+static void count_outcome(struct node *node, enum status status) {
+    if (status == ST_TIMEOUT) node->stats.timeouts++;
+    if (status == ST_UNAVAILABLE) node->stats.unavailable++;
+    if (status == ST_BUSY) node->stats.busy++;
+}
+
+static void answer(struct operation *o) {
+    struct request *request = o->request;
+    o->request = NULL;
+    request->record = operation_record(o);
+    request->keys = request->record;
+    request->next = o->cursor;
+    request->count = o->total;
+    request->done(request);
+    if (!o->is_storing) end(o);
+}
+
+static void on_finish_later(struct env_op *op) {
+    struct request *request = CONTAINER_OF(op, struct request, op);
+    struct operation *o = request->operation;
+    o->is_storing = false;
+    answer(o);
+}
+
+void operation_finish(struct operation *o, enum status status) {
+    struct node *node = o->node;
+    must(!o->is_finished);
+    o->is_finished = true;
+    timer_disarm(&node->timers, &o->deadline);
+    timer_disarm(&node->timers, &o->hedge);
+    count_outcome(node, status);
+    if (o->kind == REQUEST_SCAN) {
+        for (uint32_t i = 0; i < o->replica_count; i++) give(node, &o->parts[i]);
+    }
+    struct request *request = o->request;
+    if (request == NULL) {
+        forward_answer(o, status);
+        if (!o->is_storing) end(o);
+        return;
+    }
+    request->status = status;
+    request->need = o->quorum.need;
+    request->answered = quorum_count(o->quorum.yes);
+    if (o->is_starting) {
+        o->is_storing = true; // keeps it until then
+        request->operation = o;
+        request->op.done = on_finish_later;
+        env_later(node->env, &request->op);
+    } else {
+        answer(o);
+    }
+}
+
+static void on_deadline(struct timer *timer) {
+    struct operation *o = CONTAINER_OF(timer, struct operation, deadline);
+    bool is_write = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
+    operation_finish(o, is_write ? ST_TIMEOUT : ST_UNAVAILABLE);
+}
+
+static void on_hedge(struct timer *timer) {
+    struct operation *o = CONTAINER_OF(timer, struct operation, hedge);
+    read_on_hedge(o);
+}
+
+static void on_answer_later(struct env_op *op) {
+    struct request *request = CONTAINER_OF(op, struct request, op);
+    request->done(request);
+}
+
+void request_answer_later(struct node *node, struct request *request, enum status status) {
+    count_outcome(node, status);
+    request->status = status;
+    request->record = (struct slice){0};
+    request->op.done = on_answer_later;
+    env_later(node->env, &request->op);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// operation.h -- requests under way on this node, as their coordinator sees them.
+//
+// An operation comes from a pool of fixed size; none free is ST_BUSY. It serves a request of this
+// process, or one that another member forwarded. Its id changes with each use and each round, so
+// that an answer that comes too late finds nobody.
+//
+// The answer to whoever asked and the end of the operation are two things: after a time-out the
+// store may still have hold of the key, and the operation lives until it lets go.
+#ifndef QUOIT_NODE_OPERATION_H
+#define QUOIT_NODE_OPERATION_H
+
+#include "base/list.h"
+#include "base/timer.h"
+#include "model/map.h"
+#include "model/quorum.h"
+#include "node/node.h"
+#include "store/store.h"
+
+struct link;
+
+enum { OPERATION_KEY_INLINE = 64 };
+
+struct operation {
+    struct node *node;
+    struct list link;       // in the pool's free or busy list
+    uint64_t id;            // of the round under way; low bits: index in the pool
+    bool is_starting;       // node_submit has not returned
+    bool is_finished;       // whoever asked has the answer, or gets it at the end of this turn
+    bool is_forwarded_away; // another member coordinates it
+    bool is_storing;        // the store has `write` or `read`
+    uint8_t round;          // of a write: 1, then maybe 2
+
+    struct request *request; // or NULL: forwarded
+    struct link *from;       // forwarded: where to answer
+    uint64_t from_life;
+    uint64_t from_id;
+
+    enum request_kind kind;
+    struct partition partition;
+    struct slice key; // in key_inline or `held`
+    struct slice value;
+    bool is_tombstone;
+    uint64_t expires_ms;
+    uint64_t timestamp;
+    struct slice seen; // encoded context, of REQUEST_WRITE
+    uint8_t key_inline[OPERATION_KEY_INLINE];
+    uint8_t *held; // buffer: key when it is long; key, value and seen of a forwarded write
+
+    struct timer deadline;
+    struct timer hedge;
+    struct store_write write;
+    struct store_read read;
+
+    uint32_t self_place; // of this node among the replicas, or REPLICAS_MAX
+    uint32_t replica_count;
+    uint16_t replicas[REPLICAS_MAX]; // members
+    uint32_t asked;                  // bit i: replica i was asked in this round
+    struct quorum quorum;
+    uint64_t hashes[REPLICAS_MAX]; // of reads: of what replica i holds, 0: nothing
+    bool is_repairing;             // of reads: waiting until enough hold what was read
+
+    uint8_t *record; // buffer: the record read so far, or written
+    uint32_t record_size;
+    uint8_t *extra; // buffer: encoded context that the first round had not covered
+    uint32_t extra_size;
+
+    uint8_t *parts[REPLICAS_MAX]; // buffer: of surveys: the answer of replica i, or NULL
+    uint32_t part_sizes[REPLICAS_MAX];
+    uint64_t parts_next[REPLICAS_MAX];
+    uint64_t cursor; // of surveys
+    uint64_t total;
+    uint32_t waiting; // members whose count has not come
+    uint8_t members_waiting[MEMBERS_MAX / 8];
+};
+
+struct operations {
+    struct operation *all;
+    uint32_t capacity;
+    uint32_t busy_count;
+    struct list free;
+    struct list busy;
+};
+
+void operations_init(struct node *node, struct arena *arena, uint32_t capacity);
+size_t operations_memory_size(uint32_t capacity);
+
+// A fresh operation, or NULL when all are in use.
+struct operation *operation_take(struct node *node);
+
+// Gives it a new id: answers to what was sent under the old one are no longer heard.
+void operation_renew_id(struct operation *o);
+
+// The operation with that id, or NULL. A finished one is not found.
+struct operation *operation_find(struct node *node, uint64_t id);
+
+// Copies the key. False when memory is out.
+bool operation_set_key(struct operation *o, struct slice key);
+
+// Copies the bytes over what the operation held as its record. False when memory is out.
+bool operation_set_record(struct operation *o, struct slice record);
+
+static inline struct slice operation_record(const struct operation *o) {
+    return (struct slice){o->record, o->record_size};
+}
+
+// Fills in partition and replicas. Requires a map.
+void operation_place(struct operation *o);
+
+// Answers whoever asked, once (at the end of the turn if node_submit has not returned), and lets go
+// of everything the store does not hold.
+void operation_finish(struct operation *o, enum status status);
+
+// For a store callback on a finished operation: lets go of the rest. True if it was finished.
+bool operation_release(struct operation *o);
+
+// Calls back a request that never became an operation, with a status, in this turn.
+void request_answer_later(struct node *node, struct request *request, enum status status);
+
+#endif

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/peers.h"
+
+#include "node/genesis.h"
+#include "node/gossip.h"
+#include "node/reconcile.h"
+
+#include <stdio.h>
+
+#define REDIAL_FIRST_NS (50 * NS_PER_MS)
+#define REDIAL_MAX_NS (1000 * NS_PER_MS)
+#define GREETING_MAX_NS (5 * NS_PER_SECOND)
+#define SILENCE_MAX_NS (10 * NS_PER_SECOND)
+#define ACCEPT_RETRY_NS (100 * NS_PER_MS)
+
+enum { CALLERS_MAX = 8 }; // accepted links of nobody yet
+
+static uint32_t link_count(uint32_t members_max) {
+    return 2 * members_max + CALLERS_MAX;
+}
+
+size_t peers_memory_size(const struct node_options *options) {
+    uint32_t links = link_count(options->members_max);
+    return options->members_max * sizeof(struct peer) + links * sizeof(struct link) + 256 +
+           links * link_memory_size(options->peer_buffer_size);
+}
+
+static void on_redial(struct timer *timer);
+
+void peers_init(struct node *node, struct arena *arena) {
+    node->peers = ARENA_ARRAY(arena, struct peer, node->options.members_max);
+    node->link_count = link_count(node->options.members_max);
+    node->links = ARENA_ARRAY(arena, struct link, node->link_count);
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        link_init(&node->links[i], node, arena, node->options.peer_buffer_size);
+    }
+    for (uint32_t i = 0; i < node->options.members_max; i++) {
+        node->peers[i].redial.fired = on_redial;
+        node->peers[i].redial_ns = REDIAL_FIRST_NS;
+        node->peers[i].node = node;
+    }
+}
+
+static struct link *find_free_link(struct node *node) {
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        if (node->links[i].state == LINK_FREE) return &node->links[i];
+    }
+    return NULL;
+}
+
+bool peer_is_up(const struct node *node, uint32_t member) {
+    if (member == node->self) return true;
+    must(member < node->peer_count);
+    const struct peer *peer = &node->peers[member];
+    if (peer->out == NULL || !link_is_open(peer->out)) return false;
+    // Where gossip goes to everybody, each link proves itself in both directions. Elsewhere news of
+    // the member by way of others has to do.
+    uint64_t heard = peer->out->heard;
+    if (node->peer_count > GOSSIP_ALL_MAX && peer->heard > heard) heard = peer->heard;
+    return node->env->now - heard < node->options.suspect_ns;
+}
+
+// Dialling.
+
+static void dial(struct node *node, uint32_t member) {
+    struct peer *peer = &node->peers[member];
+    if (node->state == NODE_STOPPED || peer->out != NULL) return;
+    struct link *link = find_free_link(node);
+    if (link == NULL) {
+        timer_arm(&node->timers, &peer->redial, node->env->now + peer->redial_ns);
+        return;
+    }
+    map_member_address(&peers_map(node)->members[member], PORT_PEER_OFFSET, peer->address);
+    peer->out = link;
+    link_dial(link, member, peer->address);
+}
+
+static void on_redial(struct timer *timer) {
+    struct peer *peer = CONTAINER_OF(timer, struct peer, redial);
+    struct node *node = peer->node;
+    dial(node, (uint32_t)(peer - node->peers));
+}
+
+void peers_dial_all(struct node *node) {
+    const struct map *map = peers_map(node);
+    node->peer_count = map->member_count;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        if (i != node->self) dial(node, i);
+    }
+}
+
+void peers_on_closed(struct link *link) {
+    struct node *node = link->node;
+    uint32_t member = link->peer;
+    if (member == MEMBER_NONE) return;
+    struct peer *peer = &node->peers[member];
+    if (peer->in == link) peer->in = NULL;
+    if (peer->out != link) return;
+    peer->out = NULL;
+    if (node->state == NODE_STOPPED) return;
+    // Half of the pause at random, so that members do not dial each other in step.
+    uint64_t pause = peer->redial_ns / 2 + rng_next(&node->rng) % (peer->redial_ns / 2 + 1);
+    timer_arm(&node->timers, &peer->redial, node->env->now + pause);
+    peer->redial_ns = 2 * peer->redial_ns < REDIAL_MAX_NS ? 2 * peer->redial_ns : REDIAL_MAX_NS;
+    node_peer_lost(node, member);
+}
+
+// Being dialled.
+
+static void accept_next(struct node *node);
+
+static void on_accept_retry(struct timer *timer) {
+    accept_next(CONTAINER_OF(timer, struct node, accept_retry));
+}
+
+static void on_accepted(struct env_op *op) {
+    struct node *node = CONTAINER_OF(op, struct node, accept_op);
+    node->is_accepting = false;
+    if (op->status == ST_CANCELLED) return;
+    if (op->status != ST_OK) {
+        timer_arm(&node->timers, &node->accept_retry, node->env->now + ACCEPT_RETRY_NS);
+        return;
+    }
+    struct link *link = find_free_link(node);
+    if (link == NULL) {
+        env_shut(node->env, node->accepted);
+    } else {
+        link_accept(link, node->accepted);
+    }
+    accept_next(node);
+}
+
+static void accept_next(struct node *node) {
+    if (node->listener == NULL) return;
+    node->is_accepting = true;
+    node->accept_op.done = on_accepted;
+    env_accept(node->env, &node->accept_op, node->listener, &node->accepted);
+}
+
+void peers_start(struct node *node) {
+    node->accept_retry.fired = on_accept_retry;
+    accept_next(node);
+    peers_dial_all(node);
+}
+
+void peers_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->accept_retry);
+    if (node->listener != NULL) {
+        env_shut(node->env, node->listener);
+        node->listener = NULL;
+    }
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        timer_disarm(&node->timers, &node->peers[i].redial);
+    }
+    for (uint32_t i = 0; i < node->link_count; i++) link_shut(&node->links[i]);
+}
+
+// Greeting.
+
+static struct slice text(const char *s) {
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
+    const struct map_member *self = &node->options.self;
+    const struct message_hello hello = {
+        .name = text(self->name),
+        .host = text(self->host),
+        .rack = text(self->rack),
+        .dc = text(self->dc),
+        .address = text(self->address),
+        .port = self->port,
+        .shards = self->shards,
+        .weight = self->weight,
+        .storage = store_actor(node->store).storage,
+        .incarnation = node->incarnation,
+        .nonce = nonce,
+    };
+    message_hello_encode(&hello, w);
+}
+
+static void take_text(char *to, struct slice from) {
+    must(from.size <= ADDRESS_SIZE_MAX);
+    memcpy(to, from.data, from.size);
+    to[from.size] = '\0';
+}
+
+static void take_description(struct peer *peer, const struct message_hello *m) {
+    struct map_member *d = &peer->described;
+    take_text(d->name, m->name);
+    take_text(d->host, m->host);
+    take_text(d->rack, m->rack);
+    take_text(d->dc, m->dc);
+    take_text(d->address, m->address);
+    d->port = m->port;
+    d->shards = m->shards;
+    d->weight = m->weight;
+    peer->storage = m->storage;
+    peer->has_described = true;
+}
+
+static void refuse_greeting(struct link *link, const char *why) {
+    struct node *node = link->node;
+    node->stats.frames_refused++;
+    if (node->env->now - node->refusal_logged >= NS_PER_SECOND || node->refusal_logged == 0) {
+        node->refusal_logged = node->env->now;
+        env_log(node->env, ENV_WARNING, "greeting refused from=%s why=%s",
+                env_peer(node->env, link->socket), why);
+    }
+    link_shut(link);
+}
+
+void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
+    struct node *node = link->node;
+    struct frame frame;
+    struct message_hello hello;
+    const char *why = NULL;
+    uint64_t number = link->is_dialer ? link->nonce : 0;
+    enum message_type wanted = link->is_dialer ? MESSAGE_WELCOME : MESSAGE_HELLO;
+    uint32_t member = MEMBER_NONE;
+    if (frame_open(bytes, size, &node->options.secret, number, &frame) != ST_OK) {
+        why = "wrong-key";
+    } else if (frame.type != wanted || message_hello_decode(&hello, frame.body) != ST_OK) {
+        why = "not-a-greeting";
+    } else if (memcmp(frame.cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) {
+        why = "other-cluster";
+    } else {
+        member = map_find_name(peers_map(node), hello.name);
+        if (member >= node->peer_count || member == node->self) why = "not-a-member";
+        if (link->is_dialer && member != link->peer) why = "other-member";
+    }
+    if (why != NULL) {
+        refuse_greeting(link, why);
+        return;
+    }
+    struct peer *peer = &node->peers[member];
+    take_description(peer, &hello);
+    peer->epoch = frame.epoch;
+    if (!link->is_dialer) {
+        link_welcome(link, member, hello.nonce);
+        return;
+    }
+    link_opened(link, hello.nonce);
+    peer->redial_ns = REDIAL_FIRST_NS;
+    peer->heard = node->env->now;
+    // The acceptor trusts us from our next frame on: let it be now.
+    struct writer w = link_begin(link, 8);
+    write_u32(&w, 0);
+    (void)link_end(link, MESSAGE_GOSSIP, &w);
+    env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
+    genesis_on_peer(node, link);
+    reconcile_on_open(node, member);
+}
+
+void peers_on_trusted(struct link *link) {
+    struct peer *peer = &link->node->peers[link->peer];
+    struct link *former = peer->in;
+    peer->in = link;
+    if (former != NULL) link_shut(former);
+}
+
+void peers_sweep(struct node *node) {
+    uint64_t now = node->env->now;
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        struct link *link = &node->links[i];
+        if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
+        if (link->state == LINK_OPEN && now - link->heard > SILENCE_MAX_NS) link_shut(link);
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// peers.h -- the other members: dialling them, being dialled, knowing who answers.
+//
+// Each member dials every other and sends its requests on that link; answers come back on it. So
+// two members have two links, and nothing depends on who was first. A link that breaks is dialled
+// again after a pause that doubles up to a limit; one that is silent for long is broken by us.
+//
+// A member is up when our link to it is open and its heartbeat was seen to advance lately. Being up
+// steers where requests go first. It never decides who owns what.
+#ifndef QUOIT_NODE_PEERS_H
+#define QUOIT_NODE_PEERS_H
+
+#include "node/internal.h"
+
+void peers_init(struct node *node, struct arena *arena);
+size_t peers_memory_size(const struct node_options *options);
+
+// Listens, then dials every member of the map (or of the first members). Calls back once.
+void peers_start(struct node *node);
+void peers_stop(struct node *node);
+
+// Dials whoever is not connected: after the map has come or changed.
+void peers_dial_all(struct node *node);
+
+// The first frame of a link, whole and with a good checksum, not yet opened.
+void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size);
+
+// A caller has proved by its first frame after the greeting that it is there now.
+void peers_on_trusted(struct link *link);
+
+// Writes our own description, as the body of HELLO and WELCOME.
+void peers_describe(struct node *node, uint64_t nonce, struct writer *w);
+
+// A link has closed, for whatever reason.
+void peers_on_closed(struct link *link);
+
+// Once per gossip round: breaks links that have been silent or half open for too long.
+void peers_sweep(struct node *node);
+
+bool peer_is_up(const struct node *node, uint32_t member);
+
+// The link for requests to the member, or NULL. Lends.
+static inline struct link *peer_link(struct node *node, uint32_t member) {
+    must(member < node->peer_count);
+    return node->peers[member].out;
+}
+
+// The members there are to talk to: those of the map or, before there is one, the first members.
+static inline const struct map *peers_map(const struct node *node) {
+    return node->map.epoch > 0 ? &node->map : &node->initial;
+}
+
+#endif

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/coordinator.h"
+
+#include "node/peers.h"
+
+static void decide(struct operation *o);
+
+// What a replica holds, as a number; 0: nothing.
+static uint64_t hash_of(struct slice record) {
+    if (record.size == 0) return 0;
+    uint64_t hash = hash_bytes(record, 0);
+    return hash == 0 ? 1 : hash;
+}
+
+static uint32_t place_of(const struct operation *o, uint32_t member) {
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (o->replicas[i] == member) return i;
+    }
+    return REPLICAS_MAX;
+}
+
+static void vote(struct operation *o, uint32_t place, bool yes) {
+    quorum_vote(&o->quorum, place, yes);
+}
+
+// Joins what a replica holds into what was read so far.
+static bool join(struct operation *o, struct slice record) {
+    struct node *node = o->node;
+    struct slice so_far = operation_record(o);
+    if (record.size == 0 || slice_equal(so_far, record)) return true;
+    if (so_far.size == 0) return operation_set_record(o, record);
+    struct record *a = &node->records[0];
+    struct record *b = &node->records[1];
+    struct record *out = &node->records[2];
+    if (record_decode(a, so_far) != ST_OK || record_decode(b, record) != ST_OK) return false;
+    if (record_merge(a, b, out, NULL) != ST_OK) return false;
+    struct writer w = writer_to(node->scratch, node->record_max);
+    record_encode(out, &w);
+    return !w.failed && operation_set_record(o, writer_bytes(&w));
+}
+
+static void take_answer(struct operation *o, uint32_t place, struct slice record) {
+    bool is_good = join(o, record);
+    if (is_good) o->hashes[place] = hash_of(record);
+    vote(o, place, is_good);
+}
+
+// Asking.
+
+static void on_own_read(struct store_read *read) {
+    struct operation *o = CONTAINER_OF(read, struct operation, read);
+    o->is_storing = false;
+    if (operation_release(o)) return;
+    bool is_good = read->status == ST_OK || read->status == ST_NOT_FOUND;
+    struct slice record = read->status == ST_OK ? read->record : (struct slice){0};
+    if (is_good) {
+        take_answer(o, o->self_place, record);
+    } else {
+        vote(o, o->self_place, false);
+    }
+    decide(o);
+}
+
+static void ask_self(struct operation *o) {
+    struct node *node = o->node;
+    if (node->is_mending) {
+        vote(o, o->self_place, false);
+        return;
+    }
+    o->read = (struct store_read){.done = on_own_read, .partition = o->partition, .key = o->key};
+    if (!store_get(node->store, &o->read)) {
+        o->is_storing = true;
+        return;
+    }
+    if (o->read.status == ST_OK) {
+        take_answer(o, o->self_place, o->read.record);
+    } else if (o->read.status == ST_NOT_FOUND) {
+        take_answer(o, o->self_place, (struct slice){0});
+    } else {
+        vote(o, o->self_place, false);
+    }
+}
+
+static void ask_peer(struct operation *o, uint32_t place) {
+    struct link *link = peer_link(o->node, o->replicas[place]);
+    if (link == NULL) {
+        vote(o, place, false);
+        return;
+    }
+    const struct message_get get = {
+        .id = o->id,
+        .slot = o->partition.slot,
+        .held = o->record_size > 0 ? hash_of(operation_record(o)) : 0,
+        .key = o->key,
+    };
+    o->hashes[place] = get.held; // what "the same" will mean
+    struct writer w = link_begin(link, 64 + (uint32_t)o->key.size);
+    message_get_encode(&get, &w);
+    if (!link_end(link, MESSAGE_GET, &w)) vote(o, place, false);
+}
+
+static void ask(struct operation *o, uint32_t place) {
+    o->asked |= 1u << place;
+    if (place == o->self_place) {
+        ask_self(o);
+    } else {
+        ask_peer(o, place);
+    }
+}
+
+static bool is_asked(const struct operation *o, uint32_t place) {
+    return (o->asked >> place & 1) != 0;
+}
+
+static bool is_up(const struct operation *o, uint32_t place) {
+    return peer_is_up(o->node, o->replicas[place]);
+}
+
+// Asks until as many are asked and have not refused as are needed: this node, then those that are
+// up, then the rest.
+static void ask_enough(struct operation *o, uint32_t wanted) {
+    uint32_t hopeful = quorum_count(o->asked & ~o->quorum.no);
+    if (o->self_place < REPLICAS_MAX && !is_asked(o, o->self_place) && hopeful < wanted) {
+        ask(o, o->self_place);
+        hopeful = quorum_count(o->asked & ~o->quorum.no);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < o->replica_count && hopeful < wanted; i++) {
+            if (is_asked(o, i) || (pass == 0 && !is_up(o, i))) continue;
+            ask(o, i);
+            hopeful = quorum_count(o->asked & ~o->quorum.no);
+        }
+    }
+}
+
+void read_start(struct operation *o, uint32_t need) {
+    struct node *node = o->node;
+    node->stats.reads++;
+    quorum_init(&o->quorum, o->replica_count, need);
+    memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
+    ask_enough(o, need);
+    if (o->replica_count > need) {
+        timer_arm(&node->timers, &o->hedge, node->env->now + node->options.hedge_ns);
+    }
+    decide(o);
+}
+
+void read_on_hedge(struct operation *o) {
+    if (o->kind != REQUEST_READ || o->is_repairing) return;
+    o->node->stats.hedged++;
+    ask_enough(o, o->replica_count);
+    decide(o);
+}
+
+// Answers and repair.
+
+static void on_self_repaired(struct replica_job *job) {
+    struct node *node = job->node;
+    struct operation *o = operation_find(node, job->merged_id);
+    if (o != NULL && o->kind == REQUEST_READ) {
+        read_on_repaired(o, node->self, job->write.status);
+    }
+}
+
+// Sends a replica what was read. An answer to `id` counts it in; 0 asks for none.
+static bool repair(struct operation *o, uint32_t place, uint64_t id) {
+    struct node *node = o->node;
+    node->stats.read_repairs++;
+    struct slice record = operation_record(o);
+    if (place == o->self_place) {
+        return replica_merge(node, o->partition, o->key, record, id == 0 ? NULL : on_self_repaired,
+                             id);
+    }
+    struct link *link = peer_link(node, o->replicas[place]);
+    if (link == NULL) return false;
+    const struct message_put put = {
+        .id = id,
+        .slot = o->partition.slot,
+        .key = o->key,
+        .record = record,
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)(o->key.size + record.size));
+    message_put_encode(&put, &w);
+    return link_end(link, MESSAGE_PUT, &w);
+}
+
+static void answer(struct operation *o) {
+    operation_finish(o, o->record_size > 0 ? ST_OK : ST_NOT_FOUND);
+}
+
+// The needed answers are in. Whoever answered with less than the whole is brought up to date; if
+// fewer than a majority hold the whole, the answer waits until they do.
+static void complete(struct operation *o) {
+    uint64_t whole = hash_of(operation_record(o));
+    uint32_t answered = o->quorum.yes;
+    uint32_t current = 0;
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if ((answered >> i & 1) != 0 && o->hashes[i] == whole) current |= 1u << i;
+    }
+    uint32_t majority = o->replica_count / 2 + 1;
+    bool must_wait = o->quorum.need > 1 && quorum_count(current) < majority && whole != 0;
+    if (!must_wait) {
+        for (uint32_t i = 0; i < o->replica_count; i++) {
+            if (((answered & ~current) >> i & 1) != 0) (void)repair(o, i, 0);
+        }
+        answer(o);
+        return;
+    }
+    o->is_repairing = true;
+    operation_renew_id(o);
+    quorum_init(&o->quorum, o->replica_count, majority);
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if ((current >> i & 1) != 0) {
+            vote(o, i, true);
+        } else if (!repair(o, i, o->id)) {
+            vote(o, i, false);
+        }
+    }
+    decide(o);
+}
+
+static void decide(struct operation *o) {
+    enum quorum_verdict verdict = quorum_verdict(&o->quorum);
+    if (verdict == QUORUM_OPEN && !o->is_repairing) {
+        ask_enough(o, o->quorum.need);
+        verdict = quorum_verdict(&o->quorum);
+    }
+    switch (verdict) {
+    case QUORUM_OPEN:
+        return;
+    case QUORUM_LOST:
+        operation_finish(o, ST_UNAVAILABLE);
+        return;
+    case QUORUM_MET:
+        if (o->is_repairing) {
+            answer(o);
+        } else {
+            complete(o);
+        }
+        return;
+    }
+    unreachable();
+}
+
+void read_on_answer(struct operation *o, uint32_t member, const struct message_get_done *m) {
+    uint32_t place = place_of(o, member);
+    if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
+    if (!is_asked(o, place) || ((o->quorum.yes | o->quorum.no) >> place & 1) != 0) return;
+    if (m->status == ST_OK && m->is_same) {
+        vote(o, place, true);
+    } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {
+        take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
+    } else {
+        vote(o, place, false);
+    }
+    decide(o);
+}
+
+void read_on_repaired(struct operation *o, uint32_t member, enum status status) {
+    uint32_t place = place_of(o, member);
+    if (!o->is_repairing || place == REPLICAS_MAX) return;
+    vote(o, place, status == ST_OK);
+    decide(o);
+}
+
+void read_on_lost(struct operation *o, uint32_t member) {
+    uint32_t place = place_of(o, member);
+    if (place == REPLICAS_MAX) return;
+    if (!o->is_repairing && !is_asked(o, place)) return;
+    vote(o, place, false);
+    decide(o);
+}

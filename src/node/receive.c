@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/receive.h"
+
+#include "node/coordinator.h"
+#include "node/genesis.h"
+#include "node/gossip.h"
+#include "node/internal.h"
+#include "node/reconcile.h"
+
+// False: the body is not what its type says.
+typedef bool receive(struct node *node, struct link *link, struct slice body);
+
+// Requests.
+
+static bool receive_founded(struct node *node, struct link *link, struct slice body) {
+    (void)link;
+    genesis_on_founded(node, body);
+    return true;
+}
+
+static bool receive_gossip(struct node *node, struct link *link, struct slice body) {
+    gossip_receive(node, link, body);
+    return true;
+}
+
+#define RECEIVE_REQUEST(name, handler)                                                             \
+    static bool receive_##name(struct node *node, struct link *link, struct slice body) {          \
+        struct message_##name m;                                                                   \
+        if (message_##name##_decode(&m, body) != ST_OK) return false;                              \
+        handler(node, link, &m);                                                                   \
+        return true;                                                                               \
+    }
+
+RECEIVE_REQUEST(put, replica_on_put)
+RECEIVE_REQUEST(get, replica_on_get)
+RECEIVE_REQUEST(forward, forward_receive)
+RECEIVE_REQUEST(scan, replica_on_scan)
+RECEIVE_REQUEST(count, replica_on_count)
+RECEIVE_REQUEST(digests, reconcile_on_digests)
+RECEIVE_REQUEST(compare, reconcile_on_compare)
+
+// Answers. One that comes too late finds no operation, and that is all.
+
+static void put_answered(struct operation *o, uint32_t member, const struct message_put_done *m) {
+    if (o->kind == REQUEST_READ) {
+        read_on_repaired(o, member, m->status);
+    } else {
+        write_on_answer(o, member, m);
+    }
+}
+
+#define RECEIVE_ANSWER(name, handler)                                                              \
+    static bool receive_##name(struct node *node, struct link *link, struct slice body) {          \
+        struct message_##name m;                                                                   \
+        if (message_##name##_decode(&m, body) != ST_OK) return false;                              \
+        struct operation *o = operation_find(node, m.id);                                          \
+        if (o != NULL) handler(o, link->peer, &m);                                                 \
+        return true;                                                                               \
+    }
+
+RECEIVE_ANSWER(put_done, put_answered)
+RECEIVE_ANSWER(get_done, read_on_answer)
+RECEIVE_ANSWER(forward_done, forward_on_answer)
+RECEIVE_ANSWER(scan_done, scan_on_answer)
+RECEIVE_ANSWER(count_done, count_on_answer)
+
+#define RECEIVE_COMPARED(name)                                                                     \
+    static bool receive_##name(struct node *node, struct link *link, struct slice body) {          \
+        struct message_##name m;                                                                   \
+        if (message_##name##_decode(&m, body) != ST_OK) return false;                              \
+        reconcile_on_##name(node, link->peer, &m);                                                 \
+        return true;                                                                               \
+    }
+
+RECEIVE_COMPARED(digests_done)
+RECEIVE_COMPARED(compare_done)
+
+// A link carries the requests of the member that dialled it, and the answers to them. Gossip is its
+// own answer.
+static const struct {
+    receive *handle;
+    bool is_request;
+    bool is_answer;
+} table[MESSAGE_TYPES] = {
+    [MESSAGE_FOUNDED] = {receive_founded, .is_request = true},
+    [MESSAGE_GOSSIP] = {receive_gossip, .is_request = true, .is_answer = true},
+    [MESSAGE_PUT] = {receive_put, .is_request = true},
+    [MESSAGE_PUT_DONE] = {receive_put_done, .is_answer = true},
+    [MESSAGE_GET] = {receive_get, .is_request = true},
+    [MESSAGE_GET_DONE] = {receive_get_done, .is_answer = true},
+    [MESSAGE_FORWARD] = {receive_forward, .is_request = true},
+    [MESSAGE_FORWARD_DONE] = {receive_forward_done, .is_answer = true},
+    [MESSAGE_SCAN] = {receive_scan, .is_request = true},
+    [MESSAGE_SCAN_DONE] = {receive_scan_done, .is_answer = true},
+    [MESSAGE_COUNT] = {receive_count, .is_request = true},
+    [MESSAGE_COUNT_DONE] = {receive_count_done, .is_answer = true},
+    [MESSAGE_DIGESTS] = {receive_digests, .is_request = true},
+    [MESSAGE_DIGESTS_DONE] = {receive_digests_done, .is_answer = true},
+    [MESSAGE_COMPARE] = {receive_compare, .is_request = true},
+    [MESSAGE_COMPARE_DONE] = {receive_compare_done, .is_answer = true},
+};
+
+static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {
+    if (memcmp(frame->cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return "other-cluster";
+    if (frame->type >= MESSAGE_TYPES || table[frame->type].handle == NULL) return "unknown-type";
+    bool has_place = link->is_dialer ? table[frame->type].is_answer : table[frame->type].is_request;
+    if (!has_place) return "out-of-place";
+    node->peers[link->peer].epoch = frame->epoch;
+    return table[frame->type].handle(node, link, frame->body) ? NULL : "malformed";
+}
+
+void node_receive(struct node *node, struct link *link, const struct frame *frame) {
+    const char *why = why_not(node, link, frame);
+    if (why == NULL) return;
+    node->stats.frames_refused++;
+    env_log(node->env, ENV_WARNING, "message refused type=%s why=%s",
+            message_name((enum message_type)frame->type), why);
+    link_shut(link);
+}

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/reconcile.h"
+
+#include "node/genesis.h"
+#include "node/peers.h"
+
+#define PAUSE_NS (1 * NS_PER_MS)
+#define HITCH_PAUSE_NS (500 * NS_PER_MS)
+#define QUESTION_MAX_NS (5 * NS_PER_SECOND)
+
+enum {
+    STRETCH_SLOTS = 2048,
+    PART_KEYS_MAX = 512,
+    PART_SIZE_MAX = 128 * 1024, // of the keys listed; of the records sent back, but for the last
+};
+
+static void on_step(struct timer *timer);
+static void on_round(struct timer *timer);
+static void compare_on(struct node *node);
+
+size_t reconcile_memory_size(void) {
+    return SLOT_COUNT / 8 + 2 * KEY_SIZE_MAX + 256;
+}
+
+void reconcile_init(struct node *node, struct arena *arena) {
+    struct reconcile *rec = &node->reconcile;
+    rec->differ = ARENA_ARRAY(arena, uint8_t, SLOT_COUNT / 8);
+    rec->after = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
+    rec->covered = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
+    rec->step.fired = on_step;
+    rec->round.fired = on_round;
+}
+
+static bool bit(const uint8_t *bits, uint32_t index) {
+    return (bits[index / 8] >> (index % 8) & 1) != 0;
+}
+
+static void set_bit(uint8_t *bits, uint32_t index) {
+    bits[index / 8] |= (uint8_t)(1u << index % 8);
+}
+
+static void clear_bit(uint8_t *bits, uint32_t index) {
+    bits[index / 8] &= (uint8_t) ~(1u << index % 8);
+}
+
+static void pause(struct node *node, uint64_t ns) {
+    timer_arm(&node->timers, &node->reconcile.step, node->env->now + ns);
+}
+
+static bool is_ours_to_start(const struct node *node, uint32_t member) {
+    return member != node->self && (node->is_mending || node->self < member);
+}
+
+static bool share(const struct node *node, uint32_t slot, uint32_t member) {
+    const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
+    return map_place_in(run, node->self) < REPLICAS_MAX && map_place_in(run, member) < REPLICAS_MAX;
+}
+
+// Beginning and ending with a peer.
+
+static void abandon(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    set_bit(rec->due, rec->peer);
+    rec->state = RECONCILE_IDLE;
+    pause(node, HITCH_PAUSE_NS);
+}
+
+// Mending is over when everything was compared with everybody.
+static void end_mending_if_through(struct node *node) {
+    if (!node->is_mending) return;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (i != node->self && !bit(node->reconcile.through, i)) return;
+    }
+    genesis_on_mended(node);
+}
+
+static void finish_peer(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    if (rec->had_hitch) {
+        abandon(node);
+        return;
+    }
+    rec->state = RECONCILE_IDLE;
+    set_bit(rec->through, rec->peer);
+    end_mending_if_through(node);
+    pause(node, PAUSE_NS);
+}
+
+// Sends the question about the next stretch of slots. False when it cannot go out.
+static bool ask_digests(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    if (link == NULL) return false;
+    uint8_t bytes[8 * STRETCH_SLOTS];
+    struct writer digests = writer_to(bytes, sizeof(bytes));
+    for (uint32_t i = 0; i < STRETCH_SLOTS; i++) {
+        struct partition partition = {.slot = (uint16_t)(rec->slot + i)};
+        bool counts = share(node, rec->slot + i, rec->peer);
+        write_u64(&digests, counts ? store_partition_of(node->store, partition).digest : 0);
+    }
+    const struct message_digests m = {
+        .id = ++rec->id, .first = (uint16_t)rec->slot, .digests = writer_bytes(&digests)};
+    struct writer w = link_begin(link, 64 + sizeof(bytes));
+    message_digests_encode(&m, &w);
+    pause(node, QUESTION_MAX_NS);
+    return link_end(link, MESSAGE_DIGESTS, &w);
+}
+
+static void begin_next_peer(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        uint32_t member = (rec->peer + 1 + i) % node->map.member_count;
+        if (!bit(rec->due, member) || !peer_is_up(node, member)) continue;
+        clear_bit(rec->due, member);
+        rec->peer = member;
+        rec->slot = 0;
+        rec->had_hitch = false;
+        node->stats.slots_behind = 0;
+        rec->state = RECONCILE_DIGESTS;
+        if (!ask_digests(node)) abandon(node);
+        return;
+    }
+}
+
+void reconcile_on_digests(struct node *node, struct link *link, const struct message_digests *m) {
+    uint32_t count = (uint32_t)(m->digests.size / 8);
+    if (node->state != NODE_SERVING || count > STRETCH_SLOTS || m->first + count > SLOT_COUNT)
+        return;
+    uint8_t differ[STRETCH_SLOTS / 8] = {0};
+    struct reader r = reader_of(m->digests);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t digest = read_u64(&r);
+        struct partition partition = {.slot = (uint16_t)(m->first + i)};
+        if (!share(node, m->first + i, link->peer)) continue;
+        if (store_partition_of(node->store, partition).digest != digest) set_bit(differ, i);
+    }
+    const struct message_digests_done done = {.id = m->id, .differ = {differ, (count + 7) / 8}};
+    struct writer w = link_begin(link, 64 + sizeof(differ));
+    message_digests_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_DIGESTS_DONE, &w);
+}
+
+void reconcile_on_digests_done(struct node *node, uint32_t member,
+                               const struct message_digests_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    if (rec->state != RECONCILE_DIGESTS || member != rec->peer || m->id != rec->id) return;
+    if (m->differ.size != STRETCH_SLOTS / 8) return;
+    memcpy(rec->differ + rec->slot / 8, m->differ.data, m->differ.size);
+    rec->slot += STRETCH_SLOTS;
+    if (rec->slot < SLOT_COUNT) {
+        if (!ask_digests(node)) abandon(node);
+        return;
+    }
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) node->stats.slots_behind += bit(rec->differ, i);
+    rec->slot = 0;
+    rec->after_size = 0;
+    rec->state = RECONCILE_COMPARE;
+    compare_on(node);
+}
+
+// Comparing a slot, as the one who asks.
+
+struct listing {
+    struct store_scan scan;
+    struct writer *entries;
+    uint32_t count;
+    bool is_cut;
+};
+
+static bool list_key(struct store_scan *scan, struct slice key, struct slice record,
+                     bool is_durable) {
+    struct listing *l = CONTAINER_OF(scan, struct listing, scan);
+    if (l->count == PART_KEYS_MAX || l->entries->capacity - l->entries->size < 12 + key.size) {
+        l->is_cut = true;
+        return false;
+    }
+    if (!is_durable) return true;
+    write_u64(l->entries, record_digest(key, record));
+    write_sized(l->entries, key);
+    l->count++;
+    return true;
+}
+
+static bool ask_compare(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    if (link == NULL) return false;
+    uint32_t capacity = PART_SIZE_MAX + 12;
+    struct writer entries = writer_to(node->scratch, capacity);
+    struct listing l = {.entries = &entries};
+    l.scan = (struct store_scan){
+        .visit = list_key,
+        .partition = {.slot = (uint16_t)rec->slot},
+        .after = {rec->after, rec->after_size},
+    };
+    bool is_over = store_each(node->store, &l.scan);
+    must(is_over); // the store holds everything in memory
+    const struct message_compare m = {
+        .id = ++rec->id,
+        .slot = (uint16_t)rec->slot,
+        .is_last = !l.is_cut,
+        .after = {rec->after, rec->after_size},
+        .entries = writer_bytes(&entries),
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)(m.after.size + m.entries.size));
+    message_compare_encode(&m, &w);
+    pause(node, QUESTION_MAX_NS);
+    return link_end(link, MESSAGE_COMPARE, &w);
+}
+
+// Goes on with the slot under way, or the next that differs; after the last the peer is finished.
+static void compare_on(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    while (rec->slot < SLOT_COUNT && !bit(rec->differ, rec->slot)) rec->slot++;
+    if (rec->slot == SLOT_COUNT) {
+        finish_peer(node);
+    } else if (!ask_compare(node)) {
+        abandon(node);
+    }
+}
+
+static void send_wanted(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    struct reader r = reader_of((struct slice){rec->wanted, rec->wanted_size});
+    while (!r.failed && r.rest.size > 0) {
+        struct slice key = read_sized(&r, KEY_SIZE_MAX);
+        struct store_read read = {
+            .done = NULL, .partition = {.slot = (uint16_t)rec->slot}, .key = key};
+        enum status st = r.failed || key.size == 0 ? ST_NOT_FOUND : store_peek(node->store, &read);
+        if (st == ST_NOT_FOUND) continue;
+        if (st != ST_OK || link == NULL) {
+            rec->had_hitch = true;
+            continue;
+        }
+        const struct message_put put = {
+            .slot = (uint16_t)rec->slot, .key = key, .record = read.record};
+        struct writer w = link_begin(link, 64 + (uint32_t)(key.size + read.record.size));
+        message_put_encode(&put, &w);
+        if (link_end(link, MESSAGE_PUT, &w)) {
+            node->stats.reconciled++;
+        } else {
+            rec->had_hitch = true;
+        }
+    }
+}
+
+// All that the peer knew better is durable here.
+static void end_part(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    send_wanted(node);
+    if (rec->wanted != NULL) buffer_give(node, rec->wanted);
+    rec->wanted = NULL;
+    rec->wanted_size = 0;
+    if (rec->is_last) {
+        rec->slot++;
+        rec->after_size = 0;
+    }
+    rec->state = RECONCILE_COMPARE;
+    rec->is_pausing = true;
+    pause(node, PAUSE_NS);
+}
+
+static void on_merged(struct replica_job *job) {
+    struct node *node = job->node;
+    struct reconcile *rec = &node->reconcile;
+    must(rec->merging > 0);
+    if (job->write.status != ST_OK) rec->had_hitch = true;
+    if (--rec->merging == 0 && rec->state == RECONCILE_MERGING) end_part(node);
+}
+
+void reconcile_on_compare_done(struct node *node, uint32_t member,
+                               const struct message_compare_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    bool is_ours = rec->state == RECONCILE_COMPARE && !rec->is_pausing && member == rec->peer &&
+                   m->id == rec->id;
+    if (!is_ours || rec->merging > 0) return;
+    if (!m->is_last && m->covered.size == 0) return;
+    timer_disarm(&node->timers, &rec->step);
+    rec->state = RECONCILE_MERGING;
+    rec->is_last = m->is_last;
+    memcpy(rec->after, m->covered.data, m->covered.size);
+    rec->after_size = (uint32_t)m->covered.size;
+    rec->wanted = m->wanted.size == 0 ? NULL : buffer_take(node, m->wanted.size);
+    if (rec->wanted != NULL) {
+        memcpy(rec->wanted, m->wanted.data, m->wanted.size);
+        rec->wanted_size = (uint32_t)m->wanted.size;
+    } else if (m->wanted.size > 0) {
+        rec->had_hitch = true;
+    }
+    struct reader r = reader_of(m->records);
+    struct partition partition = {.slot = (uint16_t)rec->slot};
+    while (!r.failed && r.rest.size > 0) {
+        struct slice key = read_sized(&r, KEY_SIZE_MAX);
+        struct slice record = read_sized(&r, node->record_max);
+        if (r.failed || key.size == 0 || slot_of(key) != rec->slot) {
+            rec->had_hitch = true;
+        } else if (replica_merge(node, partition, key, record, on_merged, 0)) {
+            rec->merging++;
+            node->stats.reconciled++;
+        } else {
+            rec->had_hitch = true;
+        }
+    }
+    if (rec->merging == 0) end_part(node);
+}
+
+// Comparing a slot, as the one who is asked.
+
+struct comparison {
+    struct store_scan scan;
+    struct reconcile *rec;
+    struct reader entries;
+    struct slice key; // of the entry next in turn; empty: none left
+    uint64_t digest;
+    struct writer *wanted;
+    struct writer *records;
+    bool is_open; // covers keys past the last entry
+    bool is_cut;
+    bool is_malformed;
+    uint32_t covered_size;
+};
+
+static void next_entry(struct comparison *c) {
+    c->key = (struct slice){0};
+    if (c->entries.rest.size == 0) return;
+    c->digest = read_u64(&c->entries);
+    c->key = read_sized(&c->entries, KEY_SIZE_MAX);
+    if (c->entries.failed || c->key.size == 0) c->is_malformed = true;
+}
+
+static int key_compare(struct slice a, struct slice b) {
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = memcmp(a.data, b.data, common);
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static void cover(struct comparison *c, struct slice key) {
+    memcpy(c->rec->covered, key.data, key.size);
+    c->covered_size = (uint32_t)key.size;
+}
+
+static bool compare_key(struct store_scan *scan, struct slice key, struct slice record,
+                        bool is_durable) {
+    struct comparison *c = CONTAINER_OF(scan, struct comparison, scan);
+    while (c->key.size > 0 && !c->is_malformed && key_compare(c->key, key) < 0) {
+        write_sized(c->wanted, c->key); // we lack it
+        cover(c, c->key);
+        next_entry(c);
+    }
+    if (c->is_malformed || (c->key.size == 0 && !c->is_open)) return false;
+    bool is_listed = c->key.size > 0 && slice_equal(c->key, key);
+    bool is_same = is_listed && c->digest == record_digest(key, record);
+    if (!is_same && is_durable) {
+        size_t room = c->records->capacity - c->records->size;
+        if (c->records->size >= PART_SIZE_MAX || room < 8 + key.size + record.size) {
+            c->is_cut = true;
+            return false;
+        }
+        write_sized(c->records, key);
+        write_sized(c->records, record);
+        if (is_listed) write_sized(c->wanted, key);
+    }
+    cover(c, key);
+    if (is_listed) next_entry(c);
+    return true;
+}
+
+static void answer_compare(struct node *node, struct link *link, const struct message_compare *m,
+                           const struct comparison *c) {
+    const struct message_compare_done done = {
+        .id = m->id,
+        .is_last = c->is_open && !c->is_cut,
+        .covered = {node->reconcile.covered, c->covered_size},
+        .wanted = writer_bytes(c->wanted),
+        .records = writer_bytes(c->records),
+    };
+    struct writer w =
+        link_begin(link, 64 + (uint32_t)(done.covered.size + done.wanted.size + done.records.size));
+    message_compare_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_COMPARE_DONE, &w);
+}
+
+void reconcile_on_compare(struct node *node, struct link *link, const struct message_compare *m) {
+    if (node->state != NODE_SERVING || m->slot >= SLOT_COUNT) return;
+    if (m->entries.size > PART_SIZE_MAX + 12 || !share(node, m->slot, link->peer)) return;
+    size_t records_max = PART_SIZE_MAX + KEY_SIZE_MAX + node->record_max + 8;
+    uint8_t *wanted_bytes = buffer_take(node, m->entries.size + 1);
+    uint8_t *records_bytes = buffer_take(node, records_max);
+    if (wanted_bytes != NULL && records_bytes != NULL) {
+        struct writer wanted = writer_to(wanted_bytes, m->entries.size + 1);
+        struct writer records = writer_to(records_bytes, records_max);
+        struct comparison c = {
+            .rec = &node->reconcile,
+            .entries = reader_of(m->entries),
+            .wanted = &wanted,
+            .records = &records,
+            .is_open = m->is_last,
+        };
+        next_entry(&c);
+        c.scan = (struct store_scan){
+            .visit = compare_key, .partition = {.slot = m->slot}, .after = m->after};
+        bool is_over = store_each(node->store, &c.scan);
+        must(is_over); // the store holds everything in memory
+        while (!c.is_cut && !c.is_malformed && c.key.size > 0) {
+            write_sized(&wanted, c.key);
+            cover(&c, c.key);
+            next_entry(&c);
+        }
+        if (!c.is_malformed && !wanted.failed) answer_compare(node, link, m, &c);
+    }
+    if (wanted_bytes != NULL) buffer_give(node, wanted_bytes);
+    if (records_bytes != NULL) buffer_give(node, records_bytes);
+}
+
+// Driving it.
+
+static void on_step(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, reconcile.step);
+    struct reconcile *rec = &node->reconcile;
+    switch (rec->state) {
+    case RECONCILE_IDLE:
+        begin_next_peer(node);
+        return;
+    case RECONCILE_COMPARE:
+        if (rec->is_pausing) {
+            rec->is_pausing = false;
+            compare_on(node);
+            return;
+        }
+        abandon(node); // no answer
+        return;
+    case RECONCILE_DIGESTS:
+        abandon(node);
+        return;
+    case RECONCILE_MERGING:
+        return;
+    }
+    unreachable();
+}
+
+static void on_round(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, reconcile.round);
+    struct reconcile *rec = &node->reconcile;
+    timer_arm(&node->timers, timer, node->env->now + node->options.reconcile_ns);
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (is_ours_to_start(node, i)) set_bit(rec->due, i);
+    }
+    if (rec->state == RECONCILE_IDLE) pause(node, PAUSE_NS);
+}
+
+void reconcile_start(struct node *node) {
+    timer_arm(&node->timers, &node->reconcile.round, node->env->now + node->options.reconcile_ns);
+    end_mending_if_through(node);
+}
+
+void reconcile_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->reconcile.step);
+    timer_disarm(&node->timers, &node->reconcile.round);
+}
+
+void reconcile_on_open(struct node *node, uint32_t member) {
+    struct reconcile *rec = &node->reconcile;
+    if (node->state != NODE_SERVING || !is_ours_to_start(node, member)) return;
+    set_bit(rec->due, member);
+    if (rec->state == RECONCILE_IDLE) pause(node, PAUSE_NS);
+}
+
+void reconcile_on_lost(struct node *node, uint32_t member) {
+    struct reconcile *rec = &node->reconcile;
+    if (rec->state == RECONCILE_IDLE || rec->peer != member) return;
+    if (rec->state != RECONCILE_MERGING) abandon(node);
+}

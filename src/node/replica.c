@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/replica.h"
+
+#include "node/internal.h"
+#include "node/peers.h"
+
+size_t replica_memory_size(uint32_t capacity) {
+    return capacity * sizeof(struct replica_job) + REPLICA_SCAN_MAX * sizeof(uint64_t) + 128;
+}
+
+void replica_init(struct node *node, struct arena *arena, uint32_t capacity) {
+    struct replica *replica = &node->replica;
+    replica->jobs = ARENA_ARRAY(arena, struct replica_job, capacity);
+    replica->places = ARENA_ARRAY(arena, uint64_t, REPLICA_SCAN_MAX);
+    replica->capacity = capacity;
+    list_init(&replica->free);
+    for (uint32_t i = 0; i < capacity; i++) {
+        replica->jobs[i].node = node;
+        list_init(&replica->jobs[i].link);
+        list_append(&replica->free, &replica->jobs[i].link);
+    }
+}
+
+static struct replica_job *take_job(struct node *node, struct link *from, uint64_t id) {
+    struct replica *replica = &node->replica;
+    if (list_is_empty(&replica->free)) return NULL;
+    struct replica_job *job = CONTAINER_OF(replica->free.prev, struct replica_job, link);
+    list_remove(&job->link);
+    replica->busy_count++;
+    job->from = from;
+    job->from_life = from == NULL ? 0 : from->life;
+    job->id = id;
+    job->flags = 0;
+    job->bytes = NULL;
+    job->context = NULL;
+    job->context_size = 0;
+    job->merged = NULL;
+    return job;
+}
+
+static void give_job(struct replica_job *job) {
+    struct node *node = job->node;
+    if (job->bytes != NULL) buffer_give(node, job->bytes);
+    if (job->context != NULL) buffer_give(node, job->context);
+    list_append(&node->replica.free, &job->link);
+    node->replica.busy_count--;
+}
+
+// The link the question came on, if it is still that connection.
+static struct link *link_of(const struct replica_job *job) {
+    struct link *link = job->from;
+    return link != NULL && link->life == job->from_life && link_is_open(link) ? link : NULL;
+}
+
+// Putting.
+
+static void answer_put(struct link *link, uint64_t id, enum status status, struct slice context) {
+    if (id == 0) return;
+    const struct message_put_done done = {.id = id, .status = status, .context = context};
+    struct writer w = link_begin(link, 64 + (uint32_t)context.size);
+    message_put_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_PUT_DONE, &w);
+}
+
+// Keeps what was known here outside the record's context. False when memory is out.
+static bool note_context(struct replica_job *job, const struct context *known,
+                         const struct context *told) {
+    if ((job->flags & PUT_WANTS_CONTEXT) == 0 || context_descends(told, known)) return true;
+    size_t size = context_encoded_size(known);
+    job->context = buffer_take(job->node, size);
+    if (job->context == NULL) return false;
+    struct writer w = writer_to(job->context, size);
+    context_encode(known, &w);
+    must(!w.failed);
+    job->context_size = (uint32_t)size;
+    return true;
+}
+
+static enum status merge(struct store_write *write, struct slice old, struct slice *new) {
+    struct replica_job *job = CONTAINER_OF(write, struct replica_job, write);
+    struct node *node = job->node;
+    struct record *known = &node->records[0];
+    struct record *told = &node->records[1];
+    struct record *merged = &node->records[2];
+    *new = old;
+    if (slice_equal(old, job->record)) return ST_OK;
+    enum status st = record_decode(told, job->record);
+    if (st == ST_OK) st = record_decode(known, old);
+    if (st != ST_OK) return st;
+    if (old.size == 0) {
+        *new = job->record;
+        return ST_OK;
+    }
+    bool conflict = false;
+    st = record_merge(known, told, merged, &conflict);
+    if (st != ST_OK) return st;
+    if (conflict) env_log(node->env, ENV_ERROR, "one dot with two contents");
+    if (!note_context(job, &known->context, &told->context)) return ST_BUSY;
+    struct writer w = writer_to(node->scratch, node->record_max);
+    record_encode(merged, &w);
+    if (w.failed) return ST_TOO_LARGE;
+    if (!slice_equal(writer_bytes(&w), old)) *new = writer_bytes(&w);
+    return ST_OK;
+}
+
+static void on_merged(struct store_write *write) {
+    struct replica_job *job = CONTAINER_OF(write, struct replica_job, write);
+    struct link *link = link_of(job);
+    if (link != NULL) {
+        // What a mending member forgot, its word cannot vouch for.
+        enum status st = job->node->is_mending ? ST_UNAVAILABLE : write->status;
+        answer_put(link, job->id, st, (struct slice){job->context, job->context_size});
+    }
+    if (job->merged != NULL) job->merged(job);
+    give_job(job);
+}
+
+static enum status begin_merge(struct replica_job *job, struct partition partition,
+                               struct slice key, struct slice record) {
+    struct node *node = job->node;
+    job->bytes = buffer_take(node, key.size + record.size);
+    if (job->bytes == NULL) return ST_BUSY;
+    memcpy(job->bytes, key.data, key.size);
+    memcpy(job->bytes + key.size, record.data, record.size);
+    job->record = (struct slice){job->bytes + key.size, record.size};
+    job->write = (struct store_write){
+        .apply = merge,
+        .done = on_merged,
+        .partition = partition,
+        .key = {job->bytes, key.size},
+    };
+    store_put(node->store, &job->write);
+    return ST_OK;
+}
+
+static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace, uint16_t slot) {
+    if (node->state != NODE_SERVING || keyspace != 0) return false;
+    return key.size > 0 && key.size <= KEY_SIZE_MAX && slot == slot_of(key);
+}
+
+void replica_on_put(struct node *node, struct link *link, const struct message_put *m) {
+    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && m->record.size > 0 &&
+                m->record.size <= node->record_max;
+    struct replica_job *job = fits ? take_job(node, link, m->id) : NULL;
+    if (job == NULL) {
+        answer_put(link, m->id, fits ? ST_BUSY : ST_INVALID, (struct slice){0});
+        return;
+    }
+    job->flags = m->flags;
+    struct partition partition = {.slot = m->slot};
+    enum status st = begin_merge(job, partition, m->key, m->record);
+    if (st == ST_OK) return;
+    answer_put(link, m->id, st, (struct slice){0});
+    give_job(job);
+}
+
+bool replica_merge(struct node *node, struct partition partition, struct slice key,
+                   struct slice record, void (*merged)(struct replica_job *job), uint64_t id) {
+    struct replica_job *job = take_job(node, NULL, 0);
+    if (job == NULL) return false;
+    job->merged = merged;
+    job->merged_id = id;
+    if (begin_merge(job, partition, key, record) == ST_OK) return true;
+    give_job(job);
+    return false;
+}
+
+// Getting.
+
+static void answer_get(struct link *link, uint64_t id, uint64_t held,
+                       const struct store_read *read) {
+    struct message_get_done done = {.id = id, .status = read->status};
+    if (read->status == ST_OK) {
+        uint64_t hash = hash_bytes(read->record, 0);
+        done.is_same = held != 0 && held == (hash == 0 ? 1 : hash);
+        if (!done.is_same) done.record = read->record;
+    }
+    struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);
+    message_get_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_GET_DONE, &w);
+}
+
+static void on_read(struct store_read *read) {
+    struct replica_job *job = CONTAINER_OF(read, struct replica_job, read);
+    struct link *link = link_of(job);
+    if (link != NULL) answer_get(link, job->id, job->held, read);
+    give_job(job);
+}
+
+// Most answers are at hand; only for the others is anything kept.
+void replica_on_get(struct node *node, struct link *link, const struct message_get *m) {
+    struct store_read read = {
+        .done = on_read,
+        .partition = {.slot = m->slot},
+        .key = m->key,
+        .status = ST_UNAVAILABLE,
+    };
+    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && !node->is_mending;
+    struct replica_job *job = fits ? take_job(node, link, m->id) : NULL;
+    if (job == NULL) {
+        answer_get(link, m->id, 0, &read);
+        return;
+    }
+    job->held = m->held;
+    job->bytes = buffer_take(node, m->key.size);
+    if (job->bytes == NULL) {
+        read.status = ST_BUSY;
+        answer_get(link, m->id, 0, &read);
+        give_job(job);
+        return;
+    }
+    memcpy(job->bytes, m->key.data, m->key.size);
+    job->read = read;
+    job->read.key.data = job->bytes;
+    if (!store_get(node->store, &job->read)) return;
+    answer_get(link, m->id, m->held, &job->read);
+    give_job(job);
+}

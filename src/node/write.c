@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/coordinator.h"
+
+#include "node/internal.h"
+#include "node/peers.h"
+
+static void store_round(struct operation *o);
+static void decide(struct operation *o);
+
+// Timestamps never repeat on a node and follow the wall clock where it lets them.
+static uint64_t next_timestamp(struct node *node) {
+    uint64_t now = node->env->wall_ms << 16;
+    node->hlc = now > node->hlc ? now : node->hlc + 1;
+    return node->hlc;
+}
+
+static uint32_t up_count(const struct operation *o) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        count += peer_is_up(o->node, o->replicas[i]);
+    }
+    return count;
+}
+
+// What the write supersedes: a plain one all that is known here and all that its first round met
+// elsewhere; the others what their client had seen.
+static enum status superseded(struct operation *o, const struct record *before,
+                              struct context *seen) {
+    context_clear(seen);
+    struct slice encoded =
+        o->kind == REQUEST_WRITE ? o->seen : (struct slice){o->extra, o->extra_size};
+    if (encoded.size > 0) {
+        struct reader r = reader_of(encoded);
+        context_decode(seen, &r);
+        if (!reader_done(&r)) return ST_INVALID;
+    }
+    return o->kind == REQUEST_REPLACE ? context_join(seen, &before->context) : ST_OK;
+}
+
+static enum status mint(struct store_write *write, struct slice old, struct slice *new) {
+    struct operation *o = CONTAINER_OF(write, struct operation, write);
+    struct node *node = o->node;
+    if (o->is_finished && !o->is_starting) return ST_CANCELLED; // its time ran out first
+    struct record *before = &node->records[0];
+    struct record *after = &node->records[1];
+    struct context *seen = &node->contexts[0];
+    enum status st = record_decode(before, old);
+    if (st == ST_OK) st = superseded(o, before, seen);
+    if (st != ST_OK) return st;
+    struct version dot = {store_actor(node->store), store_mint(node->store)};
+    if (context_covers(&before->context, dot) || context_covers(seen, dot)) return ST_INVALID;
+    const struct sibling sibling = {
+        .dot = dot,
+        .timestamp = o->timestamp,
+        .expires_ms = o->expires_ms,
+        .is_tombstone = o->is_tombstone,
+        .value = o->value,
+    };
+    st = record_update(before, seen, &sibling, after);
+    if (st != ST_OK) return st;
+    size_t size = record_encoded_size(after);
+    if (size > node->record_max) return ST_TOO_LARGE;
+    if (o->record != NULL) buffer_give(node, o->record);
+    o->record = buffer_take(node, size);
+    o->record_size = 0;
+    if (o->record == NULL) return ST_BUSY;
+    struct writer w = writer_to(o->record, size);
+    record_encode(after, &w);
+    must(!w.failed);
+    o->record_size = (uint32_t)size;
+    *new = operation_record(o);
+    return ST_OK;
+}
+
+// Sending.
+
+static bool send_record(struct operation *o, uint32_t place) {
+    struct link *link = peer_link(o->node, o->replicas[place]);
+    if (link == NULL) return false;
+    bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
+    const struct message_put put = {
+        .id = o->id,
+        .flags = wants_context ? PUT_WANTS_CONTEXT : 0,
+        .slot = o->partition.slot,
+        .key = o->key,
+        .record = operation_record(o),
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
+    message_put_encode(&put, &w);
+    return link_end(link, MESSAGE_PUT, &w);
+}
+
+// The record is durable here: one vote. Now, and not before, others may see it.
+static void on_stored(struct store_write *write) {
+    struct operation *o = CONTAINER_OF(write, struct operation, write);
+    o->is_storing = false;
+    if (operation_release(o)) return;
+    if (write->status == ST_INVALID) {
+        env_log(o->node->env, ENV_ERROR, "this store has forgotten what it wrote: new epoch");
+        store_renew(o->node->store);
+    }
+    if (write->status != ST_OK) {
+        // A failed disk may have kept the record all the same; anything else has left no trace.
+        bool is_unknown = write->status == ST_IO || o->round > 1;
+        enum status st = write->status == ST_INVALID ? ST_BUSY : write->status;
+        operation_finish(o, is_unknown ? ST_TIMEOUT : st);
+        return;
+    }
+    o->asked = 0;
+    quorum_vote(&o->quorum, o->self_place, true);
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (i == o->self_place) continue;
+        if (send_record(o, i)) {
+            o->asked |= 1u << i;
+        } else {
+            quorum_vote(&o->quorum, i, false);
+        }
+    }
+    decide(o);
+}
+
+static void store_round(struct operation *o) {
+    quorum_init(&o->quorum, o->replica_count, o->quorum.need);
+    o->is_storing = true;
+    o->write = (struct store_write){
+        .apply = mint,
+        .done = on_stored,
+        .partition = o->partition,
+        .key = o->key,
+    };
+    store_put(o->node->store, &o->write);
+}
+
+void write_start(struct operation *o, uint32_t need) {
+    struct node *node = o->node;
+    node->stats.writes++;
+    o->quorum.need = need;
+    if (o->timestamp == 0) o->timestamp = next_timestamp(node);
+    if (up_count(o) < need) {
+        quorum_init(&o->quorum, o->replica_count, need);
+        operation_finish(o, ST_UNAVAILABLE);
+        return;
+    }
+    store_round(o);
+}
+
+// Answers.
+
+// Keeps what a replica knew outside our context, for the second round.
+static bool remember(struct operation *o, struct slice context) {
+    struct node *node = o->node;
+    struct context *all = &node->contexts[0];
+    struct context *more = &node->contexts[1];
+    context_clear(all);
+    if (o->extra_size > 0) {
+        struct reader kept = reader_of((struct slice){o->extra, o->extra_size});
+        context_decode(all, &kept);
+    }
+    struct reader r = reader_of(context);
+    context_decode(more, &r);
+    if (!reader_done(&r) || context_join(all, more) != ST_OK) return false;
+    size_t size = context_encoded_size(all);
+    if (o->extra != NULL) buffer_give(node, o->extra);
+    o->extra = buffer_take(node, size);
+    o->extra_size = 0;
+    if (o->extra == NULL) return false;
+    struct writer w = writer_to(o->extra, size);
+    context_encode(all, &w);
+    must(!w.failed);
+    o->extra_size = (uint32_t)size;
+    return true;
+}
+
+static void decide(struct operation *o) {
+    switch (quorum_verdict(&o->quorum)) {
+    case QUORUM_OPEN:
+        return;
+    case QUORUM_LOST:
+        operation_finish(o, ST_TIMEOUT); // it is here, and may be elsewhere
+        return;
+    case QUORUM_MET:
+        if (o->kind == REQUEST_REPLACE && o->extra_size > 0 && o->round == 1) {
+            o->round = 2;
+            o->node->stats.second_rounds++;
+            operation_renew_id(o);
+            store_round(o);
+        } else {
+            operation_finish(o, ST_OK);
+        }
+        return;
+    }
+    unreachable();
+}
+
+static uint32_t asked_place(const struct operation *o, uint32_t member) {
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (o->replicas[i] == member && (o->asked >> i & 1) != 0) return i;
+    }
+    return REPLICAS_MAX;
+}
+
+void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
+    uint32_t place = asked_place(o, member);
+    if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
+    bool is_good = m->status == ST_OK;
+    if (is_good && m->context.size > 0 && o->round == 1) is_good = remember(o, m->context);
+    quorum_vote(&o->quorum, place, is_good);
+    decide(o);
+}
+
+void write_on_lost(struct operation *o, uint32_t member) {
+    uint32_t place = asked_place(o, member);
+    if (place == REPLICAS_MAX || o->is_storing) return;
+    quorum_vote(&o->quorum, place, false);
+    decide(o);
+}
