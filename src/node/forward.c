@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/coordinator.h"
+#include "node/forward.h"
 
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/write.h"
 
 // Asking.
 
@@ -25,7 +26,6 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
     return link_end(link, MESSAGE_FORWARD, &w);
 }
 
-// One replica is asked, once: to ask a second after the first fell silent could write twice.
 void forward_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.forwarded++;

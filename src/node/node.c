@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/node.h"
 
-#include "node/coordinator.h"
+#include "node/forward.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/read.h"
 #include "node/reconcile.h"
+#include "node/replica_survey.h"
+#include "node/survey.h"
+#include "node/write.h"
 
 #define STOP_POLL_NS (10 * NS_PER_MS)
 

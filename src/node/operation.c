@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/operation.h"
 
-#include "node/coordinator.h"
+#include "node/forward.h"
 #include "node/internal.h"
+#include "node/read.h"
 
 static void on_deadline(struct timer *timer);
 static void on_hedge(struct timer *timer);

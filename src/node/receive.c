@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/receive.h"
 
-#include "node/coordinator.h"
+#include "node/forward.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/internal.h"
+#include "node/read.h"
 #include "node/reconcile.h"
+#include "node/replica_survey.h"
+#include "node/survey.h"
+#include "node/write.h"
 
 // False: the body is not what its type says.
 typedef bool receive(struct node *node, struct link *link, struct slice body);

@@ -3,6 +3,7 @@
 
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/replica_survey.h"
 
 size_t replica_memory_size(uint32_t capacity) {
     return capacity * sizeof(struct replica_job) + REPLICA_SCAN_MAX * sizeof(uint64_t) + 128;

@@ -3,9 +3,8 @@
 // replica.h -- what a node does for the coordinators of other members.
 //
 // PUT merges a record into the one held and answers when that is durable. GET answers with the
-// record held, once it is durable. SCAN and COUNT list and count what is held. A node that is
-// mending merges, but answers ST_UNAVAILABLE: it may lack something it once acknowledged, so its
-// word counts for nothing.
+// record held, once it is durable. A node that is mending merges, but answers ST_UNAVAILABLE: it
+// may lack something it once acknowledged, so its word counts for nothing.
 #ifndef QUOIT_NODE_REPLICA_H
 #define QUOIT_NODE_REPLICA_H
 
@@ -35,8 +34,6 @@ struct replica_job {
     uint64_t merged_id;
 };
 
-enum { REPLICA_SCAN_MAX = 1000 }; // keys in one answer to SCAN
-
 struct replica {
     uint64_t *places; // scratch for a scan
     struct replica_job *jobs;
@@ -50,32 +47,11 @@ size_t replica_memory_size(uint32_t capacity);
 
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m);
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m);
-void replica_on_scan(struct node *node, struct link *link, const struct message_scan *m);
-void replica_on_count(struct node *node, struct link *link, const struct message_count *m);
 
 // Merges a record into this node's own store, durably; then calls `merged` (or nobody, if NULL),
 // with the status in job->write.status and the id in job->merged_id. False when there is no room
 // for it now.
 bool replica_merge(struct node *node, struct partition partition, struct slice key,
                    struct slice record, void (*merged)(struct replica_job *job), uint64_t id);
-
-// The live keys of slots from the cursor's up to `end`, at most about `limit`, as entries of
-// message_scan_done. Returns the cursor to go on with; everything before it is listed.
-uint64_t replica_scan(struct node *node, uint64_t cursor, uint32_t end, uint32_t limit,
-                      struct writer *entries);
-
-// Live keys of the slots this node is first for, if the members of the bitmap are up.
-uint64_t replica_count(struct node *node, struct slice up);
-
-// The slot of a scan cursor, and the cursor that begins a slot.
-enum { SCAN_PLACE_BITS = 39 };
-
-static inline uint32_t scan_slot(uint64_t cursor) {
-    return (uint32_t)(cursor >> SCAN_PLACE_BITS);
-}
-
-static inline uint64_t scan_begin(uint32_t slot) {
-    return (uint64_t)slot << SCAN_PLACE_BITS;
-}
 
 #endif

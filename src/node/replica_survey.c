@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/replica.h"
+#include "node/replica_survey.h"
 
 #include "node/internal.h"
 #include "node/peers.h"
 
-// Within a slot a scan goes by a hash of the key, its place, so that a cursor is a number. A step
-// looks through the whole slot twice: once to find how far the wanted number of keys reaches, once
-// to list them.
+// A step looks through the whole slot twice: once to find how far the wanted number of keys
+// reaches, once to list them.
 
 static uint64_t place_of(struct slice key) {
     return hash_bytes(key, 0x5ca9) >> (64 - SCAN_PLACE_BITS);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/coordinator.h"
+#include "node/survey.h"
 
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/replica_survey.h"
 
 enum { ENTRIES_MAX = 256 * 1024 };
 

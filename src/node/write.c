@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/coordinator.h"
+#include "node/write.h"
 
 #include "node/internal.h"
 #include "node/peers.h"

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// survey.h -- coordinating SCAN and COUNT.
+//
+// SCAN asks a majority of a run's replicas for the keys of a stretch of slots and joins the lists;
+// COUNT asks every member for the slots it is first for.
+#ifndef QUOIT_NODE_SURVEY_H
+#define QUOIT_NODE_SURVEY_H
+
+#include "node/operation.h"
+#include "wire/message.h"
+
+void scan_start(struct operation *o);
+void scan_on_answer(struct operation *o, uint32_t member, const struct message_scan_done *m);
+void scan_on_lost(struct operation *o, uint32_t member);
+
+void count_start(struct operation *o);
+void count_on_answer(struct operation *o, uint32_t member, const struct message_count_done *m);
+void count_on_lost(struct operation *o, uint32_t member);
+
+#endif
