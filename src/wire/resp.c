@@ -89,8 +89,7 @@ static enum resp_result read_bulk_size(struct resp_parser *p, struct slice input
     if (type != '$') {
         struct text text = text_over(p->problem, sizeof(p->problem));
         text_string(&text, PROBLEM("expected '$', got '"));
-        bool is_printable = type >= ' ' && type <= '~';
-        text_bytes(&text, is_printable ? (struct slice){&type, 1} : SLICE("?"));
+        text_bytes(&text, type < ' ' ? SLICE(" ") : (struct slice){&type, 1});
         text_char(&text, '\'');
         return bad(request, p->problem);
     }

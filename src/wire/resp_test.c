@@ -194,7 +194,7 @@ static void what_is_no_request_ends_the_stream(void **state) {
         {"*1\r\n$9223372036854775808\r\n", "invalid bulk length"},
         {"*1\r\n:1\r\n", "expected '$', got ':'"},
         {"*2\r\n$1\r\nx\r\nPING\r\n", "expected '$', got 'P'"},
-        {"*1\r\n\r\n", "expected '$', got '?'"},
+        {"*1\r\n\r\n", "expected '$', got ' '"},
         {"*1\r\n$4\r\nPINGxx", "expected CRLF after bulk"},
         {"POST / HTTP/1.1\r\nHost: x\r\n", "this is not an HTTP port"},
         {"host: x\r\n", "this is not an HTTP port"},
