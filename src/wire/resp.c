@@ -291,6 +291,10 @@ static enum resp_result read_line(struct resp_parser *p, uint8_t *data,
         if (p->argument_count == 0 && is_http(*argument)) {
             return bad(request, PROBLEM("this is not an HTTP port"));
         }
+        if (argument->size > limits->bulk_max) {
+            refuse(p, RESP_LIMIT_BULK);
+            return too_large(p, request, p->line_size);
+        }
         p->argument_count++;
     }
 }

@@ -233,6 +233,8 @@ static void a_request_over_a_limit_is_passed_over_and_the_next_is_understood(voi
                  "$10\r\n0123456789\r\nPING\r\n"),
            &tight, "too large: request\n[PING]\n");
     expect(SLICE("a b c d e\r\nPING\r\n"), &tight, "too large: arguments\n[PING]\n");
+    expect(SLICE("set k 01234567890\r\nset k \"\\x410123456789\"\r\nset k 0123456789\r\n"), &tight,
+           "too large: bulk\ntoo large: bulk\n[set][k][0123456789]\n");
     // It is still parsed as what it claims to be.
     expect(SLICE("*2\r\n$11\r\n01234567890\r\nPING\r\n"), &tight,
            "ERR Protocol error: expected '$', got 'P'\n");
