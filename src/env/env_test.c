@@ -5,6 +5,7 @@
 #include "env/env.h"
 
 #include "env/env_conformance.h"
+#include "env/portable.h"
 #include "env/uring.h"
 #include "tests/test.h"
 
@@ -22,6 +23,7 @@ struct real_world {
     void (*destroy)(struct env *env);
     bool is_mounted;
     char directory[64];
+    char addresses[3][32];
 };
 
 static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where) {
@@ -60,9 +62,16 @@ static struct env_world *create_world(create_env *create, uint32_t piece_max, bo
     struct env_complaint complaint = {""};
     real->world.env = create(&options, &complaint);
     if (real->world.env == NULL) fail_msg("%s", complaint.text);
-    real->world.addresses[0] = "127.0.0.1:21001";
-    real->world.addresses[1] = "127.0.0.1:21002";
-    real->world.nobody = "127.0.0.1:21003";
+    // All of 127.0.0.0/8 is this machine: tests that run side by side each have a host of their
+    // own.
+    unsigned host = (unsigned)getpid();
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(real->addresses[i], sizeof(real->addresses[i]), "127.%u.%u.%u:%u",
+                 (host >> 16 & 63) + 1, host >> 8 & 255, host & 255, 21001 + i);
+    }
+    real->world.addresses[0] = real->addresses[0];
+    real->world.addresses[1] = real->addresses[1];
+    real->world.nobody = real->addresses[2];
     return &real->world;
 }
 
@@ -94,10 +103,32 @@ static void turn_uring(struct env_world *world) {
     uring_wait(world->env, world->env->now + 10 * 1000 * 1000);
 }
 
+static struct env_world *portable_world(void) {
+    return create_world(portable_create, 0, false);
+}
+
+static struct env_world *small_portable_world(void) {
+    return create_world(portable_create, 0, true);
+}
+
+static struct env_world *cut_portable_world(void) {
+    return create_world(portable_create, PIECE, false);
+}
+
+static void destroy_portable_world(struct env_world *world) {
+    destroy_world(world, portable_destroy);
+}
+
+static void turn_portable(struct env_world *world) {
+    portable_wait(world->env, world->env->now + 10 * 1000 * 1000);
+}
+
 int env_test(void) {
     const struct env_world_kind kinds[] = {
         {"io_uring", uring_world, small_uring_world, destroy_uring_world, turn_uring},
         {"io_uring in pieces", cut_uring_world, NULL, destroy_uring_world, turn_uring},
+        {"libuv", portable_world, small_portable_world, destroy_portable_world, turn_portable},
+        {"libuv in pieces", cut_portable_world, NULL, destroy_portable_world, turn_portable},
     };
     int failed = 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

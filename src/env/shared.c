@@ -13,6 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+// A later may ask for another one. So many rounds of that belong to one turn; a chain without end
+// must not keep the network waiting.
+enum { LATER_ROUNDS_MAX = 16 };
+
 void complain(struct env_complaint *complaint, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -165,4 +169,31 @@ enum status shared_space(int directory, uint64_t *bytes) {
     if (fstatvfs(directory, &facts) != 0) return ST_IO;
     *bytes = (uint64_t)facts.f_bavail * (uint64_t)facts.f_frsize;
     return ST_OK;
+}
+
+void shared_move_all(struct list *from, struct list *to) {
+    list_init(to);
+    if (list_is_empty(from)) return;
+    *to = *from;
+    to->next->prev = to;
+    to->prev->next = to;
+    list_init(from);
+}
+
+struct env_op *shared_first_of(struct list *list) {
+    must(!list_is_empty(list));
+    struct env_op *op = CONTAINER_OF(list->next, struct env_op, link);
+    list_remove(&op->link);
+    return op;
+}
+
+void shared_run_later(struct list *later) {
+    for (int round = 0; round < LATER_ROUNDS_MAX && !list_is_empty(later); round++) {
+        struct list now;
+        shared_move_all(later, &now);
+        while (!list_is_empty(&now)) {
+            struct env_op *op = shared_first_of(&now);
+            op->done(op);
+        }
+    }
 }

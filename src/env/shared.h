@@ -19,6 +19,7 @@ struct env_options {
     const char *directory; // where the files are; NULL: no file may be asked for
     env_log_sink *log;     // NULL: lines go to standard error
     void *log_context;
+    bool is_portable;   // do without io_uring
     uint32_t piece_max; // for tests: moves at most so many bytes at a time; 0: no limit
 };
 
@@ -45,6 +46,15 @@ int shared_open_directory(const char *path, struct env_complaint *complaint);
 // The work of env_list and env_space on the directory; blocking, but rare.
 enum status shared_list(int directory, uint8_t *to, uint32_t capacity, uint32_t *size);
 enum status shared_space(int directory, uint64_t *bytes);
+
+// Moves all requests of `from` to `to`, which need not be initialised.
+void shared_move_all(struct list *from, struct list *to);
+
+// Takes the first request off a list that has one.
+struct env_op *shared_first_of(struct list *list);
+
+// Calls back what env_later has gathered, and what these ask for in turn, so many times over.
+void shared_run_later(struct list *later);
 
 // The file by which a program holds its data directory; not one of the files env.h speaks of.
 #define SHARED_LOCK_NAME "LOCK"

@@ -2,6 +2,7 @@
 #include "env/system.h"
 
 #include "base/timer.h"
+#include "env/portable.h"
 #include "env/uring.h"
 
 #include <errno.h>
@@ -35,33 +36,62 @@ static void delist(struct env *env) {
     }
 }
 
+static bool is_portable_wanted(const struct env_options *options) {
+    const char *wanted = getenv("QUOIT_IO");
+    return options->is_portable || (wanted != NULL && strcmp(wanted, "portable") == 0);
+}
+
+static struct env *open_portable(const struct env_options *options, const char *why,
+                                 struct env_complaint *complaint) {
+    struct env *env = portable_create(options, complaint);
+    if (env != NULL) env_log(env, ENV_INFO, "io portable reason=\"%s\"", why);
+    return env;
+}
+
 struct env *system_open(const struct env_options *options, struct env_complaint *complaint) {
-    struct env *env = uring_create(options, complaint);
+    struct env *env = NULL;
+    if (is_portable_wanted(options)) {
+        env = open_portable(options, "asked for", complaint);
+    } else if ((env = uring_create(options, complaint)) == NULL) {
+        struct env_complaint why = *complaint;
+        env = open_portable(options, why.text, complaint);
+    }
     if (env == NULL) return NULL;
     if (!enlist(env)) {
         complain(complaint, "more than %d worlds in one process", SHARDS_MAX);
-        uring_destroy(env);
+        system_close(env);
         return NULL;
     }
     return env;
 }
 
 const char *system_name(const struct env *env) {
-    (void)env;
-    return "io_uring";
+    return uring_owns(env) ? "io_uring" : "portable";
 }
 
 void system_wait(struct env *env, uint64_t deadline) {
-    uring_wait(env, deadline);
+    if (uring_owns(env)) {
+        uring_wait(env, deadline);
+    } else {
+        portable_wait(env, deadline);
+    }
 }
 
 void system_wake(struct env *env) {
-    uring_wake(env);
+    if (uring_owns(env)) {
+        uring_wake(env);
+    } else {
+        portable_wake(env);
+    }
 }
 
 void system_close(struct env *env) {
     delist(env);
-    uring_destroy(env);
+    if (uring_owns(env)) {
+        uring_destroy(env);
+    } else {
+        portable_destroy(env);
+    }
 }
 
 static void on_signal(int number) {
@@ -124,7 +154,6 @@ struct arena system_arena(size_t size) {
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return (struct arena){NULL, 0, 0};
     madvise(memory, size, MADV_HUGEPAGE); // a wish
-    madvise(memory, size, MADV_DONTDUMP); // what people stored does not belong in a core file
     return arena_over(memory, size);
 }
 

@@ -13,10 +13,6 @@
 #include <unistd.h>
 
 enum {
-    // A later may ask for another one. So many rounds of that belong to one turn; a chain without
-    // end must not keep the network waiting.
-    LATER_ROUNDS_MAX = 16,
-
     // Kernel threads for files at a time: enough to keep a disk busy beside a sync.
     FILE_THREADS_MAX = 8,
 };
@@ -141,22 +137,6 @@ static const struct env_ops ops = {
 
 // The turn.
 
-static struct env_op *first_of(struct list *list) {
-    struct env_op *op = CONTAINER_OF(list->next, struct env_op, link);
-    list_remove(&op->link);
-    return op;
-}
-
-// Moves what is on `from` now to `to`, which is empty.
-static void move_all(struct list *from, struct list *to) {
-    list_init(to);
-    while (!list_is_empty(from)) {
-        struct list *link = from->next;
-        list_remove(link);
-        list_append(to, link);
-    }
-}
-
 static void on_wake(struct uring *u) {
     uint64_t count;
     ssize_t size = read(u->wake_fd, &count, sizeof(count)); // empties it; does not block
@@ -200,21 +180,10 @@ static void run_completions(struct uring *u, bool calls_back) {
 // Only what is there now: what a callback adds has its callback in the next turn.
 static void run_ready(struct uring *u) {
     struct list now;
-    move_all(&u->ready, &now);
+    shared_move_all(&u->ready, &now);
     while (!list_is_empty(&now)) {
-        struct env_op *op = first_of(&now);
+        struct env_op *op = shared_first_of(&now);
         if (op->kind != URING_LOOK_UP || uring_socket_looked_up(u, op)) op->done(op);
-    }
-}
-
-static void run_later(struct uring *u) {
-    for (int round = 0; round < LATER_ROUNDS_MAX && !list_is_empty(&u->later); round++) {
-        struct list now;
-        move_all(&u->later, &now);
-        while (!list_is_empty(&now)) {
-            struct env_op *op = first_of(&now);
-            op->done(op);
-        }
     }
 }
 
@@ -231,8 +200,8 @@ static uint64_t run_delayed(struct uring *u) {
 
 static void ask_starved(struct uring *u) {
     struct list now;
-    move_all(&u->starved, &now);
-    while (!list_is_empty(&now)) uring_ask_again(u, first_of(&now));
+    shared_move_all(&u->starved, &now);
+    while (!list_is_empty(&now)) uring_ask_again(u, shared_first_of(&now));
 }
 
 // The one system call of a turn.
@@ -273,7 +242,7 @@ void uring_wait(struct env *env, uint64_t deadline) {
     shared_set_time(env);
     run_completions(u, true);
     run_ready(u);
-    run_later(u);
+    shared_run_later(&u->later);
 }
 
 void uring_wake(struct env *env) {
@@ -284,6 +253,10 @@ void uring_wake(struct env *env) {
 
 static void wake(void *context) {
     uring_wake(context);
+}
+
+bool uring_owns(const struct env *env) {
+    return env->ops == &ops;
 }
 
 // Life.

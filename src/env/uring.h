@@ -28,4 +28,6 @@ void uring_wake(struct env *env);
 // Withdraws what is under way, without calling back, and closes everything.
 void uring_destroy(struct env *env);
 
+bool uring_owns(const struct env *env);
+
 #endif
