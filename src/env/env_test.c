@@ -64,10 +64,11 @@ static struct env_world *create_world(create_env *create, uint32_t piece_max, bo
     if (real->world.env == NULL) fail_msg("%s", complaint.text);
     // All of 127.0.0.0/8 is this machine: tests that run side by side each have a host of their
     // own.
+    static unsigned port = 21000; // and each case ports of its own
     unsigned host = (unsigned)getpid();
     for (unsigned i = 0; i < 3; i++) {
         snprintf(real->addresses[i], sizeof(real->addresses[i]), "127.%u.%u.%u:%u",
-                 (host >> 16 & 63) + 1, host >> 8 & 255, host & 255, 21001 + i);
+                 (host >> 16 & 63) + 1, host >> 8 & 255, host & 255, port++);
     }
     real->world.addresses[0] = real->addresses[0];
     real->world.addresses[1] = real->addresses[1];
