@@ -37,11 +37,11 @@ struct node_options node_default_options(void) {
     };
 }
 
-// Replicas may each hold as many siblings as are allowed; their merge must still fit.
+// The siblings of one replica together may be as large as the largest value; replicas may each hold
+// other ones, and their merge must still fit.
 static uint32_t record_max(const struct node_options *options) {
-    uint32_t siblings =
-        options->value_size_max > SIBLINGS_SIZE_MAX ? options->value_size_max : SIBLINGS_SIZE_MAX;
-    return REPLICATION_DEFAULT * siblings + CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 + 64;
+    return REPLICATION_DEFAULT * options->value_size_max + CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 +
+           64;
 }
 
 // The largest is an answer to COMPARE; a map of all members is smaller.
@@ -361,6 +361,10 @@ struct node_stats node_stats(const struct node *node) {
     struct node_stats stats = node->stats;
     stats.requests_under_way = node->operations.busy_count;
     return stats;
+}
+
+struct store *node_store(struct node *node) {
+    return node->store;
 }
 
 struct store_stats node_store_stats(const struct node *node) {

@@ -31,6 +31,11 @@ struct node;
 
 enum node_state { NODE_RECOVERING, NODE_FOUNDING, NODE_SERVING, NODE_STOPPED };
 
+// For whoever checks that nothing is lost or invented: told of each dot when it is minted, before
+// anybody else can know of it. `seen` is what the write supersedes. Slices lend for the call.
+typedef void node_minted(void *context, struct slice key, const struct sibling *written,
+                         const struct context *seen);
+
 struct node_options {
     struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
     const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
@@ -51,6 +56,8 @@ struct node_options {
     uint64_t suspect_ns;       // silence after which a member counts as down
     uint64_t reconcile_ns;     // between full comparisons with each peer
     struct store_options store;
+    node_minted *minted; // may be NULL
+    void *minted_context;
 };
 
 // The defaults a server starts from; strings are NULL, self and secret empty.
@@ -169,6 +176,9 @@ struct node_stats node_stats(const struct node *node);
 // What this member itself holds of a slot.
 struct store_partition node_partition(const struct node *node, uint16_t slot);
 struct store_stats node_store_stats(const struct node *node);
+
+// Lends the store, to look into.
+struct store *node_store(struct node *node);
 const struct node_options *node_options(const struct node *node);
 
 #endif

@@ -4,6 +4,8 @@
 #include "node/internal.h"
 #include "node/peers.h"
 
+enum { RECORD_OVERHEAD = CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 + 64 };
+
 static void store_round(struct operation *o);
 static void decide(struct operation *o);
 
@@ -59,7 +61,9 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     st = record_update(before, seen, &sibling, after);
     if (st != ST_OK) return st;
     size_t size = record_encoded_size(after);
-    if (size > node->record_max) return ST_TOO_LARGE;
+    size_t size_before = record_encoded_size(before);
+    size_t size_max = node->options.value_size_max + RECORD_OVERHEAD;
+    if (size > size_max && size > size_before) return ST_TOO_LARGE;
     if (o->record != NULL) buffer_give(node, o->record);
     o->record = buffer_take(node, size);
     o->record_size = 0;
@@ -69,6 +73,8 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     must(!w.failed);
     o->record_size = (uint32_t)size;
     *new = operation_record(o);
+    const struct node_options *options = &node->options;
+    if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;
 }
 
