@@ -220,7 +220,7 @@ static void place_copies(struct plan *p, struct map *map) {
     for (uint32_t i = 0; i < map->run_count; i++) {
         struct map_run *run = &map->runs[i];
         take_nothing(p);
-        take(p, p->ring[i]);
+        take(p, run->replicas[0].member);
         while (run->replica_count < p->copies) {
             uint32_t member = next_copy(p, i, run->count);
             take(p, member);
