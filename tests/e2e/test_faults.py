@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that die or hang while clients work."""
+import random
+import signal
+import time
+
+from load import Load
+from world import eventually
+
+STALL_SECONDS = 2  # the longest that any client may be without a good answer
+
+
+def hurt_and_heal(world, hurt, heal):
+    """Clients work; a node is hurt; they go on; it is healed; all replicas become equal."""
+    nodes = world.cluster(3)
+    with Load(nodes) as load:
+        eventually(load.is_moving(), 20, "the load runs")
+        for victim in nodes[1:]:
+            hurt(victim)
+            eventually(load.is_moving(), 20, f"clients go on without {victim.name}")
+            before = load.operations()
+            eventually(lambda: load.operations() > before + 500, 20, "and do so for a while")
+            heal(victim)
+            victim.wait_ready()
+            eventually(load.is_moving(), 20, f"clients go on with {victim.name}")
+        longest = load.longest()
+    load.check()
+    assert longest < STALL_SECONDS, f"a client had no good answer for {longest:.2f} s"
+    world.wait_equal()
+    for node in nodes:
+        for client in load.clients:
+            client.check_all(node)
+
+
+def test_clients_go_on_when_a_node_is_killed(world):
+    hurt_and_heal(world, lambda node: node.kill(), lambda node: node.start())
+
+
+def test_clients_go_on_when_a_node_hangs(world):
+    hurt_and_heal(world, lambda node: node.send(signal.SIGSTOP),
+                  lambda node: node.send(signal.SIGCONT))
+
+
+def test_two_of_three_nodes_away_are_told_apart_from_none(world):
+    nodes = world.cluster(3)
+    with nodes[0].client() as client:
+        client.set("a", "1")
+    nodes[1].kill()
+    nodes[2].kill()
+
+    def refused():
+        with nodes[0].client(10) as client:
+            try:
+                client.set("a", "2")
+                return None
+            except Exception as error:
+                return str(error)
+    answer = refused()
+    assert answer is not None and answer.startswith(("NOQUORUM", "UNKNOWN")), answer
+    nodes[1].start()
+    nodes[1].wait_ready()
+    eventually(lambda: refused() is None, 30, "two nodes are enough again")
+    with nodes[1].client() as client:
+        assert client.get("a") == b"2"
+
+
+def test_acknowledged_writes_survive_the_death_of_all_nodes(world):
+    nodes = world.cluster(3)
+    load = Load(nodes)
+    chance = random.Random(1)
+    for _ in range(world.rounds):
+        with load:
+            eventually(load.is_moving(), 20, "the load runs")
+            time.sleep(chance.random())  # a moment that nothing is aligned to
+            for node in chance.sample(nodes, len(nodes)):
+                node.send(signal.SIGKILL)
+            for node in nodes:
+                node.process.wait()
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            node.wait_ready()
+        for client in load.clients:
+            client.check_all(chance.choice(nodes))
+    load.check()
+    world.wait_equal()

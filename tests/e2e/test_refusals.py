@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server that cannot start says why, at once, and ends with an error."""
+import os
+
+
+def refuses(world, *arguments, word):
+    code, output = world.run(world.quoitd, *arguments, seconds=20)
+    assert code not in (0, None) and code > 0, f"{arguments} ended with {code}: {output}"
+    assert word in output, f"{arguments}: no '{word}' in: {output}"
+    assert len(output) < 2000, f"{arguments}: too much to read: {output}"
+
+
+def test_bad_options_are_refused_with_their_name(world):
+    data = os.path.join(world.directory, "data")
+    base = ["--dir", data, "--port", str(world.port)]
+    refuses(world, *base, "--colour", "red", word="--colour")
+    refuses(world, "--dir", data, "--port", "nine", word="nine")
+    refuses(world, "--dir", data, "--port", "70000", word="70000")
+    refuses(world, *base, "--memory", "plenty", word="plenty")
+    refuses(world, *base, "--memory", "1k", word="memory")
+    refuses(world, *base, "--durability", "sometimes", word="sometimes")
+    refuses(world, *base, "--initial", "a=b=c", word="initial")
+    refuses(world, *base, "--bind", "256.0.0.1", word="256.0.0.1")
+
+
+def test_a_bad_configuration_is_refused_with_its_line(world):
+    path = os.path.join(world.directory, "quoit.conf")
+    with open(path, "w") as f:
+        f.write("port = 1234\nno-such-thing = 1\n")
+    refuses(world, "--config", path, word="no-such-thing")
+    refuses(world, "--config", path, word="2")
+    refuses(world, "--config", path + ".none", word="quoit.conf.none")
+
+
+def test_a_directory_belongs_to_one_process(world):
+    node = world.node().start().wait_ready()
+    refuses(world, "--dir", node.directory, "--port", str(world.port + 1), word=node.directory)
+    with node.client() as client:
+        assert client.ping()
+
+
+def test_a_port_belongs_to_one_process(world):
+    world.node().start().wait_ready()
+    refuses(world, "--dir", os.path.join(world.directory, "other"), "--port", str(world.port),
+            word=str(world.port))

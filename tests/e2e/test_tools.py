@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""quoit, the program for people."""
+import json
+import os
+import signal
+
+from world import eventually
+
+
+def pid_of(directory, number):
+    with open(os.path.join(directory, f"node{number}", "quoitd.pid")) as f:
+        return int(f.read())
+
+
+def is_running(pid):
+    """Neither gone nor a corpse that nobody has buried yet."""
+    try:
+        with open(f"/proc/{pid}/cmdline") as f:
+            return f.read() != ""
+    except FileNotFoundError:
+        return False
+
+
+def test_demo_starts_mends_and_stops_a_cluster(world):
+    directory = os.path.join(world.directory, "demo")
+    demo = [world.quoit, "demo", "--dir", directory, "--memory", "256m"]
+    try:
+        output = world.check(*demo, "--detach", "--nodes", 3, "--port", world.port)
+        assert f"redis-cli -p {world.port} set" in output, output
+        pids = [pid_of(directory, i) for i in (1, 2, 3)]
+        assert all(map(is_running, pids))
+        assert os.stat(os.path.join(directory, "cluster.key")).st_mode & 0o777 == 0o600
+        world.check("redis-cli", "-p", world.port, "set", "a", "1")
+
+        output = world.check(*demo, "--detach")
+        assert "0 nodes started, 3 were running" in output, output
+        os.kill(pids[1], signal.SIGKILL)
+        output = world.check(*demo, "--detach")
+        assert "1 nodes started, 2 were running" in output, output
+        assert not is_running(pids[1])
+        pids[1] = pid_of(directory, 2)
+        assert pids == [pid_of(directory, i) for i in (1, 2, 3)]
+
+        code, output = world.run(*demo, "--detach", "--nodes", 5)
+        assert code == 1 and "--nodes 3" in output, output
+        view = json.loads(world.check(world.quoit, "status", "--port", world.port, "--json"))
+        assert [node["name"] for node in view["nodes"]] == ["node1", "node2", "node3"]
+        assert {node["state"] for node in view["nodes"]} <= {"up", "mending"}
+        assert sum(node["slots"] for node in view["nodes"]) == 16384
+        assert all(node["slots_held"] == 16384 for node in view["nodes"])
+        assert view["cluster"]["state"] == "ok"
+    finally:
+        world.run(*demo, "--stop")
+    assert not any(map(is_running, pids))
+    code, output = world.run(*demo, "--stop")
+    assert code == 0 and "0 of 3" in output, output
+
+
+def test_demo_says_which_port_is_taken(world):
+    world.node().start().wait_ready()
+    code, output = world.run(world.quoit, "demo", "--detach", "--port", world.port, "--dir",
+                             os.path.join(world.directory, "demo"))
+    assert code == 1 and f"port {world.port}" in output, output
+
+
+def test_status_shows_a_node_that_is_down(world):
+    nodes = world.cluster(3)
+    nodes[2].kill()
+
+    def states():
+        view = json.loads(world.check(world.quoit, "status", "--port", nodes[0].port, "--json"))
+        return {node["name"]: node["state"] for node in view["nodes"]}
+    eventually(lambda: states() == {"n0": "up", "n1": "up", "n2": "down"}, 20, "n2 is shown down")
+    output = world.check(world.quoit, "status", "--port", nodes[0].port)
+    assert "\033" not in output and "down" in output, output
+    code, output = world.run(world.quoit, "status", "--port", nodes[2].port)
+    assert code == 1 and "cannot reach" in output, output
+
+
+def test_bench_finds_no_wrong_answer(world):
+    nodes = world.cluster(3, "--durability", "interval:1000")
+    ports = ",".join(str(node.port) for node in nodes)
+    output = world.check(world.quoit, "bench", "--port", ports, "--commands", "get:1,set:1,del:1",
+                         "--keys", 1000, "--pipeline", 8, "--seconds", 2, "--json")
+    figures = json.loads(output)
+    assert figures["wrong"] == 0 and figures["lost"] == 0 and not figures["errors"], output
+    assert figures["all"]["ops"] > 1000, output

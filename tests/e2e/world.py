@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What end-to-end tests are written with: nodes to start and to hurt, and bounded waiting."""
+import os
+import signal
+import subprocess
+import time
+
+import redis
+
+READY_SECONDS = 60
+EXIT_SECONDS = 20
+EQUAL_SECONDS = 120
+LOG_LINES = 15
+
+
+class Skip(Exception):
+    """Raised by a test that cannot be run here; says why."""
+
+
+def eventually(condition, seconds, what):
+    """The first true value of the condition. There are no sleeps in tests: only this, with a bound."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+class Node:
+    """One quoitd process, or the place for one."""
+
+    def __init__(self, world, name, port):
+        self.world = world
+        self.name = name
+        self.port = port
+        self.directory = os.path.join(world.directory, name)
+        self.log = os.path.join(world.directory, name + ".log")
+        self.process = None
+        self.arguments = []
+
+    def start(self, *arguments):
+        """Starts it, the next time with the same arguments unless others are given."""
+        assert self.process is None or self.process.poll() is not None, f"{self.name} runs"
+        if arguments:
+            self.arguments = list(arguments)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.world.quoitd, "--port", str(self.port), "--dir", self.directory,
+                 "--bind", "127.0.0.1", "--memory", "256m", *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def client(self, timeout=5, **options):
+        return redis.Redis(port=self.port, socket_timeout=timeout, socket_connect_timeout=timeout,
+                           **options)
+
+    def is_ready(self):
+        assert self.process.poll() is None, f"{self.name} ended: {self.process.returncode}"
+        try:
+            with self.client(2) as client:
+                return client.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+        except (redis.RedisError, OSError):
+            return False
+
+    def wait_ready(self):
+        eventually(self.is_ready, READY_SECONDS, f"{self.name} is ready")
+        return self
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+        self.process.wait(EXIT_SECONDS)
+
+    def stop(self):
+        """Ends it in order; its exit status."""
+        self.send(signal.SIGTERM)
+        return self.process.wait(EXIT_SECONDS)
+
+    def digest(self):
+        """What its own store holds; None when it does not answer."""
+        try:
+            with self.client(2) as client:
+                return client.execute_command("QUOIT DIGEST")
+        except (redis.ConnectionError, redis.TimeoutError):
+            return None
+
+    def tail(self):
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, errors="replace") as f:
+            return "".join(f.readlines()[-LOG_LINES:])
+
+
+class World:
+    """The directory, ports and processes of one test."""
+
+    def __init__(self, directory, build, port, rounds):
+        self.directory = directory
+        self.build = build
+        self.quoitd = os.path.join(build, "quoitd")
+        self.quoit = os.path.join(build, "quoit")
+        self.port = port
+        self.rounds = rounds
+        self.nodes = []
+        os.makedirs(directory)
+
+    def node(self, name="n0", number=0):
+        node = Node(self, name, self.port + number)
+        self.nodes.append(node)
+        return node
+
+    def cluster(self, count=3, *arguments):
+        """Starts so many nodes as one cluster and waits until each sees all of it."""
+        members = ",".join(f"n{i}=127.0.0.1:{self.port + i}" for i in range(count))
+        nodes = [self.node(f"n{i}", i) for i in range(count)]
+        for node in nodes:
+            node.start("--name", node.name, "--host", node.name, "--initial", members, *arguments)
+        for node in nodes:
+            node.wait_ready()
+        return nodes
+
+    def wait_equal(self, seconds=EQUAL_SECONDS):
+        """Until all nodes hold the same records."""
+        def are_equal():
+            digests = [node.digest() for node in self.nodes]
+            return digests[0] is not None and digests.count(digests[0]) == len(digests)
+        eventually(are_equal, seconds, "all nodes hold the same")
+
+    def run(self, *command, seconds=120):
+        """Runs a program to its end: exit status, output and errors together."""
+        done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=seconds)
+        return done.returncode, done.stdout
+
+    def check(self, *command, seconds=120):
+        """The output of a program that must succeed."""
+        code, output = self.run(*command, seconds=seconds)
+        assert code == 0, f"{command} ended with {code}:\n{output}"
+        return output
+
+    def print_logs(self):
+        for node in self.nodes:
+            state = "never started"
+            if node.process is not None:
+                code = node.process.poll()
+                state = "running" if code is None else f"ended with {code}"
+            print(f"--- {node.name}, {state}\n{node.tail()}", end="")
+
+    def close(self):
+        for node in self.nodes:
+            if node.process is not None and node.process.poll() is None:
+                node.process.kill()
+                node.process.wait()
