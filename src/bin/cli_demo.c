@@ -307,18 +307,18 @@ static void print_next(struct demo *demo) {
     const struct local_node *first = &demo->nodes[0];
     const struct local_node *last = &demo->nodes[demo->node_count - 1];
     const char *dir = demo->asked_directory;
+    const char *quoit = program_invocation_name;
     terminal_print(t, STYLE_STRONG, "\nWhat to type next\n");
     printf("    redis-cli -p %u set greeting hello\n", first->port);
     printf("    redis-cli -p %u get greeting\n", last->port);
-    printf("    quoit status --port %u --watch\n", first->port);
-    printf("    quoit bench --port %u --commands get:9,set:1\n", first->port);
+    printf("    %s status --port %u --watch\n", quoit, first->port);
+    printf("    %s bench --port %u --commands get:9,set:1\n", quoit, first->port);
     if (demo->node_count > 1) {
-        printf("    kill -9 %d                          # %s; the others go on\n", (int)last->pid,
-               last->name);
-        printf("    quoit demo --detach --dir %s   # starts it again, with its data\n", dir);
+        printf("    kill -9 %d   # %s; the others go on\n", (int)last->pid, last->name);
+        printf("    %s demo --detach --dir %s   # starts it again, with its data\n", quoit, dir);
     }
     if (demo->is_detached) {
-        printf("    quoit demo --stop --dir %s\n", dir);
+        printf("    %s demo --stop --dir %s\n", quoit, dir);
     } else {
         printf("\nCtrl-C stops the cluster; its data stays in %s.\n", dir);
     }
