@@ -78,9 +78,10 @@ struct uring {
     struct list draining;
     struct list sockets;
     struct list files;
-    uint64_t under_way; // answers the kernel owes
-    int directory;      // -1: none
-    bool is_ending;     // in uring_destroy
+    uint64_t under_way;        // answers the kernel owes
+    uint32_t writes_under_way; // of them and the starved: what changes files
+    int directory;             // -1: none
+    bool is_ending;            // in uring_destroy
     int wake_fd;
     struct env_op wake;
     struct worker work;
