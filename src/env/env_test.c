@@ -4,6 +4,7 @@
 // pieces, so that what is left over has to be asked for again.
 #include "env/env.h"
 
+#include "base/timer.h"
 #include "env/env_conformance.h"
 #include "env/portable.h"
 #include "env/uring.h"
@@ -101,7 +102,7 @@ static void destroy_uring_world(struct env_world *world) {
 }
 
 static void turn_uring(struct env_world *world) {
-    uring_wait(world->env, world->env->now + 10 * 1000 * 1000);
+    uring_wait(world->env, world->env->now + 10 * NS_PER_MS);
 }
 
 static struct env_world *portable_world(void) {
@@ -121,7 +122,7 @@ static void destroy_portable_world(struct env_world *world) {
 }
 
 static void turn_portable(struct env_world *world) {
-    portable_wait(world->env, world->env->now + 10 * 1000 * 1000);
+    portable_wait(world->env, world->env->now + 10 * NS_PER_MS);
 }
 
 int env_test(void) {

@@ -207,10 +207,12 @@ void portable_file_space(struct env *env, struct env_op *op) {
 }
 
 void portable_file_destroy_all(struct portable *p) {
-    while (!list_is_empty(&p->files)) {
-        struct env_file *file = CONTAINER_OF(p->files.next, struct env_file, link);
+    struct list *next = p->files.next;
+    while (next != &p->files) {
+        struct env_file *file = CONTAINER_OF(next, struct env_file, link);
+        next = next->next;
         close(file->fd);
-        list_remove(&file->link);
         free(file);
     }
+    list_init(&p->files);
 }

@@ -138,12 +138,13 @@ static const struct env_ops ops = {
 // The turn.
 
 static void on_wake(struct uring *u) {
+    if (u->is_ending) return;
     uint64_t count;
     ssize_t size = read(u->wake_fd, &count, sizeof(count)); // empties it; does not block
     (void)size;
     worker_collect(&u->work, &u->ready);
     worker_collect(&u->names, &u->ready);
-    if (!u->is_ending) uring_ask(u, &u->wake, URING_WAKE);
+    uring_ask(u, &u->wake, URING_WAKE);
 }
 
 // True when the request is to be called back.
@@ -374,9 +375,9 @@ static void withdraw_all(struct uring *u) {
 
 void uring_destroy(struct env *env) {
     struct uring *u = uring_of(env);
+    u->is_ending = true;
     worker_destroy(&u->work);
     worker_destroy(&u->names);
-    u->is_ending = true;
     withdraw_all(u);
     io_uring_queue_exit(&u->ring);
     uring_socket_destroy_all(u);
