@@ -11,6 +11,8 @@ struct rng fault_stream(uint64_t seed, uint32_t purpose, uint32_t owner) {
 void dice_init(struct dice *dice, uint64_t seed, uint32_t owner, const uint32_t *rates,
                uint64_t *counts) {
     for (uint32_t i = 0; i < FAULT_COUNT; i++) dice->streams[i] = fault_stream(seed, i, owner);
+    static_assert(FAULT_COUNT <= 64, "a bit of `spared` for each");
+    dice->spared = 0;
     dice->rates = rates;
     dice->counts = counts;
 }
@@ -22,7 +24,7 @@ bool dice_roll(struct dice *dice, enum fault fault) {
 bool dice_roll_many(struct dice *dice, enum fault fault, uint32_t times) {
     must(fault < FAULT_COUNT);
     uint64_t rate = (uint64_t)dice->rates[fault] * times;
-    if (rate == 0) return false;
+    if (rate == 0 || (dice->spared >> fault & 1) != 0) return false;
     if (rng_below(&dice->streams[fault], FAULT_CERTAIN) >= rate) return false;
     dice->counts[fault]++;
     return true;

@@ -61,6 +61,7 @@ enum { FAULT_CERTAIN = 1000000000 };
 
 struct dice {
     struct rng streams[FAULT_COUNT];
+    uint64_t spared;       // bit i set: fault i never happens here
     const uint32_t *rates; // borrowed for the life of the dice: chances in FAULT_CERTAIN
     uint64_t *counts;      // borrowed likewise
 };

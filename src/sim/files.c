@@ -36,7 +36,7 @@ static void submit(struct machine *m, struct env_op *op, enum files_kind kind, u
     op->kind = kind;
     op->size = 0;
     machine_submit(m, op);
-    uint64_t delay = rng_delay(&m->disk_delays, typical);
+    uint64_t delay = rng_delay(&m->disk_delays, typical) * m->disk_factor;
     if (dice_roll(&m->dice, FAULT_DISK_SLOW)) {
         uint64_t least = typical * 10 < m->world->options.slow_max ? typical * 10 : typical;
         delay = rng_spread(dice_stream(&m->dice, FAULT_DISK_SLOW), least + 1,
@@ -296,12 +296,20 @@ static bool names_a_file(enum files_kind kind) {
            kind == FILES_SYNC || kind == FILES_CLOSE;
 }
 
+static bool changes_the_disk(const struct env_op *op) {
+    enum files_kind kind = (enum files_kind)op->kind;
+    return kind == FILES_WRITE || kind == FILES_ALLOCATE || kind == FILES_RENAME ||
+           kind == FILES_REMOVE || kind == FILES_SYNC || kind == FILES_SYNC_NAMES ||
+           (kind == FILES_OPEN && op->wanted == ENV_CREATE);
+}
+
 static void on_due(struct event *event) {
     struct machine *m = event->machine;
     struct env_op *op = event->target;
     enum files_kind kind = (enum files_kind)op->kind;
     list_remove(&op->link);
     if (names_a_file(kind)) ((struct env_file *)op->target)->requests--;
+    if (changes_the_disk(op)) m->disk_effects++;
     op->status = take_effect(m, op);
 
     uint64_t payload = op->size;
@@ -317,11 +325,10 @@ static void on_due(struct event *event) {
 static void abandon(struct machine *m, struct env_op *op) {
     uint32_t fate = rng_below(&m->disk_delays, 4);
     enum files_kind kind = (enum files_kind)op->kind;
-    bool changes = kind == FILES_WRITE || kind == FILES_ALLOCATE || kind == FILES_RENAME ||
-                   kind == FILES_REMOVE || kind == FILES_SYNC || kind == FILES_SYNC_NAMES;
-    if (kind == FILES_OPEN && op->wanted == ENV_CREATE && fate < 2) {
-        disk_make(m->disk, (const char *)op->from);
-    } else if (changes && fate < 2) {
+    if (!changes_the_disk(op)) return;
+    if (kind == FILES_OPEN) {
+        if (fate < 2) disk_make(m->disk, (const char *)op->from);
+    } else if (fate < 2) {
         (void)take_effect(m, op);
     } else if (kind == FILES_WRITE && fate == 2) {
         op->wanted = rng_below(&m->disk_delays, op->wanted) + 1;

@@ -20,6 +20,8 @@ enum {
 
 #define WALL_START 1750000000000 // ms since 1970 when the world begins
 
+static void look_at_timers(struct machine *m);
+
 // Clocks
 
 // What the monotonic clock shows now. Exact for any length of time: the part below a millisecond
@@ -59,9 +61,7 @@ void machine_set_drift(struct machine *machine, int32_t parts_per_million) {
     machine->clock_since = machine->world->now;
     machine->clock_rate = (uint32_t)(RATE_ONE + parts_per_million);
     dice_count(&machine->dice, FAULT_CLOCK_DRIFT);
-    if (!machine->is_running) return;
-    machine_enter(machine);
-    machine_leave(machine); // its timers are due at other moments now
+    look_at_timers(machine); // they are due at other moments now
 }
 
 void machine_step_wall(struct machine *machine, int64_t ms) {
@@ -301,6 +301,7 @@ struct machine *machine_create(struct world *world, uint32_t index, const char *
     m->disk_delays = fault_stream(world->seed, STREAM_DISK, index);
     m->net_delays = fault_stream(world->seed, STREAM_NET, index);
     m->clock_rate = RATE_ONE;
+    m->disk_factor = 1;
     m->clock_since = world->now;
     m->clock_base = (1 + rng_next(&m->clock_rng) % UPTIME_MAX) * NS_PER_SECOND;
     m->wall_ahead = WALL_START + (int64_t)(world->now / NS_PER_MS) -
@@ -315,12 +316,6 @@ struct machine *machine_create(struct world *world, uint32_t index, const char *
     m->disk = make_disk(m);
     set_clocks(m);
     return m;
-}
-
-void machine_destroy(struct machine *machine) {
-    if (machine->is_running) machine_kill(machine);
-    disk_destroy(machine->disk);
-    memory_give(machine);
 }
 
 struct arena machine_start(struct machine *machine, size_t memory_size) {
@@ -357,6 +352,7 @@ static void forget(struct list *ops) {
 static void end_process(struct machine *m, bool has_power) {
     must(m->is_running);
     must(!m->is_inside);
+    world_note(m->world, m, "end", m->life);
     // What has taken effect is in the inbox; nobody is there any more to hear of it.
     forget(&m->inbox);
     forget(&m->later);
@@ -374,6 +370,12 @@ static void end_process(struct machine *m, bool has_power) {
     m->memory = NULL;
 }
 
+struct machine_open machine_stop(struct machine *machine) {
+    struct machine_open open = machine_open_things(machine);
+    end_process(machine, true);
+    return open;
+}
+
 void machine_kill(struct machine *machine) {
     world_note(machine->world, machine, "kill", 0);
     dice_count(&machine->dice, FAULT_KILL);
@@ -389,6 +391,12 @@ void machine_power_loss(struct machine *machine) {
     boot_clock(machine, (1 + rng_below(&machine->clock_rng, 30)) * NS_PER_SECOND);
 }
 
+void machine_destroy(struct machine *machine) {
+    if (machine->is_running) end_process(machine, true);
+    disk_destroy(machine->disk);
+    memory_give(machine);
+}
+
 void machine_pause(struct machine *machine) {
     must(machine->is_running);
     if (machine->is_paused) return;
@@ -402,6 +410,12 @@ void machine_resume(struct machine *machine) {
     world_note(machine->world, machine, "resume", 0);
     machine->is_paused = false;
     want_turn(machine, LOOP_DELAY);
+}
+
+void machine_spare(struct machine *machine, enum fault fault, bool is_spared) {
+    must(fault < FAULT_COUNT);
+    uint64_t bit = 1ull << fault;
+    machine->dice.spared = is_spared ? machine->dice.spared | bit : machine->dice.spared & ~bit;
 }
 
 bool machine_is_running(const struct machine *machine) {
@@ -484,6 +498,17 @@ bool machine_cut_tail(struct machine *machine, const char *name, uint64_t bytes)
 
 void machine_set_quota(struct machine *machine, uint64_t bytes) {
     machine->disk->quota = bytes;
+}
+
+void machine_slow_disk(struct machine *machine, uint32_t factor) {
+    must(factor > 0);
+    world_note(machine->world, machine, "slow-disk", factor);
+    machine->disk_factor = factor;
+    dice_count(&machine->dice, FAULT_DISK_SLOW);
+}
+
+uint64_t machine_disk_effects(const struct machine *machine) {
+    return machine->disk_effects;
 }
 
 static void replace_disk(struct machine *m, struct disk *disk) {

@@ -61,6 +61,8 @@ struct machine {
     // Disk
     struct disk *disk;
     struct rng disk_delays;
+    uint32_t disk_factor;      // how much slower than usual the disk is
+    uint64_t disk_effects;     // requests that changed it
     struct list disk_requests; // struct env_op, submitted and without effect yet
     struct list files;         // struct env_file
     uint32_t files_open;

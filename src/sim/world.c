@@ -203,13 +203,23 @@ bool world_has_link(const struct world *world, const struct machine *from,
     return network_has_link(world->network, from->index, to->index);
 }
 
-void world_isolate(struct world *world, const struct machine *machine) {
-    world_note(world, machine, "isolate", 0);
+static void set_links(struct world *world, const struct machine *machine, bool are_whole) {
     for (uint32_t i = 0; i < world->machine_count; i++) {
         if (i == machine->index) continue;
-        network_set_link(world->network, machine->index, i, false);
-        network_set_link(world->network, i, machine->index, false);
+        network_set_link(world->network, machine->index, i, are_whole);
+        network_set_link(world->network, i, machine->index, are_whole);
     }
+}
+
+void world_isolate(struct world *world, const struct machine *machine) {
+    world_note(world, machine, "isolate", 0);
+    set_links(world, machine, false);
+}
+
+void world_rejoin(struct world *world, const struct machine *machine) {
+    world_note(world, machine, "rejoin", 0);
+    set_links(world, machine, true);
+    network_resume(world->network);
 }
 
 void world_heal(struct world *world) {

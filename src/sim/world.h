@@ -126,6 +126,18 @@ void machine_attach(struct machine *machine, void *node, uint64_t (*next_wake)(c
 void machine_enter(struct machine *machine);
 void machine_leave(struct machine *machine);
 
+// What a process has asked for and not got yet, and what it has opened and not closed.
+struct machine_open {
+    uint32_t requests;
+    uint32_t files;
+    uint32_t sockets;
+};
+
+struct machine_open machine_open_things(const struct machine *machine);
+
+// The process ends by itself, having shut down in order; returns what it left open.
+struct machine_open machine_stop(struct machine *machine);
+
 // End the process: not from within its own callbacks.
 void machine_kill(struct machine *machine);
 void machine_power_loss(struct machine *machine);
@@ -142,14 +154,8 @@ bool machine_is_paused(const struct machine *machine);
 void machine_set_drift(struct machine *machine, int32_t parts_per_million);
 void machine_step_wall(struct machine *machine, int64_t ms);
 
-// What a process that has stopped cleanly has left open.
-struct machine_open {
-    uint32_t requests;
-    uint32_t files;
-    uint32_t sockets;
-};
-
-struct machine_open machine_open_things(const struct machine *machine);
+// Exempts a machine from a fault, whatever the rate in the options.
+void machine_spare(struct machine *machine, enum fault fault, bool is_spared);
 
 // The network. Links are one-way; a new machine is linked with all.
 void world_set_link(struct world *world, const struct machine *from, const struct machine *to,
@@ -157,6 +163,7 @@ void world_set_link(struct world *world, const struct machine *from, const struc
 bool world_has_link(const struct world *world, const struct machine *from,
                     const struct machine *to);
 void world_isolate(struct world *world, const struct machine *machine); // both ways, from all
+void world_rejoin(struct world *world, const struct machine *machine);  // mends them
 void world_heal(struct world *world);                                   // all links
 
 // Additional delay of one direction, for machines that are far apart.
@@ -177,6 +184,12 @@ uint32_t machine_durable_names(const struct machine *machine, uint8_t *names, ui
 bool machine_rot(struct machine *machine, const char *name, uint64_t offset);
 bool machine_cut_tail(struct machine *machine, const char *name, uint64_t bytes);
 void machine_set_quota(struct machine *machine, uint64_t bytes);
+
+// Makes all requests from now on take `factor` times as long; 1 is as usual.
+void machine_slow_disk(struct machine *machine, uint32_t factor);
+
+// How many requests have changed the disk so far: to crash at the k-th.
+uint64_t machine_disk_effects(const struct machine *machine);
 
 // Replace the disk of a machine without a process: by an empty one, or by a copy of `image`, which
 // disk_copy made of this or another machine's, of this or another world.
