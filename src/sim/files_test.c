@@ -188,11 +188,11 @@ static void a_killed_process_leaves_what_it_wrote_and_a_power_loss_may_not(void 
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct world *world = new_world(seed, FAULT_KILL, 0);
         struct machine *m = started(world, "n1");
-        struct env_file *file = file_of_letters(m, 'a');
+        file_of_letters(m, 'a');
         sync_names(m);
         machine_kill(m);
         machine_start(m, 0);
-        file = open_file(m, "f", ENV_OPEN);
+        struct env_file *file = open_file(m, "f", ENV_OPEN);
         assert_int_equal(read_file(m, file, 0, letters, sizeof(letters)), ST_OK);
         for (uint32_t i = 0; i < sizeof(letters); i++) assert_int_equal(letters[i], 'a');
         machine_power_loss(m);

@@ -158,7 +158,7 @@ static void a_send_waits_for_the_window(void **state) {
 static void bandwidth_limits_how_fast_bytes_leave(void **state) {
     (void)state;
     struct world_options options = world_quiet();
-    options.bandwidth = 100 * 1024;
+    options.bandwidth = 100000;
     struct line l = line_with(test_seed(), &options);
     uint64_t before = world_now(l.world);
     enum status status;
@@ -470,10 +470,10 @@ static void nothing_is_left_when_streams_come_and_go(void **state) {
         env_send(machine_env(l.a), ask(&asks[2], l.world), near, bytes, 100);
         env_recv(machine_env(l.b), ask(&asks[3], l.world), far, bytes, 50);
         env_send(machine_env(l.b), ask(&asks[4], l.world), far, bytes, 100);
-        pass(l.world, rng_below(&rng, 3) * 150000);
+        pass(l.world, (uint64_t)rng_below(&rng, 3) * 150000);
         if (rng_chance(&rng, 1, 2)) {
             env_shut(machine_env(l.a), near);
-            pass(l.world, rng_below(&rng, 3) * 150000);
+            pass(l.world, (uint64_t)rng_below(&rng, 3) * 150000);
             env_shut(machine_env(l.b), far);
         } else {
             env_shut(machine_env(l.b), far);
