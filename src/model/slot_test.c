@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/slot.h"
 
+#include "base/rng.h"
 #include "base/text.h"
 #include "tests/test.h"
 
@@ -31,6 +32,19 @@ static void slots_are_those_of_the_redis_cluster_specification(void **state) {
     }
 }
 
+static void keys_of_every_length_have_a_slot(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    uint8_t key[70];
+    for (uint32_t round = 0; round < 100; round++) {
+        for (size_t size = 0; size <= sizeof(key); size++) {
+            for (size_t i = 0; i < size; i++) key[i] = (uint8_t)rng_below(&rng, '{');
+            struct slice bytes = {key, size};
+            assert_int_equal(slot_of(bytes), obvious_crc(bytes) % SLOT_COUNT);
+        }
+    }
+}
+
 static void assert_hashed_part(const char *key, const char *part) {
     struct slice got = slot_hashed_part(slice_of_string(key));
     assert_true(slice_equal(got, slice_of_string(part)));
@@ -55,6 +69,7 @@ static void only_the_first_hash_tag_is_hashed_unless_it_is_empty(void **state) {
 int slot_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(slots_are_those_of_the_redis_cluster_specification),
+        cmocka_unit_test(keys_of_every_length_have_a_slot),
         cmocka_unit_test(only_the_first_hash_tag_is_hashed_unless_it_is_empty),
     };
     return cmocka_run_group_tests_name("slot", cases, NULL, NULL);
