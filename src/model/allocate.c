@@ -127,10 +127,8 @@ static bool lies_before(const struct plan *p, uint32_t a, uint32_t b, uint32_t w
 }
 
 static void lay_ring(struct plan *p, uint32_t segment_count) {
-    // The hosts of a run should be neighbours, and yet somebody else must be able to come next:
-    // with as many hosts as copies, the order would be the same all round.
+    // As far as the copies of a segment reach, segments should lie on different hosts.
     uint32_t window = p->copies > 1 ? p->copies - 1 : 1;
-    if (p->host_count >= 3 && window > p->host_count - 2) window = p->host_count - 2;
     while (p->ring_count < segment_count) {
         uint32_t next = p->count;
         for (uint32_t i = 0; i < p->count; i++) {

@@ -2,6 +2,7 @@
 #include "model/map.h"
 
 #include "base/text.h"
+#include "tests/golden.h"
 #include "tests/test.h"
 
 #include <stdlib.h>
@@ -178,6 +179,226 @@ static void what_is_decoded_is_canonical(void **state) {
     free(map);
 }
 
+// A map that is well formed: three members on hosts of their own.
+static struct map *good_map(void) {
+    struct map *map = map_of(3);
+    assert_int_equal(parse(map, "a=h1:1,b=h2:2,c=h3:3"), ST_OK);
+    map_propose(map);
+    return map;
+}
+
+typedef void breaks(struct map *map);
+
+static void has_no_epoch(struct map *map) {
+    map->epoch = 0;
+}
+static void wants_no_copies(struct map *map) {
+    map->replication = 0;
+}
+static void wants_too_many_copies(struct map *map) {
+    map->replication = REPLICAS_MAX + 1;
+}
+static void has_no_members(struct map *map) {
+    map->member_count = 0;
+}
+static void has_members_out_of_order(struct map *map) {
+    map->members[0].name[0] = 'x';
+}
+static void has_a_name_twice(struct map *map) {
+    map->members[1].name[0] = 'a';
+}
+static void has_a_bad_name(struct map *map) {
+    map->members[1].name[0] = '~';
+}
+static void has_a_member_without_name(struct map *map) {
+    map->members[0].name[0] = '\0';
+}
+static void has_a_member_without_host(struct map *map) {
+    map->members[0].host[0] = '\0';
+}
+static void has_a_bad_rack(struct map *map) {
+    map->members[0].rack[0] = ' ';
+}
+static void has_a_bad_address(struct map *map) {
+    map->members[0].address[0] = '[';
+}
+static void has_an_id_twice(struct map *map) {
+    map->members[2].id = map->members[0].id;
+}
+static void has_an_id_of_0(struct map *map) {
+    map->members[2].id = 0;
+}
+static void has_an_address_twice(struct map *map) {
+    map->members[2].port = 1;
+    map->members[2].address[1] = '1';
+}
+static void has_no_port(struct map *map) {
+    map->members[1].port = 0;
+}
+static void has_a_port_without_peer_port(struct map *map) {
+    map->members[1].port = PORT_MAX + 1;
+}
+static void has_no_shards(struct map *map) {
+    map->members[1].shards = 0;
+}
+static void has_too_many_shards(struct map *map) {
+    map->members[1].shards = SHARDS_MAX + 1;
+}
+static void has_no_weight(struct map *map) {
+    map->members[1].weight = 0;
+}
+static void has_no_runs(struct map *map) {
+    map->run_count = 0;
+}
+static void lacks_a_slot(struct map *map) {
+    map->runs[0].count--;
+}
+static void has_a_slot_too_many(struct map *map) {
+    map->runs[0].count++;
+}
+static void has_an_empty_run(struct map *map) {
+    map->runs[1].count = (uint16_t)(map->runs[1].count + map->runs[0].count);
+    map->runs[0].count = 0;
+}
+static void has_a_run_without_replicas(struct map *map) {
+    map->runs[5].replica_count = 0;
+}
+static void has_a_replica_that_is_no_member(struct map *map) {
+    map->runs[5].replicas[1].member = 3;
+}
+static void has_a_replica_on_no_shard(struct map *map) {
+    map->runs[5].replicas[1].shard = 1;
+}
+static void has_a_member_twice_in_a_run(struct map *map) {
+    map->runs[5].replicas[1] = map->runs[5].replicas[0];
+}
+static void has_a_host_twice_in_a_run(struct map *map) {
+    memcpy(map->members[2].host, map->members[0].host, sizeof(map->members[0].host));
+}
+
+static void maps_with_any_one_fault_are_refused(void **state) {
+    (void)state;
+    breaks *const faults[] = {
+        has_no_epoch,
+        wants_no_copies,
+        wants_too_many_copies,
+        has_no_members,
+        has_members_out_of_order,
+        has_a_name_twice,
+        has_a_bad_name,
+        has_a_member_without_name,
+        has_a_member_without_host,
+        has_a_bad_rack,
+        has_a_bad_address,
+        has_an_id_twice,
+        has_an_id_of_0,
+        has_an_address_twice,
+        has_no_port,
+        has_a_port_without_peer_port,
+        has_no_shards,
+        has_too_many_shards,
+        has_no_weight,
+        has_no_runs,
+        lacks_a_slot,
+        has_a_slot_too_many,
+        has_an_empty_run,
+        has_a_run_without_replicas,
+        has_a_replica_that_is_no_member,
+        has_a_replica_on_no_shard,
+        has_a_member_twice_in_a_run,
+        has_a_host_twice_in_a_run,
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        struct map *map = good_map();
+        map->epoch = 7;
+        faults[i](map);
+        // map_encode insists on an epoch; write over the one that is there.
+        bool has_epoch = map->epoch > 0;
+        map->epoch = 7;
+        size_t size = map_encoded_size(map);
+        uint8_t *bytes = malloc(size);
+        map_encode(map, bytes, size);
+        if (!has_epoch) bytes[1 + CLUSTER_ID_SIZE] = 0;
+        if (map_decode(map, (struct slice){bytes, size}) != ST_CORRUPT) fail_msg("fault %zu", i);
+        assert_int_equal(map->member_count, 0);
+        assert_int_equal(map->run_count, 0);
+        free(bytes);
+        free(map);
+    }
+}
+
+static void a_map_of_more_members_than_there_is_room_for_is_refused(void **state) {
+    (void)state;
+    struct map *map = good_map();
+    struct map *small = map_of(2);
+    size_t size = map_encoded_size(map);
+    uint8_t *bytes = malloc(size);
+    map_encode(map, bytes, size);
+    assert_int_equal(map_decode(small, (struct slice){bytes, size}), ST_CORRUPT);
+    assert_int_equal(map_decode(map, (struct slice){bytes, size}), ST_OK);
+    free(bytes);
+    free(small);
+    free(map);
+}
+
+static void places_in_a_run_are_found(void **state) {
+    (void)state;
+    struct map_run run = {.replica_count = 2, .replicas = {{7, 0}, {3, 0}, {5, 0}}};
+    assert_int_equal(map_place_in(&run, 7), 0);
+    assert_int_equal(map_place_in(&run, 3), 1);
+    assert_int_equal(map_place_in(&run, 5), REPLICAS_MAX);
+}
+
+static void the_encoding_is_the_one_of_all_releases(void **state) {
+    (void)state;
+    struct map *map = map_of(2);
+    assert_int_equal(parse(map, "b=[::1]:7380,a=10.0.0.1:7379"), ST_OK);
+    memcpy(map->members[0].rack, "r1", 3);
+    memcpy(map->members[1].dc, "dc", 3);
+    for (uint8_t i = 0; i < CLUSTER_ID_SIZE; i++) map->cluster.bytes[i] = i;
+    map->epoch = 5;
+    map->run_count = 2;
+    map->runs[0] = (struct map_run){.first = 0, .count = 100, .replica_count = 1};
+    map->runs[1] = (struct map_run){.first = 100, .count = SLOT_COUNT - 100, .replica_count = 2};
+    map->runs[0].replicas[0] = (struct map_replica){1, 0};
+    map->runs[1].replicas[1] = (struct map_replica){1, 0};
+    size_t size = map_encoded_size(map);
+    uint8_t bytes[512];
+    assert_true(size <= sizeof(bytes));
+    map_encode(map, bytes, size);
+    golden_compare("map.v1", (struct slice){bytes, size});
+    struct slice golden = golden_read("map.v1", bytes, sizeof(bytes));
+    assert_int_equal(map_decode(map, golden), ST_OK);
+    assert_int_equal(map->epoch, 5);
+    free(map);
+}
+
+// Founders compute the first map each for itself, so that what is proposed must not change.
+static void the_proposal_for_three_members_is_the_one_of_all_releases(void **state) {
+    (void)state;
+    struct map *map = map_of(3);
+    char memory[8192];
+    struct text text = text_over(memory, sizeof(memory));
+    assert_int_equal(parse(map, "n1=10.0.0.1:7379,n2=10.0.0.2:7379,n3=10.0.0.3:7379"), ST_OK);
+    map_propose(map);
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        char id[MEMBER_ID_TEXT_SIZE + 1];
+        map_member_id_text(&map->members[i], id);
+        text_printf(&text, "%s %s\n", map->members[i].name, id);
+    }
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        text_printf(&text, "%u-%u", run->first, run->first + run->count - 1u);
+        for (uint32_t j = 0; j < run->replica_count; j++) {
+            text_printf(&text, " %s", map->members[run->replicas[j].member].name);
+        }
+        text_char(&text, '\n');
+    }
+    assert_false(text.clipped);
+    golden_compare("map-of-three", text_slice(&text));
+    free(map);
+}
+
 int map_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_first_members_are_parsed_and_sorted),
@@ -185,6 +406,11 @@ int map_test(void) {
         cmocka_unit_test(names_and_hosts_have_a_longest_length),
         cmocka_unit_test(maps_survive_the_way_to_bytes_and_back),
         cmocka_unit_test(what_is_decoded_is_canonical),
+        cmocka_unit_test(maps_with_any_one_fault_are_refused),
+        cmocka_unit_test(a_map_of_more_members_than_there_is_room_for_is_refused),
+        cmocka_unit_test(places_in_a_run_are_found),
+        cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
+        cmocka_unit_test(the_proposal_for_three_members_is_the_one_of_all_releases),
     };
     return cmocka_run_group_tests_name("map", cases, NULL, NULL);
 }

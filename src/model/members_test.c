@@ -2,6 +2,7 @@
 #include "model/members.h"
 
 #include "base/rng.h"
+#include "tests/golden.h"
 #include "tests/test.h"
 
 enum { KINDS = 3, ENTRIES = KINDS * KINDS * KINDS };
@@ -98,11 +99,30 @@ static void an_entry_cut_short_is_a_failure(void **state) {
     }
 }
 
+static void the_encoding_is_the_one_of_all_releases(void **state) {
+    (void)state;
+    uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE];
+    struct member_entry entry = {.id = 0x1111,
+                                 .incarnation = 3,
+                                 .heartbeat = 500,
+                                 .storage = 0x2222,
+                                 .state = MEMBER_SERVING,
+                                 .key_count = 1000,
+                                 .disk_size = 1 << 20,
+                                 .memory_size = 1 << 16,
+                                 .load = 250};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    member_entry_encode(&entry, &w);
+    assert_int_equal(w.size, MEMBER_ENTRY_ENCODED_SIZE);
+    golden_compare("member-entry.v1", writer_bytes(&w));
+}
+
 int members_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(order_and_repetition_of_gossip_are_of_no_matter),
         cmocka_unit_test(only_newer_entries_count_as_news),
         cmocka_unit_test(entries_survive_the_way_to_bytes_and_back),
+        cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
         cmocka_unit_test(an_entry_cut_short_is_a_failure),
     };
     return cmocka_run_group_tests_name("members", cases, NULL, NULL);

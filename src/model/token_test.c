@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/token.h"
 
+#include "tests/golden.h"
 #include "tests/test.h"
 
 static const struct mac_key secret = {{1, 2, 3}};
@@ -75,10 +76,25 @@ static void no_byte_of_a_token_can_be_changed_dropped_or_added(void **state) {
     assert_false(accepts(&secret, SLICE("key"), text, sizeof(text) - 1));
 }
 
+// Clients keep tokens for as long as they like.
+static void a_token_reads_as_in_all_releases(void **state) {
+    (void)state;
+    char text[TOKEN_TEXT_MAX];
+    uint8_t memory[TOKEN_TEXT_MAX];
+    static struct context got;
+    struct context c = context_of(2);
+    size_t size = token_encode(&secret, SLICE("greeting"), &c, text);
+    golden_compare("token.v1", (struct slice){(const uint8_t *)text, size});
+    struct slice golden = golden_read("token.v1", memory, sizeof(memory));
+    assert_int_equal(token_decode(&secret, SLICE("greeting"), golden, &got), ST_OK);
+    assert_int_equal(got.count, 2);
+}
+
 int token_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(contexts_survive_the_way_to_a_token_and_back),
         cmocka_unit_test(a_token_is_good_for_its_key_and_its_cluster_only),
+        cmocka_unit_test(a_token_reads_as_in_all_releases),
         cmocka_unit_test(no_byte_of_a_token_can_be_changed_dropped_or_added),
     };
     return cmocka_run_group_tests_name("token", cases, NULL, NULL);
