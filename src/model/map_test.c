@@ -355,7 +355,7 @@ static void the_encoding_is_the_one_of_all_releases(void **state) {
     assert_int_equal(parse(map, "b=[::1]:7380,a=10.0.0.1:7379"), ST_OK);
     memcpy(map->members[0].rack, "r1", 3);
     memcpy(map->members[1].dc, "dc", 3);
-    for (uint8_t i = 0; i < CLUSTER_ID_SIZE; i++) map->cluster.bytes[i] = i;
+    for (uint32_t i = 0; i < CLUSTER_ID_SIZE; i++) map->cluster.bytes[i] = (uint8_t)i;
     map->epoch = 5;
     map->run_count = 2;
     map->runs[0] = (struct map_run){.first = 0, .count = 100, .replica_count = 1};
