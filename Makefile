@@ -62,7 +62,7 @@ objects    = $(call to_objects,$(filter-out $(tests) $(helpers),$(wildcard $(1:%
 libraries  = $(if $1,$$(pkg-config --libs $1)) -lpthread
 link       = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(call libraries,$(libs.$1))
 
-.PHONY: all programs unit check-core tidy fuzz fuzz-replay install clean FORCE
+.PHONY: all programs unit check-core tidy fuzz install clean FORCE
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
 all: programs $(OUT)/libcore.a $(OUT)/quoit-test
@@ -97,8 +97,9 @@ $(OUT)/quoit-test: $(call to_objects,$(helpers) $(tests)) $(call objects,sim env
 	$(call link,quoit-test)
 
 # One program a decoder: under libFuzzer in build/fuzz, else with a main that replays files.
-fuzz fuzz-replay: $(fuzzers:%=$(OUT)/fuzz-%)
-$(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(if $(filter-out fuzz,$(variant)),$(OUT)/fuzz/replay.o) $(OUT)/libcore.a
+replay := $(if $(filter-out fuzz,$(variant)),fuzz/replay.c)
+fuzz: $(fuzzers:%=$(OUT)/fuzz-%)
+$(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(call to_objects,fuzz/must.c $(replay)) $(OUT)/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
 	    $(call libraries,$(libs.fuzz))

@@ -141,7 +141,7 @@ static void run_case(void **state) {
     if (!plan->env_case->needs_small_disk) {
         s.world = plan->kind->create();
         assert_non_null(s.world);
-    } else if (plan->kind->create_small != NULL) {
+    } else {
         s.world = plan->kind->create_small();
     }
     if (s.world == NULL) {
@@ -166,6 +166,7 @@ int env_conformance(const struct env_world_kind *kind) {
     memset(tests, 0, sizeof(tests));
     for (uint32_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         for (const struct env_case *c = groups[i]; c->name != NULL; c++) {
+            if (c->needs_small_disk && kind->create_small == NULL) continue;
             assert_true(count < CASES_MAX);
             plans[count] = (struct plan){kind, c};
             tests[count] = (struct CMUnitTest){c->name, run_case, NULL, NULL, &plans[count]};

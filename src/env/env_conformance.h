@@ -22,8 +22,8 @@ struct env_world_kind {
     // A fresh, calm world: one node, no faults. Called for each case.
     struct env_world *(*create)(void);
 
-    // Like create, with a disk that has room for 1 to 8 MiB. NULL, or returning NULL: the cases
-    // about a full disk are skipped.
+    // Like create, with a disk that has room for 1 to 8 MiB. NULL: there are no cases about a full
+    // disk. Returning NULL: they are skipped.
     struct env_world *(*create_small)(void);
 
     void (*destroy)(struct env_world *world);

@@ -27,7 +27,7 @@ __attribute__((format(printf, 2, 3))) void complain(struct env_complaint *compla
                                                     const char *format, ...);
 
 // What the callers of env.h can make of an errno.
-enum status shared_status(int error);
+NODISCARD enum status shared_status(int error);
 
 // True for what env.h allows as the name of a file.
 bool shared_is_name(const char *name);
@@ -44,8 +44,8 @@ void shared_log(const struct env_options *options, uint64_t wall_ms, enum env_le
 int shared_open_directory(const char *path, struct env_complaint *complaint);
 
 // The work of env_list and env_space on the directory; blocking, but rare.
-enum status shared_list(int directory, uint8_t *to, uint32_t capacity, uint32_t *size);
-enum status shared_space(int directory, uint64_t *bytes);
+NODISCARD enum status shared_list(int directory, uint8_t *to, uint32_t capacity, uint32_t *size);
+NODISCARD enum status shared_space(int directory, uint64_t *bytes);
 
 // Moves all requests of `from` to `to`, which need not be initialised.
 void shared_move_all(struct list *from, struct list *to);

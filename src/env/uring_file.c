@@ -189,8 +189,10 @@ static void release(struct env_file *file) {
 }
 
 void uring_file_destroy_all(struct uring *u) {
-    while (!list_is_empty(&u->files)) {
-        struct env_file *file = CONTAINER_OF(u->files.next, struct env_file, link);
+    struct list *next = NULL;
+    for (struct list *link = u->files.next; link != &u->files; link = next) {
+        struct env_file *file = CONTAINER_OF(link, struct env_file, link);
+        next = link->next;
         close(file->fd);
         release(file);
     }

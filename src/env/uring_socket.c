@@ -53,8 +53,10 @@ static void release(struct env_socket *socket) {
 }
 
 void uring_socket_destroy_all(struct uring *u) {
-    while (!list_is_empty(&u->sockets)) {
-        release(CONTAINER_OF(u->sockets.next, struct env_socket, link));
+    struct list *next = NULL;
+    for (struct list *link = u->sockets.next; link != &u->sockets; link = next) {
+        next = link->next;
+        release(CONTAINER_OF(link, struct env_socket, link));
     }
 }
 

@@ -20,7 +20,7 @@
 #include "node/reconcile.h"
 #include "node/replica.h"
 
-enum { MEMBER_NONE = UINT32_MAX };
+#define MEMBER_NONE UINT32_MAX
 
 // What is known of a member before and beside the map.
 struct peer {

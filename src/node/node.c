@@ -62,7 +62,7 @@ static uint32_t timers_count(const struct node_options *options) {
 
 static size_t fact_size_max(const struct node_options *o) {
     return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
-           RUNS_MAX * (8 + 4 * REPLICAS_MAX);
+           (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX);
 }
 
 size_t node_memory_size(const struct node_options *options) {

@@ -293,9 +293,8 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     while (!r.failed && r.rest.size > 0) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
         struct slice record = read_sized(&r, node->record_max);
-        if (r.failed || key.size == 0 || slot_of(key) != rec->slot) {
-            rec->had_hitch = true;
-        } else if (replica_merge(node, partition, key, record, on_merged, 0)) {
+        bool is_whole = !r.failed && key.size > 0 && slot_of(key) == rec->slot;
+        if (is_whole && replica_merge(node, partition, key, record, on_merged, 0)) {
             rec->merging++;
             node->stats.reconciled++;
         } else {

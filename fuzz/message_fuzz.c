@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The first byte chooses one of the messages between members, the rest is its body. What is
+// accepted must encode to the bytes it was decoded from.
+#include "fuzz/fuzz.h"
+
+#include "wire/message.h"
+
+static uint8_t encoded[64 * 1024];
+
+#define ROUND_TRIP(name)                                                                           \
+    static void name(struct slice body) {                                                          \
+        struct message_##name m;                                                                   \
+        if (message_##name##_decode(&m, body) != ST_OK) return;                                    \
+        struct writer w = writer_to(encoded, sizeof(encoded));                                     \
+        message_##name##_encode(&m, &w);                                                           \
+        must(slice_equal(writer_bytes(&w), body));                                                 \
+    }
+
+#define MESSAGES(X)                                                                                \
+    X(hello)                                                                                       \
+    X(founded)                                                                                     \
+    X(put)                                                                                         \
+    X(put_done)                                                                                    \
+    X(get)                                                                                         \
+    X(get_done)                                                                                    \
+    X(forward)                                                                                     \
+    X(forward_done)                                                                                \
+    X(scan)                                                                                        \
+    X(scan_done)                                                                                   \
+    X(count)                                                                                       \
+    X(count_done)                                                                                  \
+    X(digests)                                                                                     \
+    X(digests_done)                                                                                \
+    X(compare)                                                                                     \
+    X(compare_done)
+
+MESSAGES(ROUND_TRIP)
+
+typedef void round_trip(struct slice body);
+
+static round_trip *const round_trips[] = {
+#define X(name) name,
+    MESSAGES(X)
+#undef X
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0 || size > sizeof(encoded)) return 0;
+    round_trips[data[0] % (sizeof(round_trips) / sizeof(round_trips[0]))](
+        (struct slice){data + 1, size - 1});
+    return 0;
+}
