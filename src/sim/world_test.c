@@ -1,30 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world.h"
 
-#include "base/timer.h"
 #include "env/env_conformance.h"
-#include "tests/test.h"
+#include "sim/chatter_case.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static bool is_done;
-
-static void on_done(struct env_op *op) {
-    (void)op;
-    is_done = true;
-}
-
-static enum status wait_for(struct world *world, struct env_op *op) {
-    while (!is_done) assert_true(world_step(world, UINT64_MAX));
-    is_done = false;
-    return op->status;
-}
-
-static struct env_op op_new(void) {
-    is_done = false;
-    return (struct env_op){.done = on_done};
-}
 
 // A process that appends records of one sector to a file and syncs each.
 struct appender {
@@ -106,43 +86,184 @@ static void what_was_synced_survives_any_crash(void **state) {
     }
 }
 
-static void a_stream_carries_bytes_both_ways(void **state) {
+// All that can go wrong does, to processes that ask for everything.
+
+enum { CHAOS_MS = 1000 };
+
+struct chaos {
+    struct world *world;
+    struct rng rng;
+    uint64_t lives;
+};
+
+static void disturb(struct chaos *chaos) {
+    struct world *world = chaos->world;
+    struct machine *m = world_machine(world, rng_below(&chaos->rng, CHATTERERS));
+    struct machine *other = world_machine(world, rng_below(&chaos->rng, CHATTERERS));
+    switch (rng_below(&chaos->rng, 9)) {
+    case 0:
+        if (machine_is_running(m)) machine_kill(m);
+        break;
+    case 1:
+        machine_power_loss(m);
+        break;
+    case 2:
+        if (machine_is_running(m)) machine_pause(m);
+        break;
+    case 3:
+        world_isolate(world, m);
+        break;
+    case 4:
+        if (m != other) world_set_link(world, m, other, false);
+        break;
+    case 5:
+        machine_set_drift(m, (int32_t)rng_below(&chaos->rng, 20000) - 10000);
+        break;
+    case 6:
+        machine_step_wall(m, (int64_t)rng_below(&chaos->rng, 20000) - 10000);
+        break;
+    case 7:
+        machine_set_quota(m, 10000 + rng_below(&chaos->rng, 100000));
+        break;
+    case 8:
+        if (!machine_rot(m, "f0", 5)) machine_cut_tail(m, "f1", 1);
+        if (!machine_is_running(m) && rng_chance(&chaos->rng, 1, 4)) machine_wipe(m);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_nemesis(void *context) {
+    struct chaos *chaos = context;
+    struct world *world = chaos->world;
+    disturb(chaos);
+    for (uint32_t i = 0; i < CHATTERERS; i++) {
+        struct machine *m = world_machine(world, i);
+        if (!rng_chance(&chaos->rng, 1, 3)) continue;
+        if (!machine_is_running(m)) chat_start(m, ++chaos->lives);
+        machine_resume(m);
+    }
+    if (rng_chance(&chaos->rng, 1, 3)) world_heal(world);
+    world_at(world, world_now(world) + rng_below(&chaos->rng, 50000000), on_nemesis, chaos);
+}
+
+static struct world_options everything(void) {
+    struct world_options options = world_quiet();
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) options.rates[i] = FAULT_CERTAIN / 100;
+    options.rates[FAULT_NET_FLIP] = FAULT_CERTAIN / 1000000;
+    options.window = 4000;
+    options.give_up_after = 200 * NS_PER_MS;
+    options.stall_max = 100 * NS_PER_MS;
+    options.turn_max = 50000;
+    return options;
+}
+
+static uint64_t run_chaos(uint64_t seed, const struct world_options *options, uint64_t *counts,
+                          world_trace *trace, void *context) {
+    struct world *world = world_create(seed, options);
+    if (trace != NULL) world_set_trace(world, trace, context);
+    struct chaos chaos = {.world = world, .rng = world_stream(world, 1)};
+    for (uint32_t i = 0; i < CHATTERERS; i++) {
+        char host[8];
+        snprintf(host, sizeof(host), "n%u", i);
+        chat_start(world_add_machine(world, host), ++chaos.lives);
+    }
+    world_at(world, 0, on_nemesis, &chaos);
+    world_run(world, CHAOS_MS * NS_PER_MS);
+    assert_true(world_event_count(world) > 3000);
+    for (uint32_t i = 0; counts != NULL && i < FAULT_COUNT; i++) {
+        counts[i] += world_fault_count(world, i);
+    }
+    uint64_t hash = world_trace_hash(world);
+    world_destroy(world);
+    return hash;
+}
+
+static void a_run_depends_on_its_seed_alone(void **state) {
+    (void)state;
+    struct world_options options = everything();
+    void *junk[64];
+    for (uint64_t seed = test_seed(); seed < test_seed() + 3; seed++) {
+        uint64_t hash = run_chaos(seed, &options, NULL, NULL, NULL);
+        // Memory lies elsewhere the second time and is not what it was.
+        for (size_t i = 0; i < 64; i++) {
+            junk[i] = malloc(i * 100 + 1);
+            memset(junk[i], 0xa5, i * 100 + 1);
+        }
+        for (size_t i = 0; i < 64; i += 2) free(junk[i]);
+        assert_true(run_chaos(seed, &options, NULL, NULL, NULL) == hash);
+        for (size_t i = 1; i < 64; i += 2) free(junk[i]);
+        assert_true(run_chaos(seed + 100, &options, NULL, NULL, NULL) != hash);
+    }
+}
+
+static void every_fault_happens(void **state) {
+    (void)state;
+    struct world_options options = everything();
+    uint64_t counts[FAULT_COUNT] = {0};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        run_chaos(seed, &options, counts, NULL, NULL);
+    }
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        if (counts[i] == 0) fail_msg("%s never happened", fault_name(i));
+    }
+}
+
+struct lines {
+    uint64_t count;
+    uint64_t logs;
+    uint64_t last_at;
+};
+
+static void on_line(void *context, const struct world_line *line) {
+    struct lines *lines = context;
+    assert_true(line->at >= lines->last_at);
+    lines->last_at = line->at;
+    lines->count++;
+    if (strcmp(line->what, "log") == 0) {
+        lines->logs++;
+        assert_true(line->text.size > 0);
+    }
+}
+
+static void watching_changes_nothing(void **state) {
+    (void)state;
+    struct world_options options = everything();
+    struct lines lines = {0};
+    uint64_t hash = run_chaos(test_seed(), &options, NULL, on_line, &lines);
+    assert_true(run_chaos(test_seed(), &options, NULL, NULL, NULL) == hash);
+    assert_true(lines.count > 1000);
+    assert_true(lines.logs >= CHATTERERS);
+}
+
+static void on_call(void *context) {
+    uint32_t *calls = context;
+    ++*calls;
+}
+
+static void a_step_is_one_event_and_never_passes_the_limit(void **state) {
     (void)state;
     struct world_options options = world_quiet();
     struct world *world = world_create(test_seed(), &options);
-    struct machine *a = world_add_machine(world, "a");
-    struct machine *b = world_add_machine(world, "b");
-    machine_start(a, 0);
-    machine_start(b, 0);
-    struct env_socket *listener = NULL;
-    struct env_socket *near = NULL;
-    struct env_socket *far = NULL;
-    struct env_op listen = op_new();
-    env_listen(machine_env(b), &listen, "b:7379", &listener);
-    assert_int_equal(wait_for(world, &listen), ST_OK);
-    struct env_op connect = op_new();
-    env_connect(machine_env(a), &connect, "b:7379", &near);
-    assert_int_equal(wait_for(world, &connect), ST_OK);
-    struct env_op accept = op_new();
-    env_accept(machine_env(b), &accept, listener, &far);
-    assert_int_equal(wait_for(world, &accept), ST_OK);
-    assert_string_equal(env_peer(machine_env(a), near), "b:7379");
-
-    struct env_op send = op_new();
-    env_send(machine_env(a), &send, near, (const uint8_t *)"hello", 5);
-    assert_int_equal(wait_for(world, &send), ST_OK);
-    uint8_t bytes[16];
-    struct env_op recv = op_new();
-    env_recv(machine_env(b), &recv, far, bytes, sizeof(bytes));
-    assert_int_equal(wait_for(world, &recv), ST_OK);
-    assert_int_equal(recv.size, 5);
-    assert_memory_equal(bytes, "hello", 5);
-
-    env_shut(machine_env(a), near);
-    struct env_op end = op_new();
-    env_recv(machine_env(b), &end, far, bytes, sizeof(bytes));
-    assert_int_equal(wait_for(world, &end), ST_OK);
-    assert_int_equal(end.size, 0);
+    uint32_t calls = 0;
+    world_at(world, 10, on_call, &calls);
+    world_at(world, 10, on_call, &calls);
+    world_at(world, 20, on_call, &calls);
+    assert_true(world_next(world) == 10);
+    assert_false(world_step(world, 9));
+    assert_true(world_now(world) == 9);
+    assert_true(world_step(world, 15));
+    assert_int_equal(calls, 1);
+    assert_true(world_step(world, 15));
+    assert_false(world_step(world, 15));
+    assert_int_equal(calls, 2);
+    assert_true(world_now(world) == 15);
+    world_run(world, 30);
+    assert_int_equal(calls, 3);
+    assert_true(world_now(world) == 30);
+    assert_true(world_next(world) == UINT64_MAX);
+    world_at(world, 40, on_call, &calls); // never runs
     world_destroy(world);
 }
 
@@ -208,7 +329,10 @@ int world_test(void) {
 
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_was_synced_survives_any_crash),
-        cmocka_unit_test(a_stream_carries_bytes_both_ways),
+        cmocka_unit_test(a_step_is_one_event_and_never_passes_the_limit),
+        cmocka_unit_test(a_run_depends_on_its_seed_alone),
+        cmocka_unit_test(every_fault_happens),
+        cmocka_unit_test(watching_changes_nothing),
     };
     int failed = cmocka_run_group_tests_name("world", cases, NULL, NULL);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
