@@ -272,6 +272,42 @@ static void a_rename_is_found_done_or_not_done(void **state) {
     assert_true(is_done && is_undone);
 }
 
+static void what_is_lost_stays_lost(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct disk *disk = fresh(seed, DISK_WHOLE);
+        struct disk_file *file = synced(disk);
+        put(disk, file, 0, 'b', 512);
+        disk_power_loss(disk);
+        uint8_t left = seen(disk, file)[0];
+        disk_sync(disk, file, disk->sequence);
+        assert_int_equal(durable(file)[0], left);
+        disk_power_loss(disk);
+        assert_int_equal(seen(disk, file)[0], left);
+        disk_destroy(disk);
+    }
+}
+
+// Removing, making and renaming "a" survive apart from each other: a rename never takes the name
+// away from another file than the one that was renamed.
+static void a_rename_takes_no_name_from_another_file(void **state) {
+    (void)state;
+    bool is_apart = false;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct disk *disk = fresh(seed, DISK_WHOLE);
+        struct disk_file *old = disk_make(disk, "a");
+        disk_sync_names(disk, disk->sequence);
+        assert_true(disk_remove(disk, "a"));
+        struct disk_file *new = disk_make(disk, "a");
+        assert_true(disk_rename(disk, "a", "b"));
+        assert_null(disk_find(disk, "a"));
+        disk_power_loss(disk);
+        if (disk_find(disk, "b") == new &&disk_find(disk, "a") == old) is_apart = true;
+        disk_destroy(disk);
+    }
+    assert_true(is_apart);
+}
+
 static void a_removed_file_may_come_back_and_an_open_one_stays(void **state) {
     (void)state;
     bool is_back = false;
@@ -308,8 +344,10 @@ static void a_failed_sync_forgets_without_telling(void **state) {
         disk_sync_failed(disk, file, disk->sequence);
         put(disk, file, 2048, 'c', 512); // on the same page
         disk_sync(disk, file, disk->sequence);
+        put(disk, file, 3072, 'd', 512); // and not synced
         for (uint32_t i = 0; i < 20; i++) {
             const uint8_t *bytes = seen(disk, file);
+            assert_int_equal(count_of(bytes + 3072, 512, 'd'), 512);
             uint32_t new_count = count_of(bytes + 512, 1024, 'b');
             if (new_count < 1024) is_evicted = true;
             assert_true(new_count == 1024 || counts[FAULT_DISK_EVICTION] == 1);
@@ -360,8 +398,9 @@ static void a_quota_counts_sizes(void **state) {
     assert_false(disk_has_room(disk, file, 10001));
     struct disk_file *other = disk_make(disk, "g");
     assert_false(disk_has_room(disk, other, 1809));
-    assert_true(disk_remove(disk, "f"));
+    assert_true(disk_rename(disk, "g", "f"));
     assert_true(disk_has_room(disk, other, 10000));
+    assert_int_equal(disk_used(disk), 0);
     disk_destroy(disk);
 }
 
@@ -407,6 +446,8 @@ int disk_test(void) {
         cmocka_unit_test(a_sync_covers_what_came_before_it_and_no_more),
         cmocka_unit_test(a_name_is_durable_after_a_sync_of_names_only),
         cmocka_unit_test(a_rename_is_found_done_or_not_done),
+        cmocka_unit_test(what_is_lost_stays_lost),
+        cmocka_unit_test(a_rename_takes_no_name_from_another_file),
         cmocka_unit_test(a_removed_file_may_come_back_and_an_open_one_stays),
         cmocka_unit_test(a_failed_sync_forgets_without_telling),
         cmocka_unit_test(a_phantom_write_is_seen_until_the_power_fails),

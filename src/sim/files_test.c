@@ -151,6 +151,28 @@ static void a_full_disk_says_so_and_recovers(void **state) {
     world_destroy(world);
 }
 
+static void a_sync_does_not_cover_what_is_written_after_it_was_asked_for(void **state) {
+    (void)state;
+    struct world *world = new_world(test_seed(), FAULT_KILL, 0);
+    struct machine *m = started(world, "n1");
+    struct env_file *file = file_of_letters(m, 'a');
+    sync_names(m);
+    uint32_t overtaken = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        struct asked sync;
+        env_sync(machine_env(m), ask(&sync, world), file);
+        char letter = (char)('b' + i);
+        assert_int_equal(write_file(m, file, 0, &letter, 1), ST_OK);
+        overtaken += sync.calls == 0;
+        assert_int_equal(answer_of(&sync), ST_OK);
+        uint8_t byte = 0;
+        assert_int_equal(machine_durable_read(m, "f", 0, &byte, 1), 1);
+        assert_int_not_equal(byte, letter);
+    }
+    assert_true(overtaken > 5);
+    world_destroy(world);
+}
+
 // What becomes of a write that is under way when the process ends.
 static void a_dying_process_leaves_its_requests_done_undone_or_begun(void **state) {
     (void)state;
@@ -269,6 +291,7 @@ int files_test(void) {
         cmocka_unit_test(what_is_read_may_have_rotted),
         cmocka_unit_test(a_misdirected_write_says_it_is_well),
         cmocka_unit_test(a_full_disk_says_so_and_recovers),
+        cmocka_unit_test(a_sync_does_not_cover_what_is_written_after_it_was_asked_for),
         cmocka_unit_test(a_dying_process_leaves_its_requests_done_undone_or_begun),
         cmocka_unit_test(a_killed_process_leaves_what_it_wrote_and_a_power_loss_may_not),
         cmocka_unit_test(oracles_see_what_is_durable_and_only_that),

@@ -173,7 +173,6 @@ static void on_turn(struct event *event) {
     if (m->is_paused) return;
     bool has_work = !list_is_empty(&m->inbox) || !list_is_empty(&m->later);
     if (!has_work && (m->node == NULL || clock_moment(m, m->next_wake(m->node)) > m->world->now)) {
-        look_at_timers(m);
         return; // idle, and free for the next event
     }
     world_note(m->world, m, "turn", 0);

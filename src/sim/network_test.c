@@ -155,6 +155,41 @@ static void a_send_waits_for_the_window(void **state) {
     world_destroy(l.world);
 }
 
+static void a_send_that_waits_for_a_reader_who_leaves_fails(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    options.window = 1000;
+    struct line l = line_with(test_seed(), &options);
+    static uint8_t bytes[5000];
+    struct asked send;
+    env_send(machine_env(l.a), ask(&send, l.world), l.near, bytes, 5000);
+    pass(l.world, 10 * NS_PER_SECOND);
+    assert_int_equal(send.calls, 0);
+    env_shut(machine_env(l.b), l.far);
+    assert_int_equal(answer_within(&send, NS_PER_SECOND), ST_IO);
+    world_destroy(l.world);
+}
+
+static void news_of_room_waits_at_a_cut(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    options.window = 1000;
+    struct line l = line_with(test_seed(), &options);
+    static uint8_t bytes[1500];
+    struct asked send;
+    env_send(machine_env(l.a), ask(&send, l.world), l.near, bytes, 1500);
+    pass(l.world, NS_PER_SECOND);
+    world_set_link(l.world, l.b, l.a, false);
+    struct asked recv;
+    ask_recv(&l, &recv, bytes, 1000);
+    assert_int_equal(answer_of(&recv), ST_OK);
+    pass(l.world, 10 * NS_PER_SECOND);
+    assert_int_equal(send.calls, 0);
+    world_heal(l.world);
+    assert_int_equal(answer_within(&send, NS_PER_SECOND), ST_OK);
+    world_destroy(l.world);
+}
+
 static void bandwidth_limits_how_fast_bytes_leave(void **state) {
     (void)state;
     struct world_options options = world_quiet();
@@ -232,6 +267,21 @@ static void a_sender_without_answer_gives_up_and_the_receiver_knows_nothing(void
     env_send(machine_env(l.b), ask(&send, l.world), l.far, (const uint8_t *)"x", 1);
     assert_int_equal(answer_of(&send), ST_OK);
     assert_int_equal(answer_of(&half_open), ST_IO);
+    world_destroy(l.world);
+}
+
+static void patience_begins_anew_with_each_cut(void **state) {
+    (void)state;
+    struct line l = quiet_line();
+    uint64_t most = world_options(l.world)->give_up_after;
+    for (uint32_t i = 0; i < 3; i++) {
+        world_isolate(l.world, l.a);
+        send_text(&l, "hello");
+        pass(l.world, most * 3 / 4);
+        world_heal(l.world);
+        expect_text(&l, "hello");
+    }
+    assert_int_equal(world_fault_count(l.world, FAULT_NET_TIMEOUT), 0);
     world_destroy(l.world);
 }
 
@@ -331,6 +381,47 @@ static void a_machine_without_power_is_not_noticed_before_it_is_back(void **stat
     assert_int_equal(recv.calls, 0);
     machine_start(l.a, 0); // its kernel knows nothing of the stream
     assert_int_equal(answer_within(&recv, 5 * NS_PER_SECOND), ST_IO);
+    world_destroy(l.world);
+}
+
+static void bytes_under_way_when_the_power_fails_arrive_or_do_not(void **state) {
+    (void)state;
+    uint32_t arrived = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct world_options options = world_quiet();
+        struct line l = line_with(seed, &options);
+        struct asked send;
+        ask_send(&l, &send, "x");
+        machine_power_loss(l.a);
+        struct asked recv;
+        uint8_t byte;
+        ask_recv(&l, &recv, &byte, 1);
+        pass(l.world, NS_PER_SECOND);
+        arrived += recv.calls;
+        world_destroy(l.world);
+    }
+    assert_in_range(arrived, 5, 35);
+}
+
+static void a_listener_that_does_not_accept_has_room_for_some(void **state) {
+    (void)state;
+    struct line l = quiet_line();
+    static struct asked asks[200];
+    static struct env_socket *streams[200];
+    for (uint32_t i = 0; i < 200; i++) {
+        env_connect(machine_env(l.a), ask(&asks[i], l.world), "b:7379", &streams[i]);
+    }
+    pass(l.world, NS_PER_SECOND / 2);
+    uint32_t connected = 0;
+    for (uint32_t i = 0; i < 200; i++) connected += asks[i].calls;
+    assert_in_range(connected, 50, 199);
+    for (uint32_t i = 0; i < 200; i++) {
+        struct asked accept;
+        struct env_socket *stream = NULL;
+        env_accept(machine_env(l.b), ask(&accept, l.world), l.listener, &stream);
+        assert_int_equal(answer_within(&accept, 10 * NS_PER_SECOND), ST_OK);
+    }
+    for (uint32_t i = 0; i < 200; i++) assert_int_equal(answer_of(&asks[i]), ST_OK);
     world_destroy(l.world);
 }
 
@@ -495,16 +586,21 @@ int network_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(bytes_arrive_in_order_however_they_are_cut),
         cmocka_unit_test(a_send_waits_for_the_window),
+        cmocka_unit_test(a_send_that_waits_for_a_reader_who_leaves_fails),
+        cmocka_unit_test(news_of_room_waits_at_a_cut),
         cmocka_unit_test(bandwidth_limits_how_fast_bytes_leave),
         cmocka_unit_test(a_cut_link_delays_and_loses_nothing),
         cmocka_unit_test(one_way_is_cut_and_the_other_is_not),
         cmocka_unit_test(a_sender_without_answer_gives_up_and_the_receiver_knows_nothing),
+        cmocka_unit_test(patience_begins_anew_with_each_cut),
         cmocka_unit_test(an_idle_stream_does_not_notice_a_cut),
         cmocka_unit_test(connecting_through_a_cut_waits_and_then_fails),
         cmocka_unit_test(connecting_to_nobody_is_refused),
         cmocka_unit_test(a_killed_process_is_noticed_by_its_peers),
         cmocka_unit_test(unread_bytes_turn_the_end_of_a_killed_process_into_a_reset),
         cmocka_unit_test(a_machine_without_power_is_not_noticed_before_it_is_back),
+        cmocka_unit_test(bytes_under_way_when_the_power_fails_arrive_or_do_not),
+        cmocka_unit_test(a_listener_that_does_not_accept_has_room_for_some),
         cmocka_unit_test(bytes_to_a_machine_that_stays_dark_time_out),
         cmocka_unit_test(a_paused_process_is_still_connected_to),
         cmocka_unit_test(a_farewell_that_meets_a_long_cut_is_lost),

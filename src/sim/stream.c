@@ -147,9 +147,7 @@ static void add_piece(struct env_socket *to, enum piece_kind kind, uint32_t size
         to->piece_first = 0;
     }
     uint64_t travel = network_travel(to->network, to->other->machine, to->machine, size);
-    uint64_t at = to->machine->world->now + travel;
-    if (at < to->last_at) at = to->last_at;
-    to->last_at = at;
+    uint64_t at = to->machine->world->now + travel; // or when those before it have arrived
     uint32_t place = (to->piece_first + to->piece_count) % to->piece_capacity;
     to->pieces[place] = (struct piece){.at = at, .size = size, .kind = kind};
     to->piece_count++;
@@ -434,7 +432,6 @@ void stream_resume(struct env_socket *stream) {
         uint64_t at = world->now + rng_next(&stream->machine->net_delays) % (most + 1);
         stream->is_cut = false;
         stream->pieces[stream->piece_first].at = at;
-        if (stream->last_at < at) stream->last_at = at;
         expect_arrival(stream);
     }
     if (stream->is_window_cut && reaches(other)) {

@@ -27,7 +27,7 @@ enum socket_state { SOCKET_CLOSED, SOCKET_LISTENING, SOCKET_OPEN };
 enum piece_kind { PIECE_DATA, PIECE_END, PIECE_RESET };
 
 struct piece {
-    uint64_t at; // when it arrives, if nothing is in its way
+    uint64_t at; // when it arrives, if nothing is in its way and all before it have
     uint32_t size;
     enum piece_kind kind;
 };
@@ -64,7 +64,6 @@ struct env_socket {
     bool is_cut;            // the first piece waits at a cut, since cut_since
     uint64_t stuck_since;
     uint64_t cut_since;
-    uint64_t last_at; // when the last piece arrives
     uint8_t *ring;
     uint32_t ring_size;
     uint32_t head;
