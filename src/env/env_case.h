@@ -80,6 +80,9 @@ struct pair {
 };
 
 struct pair connected(struct suite *s);
+
+// One more, to a listener that listens on the world's first address.
+struct pair connected_to(struct suite *s, struct env_socket *listener);
 void shut_pair(struct suite *s, struct pair *pair);
 
 // Sends all bytes, or receives exactly `size`, or fails the case.

@@ -82,21 +82,26 @@ uint32_t read_at(struct suite *s, struct env_file *file, uint64_t offset, void *
     return a->op.size;
 }
 
-struct pair connected(struct suite *s) {
-    struct pair pair = {NULL, NULL, NULL};
-    struct ask *listen = new_ask(s);
-    ASK(s, env_listen(s->env, &listen->op, s->world->addresses[0], &pair.listener));
-    assert_int_equal(finish(s, listen), ST_OK);
+struct pair connected_to(struct suite *s, struct env_socket *listener) {
+    struct pair pair = {listener, NULL, NULL};
     struct ask *accept = new_ask(s);
-    ASK(s, env_accept(s->env, &accept->op, pair.listener, &pair.far));
+    ASK(s, env_accept(s->env, &accept->op, listener, &pair.far));
     struct ask *connect = new_ask(s);
     ASK(s, env_connect(s->env, &connect->op, s->world->addresses[0], &pair.near));
     assert_int_equal(finish(s, connect), ST_OK);
     assert_int_equal(finish(s, accept), ST_OK);
-    assert_non_null(pair.listener);
     assert_non_null(pair.near);
     assert_non_null(pair.far);
     return pair;
+}
+
+struct pair connected(struct suite *s) {
+    struct env_socket *listener = NULL;
+    struct ask *listen = new_ask(s);
+    ASK(s, env_listen(s->env, &listen->op, s->world->addresses[0], &listener));
+    assert_int_equal(finish(s, listen), ST_OK);
+    assert_non_null(listener);
+    return connected_to(s, listener);
 }
 
 void shut_pair(struct suite *s, struct pair *pair) {

@@ -226,30 +226,23 @@ static void a_stream_may_be_shut_in_the_callback_of_its_own_recv(struct suite *s
 
 static void two_streams_do_not_mix(struct suite *s) {
     struct pair p = connected(s);
-    struct env_socket *near = NULL;
-    struct env_socket *far = NULL;
-    struct ask *accept = new_ask(s);
-    struct ask *connect = new_ask(s);
-    ASK(s, env_connect(s->env, &connect->op, s->world->addresses[0], &near));
-    ASK(s, env_accept(s->env, &accept->op, p.listener, &far));
-    assert_int_equal(finish(s, accept), ST_OK);
-    assert_int_equal(finish(s, connect), ST_OK);
+    struct pair q = connected_to(s, p.listener);
     for (int i = 0; i < 20; i++) {
         char one[6];
         char two[4];
         struct ask *a = new_ask(s);
         struct ask *b = new_ask(s);
         ASK(s, env_send(s->env, &a->op, p.near, (const uint8_t *)"first!", 6));
-        ASK(s, env_send(s->env, &b->op, near, (const uint8_t *)"next", 4));
-        recv_exactly(s, far, two, 4);
+        ASK(s, env_send(s->env, &b->op, q.near, (const uint8_t *)"next", 4));
+        recv_exactly(s, q.far, two, 4);
         recv_exactly(s, p.far, one, 6);
         assert_memory_equal(one, "first!", 6);
         assert_memory_equal(two, "next", 4);
         assert_int_equal(finish(s, a), ST_OK);
         assert_int_equal(finish(s, b), ST_OK);
     }
-    env_shut(s->env, near);
-    env_shut(s->env, far);
+    q.listener = NULL; // it is p's
+    shut_pair(s, &q);
     shut_pair(s, &p);
 }
 

@@ -40,7 +40,7 @@ enum uring_kind {
 
 enum {
     URING_SUBMISSIONS = 1024,
-    URING_COMPLETIONS = 16 * 1024,
+    URING_COMPLETIONS = 4096, // the kernel keeps what does not fit
 };
 
 struct env_file {
