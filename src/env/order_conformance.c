@@ -54,13 +54,17 @@ static void a_later_waits_for_what_has_already_arrived(struct suite *s) {
         recvs[i]->then = ask_later;
         ASK(s, env_recv(s->env, &recvs[i]->op, i == 0 ? a.far : b.far, &bytes[i], 1));
     }
+    struct ask *own = new_ask(s);
+    ASK(s, env_later(s->env, &own->op));
+    assert_int_equal(finish(s, own), ST_OK);
     for (uint32_t i = 0; i < 2; i++) {
         assert_int_equal(finish(s, recvs[i]), ST_OK);
         assert_int_equal(finish(s, recvs[i]->other), ST_OK);
     }
-    for (uint32_t i = 0; i < 4; i++) {
-        const struct ask *later = recvs[i % 2]->other;
-        const struct ask *recv = recvs[i / 2];
+    const struct ask *laters[] = {own, recvs[0]->other, recvs[1]->other};
+    for (uint32_t i = 0; i < 6; i++) {
+        const struct ask *later = laters[i % 3];
+        const struct ask *recv = recvs[i / 3];
         if (recv->called_at <= later->called_at) assert_true(recv->order < later->order);
     }
     b.listener = NULL; // it is a's
