@@ -352,5 +352,6 @@ enum resp_result resp_parse(struct resp_parser *p, uint8_t *data, size_t size,
         p->base = (uintptr_t)start;
     } while (result == RESP_REQUEST && request->argument_count == 0);
     must(request->consumed <= size);
+    if (result == RESP_BAD) reset(p); // of what was begun, nothing is kept
     return result;
 }

@@ -294,6 +294,19 @@ static void many_arguments_ask_for_room_as_they_arrive(void **state) {
     expect(text_slice(&text), &roomy, expected);
 }
 
+// Whoever hangs up takes his memory back, however far the request had come.
+static void a_broken_stream_leaves_no_arguments_behind(void **state) {
+    (void)state;
+    uint8_t stream[] = "set key 'value\n";
+    struct slice arguments[4];
+    struct resp_parser parser;
+    resp_parser_init(&parser, arguments, 4);
+    struct resp_request request;
+    assert_int_equal(resp_parse(&parser, stream, sizeof(stream) - 1, &roomy, &request), RESP_BAD);
+    resp_parser_room(&parser, arguments, 1);
+    assert_string_equal(request.problem, "ERR Protocol error: unbalanced quotes in request");
+}
+
 // Scribbles over whatever the parser says it is done with: the next call must not miss it.
 static void bytes_once_parsed_are_not_read_again(void **state) {
     (void)state;
@@ -353,6 +366,7 @@ int resp_test(void) {
         cmocka_unit_test(passing_over_keeps_nothing),
         cmocka_unit_test(lines_end_somewhere),
         cmocka_unit_test(many_arguments_ask_for_room_as_they_arrive),
+        cmocka_unit_test(a_broken_stream_leaves_no_arguments_behind),
         cmocka_unit_test(bytes_once_parsed_are_not_read_again),
         cmocka_unit_test(what_is_needed_is_known_from_the_header_of_a_bulk),
         cmocka_unit_test(requests_mean_what_the_golden_files_say),
