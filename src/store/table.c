@@ -301,25 +301,24 @@ static bool replace(struct table *t, uint32_t tag, uint32_t *entry, struct slice
     return true;
 }
 
-bool table_put(struct table *t, uint32_t tag, uint32_t entry, struct partition partition,
-               struct slice key, struct slice record, uint64_t position) {
+bool table_put(struct table *t, uint32_t tag, uint32_t *entry, struct partition partition,
+               struct slice key, struct slice record) {
     must(key.size <= KEY_SIZE_MAX);
     struct table_part *part = table_part(t, partition);
     struct store_partition facts = facts_of(t, partition, key, record);
-    if (entry != 0) {
-        struct store_partition old = facts_in(t, entry);
-        if (!replace(t, tag, &entry, record)) return false;
+    if (*entry != 0) {
+        struct store_partition old = facts_in(t, *entry);
+        if (!replace(t, tag, entry, record)) return false;
         facts_subtract(&part->facts, &old);
         facts_subtract(&t->totals, &old);
-    } else if (add(t, tag, partition, key, record, &entry)) {
+    } else if (add(t, tag, partition, key, record, entry)) {
         t->system_key_count += partition.slot == SLOT_SYSTEM;
     } else {
         return false;
     }
     facts_add(&part->facts, &facts);
     facts_add(&t->totals, &facts);
-    struct entry *e = table_entry(t, entry);
-    e->position = position;
+    struct entry *e = table_entry(t, *entry);
     e->is_live = facts.live_count > 0;
     e->is_copy = false;
     return true;

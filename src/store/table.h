@@ -76,10 +76,11 @@ uint32_t table_find(const struct table *t, uint32_t tag, struct partition partit
 // Starts fetching the key's bucket, and the entry of the key that was named some calls before.
 void table_prefetch(struct table *t, struct partition partition, struct slice key);
 
-// Puts the record of a key in the place of that of `entry`, which is the key's own, or 0 when it
-// has none. False, and no change, when memory is full. The record may lie inside the old one.
-NODISCARD bool table_put(struct table *t, uint32_t tag, uint32_t entry, struct partition partition,
-                         struct slice key, struct slice record, uint64_t position);
+// Puts the record of a key in the place of that of *entry, which is the key's own, or 0 when it has
+// none. False, and no change, when memory is full. The record may lie inside the old one. *entry is
+// then where it is now; its position is not set.
+NODISCARD bool table_put(struct table *t, uint32_t tag, uint32_t *entry, struct partition partition,
+                         struct slice key, struct slice record);
 
 void table_remove(struct table *t, uint32_t tag, uint32_t entry);
 

@@ -66,9 +66,10 @@ static bool put(struct fixture *f, struct model *m, uint32_t size, uint8_t fill)
     uint8_t record[RECORD_MAX];
     memset(record, fill, size);
     uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
-    bool done = table_put(&f->table, tag, find(f, m), m->partition, model_key(m),
-                          (struct slice){record, size}, fill);
-    if (!done) return false;
+    uint32_t entry = find(f, m);
+    struct slice bytes = {record, size};
+    if (!table_put(&f->table, tag, &entry, m->partition, model_key(m), bytes)) return false;
+    table_entry(&f->table, entry)->position = fill;
     memcpy(m->record, record, size);
     m->record_size = size;
     m->is_present = true;
@@ -205,7 +206,8 @@ static void a_record_may_come_out_of_the_one_it_replaces(void **state) {
         struct slice old = table_record(&f->table, find(f, m));
         struct slice part = {old.data + 3, 1 + rng_below(&rng, RECORD_MAX - 10)};
         uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
-        assert_true(table_put(&f->table, tag, find(f, m), m->partition, model_key(m), part, i));
+        uint32_t entry = find(f, m);
+        assert_true(table_put(&f->table, tag, &entry, m->partition, model_key(m), part));
         m->record_size = (uint32_t)part.size;
         check_key(f, m);
     }
@@ -228,7 +230,8 @@ static void a_key_costs_at_most_sixty_bytes(void **state) {
         struct partition partition = {0, slot_of(key)};
         uint32_t tag = table_tag(&f->table, partition, key);
         struct slice bytes = {record, 60 + i % 40};
-        assert_true(table_put(&f->table, tag, 0, partition, key, bytes, i));
+        uint32_t entry = 0;
+        assert_true(table_put(&f->table, tag, &entry, partition, key, bytes));
         if (i < MANY / 3) continue;
         uint64_t overhead = (f->table.tlsf.used - f->table.totals.size) / f->table.totals.key_count;
         sum += overhead;

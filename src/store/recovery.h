@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// recovery.h -- what the log says after a start: every record in order, and where the log ends.
+//
+// Frames are read one after the other. Where there is none, the log may have ended there, or the
+// next batch begins at some sector further on, or it is damaged. A mark found further on decides:
+//
+//     its tail is where the good part ended       -> nothing is missing, go on there
+//     it, or a later mark of the same run, says
+//     that what lay here was synced               -> damage: counted, skipped, go on
+//     it is the first of a later run              -> the run before ended where its tail says: at
+//     or
+//                                                    before this place, go on there; after it:
+//                                                    damage
+//     there is none                               -> the log ends here; what follows was promised
+//     to
+//                                                    nobody and is dropped
+//
+// A run ends where the recovery after it said, for ever: that recovery forces to disk all that it
+// read, and says where it stopped in the first mark of its own run. So recovery may itself be cut
+// short anywhere, and gives the same result the next time.
+//
+//     list -> find the storage id -> replay and search -> sync -> remove what was dropped -> done
+#ifndef QUOIT_STORE_RECOVERY_H
+#define QUOIT_STORE_RECOVERY_H
+
+#include "store/segment_reader.h"
+#include "store/segment_set.h"
+
+struct recovery;
+typedef void recovery_done(struct recovery *r, enum status status);
+
+// Takes a record into the table. A status other than ST_OK ends recovery.
+typedef enum status recovery_replay(struct recovery *r, uint64_t position,
+                                    const struct frame *frame);
+
+// A place in a segment, by its index in the set.
+struct place {
+    uint32_t index;
+    uint32_t offset;
+};
+
+enum recovery_phase {
+    RECOVERY_LIST,
+    RECOVERY_HEADERS,
+    RECOVERY_REPLAY,
+    RECOVERY_SEARCH,
+    RECOVERY_SYNC,
+    RECOVERY_REMOVE,
+    RECOVERY_DONE,
+};
+
+struct recovery {
+    struct env *env;
+    struct segment_set *segments; // borrowed; empty at first
+    recovery_replay *replay;      // set by the owner
+    recovery_done *done;
+
+    // Results.
+    uint64_t storage;      // 0: there is no log
+    bool has_mark;         // there is a log with something in it
+    struct mark mark;      // the last one
+    bool ends_clean;       // that mark is the last frame, and it says so
+    bool is_blank;         // there are only zeros after the end
+    uint64_t end;          // where the log ends
+    uint32_t number_max;   // of all segments found
+    uint64_t damage_count; // of holes and headers
+    bool was_damaged;      // something that was on disk is missing
+    uint64_t replayed;     // records
+
+    enum recovery_phase phase;
+    struct env_op op;
+    char name[SEGMENT_NAME_SIZE];
+    struct segment_reader reader;
+    struct place at;
+    uint32_t run;           // of the frames before `at`, 0: none yet
+    uint64_t proved;        // what lay before was synced
+    uint64_t hole;          // where the search began
+    uint64_t dirty_end;     // of the last sector after the hole that is not zero, or 0
+    uint64_t skipped;       // where the bad frame at the hole ends, if its size is right
+    struct place other;     // where to go on if there is no frame at `at`
+    struct place candidate; // the first batch after the hole, perhaps dropped
+    bool has_other;
+    bool has_candidate;
+    uint32_t checked; // segments whose header was looked at
+    uint32_t tenth;   // of the segments, last reported
+};
+
+// Borrows the window for the life of the recovery: at least as large as the largest frame.
+void recovery_init(struct recovery *r, struct env *env, struct segment_set *segments,
+                   uint8_t *window, uint32_t window_size);
+
+void recovery_start(struct recovery *r);
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/segment.h"
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/little.h"
+
+enum {
+    KIND_RECORD = 1,
+    KIND_MARK = 2,
+    FLAG_FIRST = 1,
+    FLAG_CLEAN = 2,
+    FLAG_INTERVAL = 4,
+    FLAGS = FLAG_FIRST | FLAG_CLEAN | FLAG_INTERVAL,
+    HEADER_SIZE = 8 + 4 + 4 + 8 + 8, // less the checksum
+    NAME_DIGITS = 16,
+};
+
+#define NAME_PREFIX SLICE("log-")
+#define MAGIC SLICE("QUOITLOG")
+#define HEADER_SEED 0x71756f69746c6f67u // "quoitlog"
+
+void segment_name(uint32_t number, char name[SEGMENT_NAME_SIZE]) {
+    memcpy(name, NAME_PREFIX.data, NAME_PREFIX.size);
+    char *digit = name + SEGMENT_NAME_SIZE - 1;
+    *digit = '\0';
+    for (uint32_t i = 0; i < NAME_DIGITS; i++, number >>= 4) {
+        *--digit = "0123456789abcdef"[number & 15];
+    }
+}
+
+bool segment_name_parse(const char *name, uint32_t *number) {
+    char canonical[SEGMENT_NAME_SIZE];
+    if (strlen(name) != SEGMENT_NAME_SIZE - 1) return false;
+    uint32_t value = 0;
+    for (const char *c = name + SEGMENT_NAME_SIZE - 1 - 8; *c != '\0'; c++) {
+        bool is_letter = *c >= 'a' && *c <= 'f';
+        if (!is_letter && !(*c >= '0' && *c <= '9')) return false;
+        value = value << 4 | (uint32_t)(is_letter ? *c - 'a' + 10 : *c - '0');
+    }
+    segment_name(value, canonical);
+    *number = value;
+    return value > 0 && memcmp(name, canonical, SEGMENT_NAME_SIZE) == 0;
+}
+
+void segment_header_encode(const struct segment_header *h, uint8_t to[SEGMENT_FIRST]) {
+    memset(to, 0, SEGMENT_FIRST);
+    struct writer w = writer_to(to, SECTOR_SIZE);
+    write_bytes(&w, MAGIC);
+    write_u32(&w, SEGMENT_VERSION);
+    write_u32(&w, h->number);
+    write_u64(&w, h->storage);
+    write_u64(&w, h->size);
+    must(w.size == HEADER_SIZE);
+    write_u64(&w, hash_bytes(writer_bytes(&w), HEADER_SEED));
+    memcpy(to + SECTOR_SIZE, to, SECTOR_SIZE);
+}
+
+enum status segment_header_decode(struct slice sector, struct segment_header *h) {
+    struct reader r = reader_of(sector);
+    struct slice magic = read_bytes(&r, MAGIC.size);
+    uint32_t version = read_u32(&r);
+    h->number = read_u32(&r);
+    h->storage = read_u64(&r);
+    h->size = read_u64(&r);
+    uint64_t checksum = read_u64(&r);
+    if (r.failed || !slice_equal(magic, MAGIC)) return ST_CORRUPT;
+    bool is_whole = checksum == hash_bytes((struct slice){sector.data, HEADER_SIZE}, HEADER_SEED);
+    if (version != SEGMENT_VERSION) return is_whole ? ST_INVALID : ST_CORRUPT;
+    return is_whole && h->number > 0 && h->storage != 0 ? ST_OK : ST_CORRUPT;
+}
+
+static uint64_t checksum_of(uint64_t storage, uint64_t position, struct slice payload) {
+    return hash_bytes(payload, 0) ^ hash_number(storage ^ hash_number(position));
+}
+
+static void seal(uint64_t storage, uint64_t position, size_t size, uint8_t *frame) {
+    must(size <= UINT32_MAX);
+    struct slice payload = {frame + FRAME_HEAD_SIZE, size};
+    uint8_t *to = store_u32(frame, (uint32_t)size);
+    (void)store_u64(to, checksum_of(storage, position, payload));
+}
+
+void record_frame_encode(uint64_t storage, uint64_t position, struct partition partition,
+                         struct slice key, struct slice record, uint8_t *frame) {
+    must(key.size <= KEY_SIZE_MAX);
+    uint8_t *to = store_u8(frame + FRAME_HEAD_SIZE, KIND_RECORD);
+    to = store_u16(to, partition.keyspace);
+    to = store_u16(to, partition.slot);
+    to = store_u32(to, (uint32_t)key.size);
+    memcpy(to, key.data, key.size);
+    if (record.size > 0) memcpy(to + key.size, record.data, record.size);
+    seal(storage, position, RECORD_HEAD_SIZE + key.size + record.size, frame);
+}
+
+void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark,
+                       uint8_t *frame) {
+    uint32_t flags = (mark->is_first ? FLAG_FIRST : 0) | (mark->is_clean ? FLAG_CLEAN : 0) |
+                     (mark->has_interval ? FLAG_INTERVAL : 0);
+    uint8_t *to = store_u8(frame + FRAME_HEAD_SIZE, KIND_MARK);
+    to = store_u32(to, mark->run);
+    to = store_u32(to, mark->epoch);
+    to = store_u64(to, mark->minted);
+    to = store_u64(to, mark->tail);
+    to = store_u64(to, mark->synced);
+    to = store_u32(to, mark->oldest);
+    to = store_u8(to, (uint8_t)flags);
+    must(to == frame + MARK_FRAME_SIZE);
+    seal(storage, position, MARK_SIZE, frame);
+}
+
+static bool mark_decode(struct reader *r, struct mark *mark) {
+    mark->run = read_u32(r);
+    mark->epoch = read_u32(r);
+    mark->minted = read_u64(r);
+    mark->tail = read_u64(r);
+    mark->synced = read_u64(r);
+    mark->oldest = read_u32(r);
+    uint8_t flags = read_u8(r);
+    mark->is_first = (flags & FLAG_FIRST) != 0;
+    mark->is_clean = (flags & FLAG_CLEAN) != 0;
+    mark->has_interval = (flags & FLAG_INTERVAL) != 0;
+    return reader_done(r) && mark->run > 0 && mark->epoch > 0 && (flags & ~FLAGS) == 0;
+}
+
+static bool record_decode_payload(struct reader *r, struct frame *frame) {
+    frame->partition.keyspace = read_u16(r);
+    frame->partition.slot = read_u16(r);
+    frame->key = read_sized(r, KEY_SIZE_MAX);
+    frame->record = r->rest;
+    return !r->failed && frame->key.size > 0 && frame->partition.keyspace == 0 &&
+           frame->partition.slot <= SLOT_SYSTEM;
+}
+
+enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes,
+                         struct frame *frame) {
+    frame->size = FRAME_HEAD_SIZE;
+    if (bytes.size < FRAME_HEAD_SIZE) return ST_TOO_LARGE;
+    size_t size = load_u32(bytes.data);
+    uint64_t checksum = load_u64(bytes.data + 4);
+    if (size == 0) return checksum == 0 ? ST_NOT_FOUND : ST_CORRUPT;
+    frame->size = FRAME_HEAD_SIZE + size;
+    if (bytes.size < frame->size) return ST_TOO_LARGE;
+    struct slice payload = {bytes.data + FRAME_HEAD_SIZE, size};
+    if (checksum != checksum_of(storage, position, payload)) return ST_CORRUPT;
+
+    struct reader r = reader_of(payload);
+    uint8_t kind = read_u8(&r);
+    frame->is_mark = kind == KIND_MARK;
+    bool is_good = kind == KIND_MARK     ? mark_decode(&r, &frame->mark)
+                   : kind == KIND_RECORD ? record_decode_payload(&r, frame)
+                                         : false;
+    return is_good ? ST_OK : ST_CORRUPT;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// segment.h -- the format of the commit log: segments, frames, marks.
+//
+// The log is a row of files of a fixed size, numbered from 1. A place in it is a position: the
+// number of the segment and the offset in it, in one integer that only grows.
+//
+//     segment = header, header again, batch, batch, ... zeros        each begins on a sector
+//     batch   = mark, frame, frame, ... zeros
+//     frame   = u32 size of payload | u64 checksum | payload
+//     payload = u8 1 | u16 keyspace | u16 slot | u32 key size | key | record
+//             | u8 2 | mark
+//
+// A checksum is bound to the storage id and the position: bytes that belong to another file,
+// another place or an earlier use of the disk never pass for a frame. The record of a removed key
+// is empty.
+//
+// A batch is what was forced to disk together, so a sector that holds synced bytes is never written
+// again. Its mark says who wrote it and what was known to be on disk when it began. With the marks
+// recovery tells a torn tail, which nobody was promised, from damage: of a hole in the log, a later
+// mark of the same run either says that what lay there had been synced, or none does.
+#ifndef QUOIT_STORE_SEGMENT_H
+#define QUOIT_STORE_SEGMENT_H
+
+#include "base/status.h"
+#include "model/slot.h"
+
+enum {
+    SEGMENT_VERSION = 1,
+    SECTOR_SIZE = 512,
+    SEGMENT_FIRST = 2 * SECTOR_SIZE, // offset of the first batch
+    SEGMENT_NAME_SIZE = 4 + 16 + 1,  // "log-", hexadecimal digits, NUL
+    FRAME_HEAD_SIZE = 4 + 8,
+    RECORD_HEAD_SIZE = 1 + 2 + 2 + 4,
+    MARK_SIZE = 1 + 4 + 4 + 8 + 8 + 8 + 4 + 1,
+    MARK_FRAME_SIZE = FRAME_HEAD_SIZE + MARK_SIZE,
+};
+
+static inline uint64_t position_of(uint32_t number, uint32_t offset) {
+    return (uint64_t)number << 32 | offset;
+}
+
+static inline uint32_t position_number(uint64_t position) {
+    return (uint32_t)(position >> 32);
+}
+
+static inline uint32_t position_offset(uint64_t position) {
+    return (uint32_t)position;
+}
+
+// The first sector boundary at or after the offset.
+static inline uint32_t sector_up(uint32_t offset) {
+    return (offset + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
+}
+
+void segment_name(uint32_t number, char name[SEGMENT_NAME_SIZE]);
+
+// False when it is not the name of a segment.
+bool segment_name_parse(const char *name, uint32_t *number);
+
+struct segment_header {
+    uint64_t storage;
+    uint32_t number;
+    uint64_t size; // of the file
+};
+
+void segment_header_encode(const struct segment_header *h, uint8_t to[SEGMENT_FIRST]);
+
+// Reads one copy out of one sector. ST_CORRUPT: not a header; ST_INVALID: of another version.
+NODISCARD enum status segment_header_decode(struct slice sector, struct segment_header *h);
+
+struct mark {
+    uint32_t run;      // how often the store had been opened
+    uint32_t epoch;    // of the actor
+    uint64_t minted;   // highest counter used by the actor
+    uint64_t tail;     // where the frame before ended
+    uint64_t synced;   // everything before was on disk
+    uint32_t oldest;   // number of the first segment that is still needed
+    bool is_first;     // of its run: `tail` is where recovery found the end of the run before
+    bool is_clean;     // the last of its run, which ended in order
+    bool has_interval; // writes were acknowledged before they were synced
+};
+
+struct frame {
+    size_t size; // with its head; also set for ST_TOO_LARGE
+    bool is_mark;
+    struct mark mark;
+    struct partition partition;
+    struct slice key;    // lent from the bytes, like
+    struct slice record; // this
+};
+
+static inline size_t record_frame_size(struct slice key, struct slice record) {
+    return FRAME_HEAD_SIZE + RECORD_HEAD_SIZE + key.size + record.size;
+}
+
+// Write record_frame_size() or MARK_FRAME_SIZE bytes.
+void record_frame_encode(uint64_t storage, uint64_t position, struct partition partition,
+                         struct slice key, struct slice record, uint8_t *to);
+void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark, uint8_t *to);
+
+// Reads the frame at the start of the bytes. ST_NOT_FOUND: zeros, where a frame would begin;
+// ST_TOO_LARGE: may be good, but does not end within the bytes; ST_CORRUPT: none.
+NODISCARD enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes,
+                                   struct frame *frame);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/segment_maker.h"
+
+enum {
+    FILL_STEP = 256 * 1024,
+    // A sync of the log may have to wait for what is in the file system's queue.
+    FILL_SYNC = 4 * 1024 * 1024,
+};
+
+size_t maker_memory_size(void) {
+    return FILL_STEP + SEGMENT_FIRST;
+}
+
+void maker_init(struct segment_maker *m, struct arena *arena, struct env *env) {
+    *m = (struct segment_maker){.env = env};
+    m->zeros = arena_take(arena, 1, FILL_STEP);
+    m->head = arena_take(arena, 1, SEGMENT_FIRST);
+}
+
+static void on_opened(struct env_op *op);
+static void on_allocated(struct env_op *op);
+static void on_written(struct env_op *op);
+static void on_synced(struct env_op *op);
+static void on_renamed(struct env_op *op);
+static void on_names_synced(struct env_op *op);
+static void on_closed(struct env_op *op);
+static void on_removed(struct env_op *op);
+
+static struct segment_maker *of(struct env_op *op) {
+    return CONTAINER_OF(op, struct segment_maker, op);
+}
+
+void maker_start(struct segment_maker *m, const struct segment_header *header) {
+    must(m->state == MAKER_IDLE || m->state == MAKER_FAILED);
+    must(header->size % SECTOR_SIZE == 0);
+    m->state = MAKER_BUSY;
+    m->header = *header;
+    segment_name(header->number, m->name);
+    segment_header_encode(header, m->head);
+    m->file = NULL;
+    m->is_named = false;
+    m->is_stopping = false;
+    m->filled = m->unsynced = m->allowed = 0;
+    m->op.done = on_opened;
+    env_open(m->env, &m->op, SPARE_NAME, ENV_CREATE, &m->file);
+}
+
+// Closes and removes what there is.
+static void give_up(struct segment_maker *m, enum status status) {
+    m->status = status;
+    m->state = MAKER_BUSY;
+    if (m->file != NULL) {
+        m->op.done = on_closed;
+        env_close(m->env, &m->op, m->file);
+    } else {
+        m->op.done = on_removed;
+        env_remove(m->env, &m->op, m->is_named ? m->name : SPARE_NAME);
+    }
+}
+
+static void on_closed(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    m->file = NULL;
+    give_up(m, m->status);
+}
+
+static void on_removed(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    m->state = MAKER_FAILED; // whether it could be removed or not
+    m->changed(m);
+}
+
+// True when the maker has something else to do than go on.
+static bool stopped(struct segment_maker *m) {
+    if (m->op.status == ST_OK && !m->is_stopping) return false;
+    give_up(m, m->op.status == ST_OK ? ST_CANCELLED : m->op.status);
+    return true;
+}
+
+static void on_opened(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (op->status != ST_OK) m->file = NULL;
+    if (stopped(m)) return;
+    op->done = on_allocated;
+    env_allocate(m->env, op, m->file, m->header.size);
+}
+
+static void on_allocated(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (stopped(m)) return;
+    m->filled = m->unsynced = SEGMENT_FIRST;
+    op->done = on_written;
+    env_write(m->env, op, m->file, 0, m->head, SEGMENT_FIRST);
+}
+
+static void fill(struct segment_maker *m) {
+    uint64_t rest = m->header.size - m->filled;
+    if (rest == 0 || m->unsynced >= FILL_SYNC) {
+        m->state = MAKER_BUSY;
+        m->op.done = on_synced;
+        env_sync(m->env, &m->op, m->file);
+        return;
+    }
+    if (m->filled >= m->allowed) {
+        m->state = MAKER_PAUSED;
+        return;
+    }
+    uint32_t step = rest < FILL_STEP ? (uint32_t)rest : FILL_STEP;
+    uint64_t offset = m->filled;
+    m->filled += step;
+    m->unsynced += step;
+    m->state = MAKER_BUSY;
+    m->op.done = on_written;
+    env_write(m->env, &m->op, m->file, offset, m->zeros, step);
+}
+
+static void on_written(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (!stopped(m)) fill(m);
+}
+
+static void on_synced(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (stopped(m)) return;
+    m->unsynced = 0;
+    if (m->filled < m->header.size) {
+        fill(m);
+        return;
+    }
+    op->done = on_renamed;
+    env_rename(m->env, op, SPARE_NAME, m->name);
+}
+
+static void on_renamed(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    m->is_named = op->status == ST_OK;
+    if (stopped(m)) return;
+    op->done = on_names_synced;
+    env_sync_names(m->env, op);
+}
+
+static void on_names_synced(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (stopped(m)) return;
+    m->state = MAKER_READY;
+    m->changed(m);
+}
+
+void maker_allow(struct segment_maker *m, uint64_t allowed) {
+    if (allowed > m->allowed) m->allowed = allowed;
+    if (m->state == MAKER_PAUSED && m->filled < m->allowed) fill(m);
+}
+
+struct env_file *maker_take(struct segment_maker *m) {
+    must(m->state == MAKER_READY);
+    m->state = MAKER_IDLE;
+    return m->file;
+}
+
+void maker_stop(struct segment_maker *m) {
+    m->is_stopping = true;
+    if (m->state == MAKER_PAUSED) give_up(m, ST_CANCELLED);
+}
