@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/answer.h"
+
+#include "base/text.h"
+#include "server/order.h"
+
+#include <inttypes.h>
+
+enum {
+    // Bytes that a local command is first given; larger ones get the scratch.
+    LOCAL_ROOM = 1024,
+};
+
+static bool has_turn(const struct command *c) {
+    return c->session->queue.next == &c->link;
+}
+
+// The client does not take what was already written for it.
+static bool is_full(const struct session *s) {
+    return s->output.size >= SESSION_OUTPUT_MAX;
+}
+
+bool session_may_keep(const struct session *s, size_t size) {
+    return s->kept_size + size <= SESSION_KEPT_MAX;
+}
+
+// Counting.
+
+static void count_error(struct server *server, const uint8_t *reply, size_t size) {
+    size_t length = 0;
+    while (length + 1 < size && length < ERROR_WORD_SIZE - 1 && reply[1 + length] > ' ') length++;
+    struct slice word = {reply + 1, length};
+    server->counts.errors++;
+    for (uint32_t i = 0; i < server->error_count; i++) {
+        if (slice_equal(slice_of_string(server->errors[i].word), word)) {
+            server->errors[i].count++;
+            return;
+        }
+    }
+    if (server->error_count == ERROR_WORDS_MAX) return;
+    struct error_count *e = &server->errors[server->error_count++];
+    memcpy(e->word, word.data, word.size);
+    e->word[word.size] = '\0';
+    e->count = 1;
+}
+
+static void count_reply(struct command *c, const uint8_t *reply, size_t size) {
+    struct server *server = c->session->server;
+    bool is_error = size > 0 && reply[0] == '-';
+    if (is_error) count_error(server, reply, size);
+    server->counts.commands++;
+    if (c->spec == NULL) return;
+    struct command_count *count = &server->command_counts[c->spec - command_table];
+    if (c->fault != FAULT_NONE) {
+        count->rejected++;
+        return;
+    }
+    count->calls++;
+    count->duration_ns += server->env->now - c->started;
+    if (is_error) count->failed++;
+}
+
+// It is no longer one that others may have to wait for.
+static void uncount(struct command *c) {
+    struct session *s = c->session;
+    if ((c->flags & (COMMAND_STEPPED | COMMAND_BARRIER)) != 0) {
+        must(s->stepped_count > 0);
+        s->stepped_count--;
+    }
+    if (c->wants_turn) {
+        must(s->again_count > 0);
+        s->again_count--;
+    }
+}
+
+// The command is over: its reply is in the output.
+static void leave(struct command *c) {
+    must(c->blocker == NULL);
+    must(!c->has_lock);
+    struct session *s = c->session;
+    struct server *server = s->server;
+    must(s->queue_count > 0);
+    list_remove(&c->link);
+    s->queue_count--;
+    if (s->queue_count == 0) s->key_bits = 0;
+    if (c->block != NULL) {
+        pool_give(c->is_block_large ? &server->block_pool : &server->chunk_pool, c->block);
+    }
+    input_unpin(s, c->input);
+    step_release(&c->step);
+    pool_give(&server->command_pool, c);
+    server_released(server);
+    session_touch(s);
+}
+
+void command_drop(struct command *c) {
+    struct session *s = c->session;
+    must(c->state != COMMAND_RUNNING);
+    if (c->state == COMMAND_QUEUED) {
+        order_withdraw(c);
+        uncount(c);
+    }
+    parcel_clear(s, &c->parcel);
+    leave(c);
+}
+
+// The reply of `c` is complete; what waited for it goes on.
+static void finish(struct command *c) {
+    struct session *s = c->session;
+    bool is_kept = c->target != ANSWER_OUTPUT;
+    c->state = COMMAND_ANSWERED;
+    uncount(c);
+    order_leave(c);
+    if (is_kept) {
+        session_touch(s);
+        return;
+    }
+    leave(c);
+    while (!list_is_empty(&s->queue)) {
+        struct command *next = CONTAINER_OF(s->queue.next, struct command, link);
+        if (next->state != COMMAND_ANSWERED || !answer_kept(next)) break;
+    }
+}
+
+bool answer_kept(struct command *c) {
+    struct session *s = c->session;
+    struct server *server = s->server;
+    must(has_turn(c));
+    must(c->state == COMMAND_ANSWERED);
+    struct parcel *parcel = &c->parcel;
+    if (parcel->small_size > 0) {
+        uint8_t *room = chunks_room(&s->output, &server->chunk_pool, parcel->small_size);
+        if (room == NULL) {
+            session_wait_for_memory(s);
+            return false;
+        }
+        memcpy(room, parcel->small, parcel->small_size);
+        chunks_grow(&s->output, parcel->small_size);
+    } else {
+        s->kept_size -= parcel->chunks.size;
+        chunks_move(&s->output, &server->chunk_pool, &parcel->chunks);
+    }
+    leave(c);
+    return true;
+}
+
+// Opening and closing.
+
+static struct reply *open_at(struct command *c, enum answer_target target, uint8_t *place,
+                             size_t size) {
+    struct session *s = c->session;
+    c->target = target;
+    s->server->reply = reply_to(place, size, s->protocol);
+    return &s->server->reply;
+}
+
+struct reply *answer_open(struct command *c, size_t bound) {
+    struct session *s = c->session;
+    struct server *server = s->server;
+    must(c->state == COMMAND_RUNNING);
+    if (bound <= CHUNK_CAPACITY && has_turn(c) && (bound <= PARCEL_SMALL || !is_full(s))) {
+        uint8_t *room = chunks_room(&s->output, &server->chunk_pool, bound);
+        if (room != NULL) return open_at(c, ANSWER_OUTPUT, room, bound);
+    }
+    if (bound <= PARCEL_SMALL) return open_at(c, ANSWER_SMALL, c->parcel.small, PARCEL_SMALL);
+    if (is_full(s) || (!has_turn(c) && !session_may_keep(s, bound))) {
+        answer_again(c);
+        return NULL;
+    }
+    if (bound <= CHUNK_CAPACITY) {
+        uint8_t *room = chunks_room(&c->parcel.chunks, &server->chunk_pool, bound);
+        if (room != NULL) return open_at(c, ANSWER_KEPT, room, bound);
+    }
+    if (bound > CHUNK_CAPACITY && bound <= server->scratch_size &&
+        pool_left(&server->chunk_pool) > chunks_needed(bound)) {
+        return open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);
+    }
+    answer_again(c);
+    return NULL;
+}
+
+void answer_close(struct command *c) {
+    struct session *s = c->session;
+    struct server *server = s->server;
+    struct reply *r = &server->reply;
+    must(!r->overflowed);
+    count_reply(c, r->data, r->size);
+    struct slice bytes = {r->data, r->size};
+    switch (c->target) {
+    case ANSWER_OUTPUT:
+        chunks_grow(&s->output, r->size);
+        break;
+    case ANSWER_SMALL:
+        c->parcel.small_size = (uint8_t)r->size;
+        break;
+    case ANSWER_KEPT:
+        chunks_grow(&c->parcel.chunks, r->size);
+        s->kept_size += r->size;
+        break;
+    case ANSWER_SCRATCH:
+        if (has_turn(c)) {
+            c->target = ANSWER_OUTPUT;
+            chunks_append(&s->output, &server->chunk_pool, bytes);
+        } else {
+            chunks_append(&c->parcel.chunks, &server->chunk_pool, bytes);
+            s->kept_size += bytes.size;
+        }
+        break;
+    }
+    finish(c);
+}
+
+void answer_again(struct command *c) {
+    struct session *s = c->session;
+    must(c->state == COMMAND_RUNNING);
+    must(!c->has_written);
+    step_release(&c->step);
+    c->state = COMMAND_QUEUED;
+    if (!c->wants_turn) s->again_count++;
+    c->wants_turn = true;
+    if (has_turn(c) && !is_full(s)) session_wait_for_memory(s);
+    session_touch(s);
+}
+
+// The usual replies.
+
+void answer_ok(struct command *c) {
+    reply_ok(answer_open(c, PARCEL_SMALL));
+    answer_close(c);
+}
+
+void answer_integer(struct command *c, int64_t value) {
+    reply_integer(answer_open(c, PARCEL_SMALL), value);
+    answer_close(c);
+}
+
+void answer_null(struct command *c) {
+    reply_null(answer_open(c, PARCEL_SMALL));
+    answer_close(c);
+}
+
+void append_bulk(struct chunks *chunks, struct pool *pool, struct slice bytes) {
+    char header[1 + I64_TEXT_MAX + 2] = {'$'};
+    size_t digits = u64_to_text(bytes.size, header + 1);
+    memcpy(header + 1 + digits, "\r\n", 2);
+    chunks_append(chunks, pool, (struct slice){(const uint8_t *)header, 1 + digits + 2});
+    chunks_append(chunks, pool, bytes);
+    chunks_append(chunks, pool, SLICE("\r\n"));
+}
+
+// A bulk that no chunk holds goes into several without passing through the scratch.
+static void answer_large_bulk(struct command *c, struct slice bytes) {
+    struct session *s = c->session;
+    struct server *server = s->server;
+    size_t size = reply_bulk_size(bytes.size);
+    bool is_kept = !has_turn(c);
+    if (is_full(s) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
+        (is_kept && !session_may_keep(s, size))) {
+        answer_again(c);
+        return;
+    }
+    struct chunks *chunks = is_kept ? &c->parcel.chunks : &s->output;
+    append_bulk(chunks, &server->chunk_pool, bytes);
+    if (is_kept) s->kept_size += size;
+    c->target = is_kept ? ANSWER_KEPT : ANSWER_OUTPUT;
+    count_reply(c, (const uint8_t *)"$", 1);
+    finish(c);
+}
+
+void answer_bulk(struct command *c, struct slice bytes) {
+    size_t size = reply_bulk_size(bytes.size);
+    if (size > CHUNK_CAPACITY) {
+        answer_large_bulk(c, bytes);
+        return;
+    }
+    struct reply *r = answer_open(c, size);
+    if (r == NULL) return;
+    reply_bulk(r, bytes);
+    answer_close(c);
+}
+
+void answer_gathered(struct command *c, uint64_t count) {
+    struct session *s = c->session;
+    // The first chunk begins with room for the header.
+    struct chunk *first = c->parcel.chunks.first;
+    must(first != NULL);
+    uint8_t header[REPLY_HEADER_MAX];
+    struct reply r = reply_to(header, sizeof(header), s->protocol);
+    reply_array(&r, count);
+    memmove(first->data + r.size, first->data + REPLY_HEADER_MAX, first->size - REPLY_HEADER_MAX);
+    memcpy(first->data, header, r.size);
+    uint32_t less = REPLY_HEADER_MAX - (uint32_t)r.size;
+    first->size -= less;
+    c->parcel.chunks.size -= less;
+    s->kept_size -= less;
+    answer_parcel(c);
+}
+
+void answer_parcel(struct command *c) {
+    struct session *s = c->session;
+    must(c->parcel.chunks.first != NULL);
+    count_reply(c, c->parcel.chunks.first->data, c->parcel.chunks.first->size);
+    c->target = ANSWER_KEPT;
+    if (has_turn(c)) {
+        s->kept_size -= c->parcel.chunks.size;
+        chunks_move(&s->output, &s->server->chunk_pool, &c->parcel.chunks);
+        c->target = ANSWER_OUTPUT;
+    }
+    finish(c);
+}
+
+bool parcel_bulk(struct command *c, struct slice bytes) {
+    struct session *s = c->session;
+    struct pool *pool = &s->server->chunk_pool;
+    size_t size = reply_bulk_size(bytes.size);
+    if (pool_left(pool) <= chunks_needed(size) + 1) return false;
+    append_bulk(&c->parcel.chunks, pool, bytes);
+    s->kept_size += size;
+    return true;
+}
+
+void parcel_clear(struct session *s, struct parcel *parcel) {
+    s->kept_size -= parcel->chunks.size;
+    chunks_clear(&parcel->chunks, &s->server->chunk_pool);
+    parcel->small_size = 0;
+    server_released(s->server);
+}
+
+// Errors.
+
+void answer_error(struct command *c, const char *text) {
+    reply_error(answer_open(c, PARCEL_SMALL), slice_of_string(text));
+    answer_close(c);
+}
+
+void answer_errorf(struct command *c, const char *format, ...) {
+    char memory[PARCEL_SMALL - 3 + 1];
+    struct text text = text_over(memory, sizeof(memory));
+    va_list arguments;
+    va_start(arguments, format);
+    text_vprintf(&text, format, arguments);
+    va_end(arguments);
+    answer_error(c, memory);
+}
+
+struct failure failure_of(const struct request *request) {
+    bool is_write = request->kind == REQUEST_REPLACE || request->kind == REQUEST_WRITE;
+    return (struct failure){request->status, is_write, request->need, request->answered};
+}
+
+bool failure_is_worse(struct failure a, struct failure b) {
+    if (b.status == ST_OK) return a.status != ST_OK;
+    return a.status == ST_TIMEOUT && a.is_write && !(b.status == ST_TIMEOUT && b.is_write);
+}
+
+void answer_failure(struct command *c, struct failure failure) {
+    bool is_write = failure.is_write;
+    switch (failure.status) {
+    case ST_UNAVAILABLE:
+        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered; %s",
+                      failure.need, failure.answered, is_write ? "not done" : "try again");
+        return;
+    case ST_TIMEOUT:
+        if (is_write) {
+            answer_errorf(c,
+                          "UNKNOWN %" PRIu32 " replicas needed, %" PRIu32
+                          " answered in time; the write may have been done",
+                          failure.need, failure.answered);
+        } else {
+            answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered in time",
+                          failure.need, failure.answered);
+        }
+        return;
+    case ST_BUSY:
+        answer_error(c, "BUSY too many requests are under way; not done, try again");
+        return;
+    case ST_TOO_LARGE:
+        answer_error(c, "TOOMANYSIBLINGS the key has too many concurrent values; not done, read "
+                        "it with KV.GET and merge them");
+        return;
+    case ST_INVALID:
+        answer_error(c, "BADCONTEXT the context is not of this key and cluster; not done");
+        return;
+    case ST_NO_SPACE:
+        answer_error(c, "DISKFULL no room for new data; not done");
+        return;
+    case ST_CORRUPT:
+        answer_error(c, "DAMAGED the stored record fails its checksum and is being repaired");
+        return;
+    case ST_CANCELLED:
+        answer_error(c, "BUSY this node is shutting down; not done, ask another");
+        return;
+    case ST_IO:
+        answer_error(c, "IOERR the disk or the network refused; not done");
+        return;
+    case ST_OK:
+    case ST_NOT_FOUND:
+        break;
+    }
+    unreachable();
+}
+
+void answer_step_failure(struct step *step) {
+    answer_failure(step->command, failure_of(&step->request));
+}
+
+// Local commands.
+
+bool answer_local(struct command *c) {
+    struct session *s = c->session;
+    struct server *server = s->server;
+    must(has_turn(c));
+    if (pool_left(&server->chunk_pool) <= chunks_needed(LOCAL_ROOM)) return false;
+    c->state = COMMAND_RUNNING;
+    c->started = server->env->now;
+    uint8_t *room = chunks_room(&s->output, &server->chunk_pool, LOCAL_ROOM);
+    struct reply *r = open_at(c, ANSWER_OUTPUT, room, LOCAL_ROOM);
+    command_run_local(c, r);
+    if (r->overflowed) {
+        r = open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);
+        command_run_local(c, r);
+        if (r->overflowed) {
+            reply_rewind(r, 0);
+            reply_error(r, SLICE("TOOLARGE the reply does not fit into the server's buffers"));
+        }
+        if (pool_left(&server->chunk_pool) <= chunks_needed(r->size)) {
+            c->state = COMMAND_QUEUED;
+            return false;
+        }
+    }
+    answer_close(c);
+    return true;
+}

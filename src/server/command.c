@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/command.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "server/answer.h"
+#include "server/order.h"
+
+#include <inttypes.h>
+
+enum { ECHO_MAX = 128 }; // bytes of the client's words that an error repeats
+
+// Finding.
+
+// The name in lower case, so far as a name can be long; longer ones are nobody's.
+static size_t fold(struct slice name, char folded[COMMAND_NAME_MAX]) {
+    if (name.size > COMMAND_NAME_MAX) return 0;
+    for (size_t i = 0; i < name.size; i++) folded[i] = (char)text_lower(name.data[i]);
+    return name.size;
+}
+
+static uint32_t place_of(const char *folded, size_t size) {
+    uint64_t head = 0;
+    memcpy(&head, folded, size < sizeof(head) ? size : sizeof(head));
+    uint64_t tail = 0;
+    if (size > sizeof(head)) memcpy(&tail, folded + size - sizeof(tail), sizeof(tail));
+    return (uint32_t)(hash_number(head ^ (tail * 31) ^ size) % COMMAND_INDEX_SIZE);
+}
+
+void command_index_init(struct command_index *index) {
+    must(command_table_count < COMMANDS_TABLE_MAX);
+    *index = (struct command_index){0};
+    for (uint32_t i = 0; i < command_table_count; i++) {
+        size_t size = strlen(command_table[i].name);
+        must(size <= COMMAND_NAME_MAX);
+        uint32_t at = place_of(command_table[i].name, size);
+        while (index->entries[at] != 0) at = (at + 1) % COMMAND_INDEX_SIZE;
+        index->entries[at] = (uint8_t)(i + 1);
+    }
+}
+
+static const struct command_spec *find(const struct command_index *index, const char *folded,
+                                       size_t size) {
+    if (size == 0) return NULL;
+    for (uint32_t at = place_of(folded, size);; at = (at + 1) % COMMAND_INDEX_SIZE) {
+        if (index->entries[at] == 0) return NULL;
+        const struct command_spec *spec = &command_table[index->entries[at] - 1];
+        if (strlen(spec->name) == size && memcmp(spec->name, folded, size) == 0) return spec;
+    }
+}
+
+const struct command_spec *command_find(const struct command_index *index, struct slice name) {
+    char folded[COMMAND_NAME_MAX] = {0};
+    // Whoever writes "cluster|slots" means something else.
+    if (name.size > 0 && memchr(name.data, '|', name.size) != NULL) return NULL;
+    return find(index, folded, fold(name, folded));
+}
+
+const struct command_spec *command_find_sub(const struct command_index *index, struct slice name,
+                                            struct slice subcommand) {
+    char folded[COMMAND_NAME_MAX] = {0};
+    size_t size = fold(name, folded);
+    if (size == 0 || size + 1 + subcommand.size > COMMAND_NAME_MAX) return NULL;
+    folded[size++] = '|';
+    char sub[COMMAND_NAME_MAX];
+    size_t sub_size = fold(subcommand, sub);
+    memcpy(folded + size, sub, sub_size);
+    return find(index, folded, size + sub_size);
+}
+
+uint32_t command_last_key(const struct command_spec *spec, uint32_t argument_count) {
+    if (spec->first_key == 0) return 0;
+    if (spec->last_key > 0) return (uint32_t)spec->last_key;
+    return argument_count - (uint32_t)-spec->last_key;
+}
+
+// Making.
+
+static bool arity_fits(const struct command_spec *spec, uint32_t count) {
+    uint32_t arity = (uint32_t)(spec->arity < 0 ? -spec->arity : spec->arity);
+    return spec->arity < 0 ? count >= arity : count == arity;
+}
+
+static enum command_fault find_spec(struct command *c) {
+    struct session *s = c->session;
+    const struct command_index *index = &s->server->index;
+    c->spec = command_find(index, c->arguments[0]);
+    if (c->spec == NULL) return s->is_stranger ? FAULT_NO_AUTH : FAULT_UNKNOWN;
+    if ((c->spec->flags & COMMAND_CONTAINER) != 0 && c->argument_count > 1) {
+        const struct command_spec *sub = command_find_sub(index, c->arguments[0], c->arguments[1]);
+        if (sub == NULL) return s->is_stranger ? FAULT_NO_AUTH : FAULT_UNKNOWN_SUB;
+        c->spec = sub;
+    }
+    if (!arity_fits(c->spec, c->argument_count)) return FAULT_ARITY;
+    bool is_open = c->spec->last_key < 0;
+    if (is_open && (c->argument_count - c->spec->first_key) % c->spec->key_step != 0) {
+        return FAULT_ARITY; // MSET with a key that has no value
+    }
+    if (s->is_stranger && (c->spec->flags & COMMAND_NO_AUTH) == 0) return FAULT_NO_AUTH;
+    return FAULT_NONE;
+}
+
+struct command *command_create(struct session *s, struct slice *arguments, uint32_t count,
+                               enum command_fault fault) {
+    struct command *c = pool_take(&s->server->command_pool);
+    must(c != NULL); // the session has looked
+    c->session = s;
+    c->spec = NULL;
+    c->flags = 0;
+    c->arguments = arguments;
+    c->argument_count = count;
+    c->state = COMMAND_QUEUED;
+    c->fault = fault;
+    c->is_fresh = true;
+    c->wants_turn = false;
+    c->has_lock = false;
+    c->has_written = false;
+    c->block = NULL;
+    c->blocker = NULL;
+    c->started = s->server->env->now;
+    c->parcel.chunks = (struct chunks){0};
+    c->parcel.small_size = 0;
+    list_init(&c->link);
+    list_init(&c->lock_link);
+    step_init(&c->step, c);
+    if (arguments == s->arguments) {
+        memcpy(c->own, arguments, count * sizeof(arguments[0]));
+        c->arguments = c->own;
+    } else if (count > 0) {
+        c->block = arguments;
+        c->is_block_large = s->is_block_large;
+    }
+    c->input = s->input;
+    input_pin(c->input);
+
+    if (c->fault == FAULT_NONE) c->fault = find_spec(c);
+    if (c->fault == FAULT_NONE) {
+        c->flags = c->spec->flags;
+        if (c->spec->refine != NULL) c->flags |= c->spec->refine(c);
+    }
+    if ((c->flags & (COMMAND_STEPPED | COMMAND_BARRIER)) != 0) s->stepped_count++;
+    if (c->spec != NULL) s->last = c->spec;
+    order_enter(c);
+    list_append(&s->queue, &c->link);
+    s->queue_count++;
+    return c;
+}
+
+bool command_is_local(const struct command *c) {
+    return c->fault != FAULT_NONE || c->spec->local != NULL;
+}
+
+// Starting.
+
+static void refuse_not_serving(struct command *c) {
+    struct node *node = c->session->server->node;
+    if (node_state(node) == NODE_RECOVERING) {
+        answer_error(c, "LOADING this node is reading its data from disk");
+    } else if (node_state(node) == NODE_STOPPED) {
+        answer_error(c, "BUSY this node is shutting down; not done, ask another");
+    } else if (node_options(node)->seeds != NULL) {
+        answer_error(c, "CLUSTERDOWN this node waits for its seeds to admit it");
+    } else {
+        answer_error(c, "CLUSTERDOWN the cluster is not formed yet: waiting for its first members");
+    }
+}
+
+static bool keys_fit(struct command *c, uint32_t last) {
+    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
+        size_t size = c->arguments[i].size;
+        if (size > 0 && size <= KEY_SIZE_MAX) continue;
+        if (size == 0) {
+            answer_error(c, "ERR a key has at least one byte");
+        } else {
+            answer_errorf(c, "TOOLARGE a key has at most %d bytes; not done", KEY_SIZE_MAX);
+        }
+        return false;
+    }
+    return true;
+}
+
+// On the shard's port: keys of one slot, and one that this member holds.
+static bool is_at_home(struct command *c, uint32_t last) {
+    struct node *node = c->session->server->node;
+    uint16_t slot = slot_of(c->arguments[c->spec->first_key]);
+    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
+        if (slot_of(c->arguments[i]) == slot) continue;
+        answer_error(c, "CROSSSLOT Keys in request don't hash to the same slot");
+        return false;
+    }
+    const struct map *map = node_map(node);
+    const struct map_run *run = map_run_of(map, slot);
+    if (map_place_in(run, node_self(node)) < REPLICAS_MAX) return true;
+    uint32_t first = node_first_of(node, run);
+    uint32_t place = map_place_in(run, first);
+    uint32_t offset = PORT_SHARD_OFFSET + PORT_SHARD_STEP * (uint32_t)run->replicas[place].shard;
+    char address[ADDRESS_SIZE_MAX + 1];
+    map_member_address(&map->members[first], offset, address);
+    struct reply *r = answer_open(c, REPLY_ERROR_MAX + REPLY_HEADER_MAX);
+    if (r == NULL) return false;
+    reply_errorf(r, "MOVED %u %s", slot, address);
+    answer_close(c);
+    return false;
+}
+
+void command_start(struct command *c) {
+    struct session *s = c->session;
+    struct node *node = s->server->node;
+    must(c->state == COMMAND_QUEUED);
+    must(c->blocker == NULL);
+    c->state = COMMAND_RUNNING;
+    c->started = s->server->env->now;
+    if (c->wants_turn) {
+        c->wants_turn = false;
+        s->again_count--;
+    }
+    if (node_state(node) != NODE_SERVING) {
+        refuse_not_serving(c);
+        return;
+    }
+    uint32_t last = command_last_key(c->spec, c->argument_count);
+    if (last > 0 && !keys_fit(c, last)) return;
+    if (last > 0 && s->is_sharded && !is_at_home(c, last)) return;
+    if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
+        answer_errorf(
+            c,
+            "NOTATOMIC this needs an atomic read-modify-write, which a cluster of %" PRIu32
+            " nodes does not offer yet",
+            node_map(node)->member_count);
+        return;
+    }
+    if (!order_lock(c)) {
+        c->state = COMMAND_QUEUED;
+        return;
+    }
+    c->spec->start(c);
+}
+
+// Refusing.
+
+static int clipped(struct slice text) {
+    return (int)(text.size < ECHO_MAX ? text.size : ECHO_MAX);
+}
+
+static void refuse_unknown(const struct command *c, struct reply *r) {
+    char memory[REPLY_ERROR_MAX];
+    struct text text = text_over(memory, sizeof(memory));
+    struct slice name = c->arguments[0];
+    text_string(&text, "ERR unknown command '");
+    text_bytes(&text, (struct slice){name.data, (size_t)clipped(name)});
+    text_string(&text, "', with args beginning with: ");
+    size_t begin = text.size;
+    for (uint32_t i = 1; i < c->argument_count && text.size - begin < ECHO_MAX; i++) {
+        size_t left = ECHO_MAX - (text.size - begin);
+        struct slice argument = c->arguments[i];
+        if (argument.size > left) argument.size = left;
+        text_char(&text, '\'');
+        text_bytes(&text, argument);
+        text_string(&text, "' ");
+    }
+    reply_error(r, text_slice(&text));
+}
+
+static void refuse_unknown_sub(const struct command *c, struct reply *r) {
+    char memory[REPLY_ERROR_MAX];
+    struct text text = text_over(memory, sizeof(memory));
+    struct slice sub = c->arguments[1];
+    text_string(&text, "ERR unknown subcommand '");
+    text_bytes(&text, (struct slice){sub.data, (size_t)clipped(sub)});
+    text_string(&text, "'. Try ");
+    for (const char *at = c->spec->name; *at != '\0'; at++) {
+        text_char(&text, *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at);
+    }
+    text_string(&text, " HELP.");
+    reply_error(r, text_slice(&text));
+}
+
+static void refuse_stranger(const struct command *c, struct reply *r) {
+    if (c->spec != NULL && slice_equal(slice_of_string(c->spec->name), SLICE("hello"))) {
+        reply_error(r, SLICE("NOAUTH HELLO must be called with the client already authenticated, "
+                             "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                             "authenticate the client and select the RESP protocol version at the "
+                             "same time"));
+    } else {
+        reply_error(r, SLICE("NOAUTH Authentication required."));
+    }
+}
+
+void command_run_local(struct command *c, struct reply *r) {
+    const struct server *server = c->session->server;
+    switch (c->fault) {
+    case FAULT_NONE:
+        c->spec->local(c, r);
+        return;
+    case FAULT_UNKNOWN:
+        refuse_unknown(c, r);
+        return;
+    case FAULT_UNKNOWN_SUB:
+        refuse_unknown_sub(c, r);
+        return;
+    case FAULT_ARITY:
+        reply_errorf(r, "ERR wrong number of arguments for '%s' command", c->spec->name);
+        return;
+    case FAULT_NO_AUTH:
+        refuse_stranger(c, r);
+        return;
+    case FAULT_TOO_MANY:
+        reply_errorf(r, "TOOLARGE a command has at most %d arguments; not done", ARGUMENTS_MAX);
+        return;
+    case FAULT_TOO_LARGE:
+        reply_errorf(
+            r, "TOOLARGE a value has at most %" PRIu32 " bytes, a command %" PRIu32 "; not done",
+            server->options.value_size_max, server->large_capacity);
+        return;
+    }
+    unreachable();
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// commands.h -- what carries out the entries of the command table, by file.
+#ifndef QUOIT_SERVER_COMMANDS_H
+#define QUOIT_SERVER_COMMANDS_H
+
+#include "server/answer.h"
+#include "server/arguments.h"
+
+// commands_string.c
+command_start_function start_get;
+command_start_function start_set;
+command_start_function start_setex;
+command_start_function start_psetex;
+command_start_function start_strlen;
+command_start_function start_getrange;
+command_refine_function refine_set;
+
+// commands_atomic.c
+command_start_function start_setnx;
+command_start_function start_getset;
+command_start_function start_getdel;
+command_start_function start_getex;
+command_start_function start_incr;
+command_start_function start_decr;
+command_start_function start_incrby;
+command_start_function start_decrby;
+command_start_function start_append;
+command_start_function start_setrange;
+void start_set_conditionally(struct command *c, const struct set_options *options);
+
+// commands_multi.c
+command_start_function start_mget;
+command_start_function start_mset;
+command_start_function start_del;
+command_start_function start_exists;
+
+// commands_key.c
+command_start_function start_type;
+command_start_function start_ttl;
+command_start_function start_pttl;
+command_start_function start_expiretime;
+command_start_function start_pexpiretime;
+command_start_function start_expire;
+command_start_function start_pexpire;
+command_start_function start_expireat;
+command_start_function start_pexpireat;
+command_start_function start_persist;
+command_start_function start_memory_usage;
+command_start_function start_object_encoding;
+
+// commands_scan.c
+command_start_function start_scan;
+command_start_function start_keys;
+command_start_function start_dbsize;
+command_start_function start_countkeysinslot;
+
+// commands_kv.c
+command_start_function start_kv_get;
+command_start_function start_kv_put;
+command_start_function start_kv_del;
+command_local_function local_consistency;
+
+// commands_connection.c
+command_local_function local_ping;
+command_local_function local_echo;
+command_local_function local_hello;
+command_local_function local_auth;
+command_local_function local_select;
+command_local_function local_quit;
+command_local_function local_reset;
+command_local_function local_client_id;
+command_local_function local_client_getname;
+command_local_function local_client_setname;
+command_local_function local_client_setinfo;
+command_local_function local_client_list;
+command_local_function local_client_info;
+command_local_function local_client_kill;
+command_local_function local_ok;
+
+// commands_cluster.c
+command_local_function local_cluster_slots;
+command_local_function local_cluster_shards;
+command_local_function local_cluster_nodes;
+command_local_function local_cluster_info;
+command_local_function local_cluster_keyslot;
+command_local_function local_cluster_myid;
+command_local_function local_cluster_links;
+command_local_function local_cluster_refused;
+
+// commands_command.c
+command_local_function local_command;
+command_local_function local_command_count;
+command_local_function local_command_info;
+command_local_function local_command_docs;
+command_local_function local_command_list;
+command_local_function local_command_getkeys;
+command_local_function local_help;
+
+// commands_info.c
+command_local_function local_info;
+
+// commands_server.c
+command_local_function local_config_get;
+command_local_function local_config_set;
+command_local_function local_config_resetstat;
+command_local_function local_time;
+command_local_function local_lolwut;
+command_local_function local_slowlog_get;
+command_local_function local_slowlog_len;
+
+#endif

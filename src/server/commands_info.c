@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// INFO: facts about this node, in the sections and fields that Redis's tools read, and one of our
+// own. What has no meaning here is left out, not invented.
+#include "server/commands.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+
+static void write_human(struct text *text, uint64_t bytes) {
+    static const char units[] = "BKMGT";
+    uint64_t hundredths = bytes * 100;
+    uint32_t unit = 0;
+    while (hundredths >= 102400 && unit + 2 < sizeof(units)) {
+        hundredths /= 1024;
+        unit++;
+    }
+    text_printf(text, "%" PRIu64 ".%02u%c", hundredths / 100, (unsigned)(hundredths % 100),
+                units[unit]);
+}
+
+static void write_server(struct server *server, struct text *text) {
+    const struct server_options *o = &server->options;
+    uint64_t uptime = (server->env->now - server->began) / NS_PER_SECOND;
+    text_string(text, "redis_version:" REDIS_VERSION "\r\nredis_mode:cluster\r\n");
+    text_printf(text, "server_name:quoit\r\nquoit_version:%s\r\n", o->version);
+    text_printf(text, "arch_bits:%zu\r\nprocess_id:%" PRIu64 "\r\n", sizeof(void *) * 8,
+                o->process_id);
+    text_printf(text, "tcp_port:%u\r\nserver_time_usec:%" PRIu64 "\r\n", o->port,
+                server->env->wall_ms * 1000);
+    text_printf(text, "uptime_in_seconds:%" PRIu64 "\r\nuptime_in_days:%" PRIu64 "\r\n", uptime,
+                uptime / 86400);
+}
+
+static void write_clients(struct server *server, struct text *text) {
+    text_printf(text,
+                "connected_clients:%" PRIu32 "\r\ncluster_connections:0\r\nmaxclients:%" PRIu32
+                "\r\nblocked_clients:0\r\n",
+                server->session_count, server->options.clients_max);
+}
+
+static void write_memory(struct server *server, struct text *text) {
+    struct store_stats store = node_store_stats(server->node);
+    text_printf(text, "used_memory:%" PRIu64 "\r\nused_memory_human:", store.memory_used);
+    write_human(text, store.memory_used);
+    text_printf(text,
+                "\r\nused_memory_dataset:%" PRIu64 "\r\nmaxmemory:%" PRIu64 "\r\nmaxmemory_human:",
+                store.memory_used, store.memory_max);
+    write_human(text, store.memory_max);
+    text_printf(text,
+                "\r\nmaxmemory_policy:noeviction\r\ntotal_process_memory:%" PRIu64
+                "\r\nbuffers_in_use:%" PRIu32 "\r\nbuffers_max:%" PRIu32 "\r\n",
+                server->options.memory_max, server->chunk_pool.taken, server->chunk_pool.count);
+}
+
+static void write_persistence(struct server *server, struct text *text) {
+    struct store_stats store = node_store_stats(server->node);
+    bool is_loading = node_state(server->node) == NODE_RECOVERING;
+    text_printf(text, "loading:%d\r\nrdb_bgsave_in_progress:0\r\naof_enabled:1\r\n", is_loading);
+    text_printf(text, "aof_last_write_status:%s\r\naof_current_size:%" PRIu64 "\r\n",
+                store.is_failed ? "err" : "ok", store.log_size);
+}
+
+static void write_stats(struct server *server, struct text *text) {
+    const struct server_counts *n = &server->counts;
+    text_printf(text,
+                "total_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
+                "\r\ninstantaneous_ops_per_sec:%" PRIu64 "\r\n",
+                n->connections, n->commands, server->commands_rate.per_second);
+    text_printf(text, "total_net_input_bytes:%" PRIu64 "\r\ntotal_net_output_bytes:%" PRIu64 "\r\n",
+                n->bytes_in, n->bytes_out);
+    text_printf(text,
+                "instantaneous_input_kbps:%" PRIu64 ".%02" PRIu64
+                "\r\ninstantaneous_output_kbps:%" PRIu64 ".%02" PRIu64 "\r\n",
+                server->in_rate.per_second / 1024, server->in_rate.per_second % 1024 * 100 / 1024,
+                server->out_rate.per_second / 1024,
+                server->out_rate.per_second % 1024 * 100 / 1024);
+    text_printf(text, "rejected_connections:%" PRIu64 "\r\nevicted_keys:0\r\n", n->refused);
+    text_printf(text, "keyspace_hits:%" PRIu64 "\r\nkeyspace_misses:%" PRIu64 "\r\n", n->hits,
+                n->misses);
+    text_printf(text, "total_error_replies:%" PRIu64 "\r\nstalled_clients_closed:%" PRIu64 "\r\n",
+                n->errors, n->cut);
+}
+
+static void write_replication(struct server *server, struct text *text) {
+    (void)server;
+    text_string(text, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
+                      "master_repl_offset:0\r\n");
+}
+
+static void write_modules(struct server *server, struct text *text) {
+    (void)server;
+    (void)text;
+}
+
+static void write_errorstats(struct server *server, struct text *text) {
+    for (uint32_t i = 0; i < server->error_count; i++) {
+        text_printf(text, "errorstat_%s:count=%" PRIu64 "\r\n", server->errors[i].word,
+                    server->errors[i].count);
+    }
+}
+
+static void write_cluster(struct server *server, struct text *text) {
+    (void)server;
+    text_string(text, "cluster_enabled:1\r\n");
+}
+
+// Keys that this member holds a copy of.
+static void write_keyspace(struct server *server, struct text *text) {
+    uint64_t keys = node_store_stats(server->node).live_count;
+    if (keys > 0) text_printf(text, "db0:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", keys);
+}
+
+static void write_commandstats(struct server *server, struct text *text) {
+    for (uint32_t i = 0; i < command_table_count; i++) {
+        const struct command_count *n = &server->command_counts[i];
+        if (n->calls + n->rejected == 0) continue;
+        uint64_t usec = n->duration_ns / 1000;
+        uint64_t calls = n->calls == 0 ? 1 : n->calls;
+        text_printf(text,
+                    "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%" PRIu64
+                    ".%02" PRIu64 ",rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
+                    command_table[i].name, n->calls, usec, usec / calls, usec % calls * 100 / calls,
+                    n->rejected, n->failed);
+    }
+}
+
+static const char *state_text(enum node_state state) {
+    switch (state) {
+    case NODE_RECOVERING:
+        return "recovering";
+    case NODE_FOUNDING:
+        return "founding";
+    case NODE_SERVING:
+        return "serving";
+    case NODE_STOPPED:
+        return "stopped";
+    }
+    unreachable();
+}
+
+static void write_quoit_store(struct server *server, struct text *text) {
+    struct store_stats store = node_store_stats(server->node);
+    text_printf(text, "store_keys:%" PRIu64 "\r\nstore_records:%" PRIu64 "\r\n", store.live_count,
+                store.key_count);
+    text_printf(text, "store_log_bytes:%" PRIu64 "\r\nstore_live_bytes:%" PRIu64 "\r\n",
+                store.log_size, store.live_size);
+    text_printf(text,
+                "store_segments:%" PRIu64 "\r\nstore_syncs:%" PRIu64 "\r\nstore_writes:%" PRIu64
+                "\r\nstore_disk_free_bytes:%" PRIu64 "\r\n",
+                store.segment_count, store.syncs, store.writes, store.disk_free);
+    text_printf(text, "store_damaged:%" PRIu64 "\r\nstore_is_full:%d\r\nstore_is_failed:%d\r\n",
+                store.damaged, store.is_full, store.is_failed);
+}
+
+static void write_quoit(struct server *server, struct text *text) {
+    const struct node *node = server->node;
+    const struct map *map = node_map(node);
+    struct node_stats n = node_stats(node);
+    text_printf(text, "node_state:%s\r\nmap_epoch:%" PRIu64 "\r\nmembers:%" PRIu32 "\r\n",
+                state_text(node_state(node)), map->epoch, map->epoch == 0 ? 0 : map->member_count);
+    if (map->epoch > 0) {
+        const struct map_member *self = &map->members[node_self(node)];
+        uint32_t up = 0;
+        for (uint32_t i = 0; i < map->member_count; i++) {
+            up += i == node_self(node) || node_member_is_up(node, i);
+        }
+        text_printf(text, "members_up:%" PRIu32 "\r\nnode_name:%s\r\nnode_host:%s\r\n", up,
+                    self->name, self->host);
+        text_printf(text, "node_rack:%s\r\nnode_dc:%s\r\nreplication:%" PRIu32 "\r\n", self->rack,
+                    self->dc, map->replication);
+    }
+    text_printf(text,
+                "coordinated_reads:%" PRIu64 "\r\ncoordinated_writes:%" PRIu64
+                "\r\nsecond_rounds:%" PRIu64 "\r\n",
+                n.reads, n.writes, n.second_rounds);
+    text_printf(text,
+                "read_repairs:%" PRIu64 "\r\nreconciled:%" PRIu64 "\r\nhedged_reads:%" PRIu64
+                "\r\nslots_behind:%" PRIu32 "\r\n",
+                n.read_repairs, n.reconciled, n.hedged, n.slots_behind);
+    text_printf(text,
+                "quorum_failures:%" PRIu64 "\r\ntimeouts:%" PRIu64 "\r\nforwarded:%" PRIu64
+                "\r\nbusy:%" PRIu64 "\r\nrequests_under_way:%" PRIu32 "\r\n",
+                n.unavailable, n.timeouts, n.forwarded, n.busy, n.requests_under_way);
+    text_printf(text,
+                "frames_sent:%" PRIu64 "\r\nframes_received:%" PRIu64 "\r\nframes_refused:%" PRIu64
+                "\r\n",
+                n.frames_sent, n.frames_received, n.frames_refused);
+    write_quoit_store(server, text);
+}
+
+struct section {
+    const char *name;
+    const char *title;
+    bool is_default;
+    void (*write)(struct server *server, struct text *text);
+};
+
+static const struct section sections[] = {
+    {"server", "Server", true, write_server},
+    {"clients", "Clients", true, write_clients},
+    {"memory", "Memory", true, write_memory},
+    {"persistence", "Persistence", true, write_persistence},
+    {"stats", "Stats", true, write_stats},
+    {"replication", "Replication", true, write_replication},
+    {"modules", "Modules", true, write_modules},
+    {"commandstats", "Commandstats", false, write_commandstats},
+    {"errorstats", "Errorstats", true, write_errorstats},
+    {"cluster", "Cluster", true, write_cluster},
+    {"quoit", "Quoit", true, write_quoit},
+    {"keyspace", "Keyspace", true, write_keyspace},
+};
+
+static bool is_wanted(const struct command *c, const struct section *section) {
+    if (c->argument_count == 1) return section->is_default;
+    for (uint32_t i = 1; i < c->argument_count; i++) {
+        struct slice word = c->arguments[i];
+        if (argument_is(word, section->name) || argument_is(word, "all") ||
+            argument_is(word, "everything")) {
+            return true;
+        }
+        if (argument_is(word, "default") && section->is_default) return true;
+    }
+    return false;
+}
+
+void local_info(struct command *c, struct reply *r) {
+    struct server *server = c->session->server;
+    struct text text = server_text(server);
+    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        if (!is_wanted(c, &sections[i])) continue;
+        if (text.size > 0) text_string(&text, "\r\n");
+        text_printf(&text, "# %s\r\n", sections[i].title);
+        sections[i].write(server, &text);
+    }
+    reply_verbatim(r, text_slice(&text));
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands about many keys that the client does not name. On the main port they speak of the whole
+// cluster, on the shard's port of the slots that this member is first for.
+#include "server/commands.h"
+
+#include "base/codec.h"
+#include "base/glob.h"
+#include "base/text.h"
+
+enum {
+    SCAN_COUNT_DEFAULT = 10,
+    SCAN_COUNT_MAX = 1000,
+    KEYS_COUNT = 512, // of one request
+    KEYS_SIZE_MAX = 4 * 1024 * 1024,
+    ELEMENT_OVERHEAD = 16, // bytes of a key's reply beyond the key
+};
+
+// What one command may spend on matching a pattern: some milliseconds.
+#define PATTERN_STEPS_MAX (4 * GLOB_STEPS_MAX)
+
+static void ask(struct command *c, uint64_t cursor, uint32_t limit, step_done *then) {
+    struct request *request = &c->step.request;
+    request->kind = REQUEST_SCAN;
+    request->key = (struct slice){0};
+    request->level = c->session->read;
+    request->cursor = cursor;
+    request->limit = limit;
+    request->local = c->session->is_sharded;
+    step_submit(&c->step, then);
+}
+
+static bool matches(const struct command *c, struct slice key, uint64_t *steps) {
+    struct slice pattern = c->my.text;
+    if (pattern.data == NULL) return true;
+    return glob_match(pattern, key, steps);
+}
+
+// DBSIZE.
+
+static void on_dbsize(struct step *step) {
+    if (step_succeeded(step)) {
+        answer_integer(step->command, (int64_t)step->request.count);
+    } else {
+        answer_step_failure(step);
+    }
+}
+
+void start_dbsize(struct command *c) {
+    struct request *request = &c->step.request;
+    request->kind = REQUEST_COUNT;
+    request->key = (struct slice){0};
+    request->level = c->session->read;
+    request->local = c->session->is_sharded;
+    step_submit(&c->step, on_dbsize);
+}
+
+// SCAN.
+
+static void on_scan(struct step *step) {
+    struct command *c = step->command;
+    if (!step_succeeded(step)) {
+        answer_step_failure(step);
+        return;
+    }
+    const struct request *request = &step->request;
+    size_t bound = request->keys.size + request->count * ELEMENT_OVERHEAD + 3 * REPLY_HEADER_MAX;
+    struct reply *r = answer_open(c, bound);
+    if (r == NULL) return;
+    char cursor[I64_TEXT_MAX];
+    reply_array(r, 2);
+    reply_bulk(r, (struct slice){(const uint8_t *)cursor, u64_to_text(request->next, cursor)});
+    size_t mark = r->size;
+    uint64_t found = 0;
+    uint64_t steps = PATTERN_STEPS_MAX;
+    struct reader keys = reader_of(request->keys);
+    for (uint64_t i = 0; i < request->count; i++) {
+        struct slice key = read_sized(&keys, KEY_SIZE_MAX);
+        if (keys.failed || c->my.flags != 0 || !matches(c, key, &steps)) continue;
+        reply_bulk(r, key);
+        found++;
+    }
+    if (steps == 0) {
+        reply_rewind(r, 0);
+        reply_error(r, SLICE("ERR the pattern takes too long to match"));
+    } else {
+        reply_array_before(r, mark, found);
+    }
+    answer_close(c);
+}
+
+// False: the answer was given.
+static bool parse_scan(struct command *c, int64_t *count) {
+    c->my.text = (struct slice){0};
+    c->my.flags = 0; // not 0: no key has the type asked for
+    for (uint32_t i = 2; i < c->argument_count; i += 2) {
+        if (i + 1 == c->argument_count) {
+            answer_parse_error(c, PARSE_SYNTAX);
+            return false;
+        }
+        struct slice value = c->arguments[i + 1];
+        if (argument_is(c->arguments[i], "match")) {
+            c->my.text = value;
+        } else if (argument_is(c->arguments[i], "count")) {
+            if (!parse_integer(c, value, count)) return false;
+            if (*count < 1) {
+                answer_parse_error(c, PARSE_SYNTAX);
+                return false;
+            }
+        } else if (argument_is(c->arguments[i], "type")) {
+            c->my.flags = argument_is(value, "string") ? 0 : 1;
+        } else {
+            answer_parse_error(c, PARSE_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+void start_scan(struct command *c) {
+    uint64_t cursor;
+    int64_t count = SCAN_COUNT_DEFAULT;
+    if (!text_to_u64(c->arguments[1], &cursor)) {
+        answer_error(c, "ERR invalid cursor");
+        return;
+    }
+    if (!parse_scan(c, &count)) return;
+    ask(c, cursor, (uint32_t)(count < SCAN_COUNT_MAX ? count : SCAN_COUNT_MAX), on_scan);
+}
+
+// KEYS: one scan after the other, gathered in the command's parcel.
+
+static void refuse_keys(struct command *c, const char *text) {
+    parcel_clear(c->session, &c->parcel);
+    answer_error(c, text);
+}
+
+static bool gather_key(struct command *c, struct slice key) {
+    struct session *s = c->session;
+    struct pool *pool = &s->server->chunk_pool;
+    size_t size = reply_bulk_size(key.size);
+    if (pool_left(pool) <= chunks_needed(size) + 1) return false;
+    append_bulk(&c->parcel.chunks, pool, key);
+    s->kept_size += size;
+    c->my.done++;
+    return true;
+}
+
+static void on_keys(struct step *step) {
+    struct command *c = step->command;
+    if (!step_succeeded(step)) {
+        parcel_clear(c->session, &c->parcel);
+        answer_step_failure(step);
+        return;
+    }
+    const struct request *request = &step->request;
+    uint64_t steps = PATTERN_STEPS_MAX;
+    struct reader keys = reader_of(request->keys);
+    for (uint64_t i = 0; i < request->count; i++) {
+        struct slice key = read_sized(&keys, KEY_SIZE_MAX);
+        if (keys.failed || !matches(c, key, &steps)) continue;
+        if (c->parcel.chunks.size + key.size > KEYS_SIZE_MAX) {
+            refuse_keys(c, "TOOLARGE there are too many keys for one reply; use SCAN");
+            return;
+        }
+        if (!gather_key(c, key)) {
+            refuse_keys(c, "BUSY no memory for the reply; use SCAN");
+            return;
+        }
+    }
+    if (steps == 0) {
+        refuse_keys(c, "ERR the pattern takes too long to match");
+    } else if (request->next == 0) {
+        answer_gathered(c, c->my.done);
+    } else {
+        ask(c, request->next, KEYS_COUNT, on_keys);
+    }
+}
+
+void start_keys(struct command *c) {
+    struct session *s = c->session;
+    c->my.text = c->arguments[1];
+    c->my.done = 0;
+    if (chunks_room(&c->parcel.chunks, &s->server->chunk_pool, REPLY_HEADER_MAX) == NULL) {
+        answer_again(c);
+        return;
+    }
+    chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
+    s->kept_size += REPLY_HEADER_MAX;
+    ask(c, 0, KEYS_COUNT, on_keys);
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal.h -- the parts of a server, side by side.
+//
+//     server    listens, accepts, watches the clock     session   one connection
+//     input     bytes received                          command   what was asked
+//     order     who waits for whom                      step      what is asked of the node
+//     answer    replies, at their turn                  chunk     memory for all of it
+#ifndef QUOIT_SERVER_INTERNAL_H
+#define QUOIT_SERVER_INTERNAL_H
+
+#include "base/text.h"
+#include "server/server.h"
+#include "server/session.h"
+
+struct listener {
+    struct server *server;
+    bool is_sharded;
+    bool is_accepting;
+    struct env_socket *socket; // NULL while not listening
+    struct env_socket *accepted;
+    struct env_op listen_op;
+    struct env_op accept_op;
+    struct timer retry;
+};
+
+enum { LISTENERS = 2, ERROR_WORDS_MAX = 32, ERROR_WORD_SIZE = 20, LOCK_BUCKETS = 256 };
+
+// How often a reply was an error that begins with this word.
+struct error_count {
+    char word[ERROR_WORD_SIZE];
+    uint64_t count;
+};
+
+struct command_count {
+    uint64_t calls;
+    uint64_t duration_ns; // of all calls, from start to reply
+    uint64_t rejected;    // before they started
+    uint64_t failed;
+};
+
+struct server_counts {
+    uint64_t connections;
+    uint64_t refused; // connections, at clients_max
+    uint64_t commands;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t hits; // reads that found the key
+    uint64_t misses;
+    uint64_t errors;
+    uint64_t cut; // connections closed because their clients stalled
+};
+
+// A number that grows, and how fast it did lately.
+struct rate {
+    uint64_t before;
+    uint64_t per_second;
+};
+
+enum server_state { SERVER_CREATED, SERVER_SERVING, SERVER_STOPPING };
+
+struct server {
+    struct env *env;
+    struct node *node;
+    struct timers *timers;
+    struct server_options options;
+    enum server_state state;
+    uint64_t began; // ns
+    server_done *started;
+    void *started_context;
+    enum status start_status;
+    server_done *stopped;
+    void *stopped_context;
+    uint32_t pending; // listens and accepts under way
+
+    struct listener listeners[LISTENERS];
+    struct timer sweep;
+    struct timer cut; // of stopping
+    uint64_t swept;   // ns
+    struct rate commands_rate;
+    struct rate in_rate;
+    struct rate out_rate;
+
+    struct list sessions;
+    uint32_t session_count;
+    uint64_t last_id;
+    struct list dirty;
+    struct list hungry;
+    struct env_op settle_op;
+    bool is_settle_asked;
+
+    struct pool session_pool;
+    struct pool command_pool;
+    struct pool step_pool;
+    struct pool chunk_pool;
+    struct pool large_pool;
+    struct pool block_pool; // of ARGUMENTS_MAX arguments
+    uint32_t large_capacity;
+
+    struct list lock_holders[LOCK_BUCKETS]; // commands, by the hash of their first key
+    struct list lock_waiters;
+    uint32_t lock_count;
+
+    struct command_index index;
+    struct server_counts counts;
+    struct command_count command_counts[COMMANDS_TABLE_MAX];
+    struct error_count errors[ERROR_WORDS_MAX];
+    uint32_t error_count;
+
+    // Scratch, for use within one callback.
+    struct reply reply;
+    uint8_t *scratch;
+    size_t scratch_size;
+    char *text;                          // TEXT_SIZE bytes
+    struct map_replica owners[RUNS_MAX]; // of each run, right now
+    struct record record;
+    struct context context;
+};
+
+enum {
+    ARGUMENTS_MAX = 64 * 1024, // of one command
+    ARGUMENTS_CHUNK = CHUNK_SIZE / sizeof(struct slice),
+    LARGE_SLACK = 4096, // beyond key and value
+    TEXT_SIZE = 4 * 1024 * 1024,
+};
+
+// What Redis clients may take us for.
+#define REDIS_VERSION "7.0.15"
+
+// A text in the server's scratch, for the reply that is being written.
+struct text server_text(struct server *server);
+
+// To be called whenever something comes back to a pool that a session may wait for.
+void server_released(struct server *server);
+
+// Settles the dirty sessions when the turn ends.
+void server_ask_settle(struct server *server);
+
+// A session is gone for good.
+void server_forget(struct server *server);
+
+static inline uint64_t server_now_ms(const struct server *server) {
+    return server->env->wall_ms;
+}
+
+#endif

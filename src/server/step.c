@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/step.h"
+
+// Held contexts lie in a chunk, at the alignment they need.
+enum { HOLD_PADDING = (64 - offsetof(struct chunk, data) % 64) % 64 };
+
+static_assert(HOLD_PADDING + sizeof(struct context) < CHUNK_CAPACITY, "a context fits a chunk");
+
+void step_init(struct step *step, struct command *c) {
+    step->command = c;
+    step->is_done = false;
+    step->hold = NULL;
+    step->hold_large = NULL;
+    step->parcel.chunks = (struct chunks){0};
+    step->parcel.small_size = 0;
+    list_init(&step->link);
+}
+
+void step_release(struct step *step) {
+    struct server *server = step->command->session->server;
+    if (step->hold != NULL) {
+        pool_give(&server->chunk_pool, step->hold);
+        step->hold = NULL;
+        server_released(server);
+    }
+    if (step->hold_large != NULL) {
+        input_give(server, step->hold_large);
+        step->hold_large = NULL;
+    }
+    if (step->parcel.chunks.first != NULL) {
+        step->command->session->kept_size -= step->parcel.chunks.size;
+        chunks_clear(&step->parcel.chunks, &server->chunk_pool);
+        server_released(server);
+    }
+}
+
+struct step *step_take(struct command *c) {
+    struct step *step = pool_take(&c->session->server->step_pool);
+    if (step != NULL) step_init(step, c);
+    return step;
+}
+
+void step_give(struct step *step) {
+    struct command *c = step->command;
+    must(step != &c->step);
+    step_release(step);
+    pool_give(&c->session->server->step_pool, step);
+}
+
+static void on_request(struct request *request) {
+    struct step *step = CONTAINER_OF(request, struct step, request);
+    step->then(step);
+}
+
+void step_submit(struct step *step, step_done *then) {
+    step->then = then;
+    step->request.done = on_request;
+    if (step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE) {
+        step->command->has_written = true;
+    }
+    node_submit(step->command->session->server->node, &step->request);
+}
+
+void step_read_at(struct step *step, struct slice key, struct level level, step_done *then) {
+    step->request.kind = REQUEST_READ;
+    step->request.key = key;
+    step->request.level = level;
+    step_submit(step, then);
+}
+
+void step_read(struct step *step, struct slice key, step_done *then) {
+    step_read_at(step, key, step->command->session->read, then);
+}
+
+static void replace(struct step *step, struct slice key, struct slice value, step_done *then) {
+    struct request *request = &step->request;
+    request->kind = REQUEST_REPLACE;
+    request->key = key;
+    request->value = value;
+    request->timestamp = 0;
+    request->seen = NULL;
+    request->level = step->command->session->write;
+    step_submit(step, then);
+}
+
+void step_replace(struct step *step, struct slice key, struct slice value, uint64_t expires_ms,
+                  step_done *then) {
+    step->request.is_tombstone = false;
+    step->request.expires_ms = expires_ms;
+    replace(step, key, value, then);
+}
+
+void step_delete(struct step *step, struct slice key, step_done *then) {
+    step->request.is_tombstone = true;
+    step->request.expires_ms = 0;
+    replace(step, key, (struct slice){0}, then);
+}
+
+bool step_succeeded(const struct step *step) {
+    return step->request.status == ST_OK || step->request.status == ST_NOT_FOUND;
+}
+
+enum status step_record(struct step *step, const struct record **record) {
+    struct record *scratch = &step->command->session->server->record;
+    *record = scratch;
+    return record_decode(scratch, step->request.record);
+}
+
+enum status step_visible(struct step *step, const struct sibling **sibling) {
+    struct server *server = step->command->session->server;
+    const struct record *record;
+    enum status st = step_record(step, &record);
+    *sibling = st == ST_OK ? record_visible(record, server_now_ms(server)) : NULL;
+    if (*sibling != NULL) {
+        server->counts.hits++;
+    } else {
+        server->counts.misses++;
+    }
+    return st;
+}
+
+uint8_t *step_hold_value(struct step *step, size_t size) {
+    struct server *server = step->command->session->server;
+    must(step->hold == NULL && step->hold_large == NULL);
+    if (size <= CHUNK_CAPACITY) {
+        step->hold = pool_take(&server->chunk_pool);
+        return step->hold == NULL ? NULL : step->hold->data;
+    }
+    step->hold_large = input_take_large(server);
+    if (step->hold_large == NULL) return NULL;
+    must(size <= step->hold_large->capacity);
+    return step->hold_large->data;
+}
+
+const struct context *step_held_context(const struct step *step) {
+    return (const struct context *)(const void *)(step->hold->data + HOLD_PADDING);
+}
+
+bool step_hold(struct step *step, const struct context *context, struct slice *value) {
+    struct server *server = step->command->session->server;
+    must(step->hold == NULL && step->hold_large == NULL);
+    step->hold = pool_take(&server->chunk_pool);
+    if (step->hold == NULL) return false;
+    struct context *held = (struct context *)(void *)(step->hold->data + HOLD_PADDING);
+    context_copy(held, context);
+    if (value == NULL) return true;
+    size_t room = CHUNK_CAPACITY - HOLD_PADDING - sizeof(struct context);
+    uint8_t *place = step->hold->data + HOLD_PADDING + sizeof(struct context);
+    if (value->size > room) {
+        step->hold_large = input_take_large(server);
+        if (step->hold_large == NULL) return false;
+        must(value->size <= step->hold_large->capacity);
+        place = step->hold_large->data;
+    }
+    if (value->size > 0) memcpy(place, value->data, value->size);
+    value->data = place;
+    return true;
+}
