@@ -14,6 +14,7 @@
 #include "server/session.h"
 
 struct listener {
+    char address[ADDRESS_SIZE_MAX + 1]; // being listened on
     struct server *server;
     bool is_sharded;
     bool is_accepting;

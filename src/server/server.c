@@ -176,15 +176,14 @@ static uint16_t listener_port(const struct listener *listener) {
 
 static void listen(struct listener *listener) {
     struct server *server = listener->server;
-    char memory[ADDRESS_SIZE_MAX + 1];
-    struct text address = text_over(memory, sizeof(memory));
+    struct text address = text_over(listener->address, sizeof(listener->address));
     bool is_v6 = memchr(server->options.listen, ':', strlen(server->options.listen)) != NULL;
     text_printf(&address, is_v6 ? "[%s]:%u" : "%s:%u", server->options.listen,
                 listener_port(listener));
     must(!address.clipped);
     server->pending++;
     listener->listen_op.done = on_listening;
-    env_listen(server->env, &listener->listen_op, memory, &listener->socket);
+    env_listen(server->env, &listener->listen_op, listener->address, &listener->socket);
 }
 
 static void stop_listening(struct server *server) {

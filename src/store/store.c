@@ -477,22 +477,27 @@ static void on_shown(struct commit_log *log) {
 
 // Reading.
 
-bool store_get(struct store *s, struct store_read *read) {
+// What is there to say of the key; ST_BUSY while its record is not durable yet.
+enum status store_peek(struct store *s, struct store_read *read) {
     must(s->is_open);
     uint32_t tag = table_tag(&s->table, read->partition, read->key);
     uint32_t entry = table_find(&s->table, tag, read->partition, read->key);
     read->record = (struct slice){NULL, 0};
     read->status = ST_NOT_FOUND;
-    if (entry == 0) return true;
+    if (entry == 0) return read->status;
     const struct entry *e = table_entry(&s->table, entry);
+    read->position = e->position;
     if (is_shown(s, e)) {
         read->status = ST_OK;
         read->record = table_record(&s->table, entry);
-        return true;
+    } else {
+        read->status = s->log.is_failed ? ST_IO : ST_BUSY;
     }
-    read->status = ST_IO;
-    if (s->log.is_failed) return true;
-    read->position = e->position;
+    return read->status;
+}
+
+bool store_get(struct store *s, struct store_read *read) {
+    if (store_peek(s, read) != ST_BUSY) return true;
     list_init(&read->link);
     list_append(&s->readers, &read->link);
     return false;
