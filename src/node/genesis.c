@@ -155,14 +155,6 @@ static void tell(struct node *node, struct link *link) {
     (void)link_end(link, MESSAGE_FOUNDED, &w);
 }
 
-void genesis_on_peer(struct node *node, struct link *link) {
-    if (node->state == NODE_SERVING && node->peers[link->peer].epoch == 0) {
-        tell(node, link);
-    } else {
-        genesis_try(node);
-    }
-}
-
 static bool everybody_is_here(const struct node *node) {
     for (uint32_t i = 0; i < node->initial.member_count; i++) {
         if (i == node->self) continue;
@@ -182,6 +174,9 @@ static void found(struct node *node) {
         // The list is what every member was started with: its addresses are the ones that count.
         memcpy(map->members[i].address, node->initial.members[i].address, ADDRESS_SIZE_MAX + 1);
         map->members[i].port = node->initial.members[i].port;
+        if (map->members[i].host[0] == '\0') {
+            memcpy(map->members[i].host, map->members[i].name, NAME_SIZE_MAX + 1);
+        }
         const char *name = map->members[i].name;
         struct slice bytes = {(const uint8_t *)name, strlen(name)};
         uint64_t seed = 0;
@@ -197,10 +192,19 @@ static void found(struct node *node) {
     write_next_fact(node);
 }
 
-void genesis_try(struct node *node) {
+static void tell_all(struct node *node) {
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        if (i != node->self && node->peers[i].epoch == 0) tell(node, peer_link(node, i));
+    }
+}
+
+void genesis_step(struct node *node) {
     bool is_founder = node->initial.member_count > 0 && node->self == 0;
-    if (node->state != NODE_FOUNDING || node->map.epoch > 0 || !is_founder) return;
-    if (everybody_is_here(node)) found(node);
+    if (node->state == NODE_SERVING) {
+        tell_all(node);
+    } else if (node->state == NODE_FOUNDING && node->map.epoch == 0 && is_founder) {
+        if (everybody_is_here(node)) found(node);
+    }
 }
 
 void genesis_on_founded(struct node *node, struct slice body) {
@@ -313,5 +317,5 @@ static void on_map_read(struct store_read *read) {
     node->facts_wanted |= FACT_START;
     write_next_fact(node);
     peers_start(node);
-    genesis_try(node);
+    genesis_step(node);
 }

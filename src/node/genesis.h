@@ -27,11 +27,9 @@ enum fact { FACT_START = 1, FACT_MAP = 2 };
 // Reads the facts once the store is open, raises the incarnation durably, and goes on from there.
 void genesis_start(struct node *node);
 
-// Founds the cluster if this node is the founder and everything needed is there.
-void genesis_try(struct node *node);
-
-// A peer has greeted, or spoken: gives it the map if it lacks one.
-void genesis_on_peer(struct node *node, struct link *link);
+// What there is to do now: founds the cluster if this node is the founder and everybody is here;
+// gives the map to whoever lacks it. Called in each round of gossip, and when a peer has greeted.
+void genesis_step(struct node *node);
 
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);

@@ -47,11 +47,8 @@ static void on_round(struct timer *timer) {
     struct node *node = CONTAINER_OF(timer, struct node, gossip_timer);
     timer_arm(&node->timers, timer, node->env->now + node->options.gossip_ns);
     peers_sweep(node);
-    if (node->map.epoch == 0) {
-        genesis_try(node);
-    } else {
-        refresh_self(node);
-    }
+    genesis_step(node);
+    if (node->state == NODE_SERVING) refresh_self(node);
     send_round(node);
 }
 

@@ -248,7 +248,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     write_u32(&w, 0);
     (void)link_end(link, MESSAGE_GOSSIP, &w);
     env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
-    genesis_on_peer(node, link);
+    genesis_step(node);
     reconcile_on_open(node, member);
 }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bin/sim_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void add_node(struct node_stats *sum, const struct node_stats *n) {
+    sum->second_rounds += n->second_rounds;
+    sum->read_repairs += n->read_repairs;
+    sum->reconciled += n->reconciled;
+    sum->hedged += n->hedged;
+    sum->forwarded += n->forwarded;
+    sum->timeouts += n->timeouts;
+    sum->unavailable += n->unavailable;
+}
+
+static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o) {
+    sum->acks += o->acks;
+    sum->durable_checks += o->durable_checks;
+    sum->reads += o->reads;
+    sum->concurrent += o->concurrent;
+    sum->converged += o->converged;
+    sum->dots += o->dots;
+    sum->dots_again += o->dots_again;
+    sum->refusals += o->refusals;
+    sum->unknowns += o->unknowns;
+}
+
+void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
+    sum->runs++;
+    sum->failed += r->has_failed;
+    sum->events += r->events;
+    sum->simulated_ns += r->simulated_ns;
+    sum->done += r->done;
+    sum->refused += r->refused;
+    sum->unknown += r->unknown;
+    for (uint32_t i = 0; i < TROUBLE_COUNT; i++) sum->troubles[i] += r->troubles[i];
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) sum->faults[i] += r->faults[i];
+    for (uint32_t i = 0; i < CALL_KINDS; i++) sum->calls[i] += r->calls[i];
+    add_oracle(&sum->oracle, &r->oracle);
+    add_node(&sum->node, &r->node);
+}
+
+struct line {
+    const char *name;
+    uint64_t count;
+};
+
+enum { LINES_MAX = 128 };
+
+static uint32_t add(struct line *lines, uint32_t count, const char *name, uint64_t value) {
+    lines[count] = (struct line){name, value};
+    return count + 1;
+}
+
+// Not everything the world can do is asked of it here.
+static bool is_wanted(enum fault fault) {
+    static const enum fault unused[] = {
+        FAULT_DISK_READ_ERROR, FAULT_DISK_MISDIRECT, FAULT_DISK_PHANTOM, FAULT_DISK_EVICTION,
+        FAULT_DISK_CUT,        FAULT_NET_FLIP,       FAULT_NET_PRESSURE,
+    };
+    for (uint32_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+        if (fault == unused[i]) return false;
+    }
+    return true;
+}
+
+static uint32_t collect(const struct sim_report *sum, struct line *lines) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
+        bool is_rate = i == TROUBLE_NETWORK || i == TROUBLE_SLOW_DISK || i == TROUBLE_BAD_DISK;
+        if (!is_rate) n = add(lines, n, trouble_name((enum trouble)i), sum->troubles[i]);
+    }
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        if (is_wanted((enum fault)i)) n = add(lines, n, fault_name((enum fault)i), sum->faults[i]);
+    }
+    n = add(lines, n, "O1 acks found durable", sum->oracle.durable_checks);
+    n = add(lines, n, "O2 acknowledged writes", sum->oracle.acks);
+    n = add(lines, n, "O3 keys ending with siblings", sum->oracle.concurrent);
+    n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
+    n = add(lines, n, "O8 reads judged", sum->oracle.reads);
+    n = add(lines, n, "O12 dots", sum->oracle.dots);
+    n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
+    n = add(lines, n, "O19 refusals", sum->oracle.refusals);
+    n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
+    n = add(lines, n, "path second round of a write", sum->node.second_rounds);
+    n = add(lines, n, "path read repair", sum->node.read_repairs);
+    n = add(lines, n, "path records reconciled", sum->node.reconciled);
+    n = add(lines, n, "path hedged read", sum->node.hedged);
+    n = add(lines, n, "path write forwarded", sum->node.forwarded);
+    n = add(lines, n, "path time-out", sum->node.timeouts);
+    n = add(lines, n, "path no quorum", sum->node.unavailable);
+    must(n <= LINES_MAX);
+    return n;
+}
+
+void sim_report_print(const struct sim_report *sum) {
+    struct line lines[LINES_MAX];
+    uint32_t count = collect(sum, lines);
+    printf("runs=%" PRIu64 " failed=%" PRIu64 " operations=%" PRIu64 " refused=%" PRIu64
+           " unknown=%" PRIu64 " events=%" PRIu64 " simulated-hours=%.1f\n",
+           sum->runs, sum->failed, sum->done, sum->refused, sum->unknown, sum->events,
+           (double)sum->simulated_ns / 3.6e12);
+    for (uint32_t i = 0; i < count; i++) {
+        printf("  %-34s %12" PRIu64 "\n", lines[i].name, lines[i].count);
+    }
+}
+
+bool sim_report_is_covered(const struct sim_report *sum) {
+    struct line lines[LINES_MAX];
+    uint32_t count = collect(sum, lines);
+    bool is_covered = true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (lines[i].count > 0) continue;
+        printf("never exercised: %s\n", lines[i].name);
+        is_covered = false;
+    }
+    return is_covered;
+}

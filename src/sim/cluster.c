@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cluster.h"
+
+#include <stdio.h>
+
+enum {
+    MEMBERS_OF_A_NODE = CLUSTER_MEMBERS_MAX,
+    REQUESTS_OF_A_NODE = 128,
+    VALUE_OF_A_NODE = 4096,
+};
+
+void cluster_init(struct cluster *cluster, struct world *world,
+                  const struct cluster_options *options) {
+    must(options->members > 0);
+    must(options->members <= CLUSTER_MEMBERS_MAX);
+    *cluster = (struct cluster){
+        .world = world,
+        .options = *options,
+        .rng = world_stream(world, 1),
+    };
+    size_t size = 0;
+    for (uint32_t i = 0; i < options->members; i++) {
+        struct process *p = &cluster->processes[i];
+        p->cluster = cluster;
+        p->index = i;
+        snprintf(p->name, sizeof(p->name), "n%u", i + 1);
+        snprintf(p->listen, sizeof(p->listen), "n%u", i + 1);
+        p->machine = world_add_machine(world, p->name);
+        int written = snprintf(cluster->initial + size, sizeof(cluster->initial) - size,
+                               "%s%s=%s:%u", i == 0 ? "" : ",", p->name, p->name, CLUSTER_PORT);
+        must(written > 0);
+        size += (size_t)written;
+        must(size < sizeof(cluster->initial));
+    }
+}
+
+struct node_options cluster_node_options(const struct cluster *cluster) {
+    struct node_options o = node_default_options();
+    o.secret = (struct mac_key){.bytes = "the sim's secret"};
+    o.initial = cluster->options.members > 1 ? cluster->initial : NULL;
+    o.members_max = MEMBERS_OF_A_NODE;
+    o.requests_max = REQUESTS_OF_A_NODE;
+    o.request_memory = (uint64_t)16 << 20;
+    o.value_size_max = VALUE_OF_A_NODE;
+    o.timeout_ns = 2 * NS_PER_SECOND;
+    o.reconcile_ns = 5 * NS_PER_SECOND;
+    o.store.memory_max = (uint64_t)8 << 20;
+    o.store.segment_size = 256 * 1024;
+    o.store.disk_reserve = 64 * 1024;
+    o.store.sync_interval_ns = cluster->options.sync_interval_ns;
+    o.minted = cluster->options.minted;
+    o.minted_context = cluster->options.minted_context;
+    return o;
+}
+
+static struct server_options server_options_of(const struct process *p) {
+    struct server_options o = server_default_options();
+    o.listen = p->listen;
+    o.port = CLUSTER_PORT;
+    o.clients_max = 64;
+    o.commands_max = 256;
+    o.chunks_max = 1024;
+    o.large_max = 4;
+    o.value_size_max = VALUE_OF_A_NODE;
+    o.version = "simulated";
+    return o;
+}
+
+static void process_wake(void *node) {
+    node_wake(node);
+}
+
+static uint64_t process_next_wake(const void *node) {
+    return node_next_wake(node);
+}
+
+static void on_server_started(void *context, enum status status) {
+    struct process *p = context;
+    p->start_status = status;
+    if (p->state == PROCESS_STARTING && status == ST_OK) p->state = PROCESS_UP;
+}
+
+static void on_node_started(void *context, enum status status) {
+    struct process *p = context;
+    p->start_status = status;
+    if (status == ST_OK) server_start(p->server, on_server_started, p);
+}
+
+void cluster_start(struct cluster *cluster, uint32_t index) {
+    struct process *p = &cluster->processes[index];
+    must(p->state == PROCESS_DOWN);
+    struct node_options node = cluster_node_options(cluster);
+    struct server_options server = server_options_of(p);
+    snprintf(node.self.name, sizeof(node.self.name), "%s", p->name);
+    snprintf(node.self.host, sizeof(node.self.host), "%s", p->name);
+    snprintf(node.self.rack, sizeof(node.self.rack), "rack%u", index % 3 + 1);
+    snprintf(node.self.dc, sizeof(node.self.dc), "dc1");
+    snprintf(node.self.address, sizeof(node.self.address), "%s", p->name);
+    node.self.port = CLUSTER_PORT;
+    node.self.shards = 1;
+    node.self.weight = 1;
+    node.listen = p->listen;
+    node.random = rng_next(&cluster->rng);
+    struct env *env = machine_env(p->machine);
+    struct arena arena =
+        machine_start(p->machine, node_memory_size(&node) + server_memory_size(&server) + 4096);
+    p->state = PROCESS_STARTING;
+    p->start_status = ST_OK;
+    p->starts++;
+    p->node = node_create(&arena, env, &node);
+    p->server = server_create(&arena, env, p->node, &server);
+    machine_attach(p->machine, p->node, process_next_wake, process_wake);
+    machine_enter(p->machine);
+    node_start(p->node, on_node_started, p);
+    machine_leave(p->machine);
+}
+
+static void forget(struct process *p) {
+    p->state = PROCESS_DOWN;
+    p->node = NULL;
+    p->server = NULL;
+}
+
+void cluster_kill(struct cluster *cluster, uint32_t index) {
+    struct process *p = &cluster->processes[index];
+    must(p->state != PROCESS_DOWN);
+    machine_kill(p->machine);
+    forget(p);
+}
+
+void cluster_power_loss(struct cluster *cluster, uint32_t index) {
+    struct process *p = &cluster->processes[index];
+    must(p->state != PROCESS_DOWN);
+    machine_power_loss(p->machine);
+    forget(p);
+}
+
+// A process that has stopped exits; the world does not let it end from within its own callback.
+static void on_exit_due(void *context) {
+    struct process *p = context;
+    if (p->state != PROCESS_STOPPING || !p->has_stopped) return;
+    machine_kill(p->machine);
+    forget(p);
+}
+
+static void on_node_stopped(void *context, enum status status) {
+    struct process *p = context;
+    p->start_status = status;
+    p->has_stopped = true;
+    p->left_open = machine_open_things(p->machine);
+    world_at(p->cluster->world, world_now(p->cluster->world), on_exit_due, p);
+}
+
+static void on_server_stopped(void *context, enum status status) {
+    struct process *p = context;
+    (void)status;
+    node_stop(p->node, on_node_stopped, p);
+}
+
+void cluster_stop(struct cluster *cluster, uint32_t index) {
+    struct process *p = &cluster->processes[index];
+    must(p->state == PROCESS_UP);
+    p->state = PROCESS_STOPPING;
+    p->has_stopped = false;
+    machine_enter(p->machine);
+    server_stop(p->server, on_server_stopped, p);
+    machine_leave(p->machine);
+}
+
+struct node *cluster_node(const struct cluster *cluster, uint32_t index) {
+    const struct process *p = &cluster->processes[index];
+    return p->state == PROCESS_UP ? p->node : NULL;
+}
+
+bool cluster_is_serving(const struct cluster *cluster, uint32_t index) {
+    const struct node *node = cluster_node(cluster, index);
+    return node != NULL && node_state(node) == NODE_SERVING;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cluster.h -- quoitd, as often as wanted, in one simulated world.
+//
+// Each member is a machine "n1", "n2", ... that runs a node and a server, made of the same object
+// files as the real program. The cluster starts and stops these processes and knows how they are;
+// who lets them suffer is sim/nemesis.h, and who judges them sim/oracle.h.
+#ifndef QUOIT_SIM_CLUSTER_H
+#define QUOIT_SIM_CLUSTER_H
+
+#include "node/node.h"
+#include "server/server.h"
+#include "sim/world.h"
+
+enum { CLUSTER_MEMBERS_MAX = 16, CLUSTER_PORT = 7379 };
+
+enum process_state {
+    PROCESS_DOWN,
+    PROCESS_STARTING, // recovering; no client can connect
+    PROCESS_UP,       // clients can connect; maybe the cluster is not founded yet
+    PROCESS_STOPPING,
+};
+
+struct process {
+    struct cluster *cluster;
+    uint32_t index;
+    struct machine *machine;
+    enum process_state state;
+    struct node *node; // of the running process
+    struct server *server;
+    enum status start_status; // why the last start failed, or ST_OK
+    uint32_t starts;
+    bool has_stopped;              // while STOPPING: the process is about to exit
+    struct machine_open left_open; // by the last orderly stop
+    char name[16];
+    char listen[16];
+};
+
+struct cluster_options {
+    uint32_t members;
+    uint64_t sync_interval_ns; // 0: durability always
+    node_minted *minted;
+    void *minted_context;
+};
+
+struct cluster {
+    struct world *world;
+    struct cluster_options options;
+    struct rng rng;
+    struct process processes[CLUSTER_MEMBERS_MAX];
+    char initial[CLUSTER_MEMBERS_MAX * 40];
+};
+
+// Adds the machines; none runs yet. Borrows `cluster` and the world for as long as they live.
+void cluster_init(struct cluster *cluster, struct world *world,
+                  const struct cluster_options *options);
+
+// What every node of the cluster is configured with.
+struct node_options cluster_node_options(const struct cluster *cluster);
+
+// Requires that the process is down, for start, or not, for the others.
+void cluster_start(struct cluster *cluster, uint32_t index);
+void cluster_stop(struct cluster *cluster, uint32_t index); // orderly; ends by itself later
+void cluster_kill(struct cluster *cluster, uint32_t index);
+void cluster_power_loss(struct cluster *cluster, uint32_t index);
+
+// The node, when the process is up; else NULL. A paused one is up.
+struct node *cluster_node(const struct cluster *cluster, uint32_t index);
+
+bool cluster_is_serving(const struct cluster *cluster, uint32_t index);
+
+#endif

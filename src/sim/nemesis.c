@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/nemesis.h"
+
+#include "base/text.h"
+#include "sim/memory.h"
+
+#include <string.h>
+
+const char *trouble_name(enum trouble trouble) {
+    static const char *const names[TROUBLE_COUNT] = {
+#define X(name, text) [TROUBLE_##name] = text,
+        TROUBLE_MAP(X)
+#undef X
+    };
+    must(trouble < TROUBLE_COUNT);
+    return names[trouble];
+}
+
+enum trouble trouble_find(struct slice name) {
+    for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
+        if (slice_equal(name, slice_of_string(trouble_name((enum trouble)i)))) {
+            return (enum trouble)i;
+        }
+    }
+    return TROUBLE_COUNT;
+}
+
+static struct world *world_of(const struct nemesis *n) {
+    return n->cluster->world;
+}
+
+static uint32_t rate(struct nemesis *n, uint64_t low, uint64_t high) {
+    return (uint32_t)rng_spread(&n->rng, low, high);
+}
+
+// Rates are chances in a thousand million.
+static void set_rates(struct nemesis *n) {
+    uint32_t *rates = world_options(world_of(n))->rates;
+    if (n->has[TROUBLE_NETWORK]) {
+        rates[FAULT_NET_TAIL] = rate(n, 100000, 10000000);
+        rates[FAULT_NET_STALL] = rate(n, 10000, 1000000);
+        rates[FAULT_NET_SPLIT] = rate(n, 10000000, 900000000);
+        rates[FAULT_NET_RESET] = rate(n, 10000, 2000000);
+        rates[FAULT_NET_HOLE] = rate(n, 10000, 300000);
+        rates[FAULT_NET_REFUSED] = rate(n, 1000000, 100000000);
+    }
+    if (n->has[TROUBLE_SLOW_DISK]) rates[FAULT_DISK_SLOW] = rate(n, 100000, 20000000);
+    if (n->has[TROUBLE_BAD_DISK]) {
+        rates[FAULT_DISK_WRITE_ERROR] = rate(n, 10000, 300000);
+        rates[FAULT_DISK_SYNC_ERROR] = rate(n, 10000, 300000);
+        rates[FAULT_DESCRIPTORS] = rate(n, 100000, 10000000);
+    }
+}
+
+void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles) {
+    *n = (struct nemesis){.cluster = cluster, .rng = world_stream(cluster->world, 2)};
+    bool has_none = rng_chance(&n->rng, 1, 20);
+    for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
+        bool drawn = rng_chance(&n->rng, 2, 5) && !has_none;
+        n->has[i] = troubles == 0 ? drawn : (troubles >> i & 1) != 0;
+    }
+    // Who is alone has nobody to get lost bytes back from.
+    if (cluster->options.members < REPLICATION_DEFAULT) {
+        n->has[TROUBLE_DAMAGE] = false;
+        n->has[TROUBLE_WIPE] = false;
+    }
+    // One member loses its bytes in one way; to lose them in two would be to lose them twice.
+    if (n->has[TROUBLE_WIPE]) n->has[TROUBLE_DAMAGE] = false;
+    // Within an interval of the log, power must not fail.
+    if (cluster->options.sync_interval_ns > 0) {
+        n->has[TROUBLE_POWER] = false;
+        n->has[TROUBLE_POWER_ALL] = false;
+        n->has[TROUBLE_BAD_DISK] = false;
+    }
+    n->victim = rng_below(&n->rng, cluster->options.members);
+    n->pause_ns = rng_spread(&n->rng, 100 * NS_PER_MS, 3 * NS_PER_SECOND);
+    set_rates(n);
+}
+
+// Something that ends trouble with one member, later.
+struct relief {
+    struct nemesis *nemesis;
+    uint32_t member;
+};
+
+static void later(struct nemesis *n, uint32_t member, uint64_t ns, void (*function)(void *)) {
+    struct relief *r = memory_take(1, sizeof(*r));
+    *r = (struct relief){.nemesis = n, .member = member};
+    world_at(world_of(n), world_now(world_of(n)) + ns, function, r);
+}
+
+static uint64_t a_while(struct nemesis *n) {
+    return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
+}
+
+static bool is_down(const struct nemesis *n, uint32_t member) {
+    return n->cluster->processes[member].state == PROCESS_DOWN;
+}
+
+static void on_restart(void *context) {
+    struct relief *r = context;
+    struct nemesis *n = r->nemesis;
+    uint32_t member = r->member;
+    memory_give(r);
+    n->is_quiet[member] = false;
+    if (is_down(n, member)) cluster_start(n->cluster, member);
+}
+
+static void restart_later(struct nemesis *n, uint32_t member) {
+    n->is_quiet[member] = true;
+    later(n, member, a_while(n), on_restart);
+}
+
+static void on_resume(void *context) {
+    struct relief *r = context;
+    struct machine *machine = r->nemesis->cluster->processes[r->member].machine;
+    if (machine_is_paused(machine)) machine_resume(machine);
+    memory_give(r);
+}
+
+static void on_heal(void *context) {
+    struct relief *r = context;
+    world_heal(world_of(r->nemesis));
+    memory_give(r);
+}
+
+static void on_space(void *context) {
+    struct relief *r = context;
+    machine_set_quota(r->nemesis->cluster->processes[r->member].machine, UINT64_MAX);
+    memory_give(r);
+}
+
+static void on_clock_right(void *context) {
+    struct relief *r = context;
+    machine_set_drift(r->nemesis->cluster->processes[r->member].machine, 0);
+    memory_give(r);
+}
+
+// Processes.
+
+static void resume_first(struct nemesis *n, uint32_t member) {
+    struct machine *machine = n->cluster->processes[member].machine;
+    if (machine_is_paused(machine)) machine_resume(machine);
+}
+
+static bool end_process(struct nemesis *n, uint32_t member, bool by_power) {
+    if (is_down(n, member) || n->is_quiet[member]) return false;
+    resume_first(n, member);
+    if (by_power) {
+        cluster_power_loss(n->cluster, member);
+    } else {
+        cluster_kill(n->cluster, member);
+    }
+    restart_later(n, member);
+    return true;
+}
+
+static bool end_all(struct nemesis *n) {
+    bool any = false;
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) any |= end_process(n, i, true);
+    return any;
+}
+
+static bool stop_orderly(struct nemesis *n, uint32_t member) {
+    struct process *p = &n->cluster->processes[member];
+    if (p->state != PROCESS_UP || n->is_quiet[member] || machine_is_paused(p->machine))
+        return false;
+    cluster_stop(n->cluster, member);
+    restart_later(n, member);
+    return true;
+}
+
+static bool pause_process(struct nemesis *n, uint32_t member) {
+    struct process *p = &n->cluster->processes[member];
+    if (is_down(n, member) || machine_is_paused(p->machine)) return false;
+    machine_pause(p->machine);
+    later(n, member, a_while(n), on_resume);
+    return true;
+}
+
+// Synced bytes, of the victim alone.
+
+static bool damage_log(struct nemesis *n) {
+    if (n->counts[TROUBLE_DAMAGE] > 0 || !end_process(n, n->victim, false)) return false;
+    struct machine *machine = n->cluster->processes[n->victim].machine;
+    uint8_t names[8192];
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    uint32_t flips = 1 + rng_below(&n->rng, 4);
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((const char *)names + at) + 1) {
+        const char *name = (const char *)names + at;
+        for (uint32_t i = 0; i < flips; i++) {
+            (void)machine_rot(machine, name, rng_below(&n->rng, 64 * 1024));
+        }
+    }
+    return true;
+}
+
+static bool wipe_disk(struct nemesis *n) {
+    if (n->counts[TROUBLE_WIPE] > 0) return false;
+    if (!cluster_is_serving(n->cluster, n->victim)) return false;
+    if (!end_process(n, n->victim, false)) return false;
+    machine_wipe(n->cluster->processes[n->victim].machine);
+    return true;
+}
+
+// Network.
+
+static void cut(struct nemesis *n, uint32_t a, uint32_t b, bool both_ways) {
+    struct machine *from = n->cluster->processes[a].machine;
+    struct machine *to = n->cluster->processes[b].machine;
+    world_set_link(world_of(n), from, to, false);
+    if (both_ways) world_set_link(world_of(n), to, from, false);
+}
+
+static bool cut_two(struct nemesis *n, uint32_t member) {
+    uint32_t members = n->cluster->options.members;
+    if (members < 2) return false;
+    uint32_t other = (member + 1 + rng_below(&n->rng, members - 1)) % members;
+    cut(n, member, other, rng_chance(&n->rng, 1, 2));
+    return true;
+}
+
+static bool cut_halves(struct nemesis *n) {
+    uint32_t members = n->cluster->options.members;
+    uint64_t side = rng_next(&n->rng);
+    for (uint32_t a = 0; a < members; a++) {
+        for (uint32_t b = 0; b < members; b++) {
+            if ((side >> a & 1) != (side >> b & 1)) cut(n, a, b, false);
+        }
+    }
+    return members > 1;
+}
+
+static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
+    struct machine *machine = n->cluster->processes[member].machine;
+    int64_t step_ms = (int64_t)rng_spread(&n->rng, 1, (uint64_t)366 * 86400 * 1000);
+    switch (trouble) {
+    case TROUBLE_KILL:
+        return end_process(n, member, false);
+    case TROUBLE_POWER:
+        return end_process(n, member, true);
+    case TROUBLE_POWER_ALL:
+        return rng_chance(&n->rng, 1, 3) && end_all(n);
+    case TROUBLE_PAUSE:
+        return pause_process(n, member);
+    case TROUBLE_ISOLATE:
+        world_isolate(world_of(n), machine);
+        later(n, member, a_while(n), on_heal);
+        return true;
+    case TROUBLE_PARTIAL:
+        later(n, member, a_while(n), on_heal);
+        return cut_two(n, member);
+    case TROUBLE_HALVES:
+        later(n, member, a_while(n), on_heal);
+        return cut_halves(n);
+    case TROUBLE_FULL_DISK:
+        machine_set_quota(machine, 0);
+        later(n, member, a_while(n), on_space);
+        return true;
+    case TROUBLE_CLOCK:
+        machine_step_wall(machine, rng_chance(&n->rng, 1, 2) ? step_ms : -step_ms);
+        machine_set_drift(machine, (int32_t)rng_below(&n->rng, 20001) - 10000);
+        later(n, member, a_while(n), on_clock_right);
+        return true;
+    case TROUBLE_STOP:
+        return stop_orderly(n, member);
+    case TROUBLE_DAMAGE:
+        return damage_log(n);
+    case TROUBLE_WIPE:
+        return wipe_disk(n);
+    case TROUBLE_NETWORK:
+    case TROUBLE_SLOW_DISK:
+    case TROUBLE_BAD_DISK: // these are rates, not acts
+    case TROUBLE_COUNT:
+        return false;
+    }
+    unreachable();
+}
+
+// A store that has failed takes no writes until its next start: somebody has to restart it.
+static void restart_failed(struct nemesis *n) {
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        struct process *p = &n->cluster->processes[i];
+        bool has_failed = p->state == PROCESS_STARTING && p->start_status != ST_OK;
+        if (p->state == PROCESS_UP && node_store_stats(p->node).is_failed) has_failed = true;
+        if (has_failed) (void)end_process(n, i, false);
+    }
+}
+
+static void on_trouble(void *context) {
+    struct nemesis *n = context;
+    if (n->is_over) return;
+    restart_failed(n);
+    for (uint32_t tries = 0; tries < 8; tries++) {
+        enum trouble trouble = (enum trouble)rng_below(&n->rng, TROUBLE_COUNT);
+        if (!n->has[trouble]) continue;
+        uint32_t member = rng_below(&n->rng, n->cluster->options.members);
+        if (!cause(n, trouble, member)) continue;
+        n->counts[trouble]++;
+        break;
+    }
+    uint64_t pause = n->pause_ns / 2 + rng_next(&n->rng) % n->pause_ns;
+    world_at(world_of(n), world_now(world_of(n)) + pause, on_trouble, n);
+}
+
+void nemesis_start(struct nemesis *n) {
+    world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
+}
+
+void nemesis_heal(struct nemesis *n) {
+    n->is_over = true;
+    memset(world_options(world_of(n))->rates, 0, sizeof(world_options(world_of(n))->rates));
+    world_heal(world_of(n));
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        struct machine *machine = n->cluster->processes[i].machine;
+        resume_first(n, i);
+        machine_set_drift(machine, 0);
+        machine_set_quota(machine, UINT64_MAX);
+    }
+    restart_failed(n);
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        if (is_down(n, i) && !n->is_quiet[i]) cluster_start(n->cluster, i);
+    }
+}

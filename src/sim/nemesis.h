@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// nemesis.h -- whoever lets the cluster suffer.
+//
+// A run draws from its seed which kinds of trouble it has, and how much of each (swarm testing,
+// Groce et al., ISSTA 2012: leaving kinds out finds more than having all at once). Trouble then
+// comes at random times until the nemesis is called off; healing mends all that it did.
+//
+// Loss of synced bytes stays within the budget of oracle.h: it befalls one member of the run only.
+#ifndef QUOIT_SIM_NEMESIS_H
+#define QUOIT_SIM_NEMESIS_H
+
+#include "sim/cluster.h"
+
+#define TROUBLE_MAP(X)                                                                             \
+    X(KILL, "kill")           /* kill -9 of one member, restarted later */                         \
+    X(POWER, "power")         /* power loss of one */                                              \
+    X(POWER_ALL, "power-all") /* of all at once */                                                 \
+    X(PAUSE, "pause")         /* SIGSTOP, later SIGCONT */                                         \
+    X(ISOLATE, "isolate")     /* one member is cut off from all others, clients included */        \
+    X(PARTIAL, "partial")     /* two members cannot reach each other, or one way only */           \
+    X(HALVES, "halves")       /* a random split */                                                 \
+    X(NETWORK, "network")     /* connections break, stall, split, swallow; long tails */           \
+    X(SLOW_DISK, "slow-disk") /* requests that take far longer */                                  \
+    X(BAD_DISK, "bad-disk")   /* writes and syncs that fail */                                     \
+    X(FULL_DISK, "full-disk") /* no space, for a while */                                          \
+    X(CLOCK, "clock")         /* clocks run wrong and jump, up to a year */                        \
+    X(STOP, "stop")           /* an orderly stop, and a start */                                   \
+    X(DAMAGE, "damage") /* bits of synced log flip, or its tail goes, while a member is down */    \
+    X(WIPE, "wipe")     /* a member comes back with an empty disk */
+
+enum trouble {
+#define X(name, text) TROUBLE_##name,
+    TROUBLE_MAP(X)
+#undef X
+        TROUBLE_COUNT
+};
+
+struct nemesis {
+    struct cluster *cluster;
+    struct rng rng;
+    bool has[TROUBLE_COUNT];
+    uint64_t counts[TROUBLE_COUNT];
+    uint64_t pause_ns; // between two troubles, about
+    uint32_t victim;   // the only member that may lose synced bytes
+    bool is_over;
+    bool is_quiet[CLUSTER_MEMBERS_MAX]; // somebody has taken charge of this member's return
+};
+
+// Bits of enum trouble; 0: what the seed draws. Sets the world's rates accordingly.
+void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t troubles);
+
+void nemesis_start(struct nemesis *nemesis);
+
+// No more trouble: heals network and disks, resumes, restarts whoever is down or has failed.
+void nemesis_heal(struct nemesis *nemesis);
+
+// Lends a constant word.
+const char *trouble_name(enum trouble trouble);
+
+// The trouble of that name, or TROUBLE_COUNT.
+enum trouble trouble_find(struct slice name);
+
+#endif

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/oracle.h"
+
+#include "base/text.h"
+#include "sim/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void oracle_init(struct oracle *oracle) {
+    *oracle = (struct oracle){0};
+    oracle->writes = memory_take(ORACLE_WRITES_MAX, sizeof(*oracle->writes));
+}
+
+void oracle_free(struct oracle *oracle) {
+    for (uint32_t i = 0; i < oracle->key_count; i++) {
+        memory_give(oracle->keys[i].writes);
+        memory_give(oracle->keys[i].reads);
+    }
+    for (uint32_t i = 0; i < oracle->event_count; i++) memory_give(oracle->events[i].seen);
+    memory_give(oracle->events);
+    memory_give(oracle->writes);
+}
+
+void oracle_fail(struct oracle *oracle, const char *format, ...) {
+    if (oracle->has_failed) return;
+    oracle->has_failed = true;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(oracle->failure, sizeof(oracle->failure), format, arguments);
+    va_end(arguments);
+}
+
+static uint64_t now(const struct oracle *oracle) {
+    return world_now(oracle->cluster->world);
+}
+
+uint32_t oracle_add_key(struct oracle *oracle, const char *name, bool is_register) {
+    must(oracle->key_count < ORACLE_KEYS_MAX);
+    struct oracle_key *key = &oracle->keys[oracle->key_count];
+    (void)snprintf(key->name, sizeof(key->name), "%s", name);
+    key->is_register = is_register;
+    return oracle->key_count++;
+}
+
+static struct slice key_bytes(const struct oracle_key *key) {
+    return slice_of_string(key->name);
+}
+
+// Room for one more, doubling.
+static void *grow(void *items, uint32_t count, size_t size) {
+    bool is_full = (count & (count - 1)) == 0;
+    return is_full ? memory_grow(items, count == 0 ? 1 : 2 * (size_t)count, size) : items;
+}
+
+uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone) {
+    must(oracle->write_count < ORACLE_WRITES_MAX);
+    struct oracle_key *k = &oracle->keys[key];
+    uint32_t number = oracle->write_count++;
+    oracle->writes[number] = (struct oracle_write){
+        .key = key,
+        .start = now(oracle),
+        .end = UINT64_MAX,
+        .is_tombstone = is_tombstone,
+        .event = ORACLE_NONE,
+    };
+    k->writes = grow(k->writes, k->write_count, sizeof(*k->writes));
+    k->writes[k->write_count++] = number;
+    return number;
+}
+
+size_t oracle_value(uint32_t write, char *to, size_t capacity) {
+    struct rng rng = {write};
+    int size = snprintf(to, capacity, "w%u.", write);
+    must(size > 0);
+    size_t padding = rng_chance(&rng, 1, 16) ? rng_below(&rng, 3000) : 8 + rng_below(&rng, 64);
+    must((size_t)size + padding <= capacity);
+    for (size_t i = 0; i < padding; i++) to[(size_t)size + i] = (char)('a' + rng_below(&rng, 26));
+    return (size_t)size + padding;
+}
+
+uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value) {
+    char text[4096];
+    uint64_t number = 0;
+    const uint8_t *dot = value.size > 0 ? memchr(value.data, '.', value.size) : NULL;
+    bool is_ours =
+        dot != NULL && value.data[0] == 'w' &&
+        text_to_u64((struct slice){value.data + 1, (size_t)(dot - value.data) - 1}, &number) &&
+        number < oracle->write_count && oracle->writes[number].key == key;
+    if (is_ours) {
+        struct slice whole = {(const uint8_t *)text,
+                              oracle_value((uint32_t)number, text, sizeof(text))};
+        is_ours = slice_equal(whole, value);
+    }
+    if (is_ours) return (uint32_t)number;
+    oracle_fail(oracle, "O4 key=%s read=%.*s was never written to it", oracle->keys[key].name,
+                (int)(value.size < 60 ? value.size : 60), (const char *)value.data);
+    return ORACLE_NONE;
+}
+
+// Dots.
+
+static bool same_dot(struct version a, struct version b) {
+    return a.counter == b.counter && actor_compare(a.actor, b.actor) == 0;
+}
+
+static void bury_earlier(struct oracle *oracle, struct version dot) {
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        struct oracle_event *e = &oracle->events[i];
+        if (e->is_dead || !same_dot(e->dot, dot)) continue;
+        e->is_dead = true;
+        oracle->counts.dots_again++;
+        const struct oracle_write *w = e->write == ORACLE_NONE ? NULL : &oracle->writes[e->write];
+        if (w != NULL && w->event == i && (w->outcome == OUTCOME_OK || w->was_read)) {
+            oracle_fail(oracle, "O12 dot %llu of a known write w%u minted again",
+                        (unsigned long long)dot.counter, e->write);
+        }
+    }
+}
+
+void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
+                      const struct context *seen) {
+    struct oracle *oracle = context;
+    uint32_t index = 0;
+    while (index < oracle->key_count && !slice_equal(key_bytes(&oracle->keys[index]), key)) index++;
+    if (index == oracle->key_count) return;
+    oracle->counts.dots++;
+    bury_earlier(oracle, written->dot);
+    oracle->events = grow(oracle->events, oracle->event_count, sizeof(*oracle->events));
+    struct oracle_event *e = &oracle->events[oracle->event_count];
+    *e = (struct oracle_event){
+        .key = index,
+        .write = ORACLE_NONE,
+        .dot = written->dot,
+        .seen_count = seen->count,
+        .seen = memory_take(seen->count + 1, sizeof(*e->seen)),
+    };
+    memcpy(e->seen, seen->entries, seen->count * sizeof(*e->seen));
+    if (!written->is_tombstone) {
+        e->write = oracle_writer(oracle, index, written->value);
+        if (e->write != ORACLE_NONE) oracle->writes[e->write].event = oracle->event_count;
+    }
+    oracle->event_count++;
+}
+
+static bool has_seen(const struct oracle_event *e, struct version dot) {
+    for (uint32_t i = 0; i < e->seen_count; i++) {
+        if (actor_compare(e->seen[i].actor, dot.actor) == 0)
+            return e->seen[i].counter >= dot.counter;
+    }
+    return false;
+}
+
+// What members hold.
+
+static enum status held_record(const struct oracle *oracle, uint32_t member, uint32_t key,
+                               struct record *record, struct slice *bytes) {
+    struct node *node = cluster_node(oracle->cluster, member);
+    struct slice name = key_bytes(&oracle->keys[key]);
+    struct store_read read = {.partition = {.slot = slot_of(name)}, .key = name};
+    enum status st = store_peek(node_store(node), &read);
+    *bytes = st == ST_OK ? read.record : (struct slice){0};
+    if (st != ST_OK && st != ST_NOT_FOUND) return st;
+    return record_decode(record, *bytes);
+}
+
+static bool contains(struct slice whole, struct slice part) {
+    while (whole.size >= part.size) {
+        const uint8_t *first = memchr(whole.data, part.data[0], whole.size - part.size + 1);
+        if (first == NULL) return false;
+        whole = slice_skip(whole, (size_t)(first - whole.data));
+        if (memcmp(whole.data, part.data, part.size) == 0) return true;
+        whole = slice_skip(whole, 1);
+    }
+    return false;
+}
+
+// O1: is the value among the bytes that a power loss could not take?
+static bool is_on_disk(const struct machine *machine, struct slice value) {
+    static uint8_t bytes[1 << 20];
+    uint8_t names[8192];
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((const char *)names + at) + 1) {
+        const char *name = (const char *)names + at;
+        int64_t found = machine_durable_read(machine, name, 0, bytes, sizeof(bytes));
+        if (found > 0 && contains((struct slice){bytes, (size_t)found}, value)) return true;
+    }
+    return false;
+}
+
+// A replica that knew something newer may have dropped the value when the write came.
+static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
+                             const struct oracle_write *w) {
+    static struct record record;
+    struct slice bytes;
+    if (cluster_node(oracle->cluster, member) == NULL || w->event == ORACLE_NONE) return false;
+    if (held_record(oracle, member, w->key, &record, &bytes) != ST_OK) return false;
+    return context_covers(&record.context, oracle->events[w->event].dot);
+}
+
+static void check_durable(struct oracle *oracle, uint32_t write, uint32_t need) {
+    char text[4096];
+    const struct oracle_write *w = &oracle->writes[write];
+    struct slice value = {(const uint8_t *)text, oracle_value(write, text, sizeof(text))};
+    uint32_t copies = 0;
+    for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
+        const struct process *p = &oracle->cluster->processes[i];
+        copies += is_on_disk(p->machine, value) || is_superseded_at(oracle, i, w);
+    }
+    oracle->counts.durable_checks++;
+    if (copies < need) {
+        oracle_fail(oracle, "O1 key=%s w%u has its OK at level %u and %u durable copies",
+                    oracle->keys[w->key].name, write, need, copies);
+    }
+}
+
+void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome, uint32_t need) {
+    struct oracle_write *w = &oracle->writes[write];
+    w->outcome = outcome;
+    if (outcome == OUTCOME_OK || outcome == OUTCOME_NOT_DONE) w->end = now(oracle);
+    if (outcome == OUTCOME_UNKNOWN) oracle->counts.unknowns++;
+    if (outcome == OUTCOME_NOT_DONE) oracle->counts.refusals++;
+    if (outcome == OUTCOME_NOT_DONE && w->event != ORACLE_NONE) {
+        oracle_fail(oracle, "O19 w%u was minted and answered with certainly not done", write);
+    }
+    if (outcome != OUTCOME_OK) return;
+    oracle->counts.acks++;
+    if (!w->is_tombstone && !oracle->may_forget && oracle->counts.acks % 8 == 1) {
+        check_durable(oracle, write, need);
+    }
+}
+
+// Reads.
+
+// The end of the latest write of the key, other than a tombstone's, that was acknowledged before
+// `by` and began after `after`: it hides whatever ended by `after`.
+static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key, uint64_t after,
+                      uint64_t by, uint32_t *hider) {
+    for (uint32_t i = key->write_count; i > 0; i--) {
+        const struct oracle_write *w = &oracle->writes[key->writes[i - 1]];
+        if (w->outcome != OUTCOME_OK || w->start <= after || w->end >= by) continue;
+        *hider = key->writes[i - 1];
+        return true;
+    }
+    return false;
+}
+
+static bool may_be_absent(const struct oracle *oracle, const struct oracle_key *key, uint64_t start,
+                          uint32_t *hider) {
+    if (!is_hidden(oracle, key, 0, start, hider)) return true; // as it was in the beginning
+    for (uint32_t i = 0; i < key->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[key->writes[i]];
+        if (!w->is_tombstone || w->outcome == OUTCOME_NOT_DONE) continue;
+        uint32_t other = ORACLE_NONE;
+        if (!is_hidden(oracle, key, w->end, start, &other)) return true;
+    }
+    return false;
+}
+
+void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct slice value) {
+    struct oracle_key *k = &oracle->keys[key];
+    uint32_t hider = ORACLE_NONE;
+    oracle->counts.reads++;
+    if (value.data == NULL) {
+        if (!may_be_absent(oracle, k, start, &hider)) {
+            oracle_fail(oracle, "O8 key=%s read nothing, w%u was acknowledged before", k->name,
+                        hider);
+        }
+        return;
+    }
+    uint32_t number = oracle_writer(oracle, key, value);
+    if (number == ORACLE_NONE) return;
+    struct oracle_write *w = &oracle->writes[number];
+    w->was_read = true;
+    if (w->outcome == OUTCOME_NOT_DONE) {
+        oracle_fail(oracle, "O19 key=%s w%u was certainly not done and is read", k->name, number);
+    }
+    if (w->end != UINT64_MAX && is_hidden(oracle, k, w->end, start, &hider)) {
+        oracle_fail(oracle, "O8 key=%s read w%u, the later w%u was acknowledged before", k->name,
+                    number, hider);
+    }
+    for (uint32_t i = 0; i < k->read_count; i++) {
+        if (k->reads[i].end < start && w->end < k->reads[i].write_start) {
+            oracle_fail(oracle, "O8 key=%s read w%u, an earlier read saw one that began after it",
+                        k->name, number);
+        }
+    }
+    k->reads = grow(k->reads, k->read_count, sizeof(*k->reads));
+    k->reads[k->read_count++] = (struct oracle_read){.end = now(oracle), .write_start = w->start};
+}
+
+// The end.
+
+bool oracle_is_converged(const struct oracle *oracle) {
+    const struct cluster *cluster = oracle->cluster;
+    for (uint32_t i = 0; i < cluster->options.members; i++) {
+        if (!cluster_is_serving(cluster, i)) return false;
+        const struct node *node = cluster_node(cluster, i);
+        if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
+    }
+    const struct map *map = node_map(cluster_node(cluster, 0));
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        const struct node *first = cluster_node(cluster, run->replicas[0].member);
+        for (uint32_t j = 1; j < run->replica_count; j++) {
+            const struct node *other = cluster_node(cluster, run->replicas[j].member);
+            for (uint32_t slot = run->first; slot < (uint32_t)run->first + run->count; slot++) {
+                if (node_partition(first, (uint16_t)slot).digest !=
+                    node_partition(other, (uint16_t)slot).digest) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+void oracle_check_maps(struct oracle *oracle) {
+    const struct cluster *cluster = oracle->cluster;
+    const struct map *first = NULL;
+    for (uint32_t i = 0; i < cluster->options.members; i++) {
+        const struct node *node = cluster_node(cluster, i);
+        const struct map *map = node == NULL ? NULL : node_map(node);
+        if (map == NULL || map->epoch == 0) continue;
+        if (first == NULL) first = map;
+        size_t size = map_encoded_size(map);
+        uint8_t *bytes = memory_take(2, size);
+        bool same = size == map_encoded_size(first);
+        if (same) {
+            map_encode(first, bytes, size);
+            map_encode(map, bytes + size, size);
+            same = memcmp(bytes, bytes + size, size) == 0;
+        }
+        if (!same) oracle_fail(oracle, "two clusters: n%u has another map", i + 1);
+        memory_give(bytes);
+    }
+}
+
+// O3: the siblings are the events that are known and that no known event had seen.
+static void check_siblings(struct oracle *oracle, uint32_t key, const struct record *record) {
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->key != key || e->is_dead || !context_covers(&record->context, e->dot)) continue;
+        bool is_superseded = false;
+        for (uint32_t j = 0; j < oracle->event_count && !is_superseded; j++) {
+            const struct oracle_event *other = &oracle->events[j];
+            is_superseded = other->key == key && !other->is_dead &&
+                            context_covers(&record->context, other->dot) && has_seen(other, e->dot);
+        }
+        if (is_superseded) continue;
+        wanted++;
+        bool is_there = false;
+        for (uint32_t s = 0; s < record->sibling_count && !is_there; s++) {
+            is_there = same_dot(record->siblings[s].dot, e->dot);
+        }
+        if (!is_there) {
+            oracle_fail(oracle, "O3 key=%s the live sibling of w%u is gone", oracle->keys[key].name,
+                        e->write);
+        }
+    }
+    if (wanted != record->sibling_count) {
+        oracle_fail(oracle, "O3 key=%s has %u siblings, %u are right", oracle->keys[key].name,
+                    record->sibling_count, wanted);
+    }
+    if (record->sibling_count > 1) oracle->counts.concurrent++;
+}
+
+static void check_acknowledged(struct oracle *oracle, uint32_t key, const struct record *record) {
+    const struct oracle_key *k = &oracle->keys[key];
+    for (uint32_t i = 0; i < k->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[k->writes[i]];
+        if (w->outcome != OUTCOME_OK || w->is_tombstone) continue;
+        if (w->event == ORACLE_NONE) {
+            oracle_fail(oracle, "O1 key=%s w%u has its OK and was never stored", k->name,
+                        k->writes[i]);
+        } else if (!context_covers(&record->context, oracle->events[w->event].dot)) {
+            oracle_fail(oracle, "O2 key=%s the acknowledged w%u is lost", k->name, k->writes[i]);
+        }
+    }
+}
+
+static void check_key(struct oracle *oracle, uint32_t key) {
+    static struct record first;
+    static struct record other;
+    const struct cluster *cluster = oracle->cluster;
+    const struct map *map = node_map(cluster_node(cluster, 0));
+    const struct map_run *run = map_run_of(map, slot_of(key_bytes(&oracle->keys[key])));
+    struct slice first_bytes = {0};
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        struct slice bytes;
+        uint32_t member = run->replicas[i].member;
+        enum status st = held_record(oracle, member, key, i == 0 ? &first : &other, &bytes);
+        if (st != ST_OK) {
+            oracle_fail(oracle, "O6 key=%s cannot be read at n%u: %s", oracle->keys[key].name,
+                        member + 1, status_text(st));
+            return;
+        }
+        if (i == 0) first_bytes = bytes;
+        if (!slice_equal(first_bytes, bytes)) {
+            oracle_fail(oracle, "O6 key=%s differs at n%u", oracle->keys[key].name, member + 1);
+        }
+    }
+    oracle->counts.converged++;
+    if (oracle->may_forget) return;
+    check_acknowledged(oracle, key, &first);
+    check_siblings(oracle, key, &first);
+}
+
+void oracle_check_end(struct oracle *oracle) {
+    oracle_check_maps(oracle);
+    for (uint32_t i = 0; i < oracle->key_count; i++) check_key(oracle, i);
+}

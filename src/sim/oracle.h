@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// oracle.h -- what must hold, and the memory of what was done that it takes to tell.
+//
+// The oracle sees what no client can: each call with its begin and end, each dot as it is minted,
+// and what every disk would still hold after a power loss. Fault budget: any number of crashes of
+// any or all members, at any time; any partition; clocks that run wrong or jump; disks that forget
+// what was not synced. One member of a run may also lose or damage synced bytes. Within it:
+//
+//     O1  an OK at level W: at that instant W members hold the write durably
+//     O2  no acknowledged write is lost: it is there at the end, or superseded by one that knew it
+//     O3  siblings are exact: those that no other write knew, no more and no fewer
+//     O4  nothing is invented: what is read was written to that key
+//     O6  after healing all replicas of a key are equal, byte for byte
+//     O8  reads at quorum see every write acknowledged before they began, and never go back in
+//         time, whatever the clocks and the coordinators
+//     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count)
+//     O14 after healing everything works again within a bound
+//     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
+//     O19 "certainly not done" is the truth
+//     and never two clusters: whoever serves has the same map
+#ifndef QUOIT_SIM_ORACLE_H
+#define QUOIT_SIM_ORACLE_H
+
+#include "sim/cluster.h"
+
+enum { ORACLE_KEYS_MAX = 64, ORACLE_WRITES_MAX = 1 << 16, ORACLE_NONE = UINT32_MAX };
+
+enum outcome { OUTCOME_PENDING, OUTCOME_OK, OUTCOME_NOT_DONE, OUTCOME_UNKNOWN };
+
+struct oracle_write {
+    uint32_t key;
+    uint64_t start;
+    uint64_t end; // UINT64_MAX while pending or unknown
+    enum outcome outcome;
+    bool is_tombstone;
+    uint32_t event; // its latest minted one, or ORACLE_NONE
+    bool was_read;
+};
+
+// A minted dot, and what it supersedes.
+struct oracle_event {
+    uint32_t key;
+    uint32_t write; // or ORACLE_NONE: a tombstone
+    struct version dot;
+    bool is_dead; // a crash took it before anybody knew of it
+    uint32_t seen_count;
+    struct version *seen;
+};
+
+// A read that ended, and the write it showed.
+struct oracle_read {
+    uint64_t end;
+    uint64_t write_start;
+};
+
+struct oracle_key {
+    char name[24];
+    bool is_register; // written by plain SET and DEL only, read by plain GET
+    uint32_t *writes;
+    uint32_t write_count;
+    struct oracle_read *reads;
+    uint32_t read_count;
+};
+
+// How often what an oracle looks for was really there to be looked at.
+struct oracle_counts {
+    uint64_t acks;           // O1, O2
+    uint64_t durable_checks; // O1
+    uint64_t reads;          // O4, O8
+    uint64_t concurrent;     // O3: keys that ended with several siblings
+    uint64_t converged;      // O6
+    uint64_t dots;           // O12
+    uint64_t dots_again;     // O12: minted again after a crash took the first
+    uint64_t refusals;       // O19
+    uint64_t unknowns;
+};
+
+struct oracle {
+    struct cluster *cluster; // set by the owner before the first member starts
+    struct oracle_key keys[ORACLE_KEYS_MAX];
+    uint32_t key_count;
+    struct oracle_write *writes;
+    uint32_t write_count;
+    struct oracle_event *events;
+    uint32_t event_count;
+    uint32_t event_capacity;
+    struct oracle_counts counts;
+    bool may_forget; // durability is an interval, or loss is beyond the budget: O1 to O3 rest
+    bool has_failed;
+    char failure[400]; // the first one: the oracle's number, and what it saw
+};
+
+void oracle_init(struct oracle *oracle);
+void oracle_free(struct oracle *oracle);
+
+// Notes a violation; the first one stays.
+__attribute__((format(printf, 2, 3))) void oracle_fail(struct oracle *oracle, const char *format,
+                                                       ...);
+
+uint32_t oracle_add_key(struct oracle *oracle, const char *name, bool is_register);
+
+// A write begins; its number is to be in its value, as oracle_value makes it.
+uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone);
+void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome, uint32_t need);
+
+// "w<number>." and a padding that follows from the number. Returns its size.
+size_t oracle_value(uint32_t write, char *to, size_t capacity);
+
+// The write that made the value, or ORACLE_NONE, which is noted as a violation.
+uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
+
+// A plain read of a register at quorum ended with this value, or with none (data NULL).
+void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct slice value);
+
+// A dot was minted; a node_minted with the oracle as its context.
+void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
+                      const struct context *seen);
+
+// True when all members serve and hold the same in every slot.
+bool oracle_is_converged(const struct oracle *oracle);
+
+// At the end, after convergence: O2, O3, O6, and one cluster.
+void oracle_check_end(struct oracle *oracle);
+
+// At any time: whoever has a map has the same.
+void oracle_check_maps(struct oracle *oracle);
+
+#endif

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/simulation.h"
+
+#include "sim/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CHAOS_MAX_NS (600 * NS_PER_SECOND)
+#define HEAL_MAX_NS (60 * NS_PER_SECOND)
+#define WORKS_MAX_NS (20 * NS_PER_SECOND)
+#define LOOK_EVERY_NS (100 * NS_PER_MS)
+
+enum { OPERATIONS_AT_THE_END = 60 };
+
+struct simulation {
+    const struct simulation_options *options;
+    struct simulation_report *report;
+    struct world *world;
+    struct cluster cluster;
+    struct oracle oracle;
+    struct workload workload;
+    struct nemesis nemesis;
+    struct rng rng;
+};
+
+// The nodes count what happened to them; a life that ends takes its counts along, so they are
+// looked at now and then and the growth is added up.
+static void add_stats(struct simulation *s) {
+    struct node_stats *sum = &s->report->node;
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        const struct node *node = cluster_node(&s->cluster, i);
+        if (node == NULL) continue;
+        struct node_stats n = node_stats(node);
+        sum->second_rounds += n.second_rounds;
+        sum->read_repairs += n.read_repairs;
+        sum->reconciled += n.reconciled;
+        sum->hedged += n.hedged;
+        sum->forwarded += n.forwarded;
+        sum->timeouts += n.timeouts;
+        sum->unavailable += n.unavailable;
+        sum->frames_refused += n.frames_refused;
+        sum->busy += n.busy;
+    }
+}
+
+static void start_members(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        s->nemesis.is_quiet[i] = false;
+    }
+    uint32_t first = rng_below(&s->rng, s->cluster.options.members);
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        cluster_start(&s->cluster, (first + i) % s->cluster.options.members);
+        if (rng_chance(&s->rng, 1, 2)) {
+            world_run(s->world, world_now(s->world) + rng_below(&s->rng, 2000) * NS_PER_MS);
+        }
+    }
+}
+
+static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(struct simulation *)) {
+    uint64_t until = world_now(s->world) + ns;
+    while (world_now(s->world) < until && !s->oracle.has_failed) {
+        if (is_reached(s)) return true;
+        world_run(s->world, world_now(s->world) + LOOK_EVERY_NS);
+    }
+    return is_reached(s);
+}
+
+static bool all_serve(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        if (!cluster_is_serving(&s->cluster, i)) return false;
+    }
+    return true;
+}
+
+static bool workload_over(struct simulation *s) {
+    return workload_is_over(&s->workload);
+}
+
+static bool is_converged(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        if (s->cluster.processes[i].state == PROCESS_DOWN) return false;
+    }
+    return oracle_is_converged(&s->oracle);
+}
+
+static bool all_down(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        if (s->cluster.processes[i].state != PROCESS_DOWN) return false;
+    }
+    return true;
+}
+
+static void explain_divergence(struct simulation *s, const char *when) {
+    char what[200] = "";
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        const struct process *p = &s->cluster.processes[i];
+        const struct node *node = cluster_node(&s->cluster, i);
+        size_t size = strlen(what);
+        (void)snprintf(what + size, sizeof(what) - size, " n%u(process=%d start=%s node=%d)", i + 1,
+                       p->state, status_text(p->start_status),
+                       node == NULL ? -1 : (int)node_state(node));
+    }
+    oracle_fail(&s->oracle, "O6 not equal %s:%s", when, what);
+}
+
+static void chaos(struct simulation *s) {
+    // Trouble may begin while the cluster is being founded; more often it finds it at work.
+    bool waits = rng_chance(&s->rng, 3, 4);
+    if (waits && !run_until(s, HEAL_MAX_NS, all_serve)) {
+        oracle_fail(&s->oracle, "O14 the cluster is not founded");
+        return;
+    }
+    nemesis_start(&s->nemesis);
+    workload_start(&s->workload);
+    (void)run_until(s, CHAOS_MAX_NS, workload_over);
+    oracle_check_maps(&s->oracle);
+}
+
+static void heal(struct simulation *s) {
+    s->workload.wanted = s->workload.begun;
+    nemesis_heal(&s->nemesis);
+    if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
+    (void)run_until(s, HEAL_MAX_NS, workload_over);
+}
+
+// O14: every operation of a healed cluster is done.
+static void works(struct simulation *s) {
+    uint32_t refused = s->workload.refused;
+    uint32_t unknown = s->workload.unknown;
+    workload_extend(&s->workload, OPERATIONS_AT_THE_END);
+    bool is_over = run_until(s, WORKS_MAX_NS, workload_over);
+    refused = s->workload.refused - refused;
+    unknown = s->workload.unknown - unknown;
+    if (!is_over || refused > 0 || unknown > 0) {
+        oracle_fail(&s->oracle, "O14 after healing: over=%d refused=%u unknown=%u", is_over,
+                    refused, unknown);
+    }
+    if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "at the end");
+}
+
+static void stop_all(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) cluster_stop(&s->cluster, i);
+    if (!run_until(s, HEAL_MAX_NS, all_down)) {
+        oracle_fail(&s->oracle, "O14 an orderly stop does not end");
+        return;
+    }
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        struct machine_open open = s->cluster.processes[i].left_open;
+        if (open.requests + open.files + open.sockets > 0) {
+            oracle_fail(&s->oracle, "O17 n%u leaves open requests=%u files=%u sockets=%u", i + 1,
+                        open.requests, open.files, open.sockets);
+        }
+    }
+}
+
+// A restart changes nothing.
+static void restart_all(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) cluster_start(&s->cluster, i);
+    if (!run_until(s, HEAL_MAX_NS, is_converged)) {
+        explain_divergence(s, "after the last restart");
+        return;
+    }
+    oracle_check_end(&s->oracle);
+}
+
+static void play(struct simulation *s) {
+    start_members(s);
+    chaos(s);
+    add_stats(s);
+    if (!s->oracle.has_failed) heal(s);
+    if (!s->oracle.has_failed) works(s);
+    if (!s->oracle.has_failed) oracle_check_end(&s->oracle);
+    if (!s->oracle.has_failed) add_stats(s);
+    if (!s->oracle.has_failed) stop_all(s);
+    if (!s->oracle.has_failed) restart_all(s);
+}
+
+static void fill_report(struct simulation *s) {
+    struct simulation_report *r = s->report;
+    r->has_failed = s->oracle.has_failed;
+    memcpy(r->failure, s->oracle.failure, sizeof(r->failure));
+    r->trace_hash = world_trace_hash(s->world);
+    r->events = world_event_count(s->world);
+    r->simulated_ns = world_now(s->world);
+    r->members = s->cluster.options.members;
+    r->done = s->workload.done;
+    r->refused = s->workload.refused;
+    r->unknown = s->workload.unknown;
+    r->oracle = s->oracle.counts;
+    memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
+    memcpy(r->calls, s->workload.counts, sizeof(r->calls));
+    for (uint32_t i = 0; i < FAULT_COUNT; i++) {
+        r->faults[i] = world_fault_count(s->world, (enum fault)i);
+    }
+}
+
+// What the seed decides before anything runs.
+static void draw(struct simulation *s) {
+    static const uint32_t sizes[8] = {1, 2, 3, 3, 3, 3, 5, 5};
+    struct cluster_options o = {
+        .members = sizes[rng_below(&s->rng, 8)],
+        .sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0,
+        .minted = oracle_on_minted,
+        .minted_context = &s->oracle,
+    };
+    if (s->options->members > 0) o.members = s->options->members;
+    cluster_init(&s->cluster, s->world, &o);
+    oracle_init(&s->oracle);
+    s->oracle.cluster = &s->cluster;
+    s->oracle.may_forget = o.sync_interval_ns > 0;
+    nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
+    workload_init(&s->workload, &s->cluster, &s->oracle, 2 + rng_below(&s->rng, 5),
+                  3 + rng_below(&s->rng, 30));
+    s->workload.wanted = s->options->operations;
+    s->workload.think_ns = rng_spread(&s->rng, NS_PER_MS, 100 * NS_PER_MS);
+}
+
+void simulation_run(const struct simulation_options *options, struct simulation_report *report) {
+    struct world_options world = world_quiet();
+    struct simulation *s = memory_take(1, sizeof(*s));
+    *report = (struct simulation_report){0};
+    s->options = options;
+    s->report = report;
+    s->world = world_create(options->seed, &world);
+    s->rng = world_stream(s->world, 3);
+    if (options->trace != NULL) world_set_trace(s->world, options->trace, options->trace_context);
+    draw(s);
+    play(s);
+    fill_report(s);
+    world_destroy(s->world);
+    workload_free(&s->workload);
+    oracle_free(&s->oracle);
+    memory_give(s);
+}

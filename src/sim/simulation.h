@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// simulation.h -- one run from a seed: a cluster, clients, trouble, healing, a verdict.
+//
+//     start     members start in any order, at any time
+//     chaos     clients work, the nemesis is loose
+//     heal      no more trouble; within a bound all members serve and hold the same
+//     works     clients work again: every operation is done
+//     end       the oracle's last checks; all stop in order, nothing is left open; all start once
+//               more and still hold the same
+#ifndef QUOIT_SIM_SIMULATION_H
+#define QUOIT_SIM_SIMULATION_H
+
+#include "sim/nemesis.h"
+#include "sim/oracle.h"
+#include "sim/workload.h"
+
+struct simulation_options {
+    uint64_t seed;
+    uint32_t members;    // 0: drawn
+    uint32_t troubles;   // bits of enum trouble; 0: drawn
+    uint32_t operations; // of the chaos
+    world_trace *trace;  // or NULL
+    void *trace_context;
+};
+
+struct simulation_report {
+    bool has_failed;
+    char failure[400];
+    uint64_t trace_hash;
+    uint64_t events;
+    uint64_t simulated_ns;
+    uint32_t members;
+    uint32_t done;
+    uint32_t refused;
+    uint32_t unknown;
+    uint64_t troubles[TROUBLE_COUNT];
+    uint64_t faults[FAULT_COUNT];
+    uint32_t calls[CALL_KINDS];
+    struct oracle_counts oracle;
+    struct node_stats node; // summed over members, as of the end of each life that was seen to end
+    uint64_t mendings;      // members that had no vote for a while, and have it back
+    uint64_t checkpoints;   // log segments dropped
+};
+
+void simulation_run(const struct simulation_options *options, struct simulation_report *report);
+
+#endif

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/workload.h"
+
+#include "base/text.h"
+#include "sim/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void on_turn(void *context);
+
+static void again(struct workload_client *w) {
+    struct world *world = w->workload->cluster->world;
+    uint64_t pause = 1 + rng_next(&w->rng) % w->workload->think_ns;
+    world_at(world, world_now(world) + pause, on_turn, w);
+}
+
+// Choosing.
+
+static uint32_t pick_key(struct workload_client *w, bool is_register) {
+    const struct oracle *oracle = w->workload->oracle;
+    for (;;) {
+        uint32_t key = rng_below(&w->rng, oracle->key_count);
+        if (oracle->keys[key].is_register == is_register) return key;
+    }
+}
+
+static enum call_kind pick_kind(struct workload_client *w) {
+    static const enum call_kind kinds[20] = {
+        CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_SET,    CALL_SET,
+        CALL_SET,    CALL_SET,    CALL_DEL,    CALL_KV_GET, CALL_KV_GET, CALL_KV_GET, CALL_KV_PUT,
+        CALL_KV_PUT, CALL_KV_PUT, CALL_KV_PUT, CALL_KV_DEL, CALL_OTHER,  CALL_SCAN,
+    };
+    return kinds[rng_below(&w->rng, 20)];
+}
+
+static struct slice text_of(const char *string) {
+    return slice_of_string(string);
+}
+
+// Adds one call to the batch: what goes over the wire, and what the oracle has to know of it.
+static void add_call(struct workload_client *w, enum call_kind kind, uint32_t key) {
+    struct workload *workload = w->workload;
+    struct oracle *oracle = workload->oracle;
+    char value[4096];
+    struct call *call = &w->calls[w->call_count++];
+    *call = (struct call){
+        .kind = kind,
+        .key = key,
+        .write = ORACLE_NONE,
+        .start = world_now(workload->cluster->world),
+    };
+    struct slice name = text_of(oracle->keys[key].name);
+    struct slice token = text_of(w->tokens[key]);
+    bool uses_token = token.size > 0 && rng_chance(&w->rng, 4, 5);
+    struct slice arguments[6] = {SLICE("PING"), name};
+    uint32_t count = 2;
+    bool is_write =
+        kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
+    bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
+    if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone);
+    struct slice bytes = {(const uint8_t *)value, 0};
+    if (is_write && !is_tombstone) bytes.size = oracle_value(call->write, value, sizeof(value));
+    switch (kind) {
+    case CALL_GET:
+        arguments[0] = SLICE("GET");
+        break;
+    case CALL_SET:
+        arguments[0] = SLICE("SET");
+        arguments[count++] = bytes;
+        break;
+    case CALL_DEL:
+        arguments[0] = SLICE("DEL");
+        break;
+    case CALL_KV_GET:
+        arguments[0] = SLICE("KV.GET");
+        break;
+    case CALL_KV_PUT:
+    case CALL_KV_DEL:
+        arguments[0] = kind == CALL_KV_PUT ? SLICE("KV.PUT") : SLICE("KV.DEL");
+        if (kind == CALL_KV_PUT) arguments[count++] = bytes;
+        if (uses_token) {
+            arguments[count++] = SLICE("CONTEXT");
+            arguments[count++] = token;
+        }
+        break;
+    case CALL_SCAN:
+        arguments[0] = SLICE("SCAN");
+        arguments[1] = SLICE("0");
+        break;
+    case CALL_OTHER:
+    case CALL_KINDS:
+        break;
+    }
+    client_add(&w->client, count, arguments);
+    workload->begun++;
+    workload->counts[kind]++;
+}
+
+static void add_calls(struct workload_client *w) {
+    enum call_kind kind = pick_kind(w);
+    bool is_plain = kind == CALL_GET || kind == CALL_SET || kind == CALL_DEL;
+    uint32_t key = pick_key(w, is_plain);
+    w->call_count = 0;
+    add_call(w, kind, key);
+    // A pipeline: the GET sees the SET before it.
+    if (kind == CALL_SET && rng_chance(&w->rng, 1, 3)) add_call(w, CALL_GET, key);
+    while (is_plain && w->call_count < WORKLOAD_BATCH_MAX && rng_chance(&w->rng, 1, 8)) {
+        add_call(w, CALL_GET, pick_key(w, true));
+    }
+}
+
+// Replies.
+
+static bool starts_with(struct slice s, const char *word) {
+    size_t size = strlen(word);
+    return s.size >= size && memcmp(s.data, word, size) == 0;
+}
+
+static enum outcome outcome_of(const struct resp_reply *reply) {
+    if (!reply->is_error) return OUTCOME_OK;
+    return starts_with(reply->value, "UNKNOWN") ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE;
+}
+
+// The elements of a reply, one level of arrays and maps after the other: bulks only.
+struct bulks {
+    struct slice rest;
+};
+
+static bool next_bulk(struct bulks *b, struct slice *bulk) {
+    while (b->rest.size > 0) {
+        const uint8_t *end = memchr(b->rest.data, '\n', b->rest.size);
+        must(end != NULL);
+        size_t line = (size_t)(end - b->rest.data) + 1;
+        uint64_t size = 0;
+        bool is_bulk = b->rest.data[0] == '$' &&
+                       text_to_u64((struct slice){b->rest.data + 1, line - 3}, &size);
+        struct slice body = slice_skip(b->rest, line);
+        b->rest = is_bulk ? slice_skip(body, size + 2) : body;
+        if (!is_bulk) continue;
+        *bulk = (struct slice){body.data, size};
+        return true;
+    }
+    return false;
+}
+
+static bool is_word(struct slice s, const char *word) {
+    return slice_equal(s, text_of(word));
+}
+
+static void keep_token(struct workload_client *w, uint32_t key, struct slice token) {
+    // A client that keeps an old context, now and then, is one that must do no harm.
+    bool keeps_old = w->tokens[key][0] != '\0' && rng_chance(&w->rng, 1, 5);
+    if (keeps_old || token.size >= WORKLOAD_TOKEN_MAX) return;
+    memcpy(w->tokens[key], token.data, token.size);
+    w->tokens[key][token.size] = '\0';
+}
+
+static void take_siblings(struct workload_client *w, const struct call *call, struct slice whole) {
+    struct bulks b = {whole};
+    struct slice bulk;
+    struct slice before = {0};
+    while (next_bulk(&b, &bulk)) {
+        if (is_word(before, "context")) keep_token(w, call->key, bulk);
+        if (is_word(before, "value")) {
+            uint32_t write = oracle_writer(w->workload->oracle, call->key, bulk);
+            if (write != ORACLE_NONE) w->workload->oracle->writes[write].was_read = true;
+        }
+        before = bulk;
+    }
+}
+
+static void on_reply(struct client *client, uint32_t number, const struct resp_reply *reply,
+                     struct slice whole) {
+    struct workload_client *w = CONTAINER_OF(client, struct workload_client, client);
+    struct workload *workload = w->workload;
+    struct call *call = &w->calls[number];
+    enum outcome outcome = outcome_of(reply);
+    call->is_over = true;
+    if (outcome == OUTCOME_OK) {
+        workload->done++;
+        workload->last_ok = world_now(workload->cluster->world);
+    } else if (outcome == OUTCOME_NOT_DONE) {
+        workload->refused++;
+    } else {
+        workload->unknown++;
+    }
+    if (call->write != ORACLE_NONE) {
+        uint32_t majority = workload->cluster->options.members;
+        majority = (majority < REPLICATION_DEFAULT ? majority : REPLICATION_DEFAULT) / 2 + 1;
+        // A DEL of what is not there writes nothing: its OK says no more than a read's.
+        oracle_end_write(workload->oracle, call->write, outcome, majority);
+    }
+    if (outcome != OUTCOME_OK) return;
+    if (call->kind == CALL_GET) {
+        struct slice value = reply->is_null ? (struct slice){0} : reply->value;
+        oracle_end_read(workload->oracle, call->key, call->start, value);
+    } else if (call->kind == CALL_KV_GET) {
+        take_siblings(w, call, whole);
+    } else if (call->kind == CALL_KV_PUT || call->kind == CALL_KV_DEL) {
+        if (reply->type == '$') keep_token(w, call->key, reply->value);
+    }
+}
+
+static void on_over(struct client *client, bool is_whole) {
+    struct workload_client *w = CONTAINER_OF(client, struct workload_client, client);
+    for (uint32_t i = 0; i < w->call_count && !is_whole; i++) {
+        struct call *call = &w->calls[i];
+        if (call->is_over) continue;
+        w->workload->unknown++;
+        if (call->write != ORACLE_NONE) {
+            oracle_end_write(w->workload->oracle, call->write, OUTCOME_UNKNOWN, 0);
+        }
+    }
+    w->call_count = 0;
+    again(w);
+}
+
+// Taking turns.
+
+static void on_turn(void *context) {
+    struct workload_client *w = context;
+    struct workload *workload = w->workload;
+    if (workload->begun >= workload->wanted) return;
+    bool moves = rng_chance(&w->rng, 1, 16);
+    uint32_t members = workload->cluster->options.members;
+    if (moves) w->member = rng_below(&w->rng, members);
+    char address[40];
+    (void)snprintf(address, sizeof(address), "%s:%d", workload->cluster->processes[w->member].name,
+                   CLUSTER_PORT);
+    bool is_elsewhere = w->client.is_connected && strcmp(w->client.address, address) != 0;
+    if (is_elsewhere) {
+        machine_enter(w->client.machine);
+        client_hang_up(&w->client);
+        machine_leave(w->client.machine);
+    }
+    if (client_is_busy(&w->client)) {
+        again(w);
+        return;
+    }
+    // A member that does not answer is left for another one.
+    if (!w->client.is_connected && rng_chance(&w->rng, 1, 2)) {
+        w->member = rng_below(&w->rng, members);
+        (void)snprintf(address, sizeof(address), "%s:%d",
+                       workload->cluster->processes[w->member].name, CLUSTER_PORT);
+    }
+    add_calls(w);
+    client_go(&w->client, address);
+}
+
+void workload_init(struct workload *workload, struct cluster *cluster, struct oracle *oracle,
+                   uint32_t clients, uint32_t keys) {
+    must(clients <= WORKLOAD_CLIENTS_MAX);
+    must(keys >= 2);
+    *workload = (struct workload){.cluster = cluster, .oracle = oracle, .client_count = clients};
+    workload->clients = memory_take(clients, sizeof(*workload->clients));
+    for (uint32_t i = 0; i < keys; i++) {
+        char name[24];
+        (void)snprintf(name, sizeof(name), "%s:%u", i % 3 == 1 ? "merged" : "register", i);
+        (void)oracle_add_key(oracle, name, i % 3 != 1);
+    }
+    for (uint32_t i = 0; i < clients; i++) {
+        struct workload_client *w = &workload->clients[i];
+        char host[16];
+        (void)snprintf(host, sizeof(host), "c%u", i + 1);
+        w->workload = workload;
+        w->rng = world_stream(cluster->world, 100 + i);
+        w->member = rng_below(&w->rng, cluster->options.members);
+        client_init(&w->client, world_add_machine(cluster->world, host));
+        w->client.on_reply = on_reply;
+        w->client.on_over = on_over;
+    }
+}
+
+void workload_free(struct workload *workload) {
+    memory_give(workload->clients);
+}
+
+void workload_start(struct workload *workload) {
+    for (uint32_t i = 0; i < workload->client_count; i++) again(&workload->clients[i]);
+}
+
+bool workload_is_over(const struct workload *workload) {
+    if (workload->begun < workload->wanted) return false;
+    for (uint32_t i = 0; i < workload->client_count; i++) {
+        if (client_is_busy(&workload->clients[i].client)) return false;
+    }
+    return true;
+}
+
+void workload_extend(struct workload *workload, uint32_t more) {
+    workload->wanted = workload->begun + more;
+    workload_start(workload);
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/message.h"
+
+#include "tests/golden.h"
+#include "tests/test.h"
+
+#include <string.h>
+
+enum { BUFFER = 1024 };
+
+#define TEXT(literal)                                                                              \
+    { (const uint8_t *)(literal), sizeof(literal) - 1 }
+
+// One of each, with every field different from zero.
+static const struct message_hello hello = {
+    .name = TEXT("n1"),
+    .host = TEXT("h1"),
+    .rack = TEXT("r1"),
+    .dc = TEXT("d1"),
+    .address = TEXT("10.0.0.1"),
+    .port = 7379,
+    .shards = 2,
+    .weight = 3,
+    .storage = 4,
+    .incarnation = 5,
+    .nonce = 6,
+};
+static const struct message_founded founded = {.map = TEXT("map"), .storages = TEXT("12345678")};
+static const struct message_put put = {.id = 1,
+                                       .flags = PUT_WANTS_CONTEXT,
+                                       .keyspace = 2,
+                                       .slot = 3,
+                                       .key = TEXT("key"),
+                                       .record = TEXT("record")};
+static const struct message_put_done put_done = {
+    .id = 1, .status = ST_BUSY, .context = TEXT("context")};
+static const struct message_get get = {
+    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .key = TEXT("key")};
+static const struct message_get_done get_done = {
+    .id = 1, .status = ST_NOT_FOUND, .is_same = true, .record = TEXT("record")};
+static const struct message_forward forward = {.id = 1,
+                                               .kind = 2,
+                                               .is_tombstone = true,
+                                               .need = 3,
+                                               .expires_ms = 4,
+                                               .timestamp = 5,
+                                               .key = TEXT("key"),
+                                               .value = TEXT("value"),
+                                               .seen = TEXT("seen")};
+static const struct message_forward_done forward_done = {
+    .id = 1, .status = ST_TIMEOUT, .need = 2, .answered = 3, .record = TEXT("record")};
+static const struct message_scan scan = {.id = 1, .cursor = 2, .end = 3, .limit = 4};
+static const struct message_scan_done scan_done = {
+    .id = 1, .status = ST_UNAVAILABLE, .next = 2, .entries = TEXT("entries")};
+static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
+static const struct message_count_done count_done = {.id = 1, .count = 2};
+static const struct message_digests digests = {.id = 1, .first = 2, .digests = TEXT("12345678")};
+static const struct message_digests_done digests_done = {.id = 1, .differ = TEXT("\x01")};
+static const struct message_compare compare = {
+    .id = 1, .slot = 2, .is_last = true, .after = TEXT("a"), .entries = TEXT("entries")};
+static const struct message_compare_done compare_done = {.id = 1,
+                                                         .is_last = true,
+                                                         .covered = TEXT("c"),
+                                                         .wanted = TEXT("wanted"),
+                                                         .records = TEXT("records")};
+
+// Encoded, decoded and encoded again it is the same; every part of it alone is refused.
+#define CHECK_MESSAGE(name, all)                                                                   \
+    do {                                                                                           \
+        uint8_t first[BUFFER];                                                                     \
+        uint8_t second[BUFFER];                                                                    \
+        struct writer w = writer_to(first, sizeof(first));                                         \
+        struct writer again = writer_to(second, sizeof(second));                                   \
+        struct message_##name m;                                                                   \
+        message_##name##_encode(&name, &w);                                                        \
+        assert_int_equal(message_##name##_decode(&m, writer_bytes(&w)), ST_OK);                    \
+        message_##name##_encode(&m, &again);                                                       \
+        assert_true(slice_equal(writer_bytes(&w), writer_bytes(&again)));                          \
+        for (size_t size = 0; size < w.size; size++) {                                             \
+            struct slice part = {first, size};                                                     \
+            assert_int_equal(message_##name##_decode(&m, part), ST_CORRUPT);                       \
+        }                                                                                          \
+        write_u8(&w, 0);                                                                           \
+        assert_int_equal(message_##name##_decode(&m, writer_bytes(&w)), ST_CORRUPT);               \
+        write_sized(all, writer_bytes(&again));                                                    \
+    } while (0)
+
+static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(void **state) {
+    (void)state;
+    uint8_t bytes[4 * BUFFER];
+    struct writer all = writer_to(bytes, sizeof(bytes));
+    CHECK_MESSAGE(hello, &all);
+    CHECK_MESSAGE(founded, &all);
+    CHECK_MESSAGE(put, &all);
+    CHECK_MESSAGE(put_done, &all);
+    CHECK_MESSAGE(get, &all);
+    CHECK_MESSAGE(get_done, &all);
+    CHECK_MESSAGE(forward, &all);
+    CHECK_MESSAGE(forward_done, &all);
+    CHECK_MESSAGE(scan, &all);
+    CHECK_MESSAGE(scan_done, &all);
+    CHECK_MESSAGE(count, &all);
+    CHECK_MESSAGE(count_done, &all);
+    CHECK_MESSAGE(digests, &all);
+    CHECK_MESSAGE(digests_done, &all);
+    CHECK_MESSAGE(compare, &all);
+    CHECK_MESSAGE(compare_done, &all);
+    assert_false(all.failed);
+    golden_compare("messages.v1", writer_bytes(&all));
+}
+
+static void sizes_over_their_limits_and_impossible_numbers_are_refused(void **state) {
+    (void)state;
+    uint8_t bytes[BUFFER];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_u64(&w, 1);
+    write_u8(&w, ST_CANCELLED + 1);
+    write_sized(&w, (struct slice){0});
+    struct message_put_done done;
+    assert_int_equal(message_put_done_decode(&done, writer_bytes(&w)), ST_CORRUPT);
+
+    struct message_hello long_name = hello;
+    long_name.name = SLICE("a name that is longer than any name of a member is allowed to be "
+                           "in this world");
+    w = writer_to(bytes, sizeof(bytes));
+    message_hello_encode(&long_name, &w);
+    struct message_hello m;
+    assert_int_equal(message_hello_decode(&m, writer_bytes(&w)), ST_CORRUPT);
+}
+
+static void every_type_has_a_name(void **state) {
+    (void)state;
+    for (int i = 0; i < MESSAGE_TYPES; i++) {
+        assert_string_not_equal(message_name((enum message_type)i), "unknown");
+    }
+    assert_string_equal(message_name(MESSAGE_TYPES), "unknown");
+}
+
+int message_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good),
+        cmocka_unit_test(sizes_over_their_limits_and_impossible_numbers_are_refused),
+        cmocka_unit_test(every_type_has_a_name),
+    };
+    return cmocka_run_group_tests_name("message", cases, NULL, NULL);
+}
