@@ -240,10 +240,11 @@ void answer_null(struct command *c) {
 }
 
 void append_bulk(struct chunks *chunks, struct pool *pool, struct slice bytes) {
-    char header[1 + I64_TEXT_MAX + 2] = {'$'};
-    size_t digits = u64_to_text(bytes.size, header + 1);
-    memcpy(header + 1 + digits, "\r\n", 2);
-    chunks_append(chunks, pool, (struct slice){(const uint8_t *)header, 1 + digits + 2});
+    char digits[I64_TEXT_MAX];
+    size_t digit_count = u64_to_text(bytes.size, digits);
+    chunks_append(chunks, pool, SLICE("$"));
+    chunks_append(chunks, pool, (struct slice){(const uint8_t *)digits, digit_count});
+    chunks_append(chunks, pool, SLICE("\r\n"));
     chunks_append(chunks, pool, bytes);
     chunks_append(chunks, pool, SLICE("\r\n"));
 }

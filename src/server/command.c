@@ -268,8 +268,11 @@ static void refuse_unknown_sub(const struct command *c, struct reply *r) {
     text_string(&text, "ERR unknown subcommand '");
     text_bytes(&text, (struct slice){sub.data, (size_t)clipped(sub)});
     text_string(&text, "'. Try ");
-    for (const char *at = c->spec->name; *at != '\0'; at++) {
-        text_char(&text, *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at);
+    struct slice name = slice_of_string(c->spec->name);
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t letter = name.data[i];
+        if (letter >= 'a' && letter <= 'z') letter &= 0xdf; // upper case
+        text_bytes(&text, (struct slice){&letter, 1});
     }
     text_string(&text, " HELP.");
     reply_error(r, text_slice(&text));

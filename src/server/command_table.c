@@ -217,6 +217,8 @@ const struct command_spec command_table[] = {
             "Shows the id of this node"),
     COMMAND("cluster|keyslot", 3, NO_KEYS, CLUSTER, 0, LOCAL(local_cluster_keyslot), "key",
             "Shows the slot of a key"),
+    COMMAND("cluster|countkeysinslot", 3, NO_KEYS, CLUSTER, 0, LOCAL(local_cluster_countkeysinslot),
+            "slot", "Counts the keys of a slot that this node holds"),
     COMMAND("cluster|links", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_cluster_links), "",
             "Shows the connections to other nodes"),
     COMMAND("cluster|help", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_help), "", "Lists the subcommands"),

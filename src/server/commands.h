@@ -53,7 +53,6 @@ command_start_function start_object_encoding;
 command_start_function start_scan;
 command_start_function start_keys;
 command_start_function start_dbsize;
-command_start_function start_countkeysinslot;
 
 // commands_kv.c
 command_start_function start_kv_get;
@@ -84,6 +83,7 @@ command_local_function local_cluster_shards;
 command_local_function local_cluster_nodes;
 command_local_function local_cluster_info;
 command_local_function local_cluster_keyslot;
+command_local_function local_cluster_countkeysinslot;
 command_local_function local_cluster_myid;
 command_local_function local_cluster_links;
 command_local_function local_cluster_refused;
@@ -105,8 +105,5 @@ command_local_function local_config_get;
 command_local_function local_config_set;
 command_local_function local_config_resetstat;
 command_local_function local_time;
-command_local_function local_lolwut;
-command_local_function local_slowlog_get;
-command_local_function local_slowlog_len;
 
 #endif

@@ -183,6 +183,17 @@ void local_cluster_keyslot(struct command *c, struct reply *r) {
     reply_integer(r, slot_of(c->arguments[2]));
 }
 
+// What this node holds of the slot, expired keys that were not yet removed included.
+void local_cluster_countkeysinslot(struct command *c, struct reply *r) {
+    uint64_t slot;
+    if (!text_to_u64(c->arguments[2], &slot) || slot >= SLOT_COUNT) {
+        reply_error(r, SLICE("ERR Invalid slot"));
+        return;
+    }
+    struct store_partition held = node_partition(c->session->server->node, (uint16_t)slot);
+    reply_integer(r, (int64_t)held.live_count);
+}
+
 void local_cluster_myid(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);

@@ -106,9 +106,22 @@ static void write_cluster(struct server *server, struct text *text) {
     text_string(text, "cluster_enabled:1\r\n");
 }
 
-// Keys that this member holds a copy of.
+// Keys of the slots that this member is first for, so that sums over the nodes are right.
+static uint64_t first_key_count(const struct node *node) {
+    const struct map *map = node_map(node);
+    uint64_t keys = 0;
+    for (uint32_t i = 0; map->epoch > 0 && i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        if (node_first_of(node, run) != node_self(node)) continue;
+        for (uint32_t slot = run->first; slot < (uint32_t)run->first + run->count; slot++) {
+            keys += node_partition(node, (uint16_t)slot).live_count;
+        }
+    }
+    return keys;
+}
+
 static void write_keyspace(struct server *server, struct text *text) {
-    uint64_t keys = node_store_stats(server->node).live_count;
+    uint64_t keys = first_key_count(server->node);
     if (keys > 0) text_printf(text, "db0:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", keys);
 }
 

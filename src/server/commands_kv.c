@@ -31,7 +31,11 @@ static void write_value(struct reply *r, const struct sibling *sibling, uint64_t
 static void on_kv_get(struct step *step) {
     struct command *c = step->command;
     const struct record *record = NULL;
-    if (step_succeeded(step)) step->request.status = step_record(step, &record);
+    if (!step_succeeded(step)) {
+        answer_step_failure(step);
+        return;
+    }
+    step->request.status = step_record(step, &record);
     if (step->request.status != ST_OK) {
         answer_step_failure(step);
         return;
@@ -46,7 +50,7 @@ static void on_kv_get(struct step *step) {
     }
     char token[TOKEN_TEXT_MAX];
     size_t token_size = token_encode(secret_of(c), c->arguments[1], &record->context, token);
-    struct reply *r = answer_open(c, size + token_size + 2 * VALUE_OVERHEAD);
+    struct reply *r = answer_open(c, size + token_size + (size_t)(2 * VALUE_OVERHEAD));
     if (r == NULL) return;
     reply_map(r, 2);
     reply_bulk(r, SLICE("context"));

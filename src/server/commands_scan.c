@@ -64,7 +64,8 @@ static void on_scan(struct step *step) {
         return;
     }
     const struct request *request = &step->request;
-    size_t bound = request->keys.size + request->count * ELEMENT_OVERHEAD + 3 * REPLY_HEADER_MAX;
+    size_t bound =
+        request->keys.size + request->count * ELEMENT_OVERHEAD + (size_t)(3 * REPLY_HEADER_MAX);
     struct reply *r = answer_open(c, bound);
     if (r == NULL) return;
     char cursor[I64_TEXT_MAX];

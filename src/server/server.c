@@ -11,7 +11,7 @@ enum {
     WAKE_MAX = 8,        // sessions that one release wakes
     STRANGER_SECONDS = 10,
     CUT_SECONDS = 5,
-    SCRATCH_SLACK = TEXT_SIZE + 64 * 1024, // beyond a record: the longest report
+    SCRATCH_SLACK = TEXT_SIZE + 64 * 1024,
 };
 
 #define SWEEP_NS NS_PER_SECOND
@@ -35,9 +35,9 @@ static uint32_t large_capacity(const struct server_options *o) {
     return o->value_size_max + KEY_SIZE_MAX + LARGE_SLACK;
 }
 
+// What a key may hold when each of three replicas adds siblings of its own, or the longest report.
 static size_t scratch_size(const struct server_options *o) {
-    size_t largest = (size_t)o->value_size_max + SIBLINGS_SIZE_MAX + SCRATCH_SLACK;
-    return largest;
+    return (size_t)3 * o->value_size_max + SCRATCH_SLACK;
 }
 
 enum { BLOCKS_MAX = 8, STEP_PART = 4 }; // one further step for so many commands

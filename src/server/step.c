@@ -65,7 +65,11 @@ void step_read_at(struct step *step, struct slice key, struct level level, step_
     step->request.kind = REQUEST_READ;
     step->request.key = key;
     step->request.level = level;
-    step_submit(step, then);
+    if (node_read_now(step->command->session->server->node, &step->request)) {
+        then(step);
+    } else {
+        step_submit(step, then);
+    }
 }
 
 void step_read(struct step *step, struct slice key, step_done *then) {
@@ -100,7 +104,7 @@ bool step_succeeded(const struct step *step) {
     return step->request.status == ST_OK || step->request.status == ST_NOT_FOUND;
 }
 
-enum status step_record(struct step *step, const struct record **record) {
+enum status step_record(const struct step *step, const struct record **record) {
     struct record *scratch = &step->command->session->server->record;
     *record = scratch;
     return record_decode(scratch, step->request.record);

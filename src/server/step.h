@@ -27,7 +27,7 @@ bool step_succeeded(const struct step *step);
 
 // The record that a read brought, in the server's scratch; empty when there is none. ST_CORRUPT
 // when it is not one.
-NODISCARD enum status step_record(struct step *step, const struct record **record);
+NODISCARD enum status step_record(const struct step *step, const struct record **record);
 
 // What a plain command sees of it: NULL when there is nothing. Counts hits and misses.
 NODISCARD enum status step_visible(struct step *step, const struct sibling **sibling);

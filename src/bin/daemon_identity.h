@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// daemon_identity.h -- who this node is, and the secrets it has.
+#ifndef QUOIT_BIN_DAEMON_IDENTITY_H
+#define QUOIT_BIN_DAEMON_IDENTITY_H
+
+#include "bin/daemon_config.h"
+
+enum { PASSWORD_MAX = 512 };
+
+struct identity {
+    struct map_member self;
+    struct mac_key secret;
+    uint32_t members; // that this node makes room for
+    bool has_password;
+    char password[PASSWORD_MAX + 1];
+};
+
+// Works out the member that this process is, from the list of first members or by itself. False,
+// with a complaint, when the configuration contradicts itself.
+bool identity_find_self(struct identity *identity, const struct config *config,
+                        struct complaint *complaint);
+
+// Reads or makes the secret of the cluster, and reads the password. Requires the data directory to
+// be held.
+//
+//     --key-file        the file
+//     else              DIRECTORY/cluster.key, if it exists
+//     else, on a loopback address only:
+//         with initial  derived from the list, for trying things out on one machine
+//         without       made at random and written to DIRECTORY/cluster.key
+bool identity_find_secrets(struct identity *identity, const struct config *config,
+                           struct complaint *complaint);
+
+#endif

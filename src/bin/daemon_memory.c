@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bin/daemon_memory.h"
+
+#include <inttypes.h>
+
+enum {
+    CHUNK = 16 * 1024, // bytes of a server's chunk
+    CHUNKS_MIN = 1024,
+    CHUNKS_MAX = 8192,
+    LARGE_MIN = 8,
+    LARGE_MAX = 64,
+    COMMANDS_MIN = 2048,
+    COMMANDS_MAX = 32768,
+    REQUESTS_MIN = 1024,
+};
+
+#define MIB ((uint64_t)1 << 20)
+#define PROGRAM_SIZE (24 * MIB)
+#define DATA_MIN (16 * MIB)
+
+static uint64_t between(uint64_t value, uint64_t low, uint64_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+static void scale(uint64_t memory, const struct config *config, struct node_options *node,
+                  struct server_options *server) {
+    uint64_t chunks_min = CHUNKS_MIN + 8 * config->value_max / CHUNK;
+    server->chunks_max = (uint32_t)between(memory / 16 / CHUNK, chunks_min, CHUNKS_MAX);
+    server->large_max = (uint32_t)between(memory / 32 / config->value_max, LARGE_MIN, LARGE_MAX);
+    server->commands_max = (uint32_t)between(memory / 32768, COMMANDS_MIN, COMMANDS_MAX);
+    node->requests_max = (uint32_t)between(memory / 32768, REQUESTS_MIN, node->requests_max);
+    node->request_memory = between(memory / 8, 32 * MIB, node->request_memory);
+    if (memory < 512 * MIB && node->store.segment_size > 16 * MIB) {
+        node->store.segment_size = 16 * MIB;
+    }
+}
+
+bool memory_divide(const struct config *config, struct node_options *node,
+                   struct server_options *server, struct memory_split *split,
+                   struct complaint *complaint) {
+    scale(config->memory, config, node, server);
+    split->program = PROGRAM_SIZE;
+    split->clients = server_memory_size(server);
+    node->store.memory_max = DATA_MIN;
+    split->node = node_memory_size(node) - DATA_MIN;
+    uint64_t needed = split->program + split->clients + split->node + DATA_MIN;
+    if (needed > config->memory) {
+        complain_of(complaint,
+                    "memory: %" PRIu64 "M is too little, %" PRIu64
+                    "M would do; or make clients-max, value-max or members-max smaller",
+                    config->memory / MIB, needed / MIB + 1);
+        return false;
+    }
+    // What a store needs beside its data may grow with it.
+    split->data = config->memory - needed + DATA_MIN;
+    for (;;) {
+        node->store.memory_max = split->data;
+        split->node = node_memory_size(node) - split->data;
+        uint64_t sum = split->program + split->clients + split->node + split->data;
+        if (sum <= config->memory) return true;
+        must(sum - config->memory < split->data);
+        split->data -= sum - config->memory;
+    }
+}
