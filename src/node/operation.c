@@ -43,6 +43,7 @@ struct operation *operation_take(struct node *node) {
     ops->busy_count++;
     operation_renew_id(o);
     o->is_starting = false;
+    o->is_answering = false;
     o->is_finished = false;
     o->is_storing = false;
     o->is_forwarded_away = false;
@@ -119,7 +120,7 @@ static void end(struct operation *o) {
 bool operation_release(struct operation *o) {
     if (!o->is_finished) return false;
     must(!o->is_storing);
-    end(o);
+    if (!o->is_answering) end(o);
     return true;
 }
 
@@ -143,7 +144,7 @@ static void answer(struct operation *o) {
 static void on_finish_later(struct env_op *op) {
     struct request *request = CONTAINER_OF(op, struct request, op);
     struct operation *o = request->operation;
-    o->is_storing = false;
+    o->is_answering = false;
     answer(o);
 }
 
@@ -167,7 +168,7 @@ void operation_finish(struct operation *o, enum status status) {
     request->need = o->quorum.need;
     request->answered = quorum_count(o->quorum.yes);
     if (o->is_starting) {
-        o->is_storing = true; // keeps it until then
+        o->is_answering = true;
         request->operation = o;
         request->op.done = on_finish_later;
         env_later(node->env, &request->op);

@@ -28,6 +28,7 @@ struct operation {
     uint64_t id;            // of the round under way; low bits: index in the pool
     bool is_starting;       // node_submit has not returned
     bool is_finished;       // whoever asked has the answer, or gets it at the end of this turn
+    bool is_answering;      // finished while starting: answered at the end of this turn
     bool is_forwarded_away; // another member coordinates it
     bool is_storing;        // the store has `write` or `read`
     uint8_t round;          // of a write: 1, then maybe 2

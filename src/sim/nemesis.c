@@ -317,6 +317,10 @@ void nemesis_heal(struct nemesis *n) {
         machine_set_drift(machine, 0);
         machine_set_quota(machine, UINT64_MAX);
     }
+    nemesis_attend(n);
+}
+
+void nemesis_attend(struct nemesis *n) {
     restart_failed(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (is_down(n, i) && !n->is_quiet[i]) cluster_start(n->cluster, i);

@@ -55,6 +55,9 @@ void nemesis_start(struct nemesis *nemesis);
 // No more trouble: heals network and disks, resumes, restarts whoever is down or has failed.
 void nemesis_heal(struct nemesis *nemesis);
 
+// After healing: restarts whoever has gone down or failed since. To be called now and then.
+void nemesis_attend(struct nemesis *nemesis);
+
 // Lends a constant word.
 const char *trouble_name(enum trouble trouble);
 

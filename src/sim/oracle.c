@@ -299,6 +299,10 @@ bool oracle_is_converged(const struct oracle *oracle) {
         if (!cluster_is_serving(cluster, i)) return false;
         const struct node *node = cluster_node(cluster, i);
         if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
+        if (node_store_stats(node).is_full) return false;
+        for (uint32_t j = 0; j < cluster->options.members; j++) {
+            if (!node_member_is_up(node, j)) return false;
+        }
     }
     const struct map *map = node_map(cluster_node(cluster, 0));
     for (uint32_t i = 0; i < map->run_count; i++) {

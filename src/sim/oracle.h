@@ -117,7 +117,7 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen);
 
-// True when all members serve and hold the same in every slot.
+// True when all members serve, see each other and hold the same in every slot.
 bool oracle_is_converged(const struct oracle *oracle);
 
 // At the end, after convergence: O2, O3, O6, and one cluster.

@@ -78,9 +78,7 @@ static bool workload_over(struct simulation *s) {
 }
 
 static bool is_converged(struct simulation *s) {
-    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
-        if (s->cluster.processes[i].state == PROCESS_DOWN) return false;
-    }
+    nemesis_attend(&s->nemesis);
     return oracle_is_converged(&s->oracle);
 }
 
@@ -128,6 +126,7 @@ static void heal(struct simulation *s) {
 static void works(struct simulation *s) {
     uint32_t refused = s->workload.refused;
     uint32_t unknown = s->workload.unknown;
+    workload_hang_up(&s->workload);
     workload_extend(&s->workload, OPERATIONS_AT_THE_END);
     bool is_over = run_until(s, WORKS_MAX_NS, workload_over);
     refused = s->workload.refused - refused;

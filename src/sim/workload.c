@@ -288,6 +288,15 @@ bool workload_is_over(const struct workload *workload) {
     return true;
 }
 
+void workload_hang_up(struct workload *workload) {
+    for (uint32_t i = 0; i < workload->client_count; i++) {
+        struct client *client = &workload->clients[i].client;
+        machine_enter(client->machine);
+        client_hang_up(client);
+        machine_leave(client->machine);
+    }
+}
+
 void workload_extend(struct workload *workload, uint32_t more) {
     workload->wanted = workload->begun + more;
     workload_start(workload);

@@ -69,6 +69,9 @@ void workload_free(struct workload *workload);
 void workload_start(struct workload *workload);
 bool workload_is_over(const struct workload *workload);
 
+// All clients drop their connections. Requires that the workload is over.
+void workload_hang_up(struct workload *workload);
+
 // More operations, after the first ones are over.
 void workload_extend(struct workload *workload, uint32_t more);
 
