@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// quoitd -- one member of a cluster.
+//
+//     configuration -> data directory held -> memory, once -> node and server -> turns of the loop
+//     SIGTERM or SIGINT -> server stops -> node stops -> exit 0
+//
+// What is wrong with the configuration or the place is said in one line, and the exit status is 1.
+#include "bin/daemon_identity.h"
+#include "bin/daemon_memory.h"
+#include "bin/version.h"
+#include "env/system.h"
+#include "node/node.h"
+#include "server/server.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SETTINGS_MAX = CONFIG_KEYS_MAX + 32 };
+
+enum phase { STARTING, RUNNING, STOPPING, STOPPED, FAILED };
+
+struct daemon {
+    struct config config;
+    struct identity identity;
+    struct complaint complaint;
+    struct node_options node_options;
+    struct server_options server_options;
+    struct memory_split split;
+    struct server_setting settings[SETTINGS_MAX];
+    uint32_t setting_count;
+    char numbers[8][24]; // texts of settings
+    struct env *env;
+    struct arena arena;
+    struct node *node;
+    struct server *server;
+    int lock;
+    enum phase phase;
+    uint32_t starting; // parts that have not said whether they run
+    bool is_ready;
+    bool is_node_up; // and is to be stopped
+    bool is_server_up;
+    const char *failure;
+};
+
+_Noreturn void must_fail(const char *cond, const char *file, int line) {
+    (void)fprintf(stderr, "FATAL must(%s) failed at %s:%d\n", cond, file, line);
+    abort();
+}
+
+static int refuse(const char *text) {
+    (void)fprintf(stderr, "quoitd: %s\n", text);
+    return EXIT_FAILURE;
+}
+
+static void write_log(void *context, enum env_level level, struct slice line) {
+    static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
+    const struct daemon *daemon = context;
+    if (level < daemon->config.log_level) return;
+    uint64_t wall_ms = daemon->env == NULL ? 0 : daemon->env->wall_ms;
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm date;
+    char stamp[32];
+    (void)gmtime_r(&seconds, &date);
+    (void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &date);
+    (void)fprintf(stderr, "%s.%03uZ %s %.*s\n", stamp, (unsigned)(wall_ms % 1000), names[level],
+                  (int)line.size, (const char *)line.data);
+}
+
+// What CONFIG GET shows: what Redis's tools ask for, then our own keys.
+
+static void add_setting(struct daemon *d, const char *name, const char *value) {
+    must(d->setting_count < SETTINGS_MAX);
+    d->settings[d->setting_count++] = (struct server_setting){name, value};
+}
+
+static void add_number(struct daemon *d, const char *name, uint64_t value, uint32_t place) {
+    must(place < sizeof(d->numbers) / sizeof(d->numbers[0]));
+    (void)snprintf(d->numbers[place], sizeof(d->numbers[place]), "%" PRIu64, value);
+    add_setting(d, name, d->numbers[place]);
+}
+
+static void make_settings(struct daemon *d) {
+    add_setting(d, "save", "");
+    add_setting(d, "appendonly", "yes");
+    add_setting(d, "appendfsync", d->config.interval_ms == 0 ? "always" : "everysec");
+    add_number(d, "maxmemory", d->split.data, 0);
+    add_setting(d, "maxmemory-policy", "noeviction");
+    add_number(d, "maxclients", d->config.clients_max, 1);
+    add_number(d, "timeout", d->config.idle_s, 2);
+    add_setting(d, "databases", "1");
+    add_number(d, "proto-max-bulk-len", d->config.value_max, 3);
+    add_setting(d, "requirepass", "");
+    add_setting(d, "notify-keyspace-events", "");
+    add_setting(d, "slowlog-log-slower-than", "-1");
+    add_setting(d, "slowlog-max-len", "0");
+    add_setting(d, "latency-monitor-threshold", "0");
+    add_setting(d, "cluster-enabled", "yes");
+    add_setting(d, "loglevel", "notice");
+    for (size_t i = 0; i < config_key_count(); i++) {
+        add_setting(d, config_key_name(i), config_key_text(&d->config, i));
+    }
+}
+
+// Options.
+
+static void make_options(struct daemon *d) {
+    const struct config *config = &d->config;
+    struct node_options *node = &d->node_options;
+    *node = node_default_options();
+    node->self = d->identity.self;
+    node->initial = config->initial;
+    node->seeds = config->seeds;
+    node->listen = config->bind;
+    node->secret = d->identity.secret;
+    system_random(&node->random, sizeof(node->random));
+    node->replication = (uint32_t)config->replication;
+    node->members_max = d->identity.members;
+    node->value_size_max = (uint32_t)config->value_max;
+    node->timeout_ns = config->timeout_ms * NS_PER_MS;
+    node->hedge_ns = config->hedge_ms * NS_PER_MS;
+    node->suspect_ns = config->suspect_ms * NS_PER_MS;
+    node->store.sync_interval_ns = config->interval_ms * NS_PER_MS;
+    system_random(&node->store.seed, sizeof(node->store.seed));
+
+    struct server_options *server = &d->server_options;
+    *server = server_default_options();
+    server->listen = config->bind;
+    server->port = (uint16_t)config->port;
+    server->password = d->identity.has_password ? d->identity.password : NULL;
+    server->clients_max = (uint32_t)config->clients_max;
+    server->value_size_max = (uint32_t)config->value_max;
+    server->idle_ns = config->idle_s * NS_PER_SECOND;
+    server->read = config->read;
+    server->write = config->write;
+    server->version = QUOIT_VERSION;
+    server->process_id = (uint64_t)getpid();
+    server->memory_max = config->memory;
+}
+
+// Running.
+
+static void fail(struct daemon *d, const char *what, enum status status) {
+    d->phase = FAILED;
+    env_log(d->env, ENV_ERROR, "%s why=\"%s\"", what, status_text(status));
+    if (d->failure == NULL) d->failure = what;
+}
+
+static void started_part(struct daemon *d) {
+    if (--d->starting > 0 || d->phase != STARTING) return;
+    d->phase = RUNNING;
+    env_log(d->env, ENV_INFO,
+            "listening port=%" PRIu64 " shard_port=%" PRIu64 " peer_port=%" PRIu64 " bind=%s",
+            d->config.port, d->config.port + PORT_SHARD_OFFSET, d->config.port + PORT_PEER_OFFSET,
+            d->config.bind);
+}
+
+static void on_server_started(void *context, enum status status) {
+    struct daemon *d = context;
+    if (status != ST_OK) {
+        fail(d, "cannot listen for clients: is the port in use?", status);
+    } else {
+        d->is_server_up = true;
+    }
+    started_part(d);
+}
+
+static void on_node_started(void *context, enum status status) {
+    struct daemon *d = context;
+    if (status != ST_OK) {
+        fail(d, "cannot start: data unreadable, or the port for other nodes in use?", status);
+    } else {
+        d->is_node_up = true;
+    }
+    started_part(d);
+}
+
+static void on_node_stopped(void *context, enum status status) {
+    struct daemon *d = context;
+    if (status != ST_OK) {
+        fail(d, "the data could not be closed in order", status);
+    } else {
+        d->phase = STOPPED;
+    }
+}
+
+static void on_server_stopped(void *context, enum status status) {
+    struct daemon *d = context;
+    (void)status;
+    node_stop(d->node, on_node_stopped, d);
+}
+
+// One line when clients can be served, which may be long after clients can connect.
+static void watch_readiness(struct daemon *d) {
+    if (d->is_ready || node_state(d->node) != NODE_SERVING) return;
+    d->is_ready = true;
+    const struct map *map = node_map(d->node);
+    env_log(d->env, ENV_INFO, "ready port=%" PRIu64 " name=%s members=%" PRIu32 " epoch=%" PRIu64,
+            d->config.port, d->identity.self.name, map->member_count, map->epoch);
+}
+
+static void run(struct daemon *d) {
+    d->starting = 2;
+    server_start(d->server, on_server_started, d);
+    node_start(d->node, on_node_started, d);
+    while (d->phase != STOPPED && d->phase != FAILED) {
+        system_wait(d->env, node_next_wake(d->node));
+        node_wake(d->node);
+        if (d->phase != RUNNING) continue;
+        watch_readiness(d);
+        if (!system_is_stopping()) continue;
+        env_log(d->env, ENV_INFO, "stopping");
+        d->phase = STOPPING;
+        server_stop(d->server, on_server_stopped, d);
+    }
+    if (d->phase == STOPPED) env_log(d->env, ENV_INFO, "stopped");
+}
+
+// Until the loop runs a signal ends the process at once, as it should.
+static int serve(struct daemon *d) {
+    struct env_options options = {
+        .directory = d->config.directory, .log = write_log, .log_context = d};
+    struct env_complaint why = {0};
+    if (system_lock_directory(d->config.directory, &d->lock, &why) != ST_OK) {
+        return refuse(why.text);
+    }
+    if (!identity_find_secrets(&d->identity, &d->config, &d->complaint)) {
+        return refuse(d->complaint.text);
+    }
+    make_options(d);
+    if (!memory_divide(&d->config, &d->node_options, &d->server_options, &d->split,
+                       &d->complaint)) {
+        return refuse(d->complaint.text);
+    }
+    make_settings(d);
+    d->server_options.settings = d->settings;
+    d->server_options.setting_count = d->setting_count;
+    size_t size = node_memory_size(&d->node_options) + server_memory_size(&d->server_options);
+    d->arena = system_arena(size);
+    if (d->arena.memory == NULL) return refuse("memory: the system has not so much");
+    system_catch_signals();
+    if (d->config.io == CONFIG_IO_PORTABLE) (void)setenv("QUOIT_IO", "portable", 1);
+    d->env = system_open(&options, &why);
+    if (d->env == NULL) return refuse(why.text);
+    env_log(d->env, ENV_INFO, "quoitd %s io=%s dir=%s name=%s", QUOIT_VERSION, system_name(d->env),
+            d->config.directory, d->identity.self.name);
+    env_log(d->env, ENV_INFO, "memory mib=%zu data=%zu node=%zu clients=%zu program=%zu",
+            (size_t)(d->config.memory >> 20), d->split.data >> 20, d->split.node >> 20,
+            d->split.clients >> 20, d->split.program >> 20);
+    d->node = node_create(&d->arena, d->env, &d->node_options);
+    d->server = server_create(&d->arena, d->env, d->node, &d->server_options);
+    run(d);
+    bool has_failed = d->phase == FAILED;
+    system_close(d->env);
+    system_unlock_directory(d->lock);
+    return has_failed ? refuse(d->failure) : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    static struct daemon daemon;
+    struct daemon *d = &daemon;
+    if (!config_read(&d->config, argc, argv, &d->complaint)) return refuse(d->complaint.text);
+    if (d->config.wants_help) {
+        config_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (d->config.wants_version) {
+        (void)printf("quoitd %s\n", QUOIT_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (!identity_find_self(&d->identity, &d->config, &d->complaint)) {
+        return refuse(d->complaint.text);
+    }
+    return serve(d);
+}
