@@ -22,7 +22,6 @@ struct real_world {
     struct env_world world;
     void (*wait)(struct env *env, uint64_t deadline);
     void (*destroy)(struct env *env);
-    bool is_mounted;
     char directory[64];
     char addresses[3][32];
 };
@@ -48,8 +47,7 @@ static struct env_world *create_world(create_env *create, uint32_t piece_max, bo
     snprintf(real->directory, sizeof(real->directory), "/tmp/quoit-env-XXXXXX");
     assert_non_null(mkdtemp(real->directory));
     if (is_small) {
-        real->is_mounted = mount("none", real->directory, "tmpfs", 0, "size=4m") == 0;
-        if (!real->is_mounted) {
+        if (mount("none", real->directory, "tmpfs", 0, "size=4m") != 0) {
             rmdir(real->directory);
             free(real);
             return NULL;
@@ -62,6 +60,8 @@ static struct env_world *create_world(create_env *create, uint32_t piece_max, bo
     };
     struct env_complaint complaint = {""};
     real->world.env = create(&options, &complaint);
+    // The world holds the disk by its root; without a name it goes when the world does.
+    if (is_small) umount2(real->directory, MNT_DETACH);
     if (real->world.env == NULL) fail_msg("%s", complaint.text);
     // All of 127.0.0.0/8 is this machine: tests that run side by side each have a host of their
     // own.
@@ -80,7 +80,6 @@ static struct env_world *create_world(create_env *create, uint32_t piece_max, bo
 static void destroy_world(struct env_world *world, void (*destroy)(struct env *env)) {
     struct real_world *real = (struct real_world *)world;
     destroy(world->env);
-    if (real->is_mounted) umount(real->directory);
     nftw(real->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     free(real);
 }
