@@ -19,6 +19,8 @@
 
 enum { SHOP_KEYS = 64, SHOP_CLIENTS = 8, SHOP_VALUE_MAX = 3000, SHOP_DOTS = 1 << 16 };
 
+#define SHOP_MEMORY (UINT64_C(2) << 20)
+
 struct shop;
 
 struct shop_client {
@@ -73,8 +75,8 @@ struct shop {
 
 static inline struct store_options shop_options(void) {
     return (struct store_options){
-        .memory_max = 2 << 20,
-        .segment_size = 192 * 1024,
+        .memory_max = SHOP_MEMORY,
+        .segment_size = UINT64_C(192) * 1024,
         .seed = 7,
         .record_size_max = SHOP_VALUE_MAX + 16384,
     };
@@ -164,7 +166,7 @@ static inline struct partition shop_partition(uint32_t key) {
 // What a version of a key must look like, byte for byte.
 static inline size_t shop_value(const struct shop *shop, uint32_t key, uint32_t version,
                                 uint8_t value[SHOP_VALUE_MAX]) {
-    struct rng rng = {key * 1000003u + version};
+    struct rng rng = {UINT64_C(1000003) * key + version};
     size_t size = 8 + rng_below(&rng, shop->value_max - 8);
     memcpy(value, &key, 4);
     memcpy(value + 4, &version, 4);
@@ -174,7 +176,7 @@ static inline size_t shop_value(const struct shop *shop, uint32_t key, uint32_t 
 
 static inline void shop_note_dot(struct shop *shop, struct version dot, uint32_t key,
                                  uint32_t version) {
-    uint64_t place = (dot.actor.storage ^ dot.actor.epoch * 7919u ^ dot.counter * 31337u);
+    uint64_t place = (dot.actor.storage ^ UINT64_C(7919) * dot.actor.epoch ^ dot.counter * 31337u);
     for (uint32_t tries = 0; tries < SHOP_DOTS; tries++) {
         struct shop_dot *d = &shop->dots[(place + tries) % SHOP_DOTS];
         if (d->counter == 0) {

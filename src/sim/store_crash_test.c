@@ -27,7 +27,7 @@ static void what_was_written_is_there_after_a_clean_end(void **state) {
 
 static void no_crash_takes_what_was_acknowledged(void **state) {
     (void)state;
-    for (uint64_t seed = test_seed(); seed < test_seed() + 60; seed++) {
+    for (uint64_t seed = test_seed(); seed < test_seed() + 12; seed++) {
         struct world_options options = world_quiet();
         options.personality = (int32_t)(seed % DISK_PERSONALITIES);
         struct shop *shop = shop_new(seed, &options);

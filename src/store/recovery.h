@@ -58,32 +58,32 @@ struct recovery {
 
     // Results.
     uint64_t storage;      // 0: there is no log
-    bool has_mark;         // there is a log with something in it
     struct mark mark;      // the last one
-    bool ends_clean;       // that mark is the last frame, and it says so
-    bool is_blank;         // there are only zeros after the end
     uint64_t end;          // where the log ends
-    uint32_t number_max;   // of all segments found
     uint64_t damage_count; // of holes and headers
-    bool was_damaged;      // something that was on disk is missing
     uint64_t replayed;     // records
+    uint32_t number_max;   // of all segments found
+    bool has_mark;         // there is a log with something in it
+    bool ends_clean;       // the last frame is a mark that says so
+    bool is_blank;         // there are only zeros after the end
+    bool was_damaged;      // something that was on disk is missing
 
     enum recovery_phase phase;
     struct env_op op;
     char name[SEGMENT_NAME_SIZE];
     struct segment_reader reader;
     struct place at;
-    uint32_t run;           // of the frames before `at`, 0: none yet
     uint64_t proved;        // what lay before was synced
     uint64_t hole;          // where the search began
     uint64_t dirty_end;     // of the last sector after the hole that is not zero, or 0
     uint64_t skipped;       // where the bad frame at the hole ends, if its size is right
     struct place other;     // where to go on if there is no frame at `at`
     struct place candidate; // the first batch after the hole, perhaps dropped
+    uint32_t run;           // of the frames before `at`, 0: none yet
+    uint32_t checked;       // segments whose header was looked at
+    uint32_t tenth;         // of the segments, last reported
     bool has_other;
     bool has_candidate;
-    uint32_t checked; // segments whose header was looked at
-    uint32_t tenth;   // of the segments, last reported
 };
 
 // Borrows the window for the life of the recovery: at least as large as the largest frame.

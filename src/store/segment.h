@@ -96,8 +96,9 @@ static inline size_t record_frame_size(struct slice key, struct slice record) {
 
 // Write record_frame_size() or MARK_FRAME_SIZE bytes.
 void record_frame_encode(uint64_t storage, uint64_t position, struct partition partition,
-                         struct slice key, struct slice record, uint8_t *to);
-void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark, uint8_t *to);
+                         struct slice key, struct slice record, uint8_t *frame);
+void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark,
+                       uint8_t *frame);
 
 // Reads the frame at the start of the bytes. ST_NOT_FOUND: zeros, where a frame would begin;
 // ST_TOO_LARGE: may be good, but does not end within the bytes; ST_CORRUPT: none.

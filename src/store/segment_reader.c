@@ -3,7 +3,8 @@
 
 void segment_reader_init(struct segment_reader *r, struct env *env, uint8_t *window,
                          uint32_t capacity) {
-    *r = (struct segment_reader){.env = env, .window = window, .capacity = capacity};
+    *r = (struct segment_reader){.env = env, .capacity = capacity};
+    r->window = window;
 }
 
 static struct segment_reader *of(struct env_op *op) {

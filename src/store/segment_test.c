@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/segment.h"
+
+#include "base/hash.h"
+#include "base/little.h"
+#include "base/rng.h"
+#include "tests/golden.h"
+#include "tests/test.h"
+
+enum { STORAGE = 0x5107a9e1, NUMBER = 3, HEADER_SIZE = 40, EXAMPLE_MAX = 4096 };
+
+static const struct mark example_mark = {
+    .run = 2,
+    .epoch = 1,
+    .minted = 41,
+    .tail = UINT64_C(2) << 32 | 0x600,
+    .synced = UINT64_C(2) << 32 | 0x600,
+    .oldest = 1,
+    .is_first = true,
+};
+
+static const struct partition example_partition = {0, 12739};
+#define EXAMPLE_KEY SLICE("123456789")
+#define EXAMPLE_RECORD SLICE("the record")
+
+// What docs/formats.md shows: a header, then a batch of a mark and a record.
+static struct slice example(uint8_t bytes[EXAMPLE_MAX]) {
+    struct segment_header header = {.storage = STORAGE, .number = NUMBER, .size = 1 << 26};
+    segment_header_encode(&header, bytes);
+    uint8_t *frame = bytes + SEGMENT_FIRST;
+    mark_frame_encode(STORAGE, position_of(NUMBER, SEGMENT_FIRST), &example_mark, frame);
+    record_frame_encode(STORAGE, position_of(NUMBER, SEGMENT_FIRST + MARK_FRAME_SIZE),
+                        example_partition, EXAMPLE_KEY, EXAMPLE_RECORD, frame + MARK_FRAME_SIZE);
+    size_t batch = MARK_FRAME_SIZE + record_frame_size(EXAMPLE_KEY, EXAMPLE_RECORD);
+    return (struct slice){bytes, SEGMENT_FIRST + batch};
+}
+
+static void the_format_is_that_of_the_golden_bytes(void **state) {
+    (void)state;
+    uint8_t bytes[EXAMPLE_MAX];
+    uint8_t golden[EXAMPLE_MAX];
+    struct slice all = example(bytes);
+    // The zeros between header and batch are left out of the file.
+    uint8_t brief[EXAMPLE_MAX];
+    size_t batch_size = all.size - SEGMENT_FIRST;
+    memcpy(brief, bytes, HEADER_SIZE);
+    memcpy(brief + HEADER_SIZE, bytes + SEGMENT_FIRST, batch_size);
+    golden_compare("segment.v1", (struct slice){brief, HEADER_SIZE + batch_size});
+
+    struct slice read = golden_read("segment.v1", golden, sizeof(golden));
+    uint8_t sector[SECTOR_SIZE] = {0};
+    memcpy(sector, read.data, HEADER_SIZE);
+    struct segment_header header;
+    assert_int_equal(segment_header_decode((struct slice){sector, SECTOR_SIZE}, &header), ST_OK);
+    assert_int_equal(header.storage, STORAGE);
+    assert_int_equal(header.number, NUMBER);
+    assert_int_equal(header.size, 1 << 26);
+
+    struct frame frame = {0}; // also between its fields
+    struct slice batch = slice_skip(read, HEADER_SIZE);
+    uint64_t position = position_of(NUMBER, SEGMENT_FIRST);
+    assert_int_equal(frame_decode(STORAGE, position, batch, &frame), ST_OK);
+    assert_true(frame.is_mark);
+    assert_memory_equal(&frame.mark, &example_mark, sizeof(example_mark));
+    batch = slice_skip(batch, frame.size);
+    position += frame.size;
+    assert_int_equal(frame_decode(STORAGE, position, batch, &frame), ST_OK);
+    assert_false(frame.is_mark);
+    assert_int_equal(frame.size, batch.size);
+    assert_int_equal(frame.partition.slot, example_partition.slot);
+    assert_true(slice_equal(frame.key, EXAMPLE_KEY));
+    assert_true(slice_equal(frame.record, EXAMPLE_RECORD));
+}
+
+static void no_flipped_bit_passes(void **state) {
+    (void)state;
+    uint8_t bytes[EXAMPLE_MAX];
+    struct slice all = example(bytes);
+    for (size_t bit = 0; bit < all.size * 8; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (bit / 8 < HEADER_SIZE) {
+            struct segment_header header;
+            assert_int_equal(segment_header_decode((struct slice){bytes, SECTOR_SIZE}, &header),
+                             ST_CORRUPT);
+        } else if (bit / 8 >= SEGMENT_FIRST) {
+            size_t at = bit / 8 < SEGMENT_FIRST + MARK_FRAME_SIZE ? SEGMENT_FIRST
+                                                                  : SEGMENT_FIRST + MARK_FRAME_SIZE;
+            struct frame frame;
+            struct slice rest = slice_skip(all, at);
+            uint64_t position = position_of(NUMBER, (uint32_t)at);
+            assert_int_not_equal(frame_decode(STORAGE, position, rest, &frame), ST_OK);
+        }
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+static void a_frame_is_good_in_its_place_only(void **state) {
+    (void)state;
+    uint8_t bytes[EXAMPLE_MAX];
+    struct slice frame_bytes = slice_skip(example(bytes), SEGMENT_FIRST);
+    uint64_t position = position_of(NUMBER, SEGMENT_FIRST);
+    struct frame frame;
+    assert_int_equal(frame_decode(STORAGE, position, frame_bytes, &frame), ST_OK);
+    assert_int_equal(frame_decode(STORAGE, position + 1, frame_bytes, &frame), ST_CORRUPT);
+    assert_int_equal(
+        frame_decode(STORAGE, position_of(NUMBER + 1, SEGMENT_FIRST), frame_bytes, &frame),
+        ST_CORRUPT);
+    assert_int_equal(frame_decode(STORAGE + 1, position, frame_bytes, &frame), ST_CORRUPT);
+    for (size_t size = 0; size < MARK_FRAME_SIZE; size++) {
+        struct slice part = {frame_bytes.data, size};
+        assert_int_equal(frame_decode(STORAGE, position, part, &frame), ST_TOO_LARGE);
+    }
+    uint8_t zeros[SECTOR_SIZE] = {0};
+    assert_int_equal(frame_decode(STORAGE, position, (struct slice){zeros, SECTOR_SIZE}, &frame),
+                     ST_NOT_FOUND);
+}
+
+static void another_version_is_told_from_damage(void **state) {
+    (void)state;
+    uint8_t bytes[EXAMPLE_MAX];
+    (void)example(bytes);
+    struct segment_header header;
+    (void)store_u32(bytes + 8, 9);
+    (void)store_u64(bytes + 32, hash_bytes((struct slice){bytes, 32}, 0x71756f69746c6f67u));
+    assert_int_equal(segment_header_decode((struct slice){bytes, SECTOR_SIZE}, &header),
+                     ST_INVALID);
+}
+
+static void names_and_numbers_stand_for_each_other(void **state) {
+    (void)state;
+    char name[SEGMENT_NAME_SIZE];
+    uint32_t number = 0;
+    segment_name(0xbeef01, name);
+    assert_string_equal(name, "log-0000000000beef01");
+    struct rng rng = {test_seed()};
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint32_t any = 1 + (uint32_t)(rng_next(&rng) >> rng_below(&rng, 32) & 0xfffffffe);
+        segment_name(any, name);
+        assert_true(segment_name_parse(name, &number));
+        assert_int_equal(number, any);
+    }
+    static const char *const others[] = {
+        "log-0000000000000000",
+        "log-0000000100000001",
+        "log-00000000beef0",
+        "log-00000000000beefG",
+        "log-00000000000BEEF1",
+        "Log-0000000000000001",
+        "log-00000000000000011",
+        "spare",
+        "",
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(segment_name_parse(others[i], &number));
+    }
+}
+
+int segment_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
+        cmocka_unit_test(no_flipped_bit_passes),
+        cmocka_unit_test(a_frame_is_good_in_its_place_only),
+        cmocka_unit_test(another_version_is_told_from_damage),
+        cmocka_unit_test(names_and_numbers_stand_for_each_other),
+    };
+    return cmocka_run_group_tests_name("segment", cases, NULL, NULL);
+}
