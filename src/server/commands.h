@@ -106,4 +106,8 @@ command_local_function local_config_set;
 command_local_function local_config_resetstat;
 command_local_function local_time;
 
+// commands_quoit.c
+command_local_function local_quoit_status;
+command_local_function local_quoit_digest;
+
 #endif

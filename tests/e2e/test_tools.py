@@ -23,7 +23,7 @@ def is_running(pid):
 
 def test_demo_starts_mends_and_stops_a_cluster(world):
     directory = os.path.join(world.directory, "demo")
-    demo = [world.quoit, "demo", "--dir", directory, "--memory", "256m"]
+    demo = [world.quoit, "demo", "--dir", directory, "--memory", "1g"]
     try:
         output = world.check(*demo, "--detach", "--nodes", 3, "--port", world.port)
         assert f"redis-cli -p {world.port} set" in output, output

@@ -48,7 +48,7 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.world.quoitd, "--port", str(self.port), "--dir", self.directory,
-                 "--bind", "127.0.0.1", "--memory", "256m", *self.arguments],
+                 "--bind", "127.0.0.1", "--memory", "1g", *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// QUOIT: what only this server has to say, for its own tools.
+#include "server/commands.h"
+
+#include "server/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+// Slots of each member of the map.
+struct slot_counts {
+    uint32_t first[MEMBERS_MAX]; // whose first replica that is up it is
+    uint32_t held[MEMBERS_MAX];
+};
+
+static void count_slots(const struct node *node, struct slot_counts *counts) {
+    const struct map *map = node_map(node);
+    must(map->member_count <= MEMBERS_MAX);
+    memset(counts, 0, sizeof(*counts));
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        counts->first[node_first_of(node, run)] += run->count;
+        for (uint32_t j = 0; j < run->replica_count; j++) {
+            counts->held[run->replicas[j].member] += run->count;
+        }
+    }
+}
+
+static const char *state_text(const struct node *node, uint32_t index) {
+    if (!node_member_is_up(node, index)) return "down";
+    switch (node_member(node, index)->state) {
+    case MEMBER_STARTING:
+        return "starting";
+    case MEMBER_SERVING:
+        return "up";
+    case MEMBER_MENDING:
+        return "mending";
+    case MEMBER_STOPPING:
+        return "stopping";
+    case MEMBER_STATES:
+        break;
+    }
+    unreachable();
+}
+
+static void reply_text(struct reply *r, const char *name, const char *value) {
+    reply_bulk_string(r, name);
+    reply_bulk_string(r, value);
+}
+
+static void reply_number(struct reply *r, const char *name, uint64_t value) {
+    reply_bulk_string(r, name);
+    reply_integer(r, (int64_t)value);
+}
+
+static void reply_member(struct reply *r, const struct node *node, uint32_t index,
+                         const struct slot_counts *counts) {
+    const struct map_member *member = &node_map(node)->members[index];
+    const struct member_entry *entry = node_member(node, index);
+    char id[MEMBER_ID_TEXT_SIZE + 1];
+    char address[ADDRESS_SIZE_MAX + 1];
+    map_member_id_text(member, id);
+    map_member_address(member, 0, address);
+    reply_map(r, 15);
+    reply_text(r, "id", id);
+    reply_text(r, "name", member->name);
+    reply_text(r, "host", member->host);
+    reply_text(r, "address", address);
+    reply_text(r, "rack", member->rack);
+    reply_text(r, "dc", member->dc);
+    reply_text(r, "state", state_text(node, index));
+    reply_number(r, "self", index == node_self(node));
+    reply_number(r, "slots_first", counts->first[index]);
+    reply_number(r, "slots_held", counts->held[index]);
+    reply_number(r, "keys", entry->key_count);
+    reply_number(r, "disk", entry->disk_size);
+    reply_number(r, "memory", entry->memory_size);
+    reply_number(r, "load", entry->load);
+    reply_number(r, "incarnation", entry->incarnation);
+}
+
+void local_quoit_status(struct command *c, struct reply *r) {
+    const struct node *node = c->session->server->node;
+    const struct map *map = node_map(node);
+    if (map->epoch == 0) {
+        reply_error(r, SLICE("CLUSTERDOWN the cluster is not formed yet"));
+        return;
+    }
+    struct slot_counts counts;
+    count_slots(node, &counts);
+    reply_array(r, map->member_count);
+    for (uint32_t i = 0; i < map->member_count; i++) reply_member(r, node, i, &counts);
+}
+
+// Equal on two members that hold the same records.
+void local_quoit_digest(struct command *c, struct reply *r) {
+    const struct node *node = c->session->server->node;
+    if (node_state(node) != NODE_SERVING) {
+        reply_error(r, SLICE("LOADING this node is reading its data from disk"));
+        return;
+    }
+    struct store_partition sum = {0};
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        struct store_partition partition = node_partition(node, (uint16_t)slot);
+        sum.digest += partition.digest;
+        sum.key_count += partition.key_count;
+        sum.live_count += partition.live_count;
+        sum.size += partition.size;
+    }
+    char digest[17];
+    snprintf(digest, sizeof(digest), "%016" PRIx64, sum.digest);
+    reply_map(r, 4);
+    reply_text(r, "digest", digest);
+    reply_number(r, "records", sum.key_count);
+    reply_number(r, "live", sum.live_count);
+    reply_number(r, "size", sum.size);
+}
