@@ -33,6 +33,8 @@ enum {
     KEY_SIZE = 32,
     ANSWER_TIMEOUT_MS = 1000,
     POLL_MS = 50,
+    PORTS_MS = 3000,
+    MEET_MS = 3000,
     STOP_SECONDS = 20,
     INITIAL_MAX = NODES_MAX * 32,
 };
@@ -166,6 +168,15 @@ static void write_initial(struct demo *demo) {
     }
 }
 
+// The kernel may still be closing the sockets of a process that was killed a moment ago.
+static bool have_ports(const struct demo *demo, struct local_node *node) {
+    uint64_t end = now_ms() + PORTS_MS;
+    while (!local_node_ports_free(node)) {
+        if (now_ms() > end || was_interrupted(demo, POLL_MS)) return false;
+    }
+    return true;
+}
+
 static bool start_node(struct demo *demo, struct local_node *node) {
     char data[PATH_MAX];
     char port[8];
@@ -192,7 +203,7 @@ static bool start_node(struct demo *demo, struct local_node *node) {
         arguments[count++] = "--durability";
         arguments[count++] = durability;
     }
-    if (local_node_ports_free(node) && local_node_start(node, arguments, !demo->is_detached)) {
+    if (have_ports(demo, node) && local_node_start(node, arguments, !demo->is_detached)) {
         return true;
     }
     cli_complain("demo", "%s", node->problem);
@@ -290,16 +301,26 @@ static int run_stop(struct demo *demo) {
 
 // Telling.
 
+static bool all_are_up(const struct cluster_view *view) {
+    size_t up = 0;
+    for (size_t i = 0; i < view->node_count; i++) up += strcmp(view->nodes[i].state, "up") == 0;
+    return up == view->node_count;
+}
+
+// Gives the nodes a moment to have heard of each other.
 static void print_cluster(struct demo *demo) {
     char problem[CLUSTER_PROBLEM_MAX + 1];
-    struct cluster_view *view =
-        cluster_look("127.0.0.1", demo->nodes[0].port, ANSWER_TIMEOUT_MS, problem);
-    if (view == NULL) {
-        cli_complain("demo", "%s", problem);
-        return;
+    uint64_t end = now_ms() + MEET_MS;
+    for (;;) {
+        struct cluster_view *view =
+            cluster_look("127.0.0.1", demo->nodes[0].port, ANSWER_TIMEOUT_MS, problem);
+        bool is_over = now_ms() > end || (view != NULL && all_are_up(view));
+        if (is_over && view == NULL) cli_complain("demo", "%s", problem);
+        if (is_over && view != NULL) cluster_print(view, &demo->terminal);
+        free(view);
+        if (is_over) return;
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000l}, NULL);
     }
-    cluster_print(view, &demo->terminal);
-    free(view);
 }
 
 static void print_next(struct demo *demo) {

@@ -3,12 +3,11 @@
 // quoit -- the program for people: sets up, looks at and measures clusters, over RESP.
 #include "base/must.h"
 #include "bin/cli.h"
+#include "bin/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VERSION "0.1.0"
 
 static const struct command {
     const char *name;
@@ -46,7 +45,7 @@ int main(int argc, char **argv) {
         return CLI_OK;
     }
     if (strcmp(name, "--version") == 0) {
-        puts("quoit " VERSION);
+        puts("quoit " QUOIT_VERSION);
         return CLI_OK;
     }
     for (size_t i = 0; i < COMMANDS; i++) {

@@ -150,6 +150,21 @@ void local_cluster_nodes(struct command *c, struct reply *r) {
     reply_verbatim(r, text_slice(&text));
 }
 
+// Slots of which a majority of the replicas are up: those that a quorum can be had for.
+static uint32_t count_served_slots(const struct node *node) {
+    const struct map *map = node_map(node);
+    uint32_t served = 0;
+    for (uint32_t i = 0; i < (map->epoch > 0 ? map->run_count : 0); i++) {
+        const struct map_run *run = &map->runs[i];
+        uint32_t up = 0;
+        for (uint32_t j = 0; j < run->replica_count; j++) {
+            up += node_member_is_up(node, run->replicas[j].member);
+        }
+        if (2 * up > run->replica_count) served += run->count;
+    }
+    return served;
+}
+
 void local_cluster_info(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);
@@ -163,10 +178,13 @@ void local_cluster_info(struct command *c, struct reply *r) {
     uint32_t slots = is_formed ? SLOT_COUNT : 0;
     char memory[1024];
     struct text text = text_over(memory, sizeof(memory));
-    text_printf(&text, "cluster_enabled:1\r\ncluster_state:%s\r\n", is_formed ? "ok" : "fail");
+    uint32_t served = count_served_slots(node);
+    text_printf(&text, "cluster_enabled:1\r\ncluster_state:%s\r\n",
+                served == SLOT_COUNT ? "ok" : "fail");
     text_printf(&text, "cluster_slots_assigned:%" PRIu32 "\r\ncluster_slots_ok:%" PRIu32 "\r\n",
-                slots, slots);
-    text_string(&text, "cluster_slots_pfail:0\r\ncluster_slots_fail:0\r\n");
+                slots, served);
+    text_printf(&text, "cluster_slots_pfail:0\r\ncluster_slots_fail:%" PRIu32 "\r\n",
+                slots - served);
     text_printf(&text, "cluster_known_nodes:%" PRIu32 "\r\ncluster_size:%" PRIu32 "\r\n", members,
                 members);
     text_printf(&text, "cluster_current_epoch:%" PRIu64 "\r\ncluster_my_epoch:%" PRIu64 "\r\n",

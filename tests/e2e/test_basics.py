@@ -70,7 +70,7 @@ def test_redis_py_as_a_cluster_client(world):
         assert client.set(f"key:{i}", str(i))
     for i in range(1000):
         assert client.get(f"key:{i}") == str(i)
-    assert client.dbsize() == 1000
+    assert client.dbsize(target_nodes=RedisCluster.PRIMARIES) == 1000
     client.close()
 
 
