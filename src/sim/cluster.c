@@ -45,8 +45,8 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.timeout_ns = 2 * NS_PER_SECOND;
     o.reconcile_ns = 5 * NS_PER_SECOND;
     o.store.memory_max = (uint64_t)8 << 20;
-    o.store.segment_size = 256 * 1024;
-    o.store.disk_reserve = 64 * 1024;
+    o.store.segment_size = 256ull * 1024;
+    o.store.disk_reserve = 64ull * 1024;
     o.store.sync_interval_ns = cluster->options.sync_interval_ns;
     o.minted = cluster->options.minted;
     o.minted_context = cluster->options.minted_context;

@@ -8,7 +8,7 @@
 
 const char *trouble_name(enum trouble trouble) {
     static const char *const names[TROUBLE_COUNT] = {
-#define X(name, text) [TROUBLE_##name] = text,
+#define X(name, text) [TROUBLE_##name] = (text),
         TROUBLE_MAP(X)
 #undef X
     };

@@ -26,8 +26,8 @@ static void segments_are_found_whatever_the_gaps(void **state) {
                 segment_set_remove_first(&set);
             } else if (!segment_set_is_full(&set)) {
                 next += 1 + rng_below(&rng, gap);
-                segment_set_add(&set, next, next * 2u);
-                sum += next * 2u;
+                segment_set_add(&set, next, next * 2ull);
+                sum += next * 2ull;
             }
             assert_int_equal(set.size, sum);
             if (set.count == 0) continue;

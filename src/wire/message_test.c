@@ -72,7 +72,7 @@ static const struct message_compare_done compare_done = {.id = 1,
         struct writer w = writer_to(first, sizeof(first));                                         \
         struct writer again = writer_to(second, sizeof(second));                                   \
         struct message_##name m;                                                                   \
-        message_##name##_encode(&name, &w);                                                        \
+        message_##name##_encode(&(name), &w);                                                      \
         assert_int_equal(message_##name##_decode(&m, writer_bytes(&w)), ST_OK);                    \
         message_##name##_encode(&m, &again);                                                       \
         assert_true(slice_equal(writer_bytes(&w), writer_bytes(&again)));                          \
