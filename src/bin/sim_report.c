@@ -56,8 +56,8 @@ static uint32_t add(struct line *lines, uint32_t count, const char *name, uint64
 // Not everything the world can do is asked of it here.
 static bool is_wanted(enum fault fault) {
     static const enum fault unused[] = {
-        FAULT_DISK_READ_ERROR, FAULT_DISK_MISDIRECT, FAULT_DISK_PHANTOM, FAULT_DISK_EVICTION,
-        FAULT_DISK_CUT,        FAULT_NET_FLIP,       FAULT_NET_PRESSURE,
+        FAULT_DISK_READ_ERROR, FAULT_DISK_MISDIRECT, FAULT_DISK_PHANTOM,
+        FAULT_DISK_EVICTION,   FAULT_DISK_CUT,       FAULT_NET_PRESSURE,
     };
     for (uint32_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
         if (fault == unused[i]) return false;

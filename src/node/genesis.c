@@ -215,8 +215,10 @@ void genesis_on_founded(struct node *node, struct slice body) {
         env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
         return;
     }
-    if (node->storages[node->self] != store_actor(node->store).storage && !node->is_mending) {
-        env_log(node->env, ENV_WARNING, "the data this member was founded with is gone: mending");
+    bool is_other = node->storages[node->self] != store_actor(node->store).storage;
+    bool has_lost = is_other || store_stats(node->store).was_damaged;
+    if (has_lost && !node->is_mending) {
+        env_log(node->env, ENV_WARNING, "data of this member is gone: mending");
         node->is_mending = true;
     }
     node->facts_wanted |= FACT_START | FACT_MAP;

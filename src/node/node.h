@@ -32,7 +32,8 @@ struct node;
 enum node_state { NODE_RECOVERING, NODE_FOUNDING, NODE_SERVING, NODE_STOPPED };
 
 // For whoever checks that nothing is lost or invented: told of each dot when it is minted, before
-// anybody else can know of it. `seen` is what the write supersedes. Slices lend for the call.
+// anybody else can know of it, with what the write supersedes; and once more, with NULL for that
+// and nothing but the dot in `written`, when it is durable. Slices lend for the call.
 typedef void node_minted(void *context, struct slice key, const struct sibling *written,
                          const struct context *seen);
 

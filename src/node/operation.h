@@ -32,6 +32,7 @@ struct operation {
     bool is_forwarded_away; // another member coordinates it
     bool is_storing;        // the store has `write` or `read`
     uint8_t round;          // of a write: 1, then maybe 2
+    struct version dot;     // of a write: minted last
 
     struct request *request; // or NULL: forwarded
     struct link *from;       // forwarded: where to answer

@@ -72,6 +72,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     record_encode(after, &w);
     must(!w.failed);
     o->record_size = (uint32_t)size;
+    o->dot = dot;
     *new = operation_record(o);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
@@ -99,6 +100,11 @@ static bool send_record(struct operation *o, uint32_t place) {
 // The record is durable here: one vote. Now, and not before, others may see it.
 static void on_stored(struct store_write *write) {
     struct operation *o = CONTAINER_OF(write, struct operation, write);
+    const struct node_options *options = &o->node->options;
+    if (write->status == ST_OK && options->minted != NULL) {
+        const struct sibling stored = {.dot = o->dot};
+        options->minted(options->minted_context, o->key, &stored, NULL);
+    }
     o->is_storing = false;
     if (operation_release(o)) return;
     if (write->status == ST_INVALID) {

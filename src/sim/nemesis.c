@@ -43,6 +43,7 @@ static void set_rates(struct nemesis *n) {
         rates[FAULT_NET_RESET] = rate(n, 10000, 2000000);
         rates[FAULT_NET_HOLE] = rate(n, 10000, 300000);
         rates[FAULT_NET_REFUSED] = rate(n, 1000000, 100000000);
+        rates[FAULT_NET_FLIP] = rate(n, 100, 10000);
     }
     if (n->has[TROUBLE_SLOW_DISK]) rates[FAULT_DISK_SLOW] = rate(n, 100000, 20000000);
     if (n->has[TROUBLE_BAD_DISK]) {

@@ -120,12 +120,24 @@ static void bury_earlier(struct oracle *oracle, struct version dot) {
     }
 }
 
+// The latest event with that dot.
+static struct oracle_event *find_event(struct oracle *oracle, struct version dot) {
+    for (uint32_t i = oracle->event_count; i > 0; i--) {
+        if (same_dot(oracle->events[i - 1].dot, dot)) return &oracle->events[i - 1];
+    }
+    return NULL;
+}
+
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen) {
     struct oracle *oracle = context;
     uint32_t index = 0;
     while (index < oracle->key_count && !slice_equal(key_bytes(&oracle->keys[index]), key)) index++;
     if (index == oracle->key_count) return;
+    if (seen == NULL) {
+        find_event(oracle, written->dot)->is_kept = true;
+        return;
+    }
     oracle->counts.dots++;
     bury_earlier(oracle, written->dot);
     oracle->events = grow(oracle->events, oracle->event_count, sizeof(*oracle->events));
@@ -342,25 +354,34 @@ void oracle_check_maps(struct oracle *oracle) {
     }
 }
 
-// O3: the siblings are the events that are known and that no known event had seen.
+static bool holds(const struct record *record, struct version dot) {
+    for (uint32_t i = 0; i < record->sibling_count; i++) {
+        if (same_dot(record->siblings[i].dot, dot)) return true;
+    }
+    return false;
+}
+
+// An event that was never known to be durable may be gone with a crash, though later counters of
+// its actor cover it: it counts only where it is found.
+static bool has_happened(const struct oracle_event *e, uint32_t key, const struct record *record) {
+    if (e->key != key || e->is_dead || !context_covers(&record->context, e->dot)) return false;
+    return e->is_kept || holds(record, e->dot);
+}
+
+// O3: the siblings are the events that have happened and that no other event had seen.
 static void check_siblings(struct oracle *oracle, uint32_t key, const struct record *record) {
     uint32_t wanted = 0;
     for (uint32_t i = 0; i < oracle->event_count; i++) {
         const struct oracle_event *e = &oracle->events[i];
-        if (e->key != key || e->is_dead || !context_covers(&record->context, e->dot)) continue;
+        if (!has_happened(e, key, record)) continue;
         bool is_superseded = false;
         for (uint32_t j = 0; j < oracle->event_count && !is_superseded; j++) {
             const struct oracle_event *other = &oracle->events[j];
-            is_superseded = other->key == key && !other->is_dead &&
-                            context_covers(&record->context, other->dot) && has_seen(other, e->dot);
+            is_superseded = has_seen(other, e->dot) && has_happened(other, key, record);
         }
         if (is_superseded) continue;
         wanted++;
-        bool is_there = false;
-        for (uint32_t s = 0; s < record->sibling_count && !is_there; s++) {
-            is_there = same_dot(record->siblings[s].dot, e->dot);
-        }
-        if (!is_there) {
+        if (!holds(record, e->dot)) {
             oracle_fail(oracle, "O3 key=%s the live sibling of w%u is gone", oracle->keys[key].name,
                         e->write);
         }

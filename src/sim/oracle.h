@@ -46,6 +46,7 @@ struct oracle_event {
     uint32_t write; // or ORACLE_NONE: a tombstone
     struct version dot;
     bool is_dead; // a crash took it before anybody knew of it
+    bool is_kept; // it was durable before its member could end
     uint32_t seen_count;
     struct version *seen;
 };
@@ -90,7 +91,7 @@ struct oracle {
     struct oracle_counts counts;
     bool may_forget; // durability is an interval, or loss is beyond the budget: O1 to O3 rest
     bool has_failed;
-    char failure[400]; // the first one: the oracle's number, and what it saw
+    char failure[500]; // the first one: the oracle's number, and what it saw
 };
 
 void oracle_init(struct oracle *oracle);

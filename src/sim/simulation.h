@@ -26,7 +26,7 @@ struct simulation_options {
 
 struct simulation_report {
     bool has_failed;
-    char failure[400];
+    char failure[500];
     uint64_t trace_hash;
     uint64_t events;
     uint64_t simulated_ns;

@@ -356,7 +356,8 @@ static void launch(struct env_socket *from, const uint8_t *bytes, uint32_t size)
     struct env_socket *to = from->other;
     struct dice *dice = &from->machine->dice;
     ring_put(to, bytes, size);
-    if (dice_roll_many(dice, FAULT_NET_FLIP, size)) {
+    bool is_spared = (to->machine->dice.spared >> FAULT_NET_FLIP & 1) != 0;
+    if (!is_spared && dice_roll_many(dice, FAULT_NET_FLIP, size)) {
         flip_bit(to, size, dice_stream(dice, FAULT_NET_FLIP));
     }
     if (size > 1 && dice_roll(dice, FAULT_NET_SPLIT)) {

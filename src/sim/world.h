@@ -154,7 +154,8 @@ bool machine_is_paused(const struct machine *machine);
 void machine_set_drift(struct machine *machine, int32_t parts_per_million);
 void machine_step_wall(struct machine *machine, int64_t ms);
 
-// Exempts a machine from a fault, whatever the rate in the options.
+// Exempts a machine from a fault, whatever the rate in the options. Bits flip (FAULT_NET_FLIP) only
+// between two machines neither of which is exempted.
 void machine_spare(struct machine *machine, enum fault fault, bool is_spared);
 
 // The network. Links are one-way; a new machine is linked with all.
