@@ -54,7 +54,9 @@ static size_t make_rows(const struct load_plan *plan, const struct load_result *
 }
 
 static void print_figure(struct terminal *t, enum style style, uint64_t count, const char *what) {
-    if (count > 0) terminal_print(t, style, "%llu %s\n", (unsigned long long)count, what);
+    if (count == 0) return;
+    terminal_print(t, style, "%llu %s", (unsigned long long)count, what);
+    putchar('\n');
 }
 
 static void report_text(const struct bench_run *run, const struct load_result *result,
@@ -77,16 +79,18 @@ static void report_text(const struct bench_run *run, const struct load_result *r
     table_print(&table, &t);
     table_free(&table);
     double seconds = elapsed_seconds(result);
-    terminal_print(&t, STYLE_FAINT, "%.2f s, %u connections, generator at %.0f%% of a core\n",
+    terminal_print(&t, STYLE_FAINT, "%.2f s, %u connections, generator at %.0f%% of a core",
                    seconds, run->connections, 100 * run->cpu_seconds / seconds);
+    putchar('\n');
     print_figure(&t, STYLE_PLAIN, result->misses, "reads found nothing");
     print_figure(&t, STYLE_WARN, result->breaks, "connections broke");
     print_figure(&t, STYLE_WARN, result->lost, "requests were never answered");
     print_figure(&t, STYLE_WARN, result->unsent, "requests were due but could not be sent");
     for (uint32_t i = 0; i < result->error_words; i++) {
         const struct load_error *e = &result->errors[i];
-        terminal_print(&t, STYLE_BAD, "%llu errors %s: %s\n", (unsigned long long)e->count, e->word,
+        terminal_print(&t, STYLE_BAD, "%llu errors %s: %s", (unsigned long long)e->count, e->word,
                        e->example);
+        putchar('\n');
     }
     print_figure(&t, STYLE_BAD, result->wrong, "answers were WRONG");
 }

@@ -192,6 +192,7 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
     table_print(&table, t);
     table_free(&table);
     terminal_print(t, view->is_ok ? STYLE_GOOD : STYLE_BAD, "cluster %s", view->state);
-    terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu\n", up, view->node_count,
+    terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu", up, view->node_count,
                    (unsigned long long)view->epoch);
+    fputc('\n', t->file);
 }

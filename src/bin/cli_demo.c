@@ -329,7 +329,9 @@ static void print_next(struct demo *demo) {
     const struct local_node *last = &demo->nodes[demo->node_count - 1];
     const char *dir = demo->asked_directory;
     const char *quoit = program_invocation_name;
-    terminal_print(t, STYLE_STRONG, "\nWhat to type next\n");
+    putchar('\n');
+    terminal_print(t, STYLE_STRONG, "What to type next");
+    putchar('\n');
     printf("    redis-cli -p %u set greeting hello\n", first->port);
     printf("    redis-cli -p %u get greeting\n", last->port);
     printf("    %s status --port %u --watch\n", quoit, first->port);
@@ -355,7 +357,8 @@ static int stay(struct demo *demo) {
             if (ran && !local_node_runs(node)) {
                 char text[128];
                 local_node_describe_end(node, text, sizeof(text));
-                terminal_print(&demo->terminal, STYLE_WARN, "%s\n", text);
+                terminal_print(&demo->terminal, STYLE_WARN, "%s", text);
+                putchar('\n');
             } else if (!ran) {
                 local_node_init(node, demo->directory, i + 1, node->port);
                 if (node->pid != 0) printf("%s runs again, process %d\n", node->name, node->pid);
