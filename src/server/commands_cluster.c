@@ -150,11 +150,13 @@ void local_cluster_nodes(struct command *c, struct reply *r) {
     reply_verbatim(r, text_slice(&text));
 }
 
-// Slots of which a majority of the replicas are up: those that a quorum can be had for.
+// Slots of which a majority of the replicas are up: those that a quorum can be had for. None before
+// this member serves anything.
 static uint32_t count_served_slots(const struct node *node) {
     const struct map *map = node_map(node);
     uint32_t served = 0;
-    for (uint32_t i = 0; i < (map->epoch > 0 ? map->run_count : 0); i++) {
+    if (node_state(node) != NODE_SERVING) return 0;
+    for (uint32_t i = 0; i < map->run_count; i++) {
         const struct map_run *run = &map->runs[i];
         uint32_t up = 0;
         for (uint32_t j = 0; j < run->replica_count; j++) {

@@ -57,7 +57,9 @@ class Node:
                            **options)
 
     def is_ready(self):
-        assert self.process.poll() is None, f"{self.name} ended: {self.process.returncode}"
+        for node in self.world.nodes:
+            code = None if node.process is None else node.process.poll()
+            assert code is None or code <= 0, f"{node.name} ended with exit status {code}"
         try:
             with self.client(2) as client:
                 return client.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
