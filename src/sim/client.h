@@ -65,7 +65,7 @@ void client_go(struct client *client, const char *address);
 void client_hang_up(struct client *client);
 
 static inline bool client_is_busy(const struct client *client) {
-    return client->has_batch || client->is_shut;
+    return client->has_batch || client->is_shut || client->is_sending;
 }
 
 #endif

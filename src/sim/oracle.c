@@ -305,13 +305,23 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct
 
 // The end.
 
+// Nothing that the oracle looks at is still on its way to a disk.
+static bool is_settled(const struct oracle *oracle, uint32_t member) {
+    static struct record record;
+    struct slice bytes;
+    for (uint32_t i = 0; i < oracle->key_count; i++) {
+        if (held_record(oracle, member, i, &record, &bytes) == ST_BUSY) return false;
+    }
+    return true;
+}
+
 bool oracle_is_converged(const struct oracle *oracle) {
     const struct cluster *cluster = oracle->cluster;
     for (uint32_t i = 0; i < cluster->options.members; i++) {
         if (!cluster_is_serving(cluster, i)) return false;
         const struct node *node = cluster_node(cluster, i);
         if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
-        if (node_store_stats(node).is_full) return false;
+        if (node_store_stats(node).is_full || !is_settled(oracle, i)) return false;
         for (uint32_t j = 0; j < cluster->options.members; j++) {
             if (!node_member_is_up(node, j)) return false;
         }

@@ -222,6 +222,10 @@ static void on_turn(void *context) {
     struct workload_client *w = context;
     struct workload *workload = w->workload;
     if (workload->begun >= workload->wanted) return;
+    if (client_is_busy(&w->client)) {
+        again(w);
+        return;
+    }
     bool moves = rng_chance(&w->rng, 1, 16);
     uint32_t members = workload->cluster->options.members;
     if (moves) w->member = rng_below(&w->rng, members);
