@@ -294,6 +294,15 @@ bool node_read_now(struct node *node, struct request *request) {
     return true;
 }
 
+void node_expect(struct node *node, struct slice key) {
+    if (node->state != NODE_SERVING) return;
+    store_prefetch(node->store, (struct partition){.slot = slot_of(key)}, key);
+}
+
+void node_expect_no_more(struct node *node) {
+    if (node->state == NODE_SERVING) store_prefetch_rest(node->store);
+}
+
 void node_peer_lost(struct node *node, uint32_t member) {
     struct operations *ops = &node->operations;
     for (uint32_t i = 0; i < ops->capacity; i++) {

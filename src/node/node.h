@@ -138,6 +138,11 @@ void node_submit(struct node *node, struct request *request);
 // control returns to the env, or the next request. False: nothing happened, submit it.
 bool node_read_now(struct node *node, struct request *request);
 
+// Hints: that requests for these keys will follow in this turn, and that all of them were named.
+// What this member holds of the keys is then at hand, rather than waited for one by one.
+void node_expect(struct node *node, struct slice key);
+void node_expect_no_more(struct node *node);
+
 // Facts for those who show them. Pointers lend until control returns to the env.
 
 enum node_state node_state(const struct node *node);

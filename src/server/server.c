@@ -9,6 +9,7 @@
 enum {
     SPARE_SESSIONS = 16, // for those who are told that there are too many
     WAKE_MAX = 8,        // sessions that one release wakes
+    COMMANDS_AHEAD = 32, // commands of several sessions that are made before they are begun
     STRANGER_SECONDS = 10,
     CUT_SECONDS = 5,
     SCRATCH_SLACK = TEXT_SIZE + 64 * 1024,
@@ -257,13 +258,28 @@ void server_forget(struct server *server) {
 
 // What a turn asked for, at its end.
 
-static void on_settle(struct env_op *op) {
-    struct server *server = CONTAINER_OF(op, struct server, settle_op);
-    while (!list_is_empty(&server->dirty)) {
+// What arrived for a few sessions is understood before any of it is begun: so the node hears of the
+// keys ahead.
+static void settle_some(struct server *server) {
+    uint32_t left = pool_left(&server->command_pool);
+    uint32_t count = 0;
+    struct list *at = server->dirty.next;
+    while (at != &server->dirty && left - pool_left(&server->command_pool) < COMMANDS_AHEAD) {
+        session_take(CONTAINER_OF(at, struct session, dirty));
+        at = at->next;
+        count++;
+    }
+    node_expect_no_more(server->node);
+    for (; count > 0 && !list_is_empty(&server->dirty); count--) {
         struct session *s = CONTAINER_OF(server->dirty.next, struct session, dirty);
         list_remove(&s->dirty);
         session_settle(s);
     }
+}
+
+static void on_settle(struct env_op *op) {
+    struct server *server = CONTAINER_OF(op, struct server, settle_op);
+    while (!list_is_empty(&server->dirty)) settle_some(server);
     server->is_settle_asked = false;
     check_stopped(server);
 }

@@ -157,6 +157,17 @@ static bool grow_arguments(struct session *s) {
     return true;
 }
 
+// Tells the node which keys the command is about, so far as that may pay.
+static void expect_keys(const struct command *c) {
+    if (c->fault != FAULT_NONE || c->spec->first_key == 0) return;
+    uint32_t last = command_last_key(c->spec, c->argument_count);
+    uint32_t count = 0;
+    for (uint32_t i = c->spec->first_key; i <= last && count < KEYS_EXPECTED_MAX; count++) {
+        node_expect(c->session->server->node, c->arguments[i]);
+        i += c->spec->key_step;
+    }
+}
+
 static void make_command(struct session *s, const struct resp_request *request) {
     struct command *c = command_create(s, request->arguments, request->argument_count, FAULT_NONE);
     if (s->block != NULL) { // it is the command's now
@@ -165,6 +176,7 @@ static void make_command(struct session *s, const struct resp_request *request) 
         resp_parser_room(&s->parser, s->arguments, ARGUMENTS_INLINE);
     }
     if ((c->flags & COMMAND_HALT) != 0) s->is_halted = true;
+    expect_keys(c);
 }
 
 // The stream makes no sense from here on: says so, if there is memory, and hangs up.
@@ -345,6 +357,10 @@ static void start_ready(struct session *s) {
 static bool is_drained(const struct session *s) {
     return s->queue_count == 0 && s->output.first == NULL && !s->is_sending &&
            list_is_empty(&s->hungry);
+}
+
+void session_take(struct session *s) {
+    if (take_commands(s)) s->has_ready = true;
 }
 
 void session_settle(struct session *s) {

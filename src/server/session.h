@@ -32,6 +32,7 @@ enum {
     SESSION_COMMANDS_MAX = 256,      // under way or waiting
     SESSION_OUTPUT_MAX = 256 * 1024, // bytes unsent above which nothing new is begun
     SESSION_KEPT_MAX = 1024 * 1024,  // bytes of replies that wait for their turn
+    KEYS_EXPECTED_MAX = 16,          // of one command, named to the node ahead
     SESSION_INPUTS_MAX = 16,         // buffers pinned by commands
     CLIENT_NAME_MAX = 63,
     LIBRARY_NAME_MAX = 31,
@@ -100,6 +101,9 @@ struct session *session_open(struct listener *listener, struct env_socket *socke
 
 // Asks for session_settle at the end of the turn.
 void session_touch(struct session *s);
+
+// Makes commands of what has arrived. Begins none.
+void session_take(struct session *s);
 
 // Does what has become possible: answers in turn, commands to start, bytes to send and receive.
 void session_settle(struct session *s);

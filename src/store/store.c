@@ -507,6 +507,10 @@ void store_prefetch(struct store *s, struct partition partition, struct slice ke
     table_prefetch(&s->table, partition, key);
 }
 
+void store_prefetch_rest(struct store *s) {
+    table_prefetch_rest(&s->table);
+}
+
 struct listing {
     struct store *store;
     struct store_scan *scan;

@@ -111,8 +111,10 @@ bool store_get(struct store *store, struct store_read *read);
 // ST_NOT_FOUND and ST_OK are answers.
 NODISCARD enum status store_peek(struct store *store, struct store_read *read);
 
-// Starts fetching into the processor's caches what store_get will look at.
+// Starts fetching into the processor's caches what store_get and store_put will look at: to be
+// called for several keys, then _rest, before the first of them is asked for.
 void store_prefetch(struct store *store, struct partition partition, struct slice key);
+void store_prefetch_rest(struct store *store);
 
 // Scanning one partition in ascending byte order of keys.
 

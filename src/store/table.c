@@ -84,18 +84,33 @@ uint32_t table_find(const struct table *t, uint32_t tag, struct partition partit
     }
 }
 
+// Looks into a bucket that was asked for, and asks for the entry.
+static void look_ahead(struct table *t, uint32_t place) {
+    const struct bucket *b = t->ahead[place];
+    if (b == NULL) return;
+    t->ahead[place] = NULL;
+    for (uint32_t i = 0; i < b->count; i++) {
+        if (b->tags[i] != t->ahead_tags[place]) continue;
+        const uint8_t *block = (const uint8_t *)table_entry(t, b->entries[i]) - TLSF_HEADER;
+        for (uint32_t line = 0; line < PREFETCH_LINES; line++) {
+            __builtin_prefetch(block + (size_t)line * LINE);
+        }
+    }
+}
+
 void table_prefetch(struct table *t, struct partition partition, struct slice key) {
     uint32_t place = t->ahead_next++ % PREFETCH_DISTANCE;
-    const struct bucket *b = t->ahead[place];
-    for (uint32_t i = 0; b != NULL && i < b->count; i++) {
-        if (b->tags[i] != t->ahead_tags[place]) continue;
-        const uint8_t *entry = (const uint8_t *)table_entry(t, b->entries[i]);
-        __builtin_prefetch(entry - TLSF_HEADER);
-        __builtin_prefetch(entry - TLSF_HEADER + LINE);
-    }
+    look_ahead(t, place);
     t->ahead_tags[place] = table_tag(t, partition, key);
     t->ahead[place] = bucket_at(t, bucket_index(t, t->ahead_tags[place]));
     __builtin_prefetch(t->ahead[place]);
+    __builtin_prefetch(table_part(t, partition));
+}
+
+void table_prefetch_rest(struct table *t) {
+    for (uint32_t i = 0; i < PREFETCH_DISTANCE; i++) {
+        look_ahead(t, t->ahead_next++ % PREFETCH_DISTANCE);
+    }
 }
 
 // Buckets.

@@ -24,6 +24,7 @@
 enum {
     BUCKET_ENTRIES = 7,
     PREFETCH_DISTANCE = 8, // keys between asking for a bucket and looking into it
+    PREFETCH_LINES = 3,    // of an entry
 };
 
 // The most memory a table can use.
@@ -75,6 +76,9 @@ uint32_t table_find(const struct table *t, uint32_t tag, struct partition partit
 
 // Starts fetching the key's bucket, and the entry of the key that was named some calls before.
 void table_prefetch(struct table *t, struct partition partition, struct slice key);
+
+// The entries of the last of them.
+void table_prefetch_rest(struct table *t);
 
 // Puts the record of a key in the place of that of *entry, which is the key's own, or 0 when it has
 // none. False, and no change, when memory is full. The record may lie inside the old one. *entry is
