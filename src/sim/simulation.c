@@ -124,6 +124,8 @@ static void heal(struct simulation *s) {
     nemesis_heal(&s->nemesis);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
+    // A store looks once a second whether there is space again.
+    world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
 }
 
 // O14: every operation of a healed cluster is done.

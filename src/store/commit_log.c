@@ -439,7 +439,10 @@ void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail) {
 void commit_log_tick(struct commit_log *log) {
     if (!log->is_started || log->is_failed || log->is_stopping) return;
     enum maker_state state = log->maker.state;
-    if (state == MAKER_FAILED || state == MAKER_IDLE) make_next(log);
+    if (state == MAKER_FAILED || state == MAKER_IDLE) {
+        make_next(log);
+        maker_allow(&log->maker, UINT64_MAX); // writes may be waiting for it already
+    }
     // A mark proves what lies before it, but not that it was itself not torn; nothing is lost then.
     if (log->synced < log->cursor || log->has_batch || log->tail == log->sealed) return;
     if (!commit_log_has_room(log)) return;
