@@ -26,10 +26,12 @@ bool session_may_keep(const struct session *s, size_t size) {
 
 // Counting.
 
-static void count_error(struct server *server, const uint8_t *reply, size_t size) {
-    size_t length = 0;
-    while (length + 1 < size && length < ERROR_WORD_SIZE - 1 && reply[1 + length] > ' ') length++;
-    struct slice word = {reply + 1, length};
+static void count_error(struct server *server, struct slice line) {
+    struct slice word = {line.data + 1, 0};
+    while (word.size + 1 < line.size && word.size < ERROR_WORD_SIZE - 1 &&
+           word.data[word.size] > ' ') {
+        word.size++;
+    }
     server->counts.errors++;
     for (uint32_t i = 0; i < server->error_count; i++) {
         if (slice_equal(slice_of_string(server->errors[i].word), word)) {
@@ -44,11 +46,16 @@ static void count_error(struct server *server, const uint8_t *reply, size_t size
     e->count = 1;
 }
 
-static void count_reply(struct command *c, const uint8_t *reply, size_t size) {
+// `start` is how the reply of `size` bytes begins.
+static void count_reply(struct command *c, struct slice start, size_t size) {
     struct server *server = c->session->server;
-    bool is_error = size > 0 && reply[0] == '-';
-    if (is_error) count_error(server, reply, size);
+    bool is_error = start.size > 0 && start.data[0] == '-';
+    if (is_error) count_error(server, start);
     server->counts.commands++;
+    if (!command_is_local(c)) {
+        size_t *lately = &c->session->reply_size;
+        *lately = *lately - *lately / 4 + size / 4;
+    }
     if (c->spec == NULL) return;
     struct command_count *count = &server->command_counts[c->spec - command_table];
     if (c->fault != FAULT_NONE) {
@@ -110,6 +117,11 @@ static void finish(struct command *c) {
     bool is_kept = c->target != ANSWER_OUTPUT;
     c->state = COMMAND_ANSWERED;
     uncount(c);
+    if (!command_is_local(c)) {
+        must(s->running_count > 0);
+        s->running_count--;
+        if (s->is_throttled) s->has_ready = true;
+    }
     order_leave(c);
     if (is_kept) {
         session_touch(s);
@@ -184,8 +196,8 @@ void answer_close(struct command *c) {
     struct server *server = s->server;
     struct reply *r = &server->reply;
     must(!r->overflowed);
-    count_reply(c, r->data, r->size);
     struct slice bytes = {r->data, r->size};
+    count_reply(c, bytes, bytes.size);
     switch (c->target) {
     case ANSWER_OUTPUT:
         chunks_grow(&s->output, r->size);
@@ -215,7 +227,9 @@ void answer_again(struct command *c) {
     must(c->state == COMMAND_RUNNING);
     must(!c->has_written);
     step_release(&c->step);
+    parcel_clear(s, &c->parcel);
     c->state = COMMAND_QUEUED;
+    s->running_count--;
     if (!c->wants_turn) s->again_count++;
     c->wants_turn = true;
     if (has_turn(c) && !is_full(s)) session_wait_for_memory(s);
@@ -264,7 +278,7 @@ static void answer_large_bulk(struct command *c, struct slice bytes) {
     append_bulk(chunks, &server->chunk_pool, bytes);
     if (is_kept) s->kept_size += size;
     c->target = is_kept ? ANSWER_KEPT : ANSWER_OUTPUT;
-    count_reply(c, (const uint8_t *)"$", 1);
+    count_reply(c, SLICE("$"), size);
     finish(c);
 }
 
@@ -300,7 +314,8 @@ void answer_gathered(struct command *c, uint64_t count) {
 void answer_parcel(struct command *c) {
     struct session *s = c->session;
     must(c->parcel.chunks.first != NULL);
-    count_reply(c, c->parcel.chunks.first->data, c->parcel.chunks.first->size);
+    const struct chunk *first = c->parcel.chunks.first;
+    count_reply(c, (struct slice){first->data, first->size}, c->parcel.chunks.size);
     c->target = ANSWER_KEPT;
     if (has_turn(c)) {
         s->kept_size -= c->parcel.chunks.size;
@@ -402,7 +417,14 @@ void answer_failure(struct command *c, struct failure failure) {
 }
 
 void answer_step_failure(struct step *step) {
-    answer_failure(step->command, failure_of(&step->request));
+    struct command *c = step->command;
+    // What only read may ask once more, when nothing before it in this connection is in its way.
+    bool may_wait = step->request.status == ST_BUSY && !c->has_written && !has_turn(c);
+    if (may_wait && c->session->state == SESSION_OPEN) {
+        answer_again(c);
+    } else {
+        answer_failure(c, failure_of(&step->request));
+    }
 }
 
 // Local commands.

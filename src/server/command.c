@@ -209,6 +209,7 @@ void command_start(struct command *c) {
     must(c->state == COMMAND_QUEUED);
     must(c->blocker == NULL);
     c->state = COMMAND_RUNNING;
+    s->running_count++;
     c->started = s->server->env->now;
     if (c->wants_turn) {
         c->wants_turn = false;
@@ -231,6 +232,7 @@ void command_start(struct command *c) {
     }
     if (!order_lock(c)) {
         c->state = COMMAND_QUEUED;
+        s->running_count--;
         return;
     }
     c->spec->start(c);

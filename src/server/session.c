@@ -37,6 +37,7 @@ struct session *session_open(struct listener *listener, struct env_socket *socke
     input_init_own(s);
     resp_parser_init(&s->parser, s->arguments, ARGUMENTS_INLINE);
     session_reset(s);
+    s->reply_size = SESSION_REPLY_GUESS;
     s->recv_op.done = on_received;
     s->send_op.done = on_sent;
     list_append(&server->sessions, &s->link);
@@ -320,6 +321,12 @@ static void run_front(struct session *s) {
     }
 }
 
+// What is under way may bring as much as the client should have coming. Values of unknown size are
+// asked for a few at a time.
+static bool is_in_full_flight(const struct session *s) {
+    return s->running_count * s->reply_size >= SESSION_FLIGHT_MAX;
+}
+
 static void start(struct session *s, struct command *c) {
     if (c->is_fresh) {
         c->is_fresh = false;
@@ -333,6 +340,7 @@ static void start(struct session *s, struct command *c) {
 // ones that were waiting behind them.
 static void start_ready(struct session *s) {
     s->has_ready = false;
+    s->is_throttled = false;
     struct list *at = s->queue.next;
     while (at != &s->queue) {
         struct command *c = CONTAINER_OF(at, struct command, link);
@@ -344,6 +352,10 @@ static void start_ready(struct session *s) {
             if (s->queue.next == &c->link) return; // no memory, or the client does not read
             at = s->queue.next;
             continue;
+        }
+        if (c->is_fresh && is_in_full_flight(s)) {
+            s->is_throttled = true;
+            return;
         }
         while (at != &s->queue &&
                CONTAINER_OF(at, struct command, link)->state == COMMAND_ANSWERED) {

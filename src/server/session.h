@@ -29,11 +29,13 @@ enum {
     SESSION_STATE_SIZE = 1024,
     SESSION_OWN_SIZE = SESSION_SIZE - SESSION_STATE_SIZE,
 
-    SESSION_COMMANDS_MAX = 256,      // under way or waiting
-    SESSION_OUTPUT_MAX = 256 * 1024, // bytes unsent above which nothing new is begun
-    SESSION_KEPT_MAX = 1024 * 1024,  // bytes of replies that wait for their turn
-    KEYS_EXPECTED_MAX = 16,          // of one command, named to the node ahead
-    SESSION_INPUTS_MAX = 16,         // buffers pinned by commands
+    SESSION_COMMANDS_MAX = 256,           // under way or waiting
+    SESSION_OUTPUT_MAX = 256 * 1024,      // bytes unsent above which nothing new is begun
+    SESSION_KEPT_MAX = 1024 * 1024,       // bytes of replies that wait for their turn
+    KEYS_EXPECTED_MAX = 16,               // of one command, named to the node ahead
+    SESSION_INPUTS_MAX = 16,              // buffers pinned by commands
+    SESSION_FLIGHT_MAX = 2 * 1024 * 1024, // bytes of replies asked for at a time, about
+    SESSION_REPLY_GUESS = 64 * 1024,      // bytes of a reply, before there was one
     CLIENT_NAME_MAX = 63,
     LIBRARY_NAME_MAX = 31,
 };
@@ -49,9 +51,10 @@ struct session {
     bool is_sharded;   // came through the shard's port
     bool is_stranger;  // has not given the password
     bool is_streaming; // sent more than its buffer held at once
-    bool is_halted;  // a command that changes the meaning of what follows has not been carried out
-    bool has_ready;  // commands that waited may start
-    bool is_closing; // nothing that follows is to be understood
+    bool is_halted; // a command that changes the meaning of what follows has not been carried out
+    bool has_ready; // commands that waited may start
+    bool is_throttled; // a command waits because enough was asked of the node
+    bool is_closing;   // nothing that follows is to be understood
     uint8_t protocol;
 
     struct server *server;
@@ -61,10 +64,12 @@ struct session {
 
     struct list queue; // commands, oldest first
     uint32_t queue_count;
+    uint32_t running_count; // commands that wait for the node
     uint32_t blocked_count; // commands with a blocker
     uint32_t stepped_count; // commands in the queue that are STEPPED or BARRIER
     uint32_t again_count;   // commands that wait for their turn to start again
     size_t kept_size;       // bytes of parcels in chunks
+    size_t reply_size;      // bytes that replies lately had
     uint64_t key_bits;      // of all commands in the queue, and maybe more
 
     struct chunks output;
