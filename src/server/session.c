@@ -349,8 +349,8 @@ static void start_ready(struct session *s) {
         if (command_is_local(c)) {
             if (s->queue.next != &c->link) continue;
             run_front(s);
-            if (s->queue.next == &c->link) return; // no memory, or the client does not read
-            at = s->queue.next;
+            // Still there: no memory, or the client does not read. Those behind it may start.
+            if (s->queue.next != &c->link) at = s->queue.next;
             continue;
         }
         if (c->is_fresh && is_in_full_flight(s)) {
