@@ -67,6 +67,7 @@ static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(stru
 }
 
 static bool all_serve(struct simulation *s) {
+    nemesis_attend(&s->nemesis);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         if (!cluster_is_serving(&s->cluster, i)) return false;
     }
