@@ -14,13 +14,13 @@ enum {
     MAKER_LEAD = 1024 * 1024,
 };
 
-static uint32_t buffer_size_of(const struct commit_log_options *options) {
+uint32_t commit_log_buffer_size(const struct commit_log_options *options) {
     uint32_t size = sector_up(options->frame_max) + sector_up(FRAME_EXTRA);
     return size > BUFFER_MIN ? size : BUFFER_MIN;
 }
 
 size_t commit_log_memory_size(const struct commit_log_options *options) {
-    return LOG_BUFFERS * (size_t)buffer_size_of(options) + maker_memory_size();
+    return LOG_BUFFERS * (size_t)commit_log_buffer_size(options) + maker_memory_size();
 }
 
 static void on_timer(struct timer *timer);
@@ -34,7 +34,7 @@ void commit_log_init(struct commit_log *log, struct arena *arena, struct env *en
     log->env = env;
     log->timers = timers;
     log->options = *options;
-    log->buffer_size = buffer_size_of(options);
+    log->buffer_size = commit_log_buffer_size(options);
     log->buffer_count = 1;
     for (uint32_t i = 0; i < LOG_BUFFERS; i++) {
         log->buffers[i].data = arena_take(arena, 1, log->buffer_size);

@@ -94,6 +94,9 @@ struct commit_log {
     uint64_t sync_count;
 };
 
+// Bytes of each buffer: the largest frame fits in.
+uint32_t commit_log_buffer_size(const struct commit_log_options *options);
+
 size_t commit_log_memory_size(const struct commit_log_options *options);
 void commit_log_init(struct commit_log *log, struct arena *arena, struct env *env,
                      struct timers *timers, const struct commit_log_options *options);

@@ -198,7 +198,7 @@ static enum status frame_at(struct recovery *r, struct frame *frame) {
 
 static void begin_search(struct recovery *r, size_t bad_size) {
     r->phase = RECOVERY_SEARCH;
-    r->hole = position_at(r, r->at);
+    r->hole = r->missing = position_at(r, r->at);
     r->skipped = r->hole + bad_size;
     r->has_candidate = false;
     r->dirty_end = 0;
@@ -273,7 +273,7 @@ static bool judge(struct recovery *r, const struct mark *mark) {
         return true;
     }
     if (proof > r->proved) r->proved = proof;
-    if (r->proved <= r->hole) {
+    if (r->proved <= (is_later_run ? r->hole : r->missing)) {
         if (!r->has_candidate) r->candidate = r->at;
         r->has_candidate = true;
         return false;
@@ -313,7 +313,12 @@ static bool search(struct recovery *r) {
         // The place of the hole was looked at before; of its sector only the rest is to be seen.
         uint32_t size = sector_up(r->at.offset + 1) - r->at.offset;
         struct slice sector = {bytes.data, bytes.size < size ? bytes.size : size};
-        if (!is_zero(sector)) r->dirty_end = position_at(r, r->at) + size;
+        uint64_t sector_end = position_at(r, r->at) + size;
+        if (!is_zero(sector)) {
+            r->dirty_end = sector_end;
+        } else if (position_at(r, r->at) == r->hole && size < SECTOR_SIZE) {
+            r->missing = sector_end;
+        }
         struct mark mark;
         bool is_boundary = r->at.offset % SECTOR_SIZE == 0 && position_at(r, r->at) != r->hole;
         if (is_boundary && mark_at(r, bytes, &mark) && judge(r, &mark)) return true;

@@ -75,6 +75,7 @@ struct recovery {
     struct place at;
     uint64_t proved;        // what lay before was synced
     uint64_t hole;          // where the search began
+    uint64_t missing;       // the same, behind what can only be the end of a batch
     uint64_t dirty_end;     // of the last sector after the hole that is not zero, or 0
     uint64_t skipped;       // where the bad frame at the hole ends, if its size is right
     struct place other;     // where to go on if there is no frame at `at`

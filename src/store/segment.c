@@ -11,7 +11,8 @@ enum {
     FLAG_FIRST = 1,
     FLAG_CLEAN = 2,
     FLAG_INTERVAL = 4,
-    FLAGS = FLAG_FIRST | FLAG_CLEAN | FLAG_INTERVAL,
+    FLAG_DAMAGED = 8,
+    FLAGS = FLAG_FIRST | FLAG_CLEAN | FLAG_INTERVAL | FLAG_DAMAGED,
     HEADER_SIZE = 8 + 4 + 4 + 8 + 8, // less the checksum
     NAME_DIGITS = 16,
 };
@@ -96,7 +97,8 @@ void record_frame_encode(uint64_t storage, uint64_t position, struct partition p
 void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark,
                        uint8_t *frame) {
     uint32_t flags = (mark->is_first ? FLAG_FIRST : 0) | (mark->is_clean ? FLAG_CLEAN : 0) |
-                     (mark->has_interval ? FLAG_INTERVAL : 0);
+                     (mark->has_interval ? FLAG_INTERVAL : 0) |
+                     (mark->is_damaged ? FLAG_DAMAGED : 0);
     uint8_t *to = store_u8(frame + FRAME_HEAD_SIZE, KIND_MARK);
     to = store_u32(to, mark->run);
     to = store_u32(to, mark->epoch);
@@ -120,6 +122,7 @@ static bool mark_decode(struct reader *r, struct mark *mark) {
     mark->is_first = (flags & FLAG_FIRST) != 0;
     mark->is_clean = (flags & FLAG_CLEAN) != 0;
     mark->has_interval = (flags & FLAG_INTERVAL) != 0;
+    mark->is_damaged = (flags & FLAG_DAMAGED) != 0;
     return reader_done(r) && mark->run > 0 && mark->epoch > 0 && (flags & ~FLAGS) == 0;
 }
 

@@ -79,6 +79,7 @@ struct mark {
     bool is_first;     // of its run: `tail` is where recovery found the end of the run before
     bool is_clean;     // the last of its run, which ended in order
     bool has_interval; // writes were acknowledged before they were synced
+    bool is_damaged;   // something is missing since some recovery, and was not yet repaired
 };
 
 struct frame {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/store.h"
 
+#include "store/checkpoint.h"
 #include "store/commit_log.h"
 #include "store/recovery.h"
 #include "store/table.h"
@@ -17,6 +18,7 @@ struct store {
     struct table table;
     struct segment_set segments;
     struct commit_log log;
+    struct checkpoint checkpoint;
     struct recovery recovery;
     struct record *scratch;
     struct actor actor;
@@ -26,6 +28,7 @@ struct store {
     bool is_disk_full;
     bool is_memory_full;
     bool is_looking; // for space on the disk
+    bool is_checkpoint_over;
 
     store_done *done; // of open or close
     void *done_context;
@@ -40,6 +43,7 @@ struct store {
     struct env_op space_op;
     struct timer tick;
 
+    uint32_t segment_count; // when space was looked for
     uint64_t disk_free;
     uint64_t write_count;
 };
@@ -65,13 +69,15 @@ size_t store_memory_size(const struct store_options *options) {
     struct commit_log_options log = log_options(&o);
     enum { ROUNDING = 64 * 32 }; // things taken from the arena begin on cache lines
     return sizeof(struct store) + sizeof(struct record) + table_memory_size(o.memory_max) +
-           segment_set_memory_size() + commit_log_memory_size(&log) + ROUNDING;
+           segment_set_memory_size() + commit_log_memory_size(&log) + checkpoint_memory_size(&log) +
+           ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
 static void on_shown(struct commit_log *log);
 static void on_room(struct commit_log *log);
 static void on_log_stopped(struct commit_log *log);
+static void on_checkpoint_stopped(struct checkpoint *checkpoint);
 static void on_tick(struct timer *timer);
 
 struct store *store_create(struct arena *arena, struct env *env, struct timers *timers,
@@ -89,6 +95,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->log.shown_more = on_shown;
     s->log.has_more_room = on_room;
     s->log.stopped = on_log_stopped;
+    checkpoint_init(&s->checkpoint, arena, &s->table, &s->log);
+    s->checkpoint.stopped = on_checkpoint_stopped;
     s->scratch = ARENA_NEW(arena, struct record);
     list_init(&s->waiting);
     list_init(&s->pending);
@@ -188,6 +196,7 @@ static void take_identity(struct store *s) {
         }
     }
     mark->run++;
+    mark->is_damaged |= r->was_damaged;
     s->actor = (struct actor){.storage = s->log.storage, .epoch = mark->epoch};
 }
 
@@ -237,13 +246,21 @@ void store_open(struct store *s, store_done *done, void *context) {
 
 // Closing.
 
+static void close_when_quiet(struct store *s);
+
 static void on_log_stopped(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     over(s, s->done_status);
 }
 
+static void on_checkpoint_stopped(struct checkpoint *checkpoint) {
+    struct store *s = CONTAINER_OF(checkpoint, struct store, checkpoint);
+    s->is_checkpoint_over = true;
+    close_when_quiet(s);
+}
+
 static void close_when_quiet(struct store *s) {
-    if (s->is_looking) return;
+    if (s->is_looking || !s->is_checkpoint_over) return;
     s->done_status = s->log.is_failed ? ST_IO : ST_OK;
     commit_log_stop(&s->log);
 }
@@ -259,7 +276,7 @@ void store_close(struct store *s, store_done *done, void *context) {
     s->done = done;
     s->done_context = context;
     timer_disarm(s->timers, &s->tick);
-    close_when_quiet(s);
+    checkpoint_stop(&s->checkpoint);
 }
 
 // Space.
@@ -275,7 +292,7 @@ static void on_space(struct env_op *op) {
                     is_full ? "full" : "free", (unsigned long long)op->value,
                     (unsigned long long)s->options.disk_reserve);
         }
-        s->is_disk_full = is_full;
+        s->is_disk_full = s->checkpoint.is_urgent = is_full;
     }
     if (!s->is_open) close_when_quiet(s);
 }
@@ -292,6 +309,7 @@ static void on_tick(struct timer *timer) {
     timer_arm(s->timers, timer, s->env->now + TICK_NS);
     look_for_space(s);
     commit_log_tick(&s->log);
+    checkpoint_tick(&s->checkpoint);
 }
 
 // Identity.
@@ -315,6 +333,11 @@ void store_renew(struct store *s) {
     if (!commit_log_has_room(&s->log)) return; // the next write puts the mark before itself
     commit_log_mark(&s->log);
     s->is_renewed = false;
+}
+
+void store_repaired(struct store *s) {
+    must(s->is_open);
+    s->log.mark.is_damaged = false; // as the next mark will say
 }
 
 // Writing.
@@ -472,6 +495,12 @@ static void on_shown(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     show_writes(s);
     show_reads(s);
+    checkpoint_synced(&s->checkpoint);
+    if (s->segment_count != s->segments.count && s->is_open) {
+        s->segment_count = s->segments.count;
+        look_for_space(s);
+        checkpoint_tick(&s->checkpoint);
+    }
     if (log->is_failed) on_room(log); // those who wait for room hear of it
 }
 
@@ -548,14 +577,14 @@ struct store_stats store_stats(const struct store *s) {
         .memory_max = s->options.memory_max,
         .log_size = s->segments.size,
         .segment_count = s->segments.count,
-        .live_size = all->size + all->key_count * (FRAME_HEAD_SIZE + RECORD_HEAD_SIZE),
+        .live_size = checkpoint_live_size(&s->table),
         .disk_free = s->disk_free,
         .syncs = s->log.sync_count,
         .writes = s->write_count,
-        .damaged = s->recovery.damage_count,
+        .damaged = s->recovery.damage_count + s->checkpoint.damaged,
         .replayed = s->recovery.replayed,
         .is_full = s->is_disk_full || s->is_memory_full || commit_log_is_full(&s->log),
         .is_failed = s->log.is_failed,
-        .was_damaged = s->recovery.was_damaged,
+        .was_damaged = s->log.mark.is_damaged,
     };
 }

@@ -66,6 +66,10 @@ uint64_t store_mint(struct store *store);
 // store has forgotten something.
 void store_renew(struct store *store);
 
+// To be called when all that was missing after damage was fetched from peers: stats.was_damaged is
+// false from now on, and after the next start.
+void store_repaired(struct store *store);
+
 // Writing.
 
 struct store_write;
@@ -164,7 +168,7 @@ struct store_stats {
     uint64_t replayed;  // records read at open
     bool is_full;       // refusing writes for want of disk or memory
     bool is_failed;     // a sync or write failed: takes no more writes until the next start
-    bool was_damaged;   // recovery found damage: something acknowledged may be missing here
+    bool was_damaged;   // some recovery found damage: something acknowledged may be missing here
 };
 
 struct store_stats store_stats(const struct store *store);
