@@ -74,10 +74,10 @@ static bool copy(struct checkpoint *c, uint32_t index) {
     if (!commit_log_has_room(c->log)) return false;
     struct entry *e = table_entry(c->table, index);
     struct slice record = table_record(c->table, index);
-    bool is_shown = e->is_copy || e->position < c->log->shown;
+    must(e->is_copy || e->position < c->log->shown);
     segment_set_find(c->segments, c->number)->live_count--;
     e->position = commit_log_append(c->log, e->partition, entry_key(e), record);
-    e->is_copy = is_shown;
+    e->is_copy = true;
     segment_set_find(c->segments, position_number(e->position))->live_count++;
     spend(c, (uint32_t)record_frame_size(entry_key(e), record));
     return true;

@@ -76,8 +76,9 @@ struct store_write;
 
 // Gives the record that replaces `old` (empty: there is none): *new is lent until the function
 // returns. Pure; runs exactly once, maybe before store_put returns. *new equal to old (the same
-// slice) changes nothing; the write is then done when the old record is durable. A status other
-// than ST_OK changes nothing and becomes the status of the write.
+// slice) changes nothing; the write is then done when the old record is durable. An empty *new
+// removes the key and all that is known of it. A status other than ST_OK changes nothing and
+// becomes the status of the write.
 typedef enum status store_apply(struct store_write *write, struct slice old, struct slice *new);
 typedef void store_written(struct store_write *write);
 
@@ -86,7 +87,7 @@ struct store_write {
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
-    enum status status; // result: ST_OK, ST_NO_SPACE, ST_IO, ST_BUSY, ST_CORRUPT, or apply's own
+    enum status status; // result: ST_OK, ST_NO_SPACE, ST_IO, ST_TOO_LARGE, ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
 };
