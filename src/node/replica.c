@@ -197,8 +197,13 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .status = ST_UNAVAILABLE,
     };
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && !node->is_mending;
-    struct replica_job *job = fits ? take_job(node, link, m->id) : NULL;
+    if (!fits || store_peek(node->store, &read) != ST_BUSY) {
+        answer_get(link, m->id, m->held, &read);
+        return;
+    }
+    struct replica_job *job = take_job(node, link, m->id);
     if (job == NULL) {
+        read.status = ST_UNAVAILABLE;
         answer_get(link, m->id, 0, &read);
         return;
     }
