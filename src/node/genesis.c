@@ -228,6 +228,7 @@ void genesis_on_founded(struct node *node, struct slice body) {
 void genesis_on_mended(struct node *node) {
     env_log(node->env, ENV_INFO, "mended");
     node->is_mending = false;
+    store_repaired(node->store);
     node->storages[node->self] = store_actor(node->store).storage;
     node->facts_wanted |= FACT_START | FACT_MAP;
     write_next_fact(node);

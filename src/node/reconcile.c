@@ -11,6 +11,9 @@
 enum {
     STRETCH_SLOTS = 2048,
     PART_KEYS_MAX = 512,
+    MOVED_MAX = 64,   // slots asked about and records moved between two pauses
+    MERGING_MAX = 64, // records not yet durable here: then it pauses, too
+    STUCK_MAX = 50,
     PART_SIZE_MAX = 128 * 1024, // of the keys listed; of the records sent back, but for the last
 };
 
@@ -62,6 +65,7 @@ static void abandon(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     set_bit(rec->due, rec->peer);
     rec->state = RECONCILE_IDLE;
+    rec->is_pausing = false;
     pause(node, HITCH_PAUSE_NS);
 }
 
@@ -114,7 +118,10 @@ static void begin_next_peer(struct node *node) {
         clear_bit(rec->due, member);
         rec->peer = member;
         rec->slot = 0;
-        rec->had_hitch = false;
+        rec->stuck = 0;
+        rec->moved = 0;
+        rec->is_pausing = false;
+        rec->had_hitch = rec->merging > 0; // leftovers of a comparison given up
         node->stats.slots_behind = 0;
         rec->state = RECONCILE_DIGESTS;
         if (!ask_digests(node)) abandon(node);
@@ -212,96 +219,105 @@ static bool ask_compare(struct node *node) {
 static void compare_on(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     while (rec->slot < SLOT_COUNT && !bit(rec->differ, rec->slot)) rec->slot++;
-    if (rec->slot == SLOT_COUNT) {
+    bool is_through = rec->slot == SLOT_COUNT;
+    if (is_through && rec->merging == 0) {
         finish_peer(node);
+    } else if (is_through || rec->merging >= MERGING_MAX) {
+        rec->is_pausing = true;
+        pause(node, PAUSE_NS);
     } else if (!ask_compare(node)) {
         abandon(node);
     }
 }
 
-static void send_wanted(struct node *node) {
+// Sends what the peer lacks or holds differently. It merges that with its own, as we do with what
+// it sends: both come to the same.
+static void send_wanted(struct node *node, struct slice wanted) {
     struct reconcile *rec = &node->reconcile;
     struct link *link = peer_link(node, rec->peer);
-    struct reader r = reader_of((struct slice){rec->wanted, rec->wanted_size});
+    struct reader r = reader_of(wanted);
     while (!r.failed && r.rest.size > 0) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
-        struct store_read read = {
-            .done = NULL, .partition = {.slot = (uint16_t)rec->slot}, .key = key};
-        enum status st = r.failed || key.size == 0 ? ST_NOT_FOUND : store_peek(node->store, &read);
+        if (r.failed || key.size == 0) break;
+        struct store_read read = {.partition = {.slot = (uint16_t)rec->slot}, .key = key};
+        enum status st = store_peek(node->store, &read);
         if (st == ST_NOT_FOUND) continue;
-        if (st != ST_OK || link == NULL) {
-            rec->had_hitch = true;
-            continue;
-        }
         const struct message_put put = {
             .slot = (uint16_t)rec->slot, .key = key, .record = read.record};
-        struct writer w = link_begin(link, 64 + (uint32_t)(key.size + read.record.size));
-        message_put_encode(&put, &w);
-        if (link_end(link, MESSAGE_PUT, &w)) {
+        struct writer w = {.failed = true};
+        if (st == ST_OK && link != NULL) {
+            w = link_begin(link, 64 + (uint32_t)(key.size + read.record.size));
+            message_put_encode(&put, &w);
+        }
+        if (!w.failed && link_end(link, MESSAGE_PUT, &w)) {
             node->stats.reconciled++;
         } else {
             rec->had_hitch = true;
         }
     }
-}
-
-// All that the peer knew better is durable here.
-static void end_part(struct node *node) {
-    struct reconcile *rec = &node->reconcile;
-    send_wanted(node);
-    if (rec->wanted != NULL) buffer_give(node, rec->wanted);
-    rec->wanted = NULL;
-    rec->wanted_size = 0;
-    if (rec->is_last) {
-        rec->slot++;
-        rec->after_size = 0;
-    }
-    rec->state = RECONCILE_COMPARE;
-    rec->is_pausing = true;
-    pause(node, PAUSE_NS);
 }
 
 static void on_merged(struct replica_job *job) {
     struct node *node = job->node;
     struct reconcile *rec = &node->reconcile;
     must(rec->merging > 0);
+    rec->merging--;
     if (job->write.status != ST_OK) rec->had_hitch = true;
-    if (--rec->merging == 0 && rec->state == RECONCILE_MERGING) end_part(node);
 }
 
-void reconcile_on_compare_done(struct node *node, uint32_t member,
-                               const struct message_compare_done *m) {
+static void merge_records(struct node *node, struct slice records) {
     struct reconcile *rec = &node->reconcile;
-    bool is_ours = rec->state == RECONCILE_COMPARE && !rec->is_pausing && member == rec->peer &&
-                   m->id == rec->id;
-    if (!is_ours || rec->merging > 0) return;
-    if (!m->is_last && m->covered.size == 0) return;
-    timer_disarm(&node->timers, &rec->step);
-    rec->state = RECONCILE_MERGING;
-    rec->is_last = m->is_last;
-    memcpy(rec->after, m->covered.data, m->covered.size);
-    rec->after_size = (uint32_t)m->covered.size;
-    rec->wanted = m->wanted.size == 0 ? NULL : buffer_take(node, m->wanted.size);
-    if (rec->wanted != NULL) {
-        memcpy(rec->wanted, m->wanted.data, m->wanted.size);
-        rec->wanted_size = (uint32_t)m->wanted.size;
-    } else if (m->wanted.size > 0) {
-        rec->had_hitch = true;
-    }
-    struct reader r = reader_of(m->records);
     struct partition partition = {.slot = (uint16_t)rec->slot};
+    struct reader r = reader_of(records);
     while (!r.failed && r.rest.size > 0) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
         struct slice record = read_sized(&r, node->record_max);
-        bool is_whole = !r.failed && key.size > 0 && slot_of(key) == rec->slot;
-        if (is_whole && replica_merge(node, partition, key, record, on_merged, 0)) {
+        bool fits = !r.failed && key.size > 0 && slot_of(key) == rec->slot;
+        if (fits && replica_merge(node, partition, key, record, on_merged, 0)) {
             rec->merging++;
+            rec->moved++;
             node->stats.reconciled++;
         } else {
             rec->had_hitch = true;
         }
     }
-    if (rec->merging == 0) end_part(node);
+}
+
+// Where the next question begins. A part without progress waits for a disk and is asked for again;
+// not for ever.
+static void advance(struct reconcile *rec, const struct message_compare_done *m) {
+    bool is_stuck = !m->is_last && m->covered.size == 0;
+    if (is_stuck && ++rec->stuck < STUCK_MAX) {
+        rec->moved = MOVED_MAX;
+        return;
+    }
+    rec->stuck = 0;
+    rec->had_hitch |= is_stuck;
+    if (m->is_last || is_stuck) {
+        rec->slot++;
+        rec->after_size = 0;
+    } else {
+        memcpy(rec->after, m->covered.data, m->covered.size);
+        rec->after_size = (uint32_t)m->covered.size;
+    }
+}
+
+void reconcile_on_compare_done(struct node *node, uint32_t member,
+                               const struct message_compare_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    bool is_ours = rec->state == RECONCILE_COMPARE && member == rec->peer && m->id == rec->id;
+    if (!is_ours || rec->is_pausing) return;
+    send_wanted(node, m->wanted);
+    merge_records(node, m->records);
+    rec->moved += 1 + (uint32_t)(m->wanted.size / 32);
+    advance(rec, m);
+    if (rec->moved < MOVED_MAX && rec->merging < MERGING_MAX) {
+        compare_on(node);
+        return;
+    }
+    rec->moved = 0;
+    rec->is_pausing = true;
+    pause(node, PAUSE_NS);
 }
 
 // Comparing a slot, as the one who is asked.
@@ -350,7 +366,11 @@ static bool compare_key(struct store_scan *scan, struct slice key, struct slice 
     if (c->is_malformed || (c->key.size == 0 && !c->is_open)) return false;
     bool is_listed = c->key.size > 0 && slice_equal(c->key, key);
     bool is_same = is_listed && c->digest == record_digest(key, record);
-    if (!is_same && is_durable) {
+    if (!is_same && !is_durable) {
+        c->is_cut = true; // what is on its way to the disk is compared when it is there
+        return false;
+    }
+    if (!is_same) {
         size_t room = c->records->capacity - c->records->size;
         if (c->records->size >= PART_SIZE_MAX || room < 8 + key.size + record.size) {
             c->is_cut = true;
@@ -432,8 +452,6 @@ static void on_step(struct timer *timer) {
     case RECONCILE_DIGESTS:
         abandon(node);
         return;
-    case RECONCILE_MERGING:
-        return;
     }
     unreachable();
 }
@@ -467,6 +485,5 @@ void reconcile_on_open(struct node *node, uint32_t member) {
 
 void reconcile_on_lost(struct node *node, uint32_t member) {
     struct reconcile *rec = &node->reconcile;
-    if (rec->state == RECONCILE_IDLE || rec->peer != member) return;
-    if (rec->state != RECONCILE_MERGING) abandon(node);
+    if (rec->state != RECONCILE_IDLE && rec->peer == member) abandon(node);
 }

@@ -21,7 +21,7 @@
 #include "node/operation.h"
 #include "wire/message.h"
 
-enum reconcile_state { RECONCILE_IDLE, RECONCILE_DIGESTS, RECONCILE_COMPARE, RECONCILE_MERGING };
+enum reconcile_state { RECONCILE_IDLE, RECONCILE_DIGESTS, RECONCILE_COMPARE };
 
 struct reconcile {
     enum reconcile_state state;
@@ -30,17 +30,15 @@ struct reconcile {
     uint32_t peer;
     uint64_t id;      // of the question under way
     uint32_t slot;    // DIGESTS: first of the stretch; else the one being compared
-    uint32_t stretch; // slots asked about
     uint8_t *differ;  // bitmap of SLOT_COUNT slots
     uint8_t *after;   // the key up to which the slot was compared
     uint32_t after_size;
     uint8_t *covered; // scratch, for answering others
     bool had_hitch;
-    bool is_pausing;  // between two parts
-    bool is_last;     // the part under way ends its slot
-    uint32_t merging; // records of the part not yet durable here
-    uint8_t *wanted;  // buffer: keys to send when merged
-    uint32_t wanted_size;
+    bool is_pausing;    // between two parts
+    uint32_t merging;   // records taken from the peer and not yet durable here
+    uint32_t moved;     // slots and records since the last pause
+    uint32_t stuck;     // questions in a row that came to nothing
     struct timer step;  // the pause, or the time-out of the question
     struct timer round; // until everybody is due again
 };
