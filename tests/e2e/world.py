@@ -145,6 +145,14 @@ class World:
         assert code == 0, f"{command} ended with {code}:\n{output}"
         return output
 
+    def feed(self, data, *command, seconds=120):
+        """The output of a program that must succeed on this input."""
+        done = subprocess.run([str(word) for word in command], input=data, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=seconds)
+        output = done.stdout.decode(errors="replace")
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{output}"
+        return output
+
     def print_logs(self):
         for node in self.nodes:
             state = "never started"

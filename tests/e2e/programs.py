@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client programs that other people's libraries are used in: built, installed, run beside a test."""
+import os
+import shutil
+import subprocess
+import threading
+
+from world import Skip, eventually
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLIENTS = os.path.join(HERE, "clients")
+PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build/e2e-clients")
+BUILD_SECONDS = 300
+
+
+class Program:
+    """A client under way. It says `running` when it has begun to work for as long as its input is
+    open, and `done` when all went well."""
+
+    def __init__(self, *command, **environment):
+        self.process = subprocess.Popen(
+            [str(word) for word in command], env={**os.environ, **environment},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def output(self):
+        return "".join(self.lines[-40:])
+
+    def wait_line(self, text, seconds):
+        def has_come():
+            if text + "\n" in self.lines:
+                return True
+            assert self.process.poll() is None, f"it ended:\n{self.output()}"
+            return False
+        try:
+            eventually(has_come, seconds, f"the client says {text}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def finish(self, seconds):
+        """Ends its input; it must come to a good end."""
+        self.process.stdin.close()
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the client does not end:\n{self.output()}") from None
+        self.reader.join()
+        assert code == 0 and "done\n" in self.lines, f"exit status {code}:\n{self.output()}"
+
+    def failures(self):
+        return [line for line in self.lines if line.startswith("failed ")]
+
+
+def run_tool(*command, where):
+    done = subprocess.run(command, cwd=where, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=BUILD_SECONDS)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
+    return done.stdout
+
+
+def is_newer(path, sources):
+    return os.path.exists(path) and all(
+        os.path.getmtime(path) >= os.path.getmtime(source) for source in sources)
+
+
+def hiredis_client():
+    """The path of the built program."""
+    if shutil.which("cc") is None or shutil.which("pkg-config") is None:
+        raise Skip("no C compiler here")
+    source = os.path.join(CLIENTS, "hiredis_client.c")
+    program = os.path.join(PLACE, "hiredis_client")
+    if not is_newer(program, [source]):
+        os.makedirs(PLACE, exist_ok=True)
+        flags = run_tool("pkg-config", "--cflags", "--libs", "hiredis", where=PLACE).split()
+        run_tool("cc", "-std=c17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o",
+                 program, source, *flags, where=PLACE)
+    return program
+
+
+def node_modules():
+    """The directory of the JavaScript clients, installed as their lock file says."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise Skip(f"no {program} here")
+    sources = [os.path.join(CLIENTS, name) for name in ("package.json", "package-lock.json")]
+    stamp = os.path.join(PLACE, "installed")
+    if not is_newer(stamp, sources):
+        os.makedirs(PLACE, exist_ok=True)
+        for source in sources:
+            shutil.copy(source, PLACE)
+        run_tool("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", where=PLACE)
+        with open(stamp, "w"):
+            pass
+    return os.path.join(PLACE, "node_modules")
+
+
+def script(name, *arguments):
+    """A JavaScript client, started."""
+    modules = node_modules()
+    return Program("node", os.path.join(CLIENTS, name), *arguments, NODE_PATH=modules)
