@@ -28,10 +28,10 @@ struct reconcile {
     uint8_t due[MEMBERS_MAX / 8];     // peers to be compared with
     uint8_t through[MEMBERS_MAX / 8]; // while mending: peers compared with, without a hitch
     uint32_t peer;
-    uint64_t id;      // of the question under way
-    uint32_t slot;    // DIGESTS: first of the stretch; else the one being compared
-    uint8_t *differ;  // bitmap of SLOT_COUNT slots
-    uint8_t *after;   // the key up to which the slot was compared
+    uint64_t id;     // of the question under way
+    uint32_t slot;   // DIGESTS: first of the stretch; else the one being compared
+    uint8_t *differ; // bitmap of SLOT_COUNT slots
+    uint8_t *after;  // the key up to which the slot was compared
     uint32_t after_size;
     uint8_t *covered; // scratch, for answering others
     bool had_hitch;
