@@ -4,6 +4,8 @@
 #include "node/peers.h"
 #include "node/receive.h"
 
+enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
+
 static void receive(struct link *link);
 
 size_t link_memory_size(uint32_t capacity) {
@@ -177,18 +179,39 @@ static bool must_stall(const struct link *link) {
            room(link) < FRAME_HEADER_SIZE + link->node->message_max;
 }
 
+static enum status peek(const struct link *link, uint32_t at, uint32_t *size) {
+    struct slice rest = {link->in + at, link->in_size - at};
+    enum status st = frame_peek(rest, link->capacity - FRAME_HEADER_SIZE, size);
+    return st == ST_OK && *size > rest.size ? ST_BUSY : st;
+}
+
+// Tells the node of some frames that stand behind one another. Gives the place behind them.
+static uint32_t look_ahead(struct link *link, uint32_t at) {
+    uint32_t size = 0;
+    uint32_t end = at;
+    for (uint32_t i = 0; i < FRAMES_AHEAD && peek(link, end, &size) == ST_OK; i++, end += size) {
+        bool is_alone = i == 0 && end + size == link->in_size;
+        if (is_alone) return link->in_size;
+        struct slice body = {link->in + end + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE};
+        node_expect_frame(link->node, frame_type(link->in + end), body);
+    }
+    node_expect_no_more(link->node);
+    return end;
+}
+
 static void take_frames(struct link *link) {
     uint32_t at = 0;
+    uint32_t known = 0; // up to here the node was told
     link->is_stalled = false;
     while (!is_ended(link)) {
         if (must_stall(link)) {
             link->is_stalled = true;
             break;
         }
-        struct slice rest = {link->in + at, link->in_size - at};
+        if (at == known && link->has_keys) known = look_ahead(link, at);
         uint32_t size = 0;
-        enum status st = frame_peek(rest, link->capacity - FRAME_HEADER_SIZE, &size);
-        if (st == ST_BUSY || (st == ST_OK && size > rest.size)) break;
+        enum status st = peek(link, at, &size);
+        if (st == ST_BUSY) break;
         if (st != ST_OK) {
             refuse(link, st == ST_TOO_LARGE ? "too-large" : "not-a-frame");
             return;

@@ -113,6 +113,16 @@ static const char *why_not(struct node *node, struct link *link, const struct fr
     return table[frame->type].handle(node, link, frame->body) ? NULL : "malformed";
 }
 
+void node_expect_frame(struct node *node, uint8_t type, struct slice body) {
+    struct message_put put;
+    struct message_get get;
+    if (type == MESSAGE_PUT && message_put_decode(&put, body) == ST_OK) {
+        node_expect(node, put.key);
+    } else if (type == MESSAGE_GET && message_get_decode(&get, body) == ST_OK) {
+        node_expect(node, get.key);
+    }
+}
+
 void node_receive(struct node *node, struct link *link, const struct frame *frame) {
     const char *why = why_not(node, link, frame);
     if (why == NULL) return;

@@ -46,6 +46,11 @@ void frame_seal(uint8_t *bytes, uint32_t body_size, const struct frame *header,
 // or the checksum is wrong. ST_TOO_LARGE: a body over body_max.
 NODISCARD enum status frame_peek(struct slice bytes, uint32_t body_max, uint32_t *size);
 
+// The type that a frame names which nobody has opened yet: a hint, and no more. Requires a header.
+static inline uint8_t frame_type(const uint8_t *bytes) {
+    return bytes[3];
+}
+
 // Opens exactly one whole frame, as measured by frame_peek. ST_CORRUPT when the MAC is wrong. The
 // body is lent from the bytes, which are written to and left as they were.
 NODISCARD enum status frame_open(uint8_t *bytes, uint32_t size, const struct mac_key *key,
