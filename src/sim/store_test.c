@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the store promises to those who call it, in a world without faults.
+#include "base/text.h"
 #include "sim/store_case.h"
 
 // A write whose record is given.
@@ -191,6 +192,7 @@ static void many_large_writes_at_once_wait_for_room(void **state) {
 struct scanning {
     struct store_scan scan;
     char seen[256];
+    struct text text;
     uint32_t most;
     uint32_t count;
     bool is_durable;
@@ -199,10 +201,10 @@ struct scanning {
 static bool on_visited(struct store_scan *scan, struct slice key, struct slice record,
                        bool is_durable) {
     struct scanning *s = CONTAINER_OF(scan, struct scanning, scan);
-    strncat(s->seen, (const char *)key.data, key.size);
-    strcat(s->seen, "=");
-    strncat(s->seen, (const char *)record.data, record.size);
-    strcat(s->seen, " ");
+    text_bytes(&s->text, key);
+    text_char(&s->text, '=');
+    text_bytes(&s->text, record);
+    text_char(&s->text, ' ');
     s->is_durable = is_durable;
     return ++s->count < s->most;
 }
@@ -210,6 +212,7 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
 static const char *scan(struct shop *shop, struct scanning *s, uint16_t slot, struct slice after,
                         uint32_t most) {
     *s = (struct scanning){.most = most};
+    s->text = text_over(s->seen, sizeof(s->seen));
     s->scan.visit = on_visited;
     s->scan.partition.slot = slot;
     s->scan.after = after;
