@@ -78,6 +78,32 @@ static void a_full_disk_refuses_writes_until_there_is_room(void **state) {
     shop_free(shop);
 }
 
+static void a_store_starts_on_a_disk_without_room(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    assert_int_equal(shop_open(shop), ST_OK);
+    for (uint32_t round = 0; round < 4; round++) {
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND / 20);
+        shop_stop_selling(shop);
+        shop_run(shop, NS_PER_SECOND); // the next segment is ready
+        if (round % 2 == 0) {
+            shop_end(shop);
+        } else {
+            machine_power_loss(shop->machine);
+        }
+        machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)));
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_true(store_stats(shop->store).is_full || store_stats(shop->store).disk_free == 0);
+        shop_check_all(shop);
+        machine_set_quota(shop->machine, UINT64_MAX);
+        shop_run(shop, 3 * NS_PER_SECOND);
+    }
+    shop_end(shop);
+    shop_free(shop);
+}
+
 static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     (void)state;
     struct world_options options = world_quiet();
@@ -226,6 +252,7 @@ int store_fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_failed_request_ends_the_log_and_loses_nothing),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
+        cmocka_unit_test(a_store_starts_on_a_disk_without_room),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
         cmocka_unit_test(damage_is_never_served_and_always_noticed),

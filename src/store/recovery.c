@@ -2,6 +2,7 @@
 #include "store/recovery.h"
 
 #include "base/little.h"
+#include "store/segment_maker.h"
 
 void recovery_init(struct recovery *r, struct env *env, struct segment_set *segments,
                    uint8_t *window, uint32_t window_size) {
@@ -50,6 +51,7 @@ static void on_read(struct segment_reader *reader, enum status status) {
 static void take_names(struct recovery *r, const uint8_t *names, uint32_t size) {
     for (uint32_t i = 0; i < size; i += (uint32_t)strlen((const char *)names + i) + 1) {
         uint32_t number = 0;
+        if (strcmp((const char *)names + i, BLANK_NAME) == 0) r->has_blank = true;
         if (!segment_name_parse((const char *)names + i, &number)) continue;
         r->number_max = number; // names come in order
         if (r->segments->count < SEGMENTS_MAX - 2) segment_set_add(r->segments, number, 0);
@@ -397,9 +399,16 @@ static bool remove_next(struct recovery *r) {
         finish(r, ST_OK);
         return false;
     }
-    segment_name(segment_set_at(r->segments, count - 1)->number, r->name);
+    uint32_t number = segment_set_at(r->segments, count - 1)->number;
+    segment_name(number, r->name);
     r->op.done = on_removed;
-    env_remove(r->env, &r->op, r->name);
+    bool is_blank = r->has_mark && r->dirty_end < position_of(number, 0);
+    if (is_blank && !r->has_blank) {
+        r->has_blank = true;
+        env_rename(r->env, &r->op, r->name, BLANK_NAME);
+    } else {
+        env_remove(r->env, &r->op, r->name);
+    }
     return false;
 }
 

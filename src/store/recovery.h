@@ -21,6 +21,8 @@
 // short anywhere, and gives the same result the next time.
 //
 //     list -> find the storage id -> replay and search -> sync -> remove what was dropped -> done
+//
+// A segment that was made and never used is not removed but put aside for the segment maker.
 #ifndef QUOIT_STORE_RECOVERY_H
 #define QUOIT_STORE_RECOVERY_H
 
@@ -67,6 +69,7 @@ struct recovery {
     bool ends_clean;       // the last frame is a mark that says so
     bool is_blank;         // there are only zeros after the end
     bool was_damaged;      // something that was on disk is missing
+    bool has_blank;        // there is a segment put aside
 
     enum recovery_phase phase;
     struct env_op op;

@@ -17,6 +17,9 @@ void maker_init(struct segment_maker *m, struct arena *arena, struct env *env) {
     m->head = arena_take(arena, 1, SEGMENT_FIRST);
 }
 
+static void on_blank_opened(struct env_op *op);
+static void on_blank_closed(struct env_op *op);
+static void on_blank_removed(struct env_op *op);
 static void on_opened(struct env_op *op);
 static void on_allocated(struct env_op *op);
 static void on_written(struct env_op *op);
@@ -41,8 +44,10 @@ void maker_start(struct segment_maker *m, const struct segment_header *header) {
     m->is_named = false;
     m->is_stopping = false;
     m->filled = m->unsynced = m->allowed = 0;
-    m->op.done = on_opened;
-    env_open(m->env, &m->op, SPARE_NAME, ENV_CREATE, &m->file);
+    m->temporary = m->has_blank ? BLANK_NAME : SPARE_NAME;
+    m->op.done = m->has_blank ? on_blank_opened : on_opened;
+    env_open(m->env, &m->op, m->temporary, m->has_blank ? ENV_OPEN : ENV_CREATE, &m->file);
+    m->has_blank = false;
 }
 
 // Closes and removes what there is.
@@ -54,7 +59,7 @@ static void give_up(struct segment_maker *m, enum status status) {
         env_close(m->env, &m->op, m->file);
     } else {
         m->op.done = on_removed;
-        env_remove(m->env, &m->op, m->is_named ? m->name : SPARE_NAME);
+        env_remove(m->env, &m->op, m->is_named ? m->name : m->temporary);
     }
 }
 
@@ -77,6 +82,42 @@ static bool stopped(struct segment_maker *m) {
     return true;
 }
 
+static void write_header(struct segment_maker *m, uint64_t filled) {
+    m->filled = filled;
+    m->unsynced = SEGMENT_FIRST;
+    m->op.done = on_written;
+    env_write(m->env, &m->op, m->file, 0, m->head, SEGMENT_FIRST);
+}
+
+static void create(struct segment_maker *m) {
+    m->file = NULL;
+    m->temporary = SPARE_NAME;
+    m->op.done = on_opened;
+    env_open(m->env, &m->op, SPARE_NAME, ENV_CREATE, &m->file);
+}
+
+static void on_blank_opened(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    if (op->status != ST_OK) {
+        create(m);
+    } else if (op->value != m->header.size) { // segments had another size
+        op->done = on_blank_closed;
+        env_close(m->env, op, m->file);
+    } else {
+        write_header(m, m->header.size);
+    }
+}
+
+static void on_blank_closed(struct env_op *op) {
+    struct segment_maker *m = of(op);
+    op->done = on_blank_removed;
+    env_remove(m->env, op, BLANK_NAME);
+}
+
+static void on_blank_removed(struct env_op *op) {
+    create(of(op));
+}
+
 static void on_opened(struct env_op *op) {
     struct segment_maker *m = of(op);
     if (op->status != ST_OK) m->file = NULL;
@@ -88,9 +129,7 @@ static void on_opened(struct env_op *op) {
 static void on_allocated(struct env_op *op) {
     struct segment_maker *m = of(op);
     if (stopped(m)) return;
-    m->filled = m->unsynced = SEGMENT_FIRST;
-    op->done = on_written;
-    env_write(m->env, op, m->file, 0, m->head, SEGMENT_FIRST);
+    write_header(m, SEGMENT_FIRST);
 }
 
 static void fill(struct segment_maker *m) {
@@ -128,7 +167,7 @@ static void on_synced(struct env_op *op) {
         return;
     }
     op->done = on_renamed;
-    env_rename(m->env, op, SPARE_NAME, m->name);
+    env_rename(m->env, op, m->temporary, m->name);
 }
 
 static void on_renamed(struct env_op *op) {

@@ -11,6 +11,10 @@
 // filling goes only as far as the owner allows, so that it keeps pace with the segment in use and
 // does not compete with its syncs.
 //
+// A segment that a run made and did not use is made into the next one by another header; recovery
+// has seen that it holds nothing else, and given it the name "blank". So a start needs no space for
+// a new file, and does not wait for zeros.
+//
 // A failure ends in MAKER_FAILED, with nothing left behind but perhaps the spare file; the owner
 // may start again.
 #ifndef QUOIT_STORE_SEGMENT_MAKER_H
@@ -21,6 +25,7 @@
 #include "store/segment.h"
 
 #define SPARE_NAME "spare"
+#define BLANK_NAME "blank"
 
 enum maker_state {
     MAKER_IDLE,
@@ -41,7 +46,9 @@ struct segment_maker {
     struct env_op op;
     struct env_file *file;
     struct segment_header header;
+    const char *temporary; // the name that the file has first
     char name[SEGMENT_NAME_SIZE];
+    bool has_blank;    // set by the owner: there is a file of that name
     bool is_named;     // the file has its own name
     bool is_stopping;  // gives up as soon as it can
     uint64_t filled;   // bytes

@@ -26,14 +26,14 @@ static void segments_are_found_whatever_the_gaps(void **state) {
                 segment_set_remove_first(&set);
             } else if (!segment_set_is_full(&set)) {
                 next += 1 + rng_below(&rng, gap);
-                segment_set_add(&set, next, UINT64_C(2) * nextll);
-                sum += UINT64_C(2) * nextll;
+                segment_set_add(&set, next, next * 2ull);
+                sum += next * 2ull;
             }
             assert_int_equal(set.size, sum);
             if (set.count == 0) continue;
             struct segment_info *any = segment_set_at(&set, rng_below(&rng, set.count));
             assert_ptr_equal(segment_set_find(&set, any->number), any);
-            assert_int_equal(any->size, UINT64_C(2) * any->number);
+            assert_int_equal(any->size, any->number * 2u);
             assert_null(segment_set_find(&set, segment_set_at(&set, 0)->number - 1));
             assert_null(segment_set_find(&set, next + 1));
         }

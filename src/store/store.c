@@ -53,6 +53,8 @@ static struct store_options sane(const struct store_options *options) {
     if (o.memory_max < MEMORY_MIN) o.memory_max = MEMORY_MIN;
     if (o.memory_max > TABLE_MEMORY_MAX) o.memory_max = TABLE_MEMORY_MAX;
     o.segment_size -= o.segment_size % SECTOR_SIZE;
+    // What is refused to writes must do for copies that make the log smaller.
+    if (o.disk_reserve < 2 * o.segment_size) o.disk_reserve = 2 * o.segment_size;
     return o;
 }
 
@@ -213,6 +215,7 @@ static void on_recovered(struct recovery *r, enum status status) {
         "recovered records=%llu segments=%u damaged=%llu storage=%016llx epoch=%u run=%u new=%d",
         (unsigned long long)r->replayed, s->segments.count, (unsigned long long)r->damage_count,
         (unsigned long long)s->log.storage, s->actor.epoch, s->log.mark.run, is_new);
+    s->log.maker.has_blank = r->has_blank;
     uint32_t number = r->number_max + 1;
     s->log.mark.oldest = s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number;
     commit_log_start(&s->log, number, r->end);
