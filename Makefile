@@ -104,6 +104,11 @@ $(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(call to_objects,fuzz/must.c $(replay)) $(O
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
 	    $(call libraries,$(libs.fuzz))
 
+# Programs that measure one module: build/release/bench-store and the like.
+$(OUT)/bench-%: $(OUT)/bench/%_bench.o $(OUT)/libcore.a
+	$(say) LINK $@
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(call libraries,$(libs.fuzz))
+
 $(OUT)/%.o: %.c Makefile | $(OUT)/all_tests.h
 	@mkdir -p $(@D)
 	$(say) CC $<
