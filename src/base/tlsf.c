@@ -4,30 +4,57 @@
 #include <string.h>
 
 enum {
-    UNITS_MIN = 2,  // a free block holds its header, two links and, at its end, its length
+    UNITS_MIN = 2,  // a free block holds its head, two links and, at its end, its length
     FIRST_UNIT = 1, // unit 0 stays unused, so that no block is number 0
     CLOSE_TRIES = 8,
+    // No free block grows longer: at such distances lies a block that is never given back. So a
+    // length has 25 bits.
+    UNITS_MAX = (1 << 25) - 1,
+    SLACK_MAX = 31, // bytes, as many as their bits can say; less than three units
+
+    HEAD_FREE = 1,
+    HEAD_BEFORE_FREE = 2,
+    HEAD_SLACK_SHIFT = 2,
+    HEAD_UNITS_SHIFT = 7,
 };
 
-#define BEFORE_IS_FREE 0x80000000u
-
-// The header of every block; of a free one, followed by its links.
 struct block {
-    uint32_t units; // of the whole block
-    uint32_t size;  // bytes asked for, 0: free; and BEFORE_IS_FREE
-    uint32_t next;  // on the list of free blocks
+    uint32_t head;
+    uint32_t next; // of a free block: on its list
     uint32_t prev;
 };
 
-static_assert(sizeof(struct block) == TLSF_UNIT, "a free block's links fit its first unit");
-static_assert(TLSF_SIZE_MAX < BEFORE_IS_FREE, "the flag has a bit of its own");
+static_assert(SLACK_MAX < 1 << (HEAD_UNITS_SHIFT - HEAD_SLACK_SHIFT), "slack fits its bits");
+static_assert(TLSF_SIZE_MAX / TLSF_UNIT < UNITS_MAX, "every block fits between two fences");
+static_assert(sizeof(struct block) + sizeof(uint32_t) == UNITS_MIN * TLSF_UNIT, "no gaps");
 
 static struct block *block_at(const struct tlsf *t, uint32_t unit) {
     return (struct block *)(void *)(t->memory + (size_t)unit * TLSF_UNIT);
 }
 
 static bool is_free(const struct block *b) {
-    return (b->size & ~BEFORE_IS_FREE) == 0;
+    return (b->head & HEAD_FREE) != 0;
+}
+
+static bool is_before_free(const struct block *b) {
+    return (b->head & HEAD_BEFORE_FREE) != 0;
+}
+
+static uint32_t units_of(const struct block *b) {
+    return b->head >> HEAD_UNITS_SHIFT;
+}
+
+static size_t size_of(const struct block *b) {
+    size_t slack = b->head >> HEAD_SLACK_SHIFT & SLACK_MAX;
+    return (size_t)units_of(b) * TLSF_UNIT - TLSF_HEAD - slack;
+}
+
+// Makes a block one that is lent, of that length; keeps what it knows of the one before.
+static void set_lent(struct block *b, uint32_t units, size_t size) {
+    size_t slack = (size_t)units * TLSF_UNIT - TLSF_HEAD - size;
+    must(slack <= SLACK_MAX);
+    b->head = units << HEAD_UNITS_SHIFT | (uint32_t)slack << HEAD_SLACK_SHIFT |
+              (b->head & HEAD_BEFORE_FREE);
 }
 
 static uint32_t floor_log2(uint32_t x) {
@@ -48,7 +75,7 @@ static struct place place_of(uint32_t units) {
 
 static void list_free(struct tlsf *t, uint32_t unit) {
     struct block *b = block_at(t, unit);
-    struct place p = place_of(b->units);
+    struct place p = place_of(units_of(b));
     uint32_t head = t->heads[p.row][p.column];
     b->next = head;
     b->prev = 0;
@@ -65,7 +92,7 @@ static void unlist_free(struct tlsf *t, uint32_t unit) {
         block_at(t, b->prev)->next = b->next;
         return;
     }
-    struct place p = place_of(b->units);
+    struct place p = place_of(units_of(b));
     must(t->heads[p.row][p.column] == unit);
     t->heads[p.row][p.column] = b->next;
     if (b->next != 0) return;
@@ -73,14 +100,14 @@ static void unlist_free(struct tlsf *t, uint32_t unit) {
     if (t->column_map[p.row] == 0) t->row_map &= ~(1u << p.row);
 }
 
-// Writes the header and the length at the end, and tells the block behind.
+// Writes the head and the length at the end, and tells the block behind. Two free blocks never
+// touch: the one before is lent.
 static void make_free(struct tlsf *t, uint32_t unit, uint32_t units) {
-    struct block *b = block_at(t, unit);
-    b->units = units;
-    b->size = 0; // two free blocks never touch: the one before is in use
-    struct block *last = block_at(t, unit + units - 1);
-    memcpy((uint8_t *)last + TLSF_UNIT - sizeof(units), &units, sizeof(units));
-    block_at(t, unit + units)->size |= BEFORE_IS_FREE;
+    must(units <= UNITS_MAX);
+    block_at(t, unit)->head = units << HEAD_UNITS_SHIFT | HEAD_FREE;
+    uint8_t *end = t->memory + ((size_t)unit + units) * TLSF_UNIT;
+    memcpy(end - sizeof(units), &units, sizeof(units));
+    block_at(t, unit + units)->head |= HEAD_BEFORE_FREE;
     list_free(t, unit);
 }
 
@@ -95,10 +122,21 @@ void tlsf_init(struct tlsf *t, struct arena *arena, uint64_t size) {
     must(size <= TLSF_REGION_MAX);
     *t = (struct tlsf){.memory = arena_take(arena, 1, size),
                        .unit_count = (uint32_t)(size / TLSF_UNIT)};
-    // The last unit is a block in use, so that no other has to ask whether it is the last.
-    uint32_t units = t->unit_count - 1 - FIRST_UNIT;
-    *block_at(t, t->unit_count - 1) = (struct block){.units = 1, .size = 1};
-    make_free(t, FIRST_UNIT, units);
+    // Fences: blocks of one unit that are always lent, the last at the very end, so that no block
+    // has to ask whether it is the last.
+    uint32_t unit = FIRST_UNIT;
+    while (unit < t->unit_count) {
+        uint32_t rest = t->unit_count - unit - 1;
+        if (rest < UNITS_MIN) {
+            // What is too little for a block is part of the fence.
+            block_at(t, unit)->head = (rest + 1) << HEAD_UNITS_SHIFT;
+            return;
+        }
+        uint32_t units = rest < UNITS_MAX ? rest : UNITS_MAX;
+        block_at(t, unit + units)->head = 1 << HEAD_UNITS_SHIFT;
+        make_free(t, unit, units);
+        unit += units + 1;
+    }
 }
 
 static uint32_t units_for(size_t size) {
@@ -113,7 +151,7 @@ static uint32_t find_close(const struct tlsf *t, uint32_t units) {
     uint32_t unit = t->heads[p.row][p.column];
     for (uint32_t tries = 0; unit != 0 && tries < CLOSE_TRIES; tries++) {
         const struct block *b = block_at(t, unit);
-        if (b->units >= units) return unit;
+        if (units_of(b) >= units) return unit;
         unit = b->next;
     }
     return 0;
@@ -133,18 +171,22 @@ static uint32_t find_free(const struct tlsf *t, uint32_t units) {
     return t->heads[p.row][__builtin_ctz(columns)];
 }
 
-// Cuts a block that is on no list down to `units`; what is left becomes free.
-static void trim(struct tlsf *t, uint32_t unit, uint32_t units) {
-    struct block *b = block_at(t, unit);
-    must(b->units >= units);
-    uint32_t rest = b->units - units;
-    if (rest < UNITS_MIN) return;
-    b->units = units;
-    uint32_t behind = unit + units + rest;
-    if (is_free(block_at(t, behind))) {
+// Makes a block that is on no list one that is lent, with `size` bytes out of the `has` units that
+// it can have; what is left becomes free.
+static void lend(struct tlsf *t, uint32_t unit, uint32_t has, uint32_t units, size_t size) {
+    must(has >= units);
+    uint32_t rest = has - units;
+    uint32_t behind = unit + has;
+    if (rest > 0 && is_free(block_at(t, behind))) {
         unlist_free(t, behind);
-        rest += block_at(t, behind)->units;
+        rest += units_of(block_at(t, behind));
     }
+    if (rest < UNITS_MIN) {
+        set_lent(block_at(t, unit), has, size);
+        block_at(t, behind)->head &= ~(uint32_t)HEAD_BEFORE_FREE;
+        return;
+    }
+    set_lent(block_at(t, unit), units, size);
     make_free(t, unit + units, rest);
 }
 
@@ -155,27 +197,26 @@ uint32_t tlsf_take(struct tlsf *t, size_t size) {
     if (unit == 0) return 0;
     unlist_free(t, unit);
     struct block *b = block_at(t, unit);
-    must(b->size == 0);
-    block_at(t, unit + b->units)->size &= ~BEFORE_IS_FREE;
-    trim(t, unit, units);
-    b->size = (uint32_t)size;
-    t->used += (uint64_t)b->units * TLSF_UNIT;
+    must(is_free(b));
+    must(!is_before_free(b));
+    lend(t, unit, units_of(b), units, size);
+    t->used += (uint64_t)units_of(b) * TLSF_UNIT;
     return unit;
 }
 
 void tlsf_give(struct tlsf *t, uint32_t block) {
     must(block >= FIRST_UNIT);
     must(block < t->unit_count - 1);
-    struct block *b = block_at(t, block);
+    const struct block *b = block_at(t, block);
     must(!is_free(b));
-    uint32_t units = b->units;
+    uint32_t units = units_of(b);
     t->used -= (uint64_t)units * TLSF_UNIT;
     uint32_t behind = block + units;
     if (is_free(block_at(t, behind))) {
         unlist_free(t, behind);
-        units += block_at(t, behind)->units;
+        units += units_of(block_at(t, behind));
     }
-    if ((b->size & BEFORE_IS_FREE) != 0) {
+    if (is_before_free(b)) {
         uint32_t before = units_before(t, block);
         block -= before;
         units += before;
@@ -188,45 +229,48 @@ bool tlsf_resize(struct tlsf *t, uint32_t block, size_t size) {
     uint32_t units = units_for(size);
     struct block *b = block_at(t, block);
     must(!is_free(b));
-    uint32_t old_units = b->units;
-    if (units > old_units) {
-        uint32_t behind = block + old_units;
-        const struct block *next = block_at(t, behind);
-        if (!is_free(next) || old_units + next->units < units) return false;
+    uint32_t old = units_of(b);
+    uint32_t has = old;
+    if (units > old) {
+        uint32_t behind = block + old;
+        if (!is_free(block_at(t, behind))) return false;
+        has += units_of(block_at(t, behind));
+        if (has < units) return false;
         unlist_free(t, behind);
-        b->units += next->units;
-        block_at(t, block + b->units)->size &= ~BEFORE_IS_FREE;
     }
-    trim(t, block, units);
-    t->used += ((uint64_t)b->units - old_units) * TLSF_UNIT;
-    b->size = (b->size & BEFORE_IS_FREE) | (uint32_t)size;
+    lend(t, block, has, units, size);
+    t->used += ((uint64_t)units_of(b) - old) * TLSF_UNIT;
     return true;
 }
 
 size_t tlsf_size(const struct tlsf *t, uint32_t block) {
-    return block_at(t, block)->size & ~BEFORE_IS_FREE;
+    return size_of(block_at(t, block));
 }
 
 void tlsf_check(const struct tlsf *t) {
     uint64_t used = 0;
+    uint64_t fences = 0;
     bool before_is_free = false;
     uint32_t unit = FIRST_UNIT;
-    while (unit < t->unit_count - 1) {
+    while (unit < t->unit_count) {
         const struct block *b = block_at(t, unit);
-        must(b->units >= UNITS_MIN);
-        must(((b->size & BEFORE_IS_FREE) != 0) == before_is_free);
+        must(units_of(b) > 0);
+        must(is_before_free(b) == before_is_free);
         must(!(before_is_free && is_free(b)));
         before_is_free = is_free(b);
         if (before_is_free) {
-            must(units_before(t, unit + b->units) == b->units);
-            struct place p = place_of(b->units);
+            must(units_of(b) >= UNITS_MIN);
+            must(units_before(t, unit + units_of(b)) == units_of(b));
+            struct place p = place_of(units_of(b));
             must((t->column_map[p.row] >> p.column & 1) != 0);
+        } else if (units_of(b) < UNITS_MIN || unit + units_of(b) == t->unit_count) {
+            fences++;
         } else {
-            must(tlsf_cost(tlsf_size(t, unit)) <= (uint64_t)b->units * TLSF_UNIT);
-            used += (uint64_t)b->units * TLSF_UNIT;
+            used += (uint64_t)units_of(b) * TLSF_UNIT;
         }
-        unit += b->units;
+        unit += units_of(b);
     }
-    must(unit == t->unit_count - 1);
+    must(unit == t->unit_count);
+    must(fences > 0);
     must(used == t->used);
 }

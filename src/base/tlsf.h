@@ -8,11 +8,12 @@
 // are O(1). A block that becomes free joins its free neighbours at once, so memory is bound to no
 // size: what was many small blocks is a large one as soon as they are gone.
 //
-//     unit of 16 bytes:  | units, size | the owner's bytes ......          |   a lent block
-//                        | units,    0 | next, prev | ....         | units |   a free block
+//     units of 8 bytes:  | head | the owner's bytes ...            |   a lent block
+//                        | head | next | prev | ....       | units |   a free block
+//     head = length in units, bytes that were not asked for, is it free, is the one before free
 //
 // Blocks are named by 32-bit references, half as large as pointers: the number of their first unit.
-// No block has the reference 0. Each block costs 8 bytes and the rounding to whole units.
+// No block has the reference 0. Each costs 4 bytes and the rounding to whole units.
 #ifndef QUOIT_BASE_TLSF_H
 #define QUOIT_BASE_TLSF_H
 
@@ -22,15 +23,15 @@
 #include <stdbool.h>
 
 enum {
-    TLSF_UNIT = 16,
-    TLSF_HEADER = 8,
-    TLSF_ROWS = 29,                    // doublings of a size counted in 32 bits of units
+    TLSF_UNIT = 8,
+    TLSF_HEAD = 4,
+    TLSF_ROWS = 23,                    // doublings of a length in units
     TLSF_COLUMNS = 16,                 // lists to a doubling
-    TLSF_SIZE_MAX = 512 * 1024 * 1024, // bytes of the largest block
+    TLSF_SIZE_MAX = 128 * 1024 * 1024, // bytes of the largest block
 };
 
 // More than this cannot be named.
-#define TLSF_REGION_MAX (UINT64_C(0xfffffff0) * TLSF_UNIT)
+#define TLSF_REGION_MAX (UINT64_C(0xffff0000) * TLSF_UNIT)
 
 struct tlsf {
     uint8_t *memory;     // aligned to 64 bytes
@@ -44,7 +45,7 @@ struct tlsf {
 // Takes a region of `size` bytes from the arena; at least 1 KiB and at most TLSF_REGION_MAX.
 void tlsf_init(struct tlsf *t, struct arena *arena, uint64_t size);
 
-// Lends a block of `size` bytes, not cleared, aligned to 8. 0 when there is no room. Requires
+// Lends a block of `size` bytes, not cleared, aligned to 4. 0 when there is no room. Requires
 // 0 < size <= TLSF_SIZE_MAX.
 uint32_t tlsf_take(struct tlsf *t, size_t size);
 
@@ -55,12 +56,12 @@ void tlsf_give(struct tlsf *t, uint32_t block);
 bool tlsf_resize(struct tlsf *t, uint32_t block, size_t size);
 
 static inline void *tlsf_at(const struct tlsf *t, uint32_t block) {
-    return t->memory + (size_t)block * TLSF_UNIT + TLSF_HEADER;
+    return t->memory + (size_t)block * TLSF_UNIT + TLSF_HEAD;
 }
 
 // The reference of a block, from where tlsf_at says it is.
 static inline uint32_t tlsf_of(const struct tlsf *t, const void *block) {
-    return (uint32_t)(((const uint8_t *)block - TLSF_HEADER - t->memory) / TLSF_UNIT);
+    return (uint32_t)(((const uint8_t *)block - TLSF_HEAD - t->memory) / TLSF_UNIT);
 }
 
 // Bytes of the block, as asked for.
@@ -68,7 +69,7 @@ size_t tlsf_size(const struct tlsf *t, uint32_t block);
 
 // What a block of that size takes out of the region.
 static inline uint64_t tlsf_cost(size_t size) {
-    uint64_t units = ((uint64_t)size + TLSF_HEADER + TLSF_UNIT - 1) / TLSF_UNIT;
+    uint64_t units = ((uint64_t)size + TLSF_HEAD + TLSF_UNIT - 1) / TLSF_UNIT;
     return (units < 2 ? 2 : units) * TLSF_UNIT;
 }
 

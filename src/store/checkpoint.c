@@ -74,11 +74,11 @@ static bool copy(struct checkpoint *c, uint32_t index) {
     if (!commit_log_has_room(c->log)) return false;
     struct entry *e = table_entry(c->table, index);
     struct slice record = table_record(c->table, index);
-    must(e->is_copy || e->position < c->log->shown);
+    must(e->is_copy || entry_position(e) < c->log->shown);
     segment_set_find(c->segments, c->number)->live_count--;
-    e->position = commit_log_append(c->log, e->partition, entry_key(e), record);
+    entry_set_position(e, commit_log_append(c->log, e->partition, entry_key(e), record));
     e->is_copy = true;
-    segment_set_find(c->segments, position_number(e->position))->live_count++;
+    segment_set_find(c->segments, position_number(entry_position(e)))->live_count++;
     spend(c, (uint32_t)record_frame_size(entry_key(e), record));
     return true;
 }
@@ -94,7 +94,7 @@ static bool copy_frame(struct checkpoint *c, const struct frame *frame) {
     uint32_t entry = table_find(c->table, tag, frame->partition, frame->key);
     if (entry == 0) return true;
     uint64_t position = position_of(c->number, c->offset);
-    return table_entry(c->table, entry)->position != position || copy(c, entry);
+    return entry_position(table_entry(c->table, entry)) != position || copy(c, entry);
 }
 
 // Goes through the window until the budget is spent, the window left, or the segment done.
@@ -145,7 +145,7 @@ static void on_loaded(struct segment_reader *reader, enum status status) {
 
 static void on_walked(void *context, uint32_t entry) {
     struct checkpoint *c = context;
-    if (position_number(table_entry(c->table, entry)->position) != c->number) return;
+    if (position_number(entry_position(table_entry(c->table, entry))) != c->number) return;
     if (c->budget == 0 || !copy(c, entry)) {
         c->budget = 0;
         return;

@@ -258,7 +258,9 @@ static void on_written(struct env_op *op) {
         return;
     }
     log->written = log->write_end;
-    maker_allow(&log->maker, 2 * (uint64_t)position_offset(log->written) + MAKER_LEAD);
+    bool is_needed = segment_ends(log, (size_t)log->options.frame_max + FRAME_EXTRA);
+    uint64_t pace = 2 * (uint64_t)position_offset(log->written) + MAKER_LEAD;
+    maker_allow(&log->maker, is_needed ? UINT64_MAX : pace);
     if (log->options.interval_ns > 0) {
         if (!timer_is_armed(&log->sync_timer)) {
             timer_arm(log->timers, &log->sync_timer, log->env->now + log->options.interval_ns);

@@ -12,7 +12,7 @@
 #include "model/slot.h"
 
 struct entry {
-    uint64_t position; // of its frame in the log
+    uint32_t position[2]; // of its frame in the log, low half first; blocks are aligned to 4
     uint32_t key_size : 24;
     uint32_t is_live : 1; // some sibling is not a tombstone
     uint32_t is_copy : 1; // the frame is a copy: the record was durable before
@@ -25,6 +25,15 @@ static_assert(KEY_SIZE_MAX < 1 << 24, "sizes fit their field");
 
 static inline struct entry *entry_at(const struct tlsf *t, uint32_t block) {
     return tlsf_at(t, block);
+}
+
+static inline uint64_t entry_position(const struct entry *e) {
+    return (uint64_t)e->position[1] << 32 | e->position[0];
+}
+
+static inline void entry_set_position(struct entry *e, uint64_t position) {
+    e->position[0] = (uint32_t)position;
+    e->position[1] = (uint32_t)(position >> 32);
 }
 
 static inline struct slice entry_key(const struct entry *e) {

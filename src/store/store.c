@@ -129,14 +129,14 @@ static void count_live(struct store *s, uint64_t position, bool is_live) {
 }
 
 static void forget(struct store *s, uint32_t tag, uint32_t entry) {
-    count_live(s, table_entry(&s->table, entry)->position, false);
+    count_live(s, entry_position(table_entry(&s->table, entry)), false);
     table_remove(&s->table, tag, entry);
 }
 
 // Puts a record whose frame is at a position yet to be told.
 static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partition partition,
                  struct slice key, struct slice record) {
-    uint64_t old = *entry == 0 ? 0 : table_entry(&s->table, *entry)->position;
+    uint64_t old = *entry == 0 ? 0 : entry_position(table_entry(&s->table, *entry));
     if (!table_put(&s->table, tag, entry, partition, key, record)) return false;
     if (old != 0) count_live(s, old, false);
     return true;
@@ -167,7 +167,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
         return ST_NO_SPACE;
     }
-    table_entry(&s->table, entry)->position = position;
+    entry_set_position(table_entry(&s->table, entry), position);
     count_live(s, position, true);
     return ST_OK;
 }
@@ -380,7 +380,7 @@ static enum status refusal(const struct store *s) {
 }
 
 static bool is_shown(const struct store *s, const struct entry *e) {
-    return e->is_copy || e->position < s->log.shown;
+    return e->is_copy || entry_position(e) < s->log.shown;
 }
 
 // Done when the record there is, which stays.
@@ -390,7 +390,7 @@ static void leave(struct store *s, struct store_write *write, uint32_t entry) {
         finish(s, write, ST_OK);
         return;
     }
-    write->position = e->position;
+    write->position = entry_position(e);
     list_append(&s->pending, &write->link);
 }
 
@@ -419,7 +419,7 @@ static void run(struct store *s, struct store_write *write) {
         s->is_memory_full = false;
         struct slice record = table_record(&s->table, entry);
         write->position = commit_log_append(&s->log, write->partition, write->key, record);
-        table_entry(&s->table, entry)->position = write->position;
+        entry_set_position(table_entry(&s->table, entry), write->position);
         count_live(s, write->position, true);
     } else {
         s->is_memory_full = true;
@@ -518,7 +518,7 @@ enum status store_peek(struct store *s, struct store_read *read) {
     read->status = ST_NOT_FOUND;
     if (entry == 0) return read->status;
     const struct entry *e = table_entry(&s->table, entry);
-    read->position = e->position;
+    read->position = entry_position(e);
     if (is_shown(s, e)) {
         read->status = ST_OK;
         read->record = table_record(&s->table, entry);

@@ -91,7 +91,7 @@ static void look_ahead(struct table *t, uint32_t place) {
     t->ahead[place] = NULL;
     for (uint32_t i = 0; i < b->count; i++) {
         if (b->tags[i] != t->ahead_tags[place]) continue;
-        const uint8_t *block = (const uint8_t *)table_entry(t, b->entries[i]) - TLSF_HEADER;
+        const uint8_t *block = (const uint8_t *)table_entry(t, b->entries[i]) - TLSF_HEAD;
         for (uint32_t line = 0; line < PREFETCH_LINES; line++) {
             __builtin_prefetch(block + (size_t)line * LINE);
         }

@@ -69,7 +69,7 @@ static bool put(struct fixture *f, struct model *m, uint32_t size, uint8_t fill)
     uint32_t entry = find(f, m);
     struct slice bytes = {record, size};
     if (!table_put(&f->table, tag, &entry, m->partition, model_key(m), bytes)) return false;
-    table_entry(&f->table, entry)->position = fill;
+    entry_set_position(table_entry(&f->table, entry), fill);
     memcpy(m->record, record, size);
     m->record_size = size;
     m->is_present = true;
@@ -83,7 +83,7 @@ static void check_key(const struct fixture *f, const struct model *m) {
     struct slice record = table_record(&f->table, entry);
     assert_int_equal(record.size, m->record_size);
     assert_memory_equal(record.data, m->record, record.size);
-    assert_int_equal(table_entry(&f->table, entry)->position, m->record[0]);
+    assert_int_equal(entry_position(table_entry(&f->table, entry)), m->record[0]);
 }
 
 static void check_facts(const struct fixture *f) {
