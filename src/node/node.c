@@ -57,7 +57,7 @@ static struct node_options completed(const struct node_options *options) {
 }
 
 static uint32_t timers_count(const struct node_options *options) {
-    return TIMERS_OF_A_NODE + options->members_max + 2 * options->requests_max + NODE_SPARE_TIMERS;
+    return TIMERS_OF_A_NODE + options->members_max + NODE_SPARE_TIMERS;
 }
 
 static size_t fact_size_max(const struct node_options *o) {

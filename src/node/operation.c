@@ -5,8 +5,8 @@
 #include "node/internal.h"
 #include "node/read.h"
 
-static void on_deadline(struct timer *timer);
-static void on_hedge(struct timer *timer);
+static void on_deadline(struct delay *delay);
+static void on_hedge(struct delay *delay);
 
 size_t operations_memory_size(uint32_t capacity) {
     return capacity * sizeof(struct operation) + 64;
@@ -18,12 +18,15 @@ void operations_init(struct node *node, struct arena *arena, uint32_t capacity) 
     ops->capacity = capacity;
     list_init(&ops->free);
     list_init(&ops->busy);
+    const uint64_t *now = &node->env->now;
+    delays_init(&ops->deadlines, &node->timers, now, node->options.timeout_ns, on_deadline);
+    delays_init(&ops->hedges, &node->timers, now, node->options.hedge_ns, on_hedge);
     for (uint32_t i = 0; i < capacity; i++) {
         struct operation *o = &ops->all[i];
         o->node = node;
         o->id = i;
-        o->deadline.fired = on_deadline;
-        o->hedge.fired = on_hedge;
+        list_init(&o->deadline.link);
+        list_init(&o->hedge.link);
         list_init(&o->link);
         list_append(&ops->free, &o->link);
     }
@@ -61,7 +64,7 @@ struct operation *operation_take(struct node *node) {
     o->waiting = 0;
     o->total = 0;
     o->seen = (struct slice){0};
-    timer_arm(&node->timers, &o->deadline, node->env->now + node->options.timeout_ns);
+    delay_begin(&ops->deadlines, &o->deadline);
     return o;
 }
 
@@ -152,8 +155,8 @@ void operation_finish(struct operation *o, enum status status) {
     struct node *node = o->node;
     must(!o->is_finished);
     o->is_finished = true;
-    timer_disarm(&node->timers, &o->deadline);
-    timer_disarm(&node->timers, &o->hedge);
+    delay_end(&o->deadline);
+    delay_end(&o->hedge);
     count_outcome(node, status);
     if (o->kind == REQUEST_SCAN) {
         for (uint32_t i = 0; i < o->replica_count; i++) give(node, &o->parts[i]);
@@ -177,14 +180,14 @@ void operation_finish(struct operation *o, enum status status) {
     }
 }
 
-static void on_deadline(struct timer *timer) {
-    struct operation *o = CONTAINER_OF(timer, struct operation, deadline);
+static void on_deadline(struct delay *delay) {
+    struct operation *o = CONTAINER_OF(delay, struct operation, deadline);
     bool is_write = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
     operation_finish(o, is_write ? ST_TIMEOUT : ST_UNAVAILABLE);
 }
 
-static void on_hedge(struct timer *timer) {
-    struct operation *o = CONTAINER_OF(timer, struct operation, hedge);
+static void on_hedge(struct delay *delay) {
+    struct operation *o = CONTAINER_OF(delay, struct operation, hedge);
     read_on_hedge(o);
 }
 

@@ -11,8 +11,7 @@
 #ifndef QUOIT_NODE_OPERATION_H
 #define QUOIT_NODE_OPERATION_H
 
-#include "base/list.h"
-#include "base/timer.h"
+#include "base/delay.h"
 #include "model/map.h"
 #include "model/quorum.h"
 #include "node/node.h"
@@ -50,8 +49,8 @@ struct operation {
     uint8_t key_inline[OPERATION_KEY_INLINE];
     uint8_t *held; // buffer: key when it is long; key, value and seen of a forwarded write
 
-    struct timer deadline;
-    struct timer hedge;
+    struct delay deadline;
+    struct delay hedge;
     struct store_write write;
     struct store_read read;
 
@@ -83,6 +82,8 @@ struct operations {
     uint32_t busy_count;
     struct list free;
     struct list busy;
+    struct delays deadlines;
+    struct delays hedges;
 };
 
 void operations_init(struct node *node, struct arena *arena, uint32_t capacity);

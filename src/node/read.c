@@ -140,7 +140,7 @@ void read_start(struct operation *o, uint32_t need) {
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
     ask_enough(o, need);
     if (o->replica_count > need) {
-        timer_arm(&node->timers, &o->hedge, node->env->now + node->options.hedge_ns);
+        delay_begin(&node->operations.hedges, &o->hedge);
     }
     decide(o);
 }
