@@ -186,7 +186,7 @@ static bool damage_log(struct nemesis *n) {
     struct machine *machine = n->cluster->processes[n->victim].machine;
     uint8_t names[8192];
     uint32_t size = machine_durable_names(machine, names, sizeof(names));
-    uint32_t flips = 1 + rng_below(&n->rng, 4);
+    uint32_t flips = (uint32_t)rng_spread(&n->rng, 1, 200);
     for (uint32_t at = 0; at < size; at += (uint32_t)strlen((const char *)names + at) + 1) {
         const char *name = (const char *)names + at;
         for (uint32_t i = 0; i < flips; i++) {
