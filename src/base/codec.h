@@ -40,7 +40,7 @@ static inline struct slice read_bytes(struct reader *r, size_t size) {
 
 static inline uint8_t read_u8(struct reader *r) {
     struct slice s = read_bytes(r, sizeof(uint8_t));
-    return r->failed ? 0 : s.data[0];
+    return s.data == NULL ? 0 : s.data[0];
 }
 
 static inline uint16_t read_u16(struct reader *r) {

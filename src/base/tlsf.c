@@ -26,7 +26,7 @@ struct block {
 
 static_assert(SLACK_MAX < 1 << (HEAD_UNITS_SHIFT - HEAD_SLACK_SHIFT), "slack fits its bits");
 static_assert(TLSF_SIZE_MAX / TLSF_UNIT < UNITS_MAX, "every block fits between two fences");
-static_assert(sizeof(struct block) + sizeof(uint32_t) == UNITS_MIN * TLSF_UNIT, "no gaps");
+static_assert(sizeof(struct block) + sizeof(uint32_t) == (size_t)UNITS_MIN * TLSF_UNIT, "no gaps");
 
 static struct block *block_at(const struct tlsf *t, uint32_t unit) {
     return (struct block *)(void *)(t->memory + (size_t)unit * TLSF_UNIT);
