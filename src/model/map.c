@@ -132,6 +132,16 @@ static bool is_host(struct slice text) {
     return consists_of(text, has_colon ? is_ipv6_char : is_name_char);
 }
 
+static bool is_name_or_empty(const char *string) {
+    return string[0] == '\0' || is_name(slice_of_string(string));
+}
+
+bool map_member_is_sound(const struct map_member *m) {
+    if (m->name[0] == '\0' || !is_name_or_empty(m->name)) return false;
+    if (!is_name_or_empty(m->host) || !is_name_or_empty(m->rack)) return false;
+    return is_name_or_empty(m->dc) && m->shards > 0 && m->shards <= SHARDS_MAX && m->weight > 0;
+}
+
 // Copies text that is known to fit, and clears what is left of the field.
 static void set_string(char *field, size_t field_size, struct slice text) {
     must(text.size < field_size);

@@ -94,6 +94,10 @@ NODISCARD enum status map_decode(struct map *map, struct slice bytes);
 size_t map_encoded_size(const struct map *map);
 void map_encode(const struct map *map, uint8_t *to, size_t size);
 
+// True when a member that describes itself like this can stand in a map. Its id and address are not
+// looked at, and its host may be empty.
+bool map_member_is_sound(const struct map_member *member);
+
 // The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
 const struct map_run *map_run_of(const struct map *map, uint16_t slot);
 

@@ -22,15 +22,16 @@
 
 #define MEMBER_NONE UINT32_MAX
 
+enum { SCRATCH_SIZE_MIN = 256 * 1024 };
+
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
     char address[ADDRESS_SIZE_MAX + 1]; // being dialled
-    struct map_member described;        // as it described itself
-    bool has_described;
-    uint64_t storage; // as it said
-    uint64_t epoch;   // of its map, as of its last frame
-    uint64_t heard;   // when its heartbeat last advanced, ns
+    struct map_member described;        // as it described itself when our link opened
+    uint64_t storage;                   // as it said
+    uint64_t epoch;                     // of its map, as of its last frame
+    uint64_t heard;                     // when its heartbeat last advanced, ns
     struct link *out; // dialled by us: carries our requests and their answers; or NULL
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
@@ -99,7 +100,7 @@ struct node {
     // Scratch, for use within one callback.
     struct record records[4];
     struct context contexts[2];
-    uint8_t *scratch; // record_max bytes
+    uint8_t *scratch; // record_max bytes, and at least SCRATCH_SIZE_MIN
     struct store_read quick_read;
 };
 

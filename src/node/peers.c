@@ -19,6 +19,16 @@ static uint32_t link_count(uint32_t members_max) {
     return 2 * members_max + CALLERS_MAX;
 }
 
+// Callers may not use up the links that we dial with.
+static bool has_room_for_caller(const struct node *node) {
+    uint32_t callers = 0;
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        const struct link *link = &node->links[i];
+        callers += link->state != LINK_FREE && !link->is_dialer;
+    }
+    return callers < node->options.members_max + CALLERS_MAX;
+}
+
 size_t peers_memory_size(const struct node_options *options) {
     uint32_t links = link_count(options->members_max);
     return options->members_max * sizeof(struct peer) + links * sizeof(struct link) + 256 +
@@ -121,7 +131,7 @@ static void on_accepted(struct env_op *op) {
         timer_arm(&node->timers, &node->accept_retry, node->env->now + ACCEPT_RETRY_NS);
         return;
     }
-    struct link *link = find_free_link(node);
+    struct link *link = has_room_for_caller(node) ? find_free_link(node) : NULL;
     if (link == NULL) {
         env_shut(node->env, node->accepted);
     } else {
@@ -185,8 +195,10 @@ static void take_text(char *to, struct slice from) {
     to[from.size] = '\0';
 }
 
-static void take_description(struct peer *peer, const struct message_hello *m) {
-    struct map_member *d = &peer->described;
+// False, and nothing changes, when no map could hold a member like that.
+static bool take_description(struct peer *peer, const struct message_hello *m) {
+    struct map_member described = {0};
+    struct map_member *d = &described;
     take_text(d->name, m->name);
     take_text(d->host, m->host);
     take_text(d->rack, m->rack);
@@ -195,8 +207,10 @@ static void take_description(struct peer *peer, const struct message_hello *m) {
     d->port = m->port;
     d->shards = m->shards;
     d->weight = m->weight;
+    if (!map_member_is_sound(d)) return false;
+    peer->described = described;
     peer->storage = m->storage;
-    peer->has_described = true;
+    return true;
 }
 
 static void refuse_greeting(struct link *link, const char *why) {
@@ -234,12 +248,16 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         return;
     }
     struct peer *peer = &node->peers[member];
-    take_description(peer, &hello);
-    peer->epoch = frame.epoch;
+    // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME.
     if (!link->is_dialer) {
         link_welcome(link, member, hello.nonce);
         return;
     }
+    if (!take_description(peer, &hello)) {
+        refuse_greeting(link, "unsound-description");
+        return;
+    }
+    peer->epoch = frame.epoch;
     link_opened(link, hello.nonce);
     peer->redial_ns = REDIAL_FIRST_NS;
     peer->heard = node->env->now;
