@@ -90,7 +90,9 @@ static bool keep(struct operation *o, const struct message_forward *m) {
 void forward_receive(struct node *node, struct link *link, const struct message_forward *m) {
     bool is_write = m->kind == REQUEST_REPLACE || m->kind == REQUEST_WRITE;
     bool is_fit = is_write && m->key.size > 0 && m->value.size <= node->options.value_size_max;
-    if (!is_fit || node->state != NODE_SERVING || node->is_mending) {
+    if (m->is_tombstone && (m->value.size > 0 || m->expires_ms != 0)) is_fit = false;
+    bool can_mint = node->state == NODE_SERVING && !node->is_mending;
+    if (!is_fit || !can_mint || store_is_failed(node->store)) {
         refuse(link, m, is_fit ? ST_UNAVAILABLE : ST_INVALID);
         return;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// forward.h -- writes on a node that cannot mint: it holds no copy of the key, or is mending.
+// forward.h -- writes on a node that cannot mint: it holds no copy of the key, is mending, or its
+// store has failed.
 //
 // One replica is asked to coordinate, once: to ask a second after the first fell silent could write
 // twice.

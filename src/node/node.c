@@ -56,6 +56,11 @@ static struct node_options completed(const struct node_options *options) {
     return o;
 }
 
+static uint32_t scratch_size(const struct node_options *options) {
+    uint32_t size = record_max(options);
+    return size > SCRATCH_SIZE_MIN ? size : SCRATCH_SIZE_MIN;
+}
+
 static uint32_t timers_count(const struct node_options *options) {
     return TIMERS_OF_A_NODE + options->members_max + NODE_SPARE_TIMERS;
 }
@@ -71,7 +76,7 @@ size_t node_memory_size(const struct node_options *options) {
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
-           reconcile_memory_size() + o.request_memory + 64 + record_max(&o) +
+           reconcile_memory_size() + o.request_memory + 64 + scratch_size(&o) +
            store_memory_size(&o.store) + 4096;
 }
 
@@ -93,7 +98,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
-    node->scratch = ARENA_ARRAY(arena, uint8_t, node->record_max);
+    node->scratch = ARENA_ARRAY(arena, uint8_t, scratch_size(o));
     peers_init(node, arena);
     operations_init(node, arena, o->requests_max);
     replica_init(node, arena, o->requests_max);
@@ -186,6 +191,7 @@ static void on_stop_poll(struct timer *timer) {
 
 void node_stop(struct node *node, node_done *done, void *context) {
     must(node->state != NODE_STOPPED);
+    must(node->started == NULL);
     node->state = NODE_STOPPED;
     node->stopped = done;
     node->stopped_context = context;
@@ -243,7 +249,8 @@ static void start(struct operation *o) {
         context_encode(request->seen, &w);
         o->seen = writer_bytes(&w);
     }
-    if (o->self_place == REPLICAS_MAX || o->node->is_mending) {
+    const struct node *node = o->node;
+    if (o->self_place == REPLICAS_MAX || node->is_mending || store_is_failed(node->store)) {
         forward_start(o, need);
     } else {
         write_start(o, need);

@@ -73,8 +73,9 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
 typedef void node_done(void *context, enum status status);
 void node_start(struct node *node, node_done *done, void *context);
 
-// Orderly end: refuses new requests with ST_CANCELLED, lets those under way finish within the
-// time-out, closes the store. The node is not to be named after the callback.
+// Requires that node_start called back with ST_OK. Orderly end: refuses new requests with
+// ST_CANCELLED, lets those under way finish within the time-out, closes the store. The node is not
+// to be named after the callback.
 void node_stop(struct node *node, node_done *done, void *context);
 
 // Its earliest deadline, and running what is due: called by whoever drives the env.

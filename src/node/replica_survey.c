@@ -123,7 +123,7 @@ uint64_t replica_scan(struct node *node, uint64_t cursor, uint32_t end, uint32_t
 
 void replica_on_scan(struct node *node, struct link *link, const struct message_scan *m) {
     struct message_scan_done done = {.id = m->id, .status = ST_UNAVAILABLE};
-    struct writer entries = writer_to(node->scratch, node->record_max);
+    struct writer entries = writer_to(node->scratch, SCRATCH_SIZE_MIN);
     if (node->state == NODE_SERVING && !node->is_mending && m->end <= SLOT_COUNT && m->limit > 0 &&
         scan_slot(m->cursor) < m->end) {
         done.status = ST_OK;

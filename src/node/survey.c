@@ -5,8 +5,6 @@
 #include "node/peers.h"
 #include "node/replica_survey.h"
 
-enum { ENTRIES_MAX = 256 * 1024 };
-
 // SCAN: one stretch of one run a call, from a majority of its replicas.
 
 static void decide(struct operation *o);
@@ -22,8 +20,7 @@ static bool keep_part(struct operation *o, uint32_t place, uint64_t next, struct
 
 static void ask_self(struct operation *o, uint32_t end, uint32_t limit) {
     struct node *node = o->node;
-    uint32_t capacity = node->record_max < ENTRIES_MAX ? node->record_max : ENTRIES_MAX;
-    struct writer w = writer_to(node->scratch, capacity);
+    struct writer w = writer_to(node->scratch, SCRATCH_SIZE_MIN);
     uint64_t next = replica_scan(node, o->cursor, end, limit, &w);
     bool is_good = !node->is_mending && keep_part(o, o->self_place, next, writer_bytes(&w));
     quorum_vote(&o->quorum, o->self_place, is_good);

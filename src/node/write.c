@@ -16,10 +16,14 @@ static uint64_t next_timestamp(struct node *node) {
     return node->hlc;
 }
 
-static uint32_t up_count(const struct operation *o) {
+// Replicas whose word can be had now.
+static uint32_t voter_count(const struct operation *o) {
+    const struct node *node = o->node;
     uint32_t count = 0;
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        count += peer_is_up(o->node, o->replicas[i]);
+        uint32_t member = o->replicas[i];
+        bool is_mending = node->members.entries[member].state == MEMBER_MENDING;
+        count += member == node->self || (peer_is_up(node, member) && !is_mending);
     }
     return count;
 }
@@ -34,7 +38,7 @@ static enum status superseded(struct operation *o, const struct record *before,
     if (encoded.size > 0) {
         struct reader r = reader_of(encoded);
         context_decode(seen, &r);
-        if (!reader_done(&r)) return ST_INVALID;
+        if (!reader_done(&r)) return ST_CORRUPT;
     }
     return o->kind == REQUEST_REPLACE ? context_join(seen, &before->context) : ST_OK;
 }
@@ -42,7 +46,7 @@ static enum status superseded(struct operation *o, const struct record *before,
 static enum status mint(struct store_write *write, struct slice old, struct slice *new) {
     struct operation *o = CONTAINER_OF(write, struct operation, write);
     struct node *node = o->node;
-    if (o->is_finished && !o->is_starting) return ST_CANCELLED; // its time ran out first
+    if (o->is_finished) return ST_CANCELLED; // its time ran out first
     struct record *before = &node->records[0];
     struct record *after = &node->records[1];
     struct context *seen = &node->contexts[0];
@@ -148,7 +152,7 @@ void write_start(struct operation *o, uint32_t need) {
     node->stats.writes++;
     o->quorum.need = need;
     if (o->timestamp == 0) o->timestamp = next_timestamp(node);
-    if (up_count(o) < need) {
+    if (voter_count(o) < need) {
         quorum_init(&o->quorum, o->replica_count, need);
         operation_finish(o, ST_UNAVAILABLE);
         return;
@@ -215,7 +219,8 @@ void write_on_answer(struct operation *o, uint32_t member, const struct message_
     uint32_t place = asked_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     bool is_good = m->status == ST_OK;
-    if (is_good && m->context.size > 0 && o->round == 1) is_good = remember(o, m->context);
+    bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
+    if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m->context);
     quorum_vote(&o->quorum, place, is_good);
     decide(o);
 }

@@ -570,6 +570,10 @@ struct store_partition store_partition_of(const struct store *s, struct partitio
     return table_part(&s->table, partition)->facts;
 }
 
+bool store_is_failed(const struct store *s) {
+    return s->log.is_failed;
+}
+
 struct store_stats store_stats(const struct store *s) {
     const struct store_partition *all = &s->table.totals;
     const struct store_partition *system = &s->table.parts[SLOT_SYSTEM].facts;

@@ -174,4 +174,7 @@ struct store_stats {
 
 struct store_stats store_stats(const struct store *store);
 
+// The same as store_stats(store).is_failed.
+bool store_is_failed(const struct store *store);
+
 #endif
