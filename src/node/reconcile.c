@@ -17,6 +17,8 @@ enum {
     PART_SIZE_MAX = 128 * 1024, // of the keys listed; of the records sent back, but for the last
 };
 
+static_assert((int)PART_SIZE_MAX + 12 <= (int)SCRATCH_SIZE_MIN, "a part is listed in the scratch");
+
 static void on_step(struct timer *timer);
 static void on_round(struct timer *timer);
 static void compare_on(struct node *node);
@@ -47,6 +49,7 @@ static void clear_bit(uint8_t *bits, uint32_t index) {
 }
 
 static void pause(struct node *node, uint64_t ns) {
+    if (node->state == NODE_STOPPED) return;
     timer_arm(&node->timers, &node->reconcile.step, node->env->now + ns);
 }
 
@@ -114,7 +117,11 @@ static void begin_next_peer(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         uint32_t member = (rec->peer + 1 + i) % node->map.member_count;
-        if (!bit(rec->due, member) || !peer_is_up(node, member)) continue;
+        if (!bit(rec->due, member)) continue;
+        if (!peer_is_up(node, member)) {
+            pause(node, HITCH_PAUSE_NS);
+            continue;
+        }
         clear_bit(rec->due, member);
         rec->peer = member;
         rec->slot = 0;
@@ -467,7 +474,7 @@ static void on_round(struct timer *timer) {
 }
 
 void reconcile_start(struct node *node) {
-    timer_arm(&node->timers, &node->reconcile.round, node->env->now + node->options.reconcile_ns);
+    on_round(&node->reconcile.round); // links may be open already
     end_mending_if_through(node);
 }
 

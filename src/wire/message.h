@@ -167,7 +167,7 @@ struct message_compare {
 struct message_compare_done {
     uint64_t id;
     bool is_last;         // everything asked for was compared
-    struct slice covered; // else: up to this key
+    struct slice covered; // else: up to this key; empty: nothing yet, ask again
     struct slice wanted;  // u32 size, key: send me what you hold
     struct slice records; // u32 size, key, u32 size, record: merge what I hold
 };
