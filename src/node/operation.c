@@ -25,6 +25,7 @@ void operations_init(struct node *node, struct arena *arena, uint32_t capacity) 
         struct operation *o = &ops->all[i];
         o->node = node;
         o->id = i;
+        o->is_finished = true;
         list_init(&o->deadline.link);
         list_init(&o->hedge.link);
         list_init(&o->link);
@@ -64,6 +65,7 @@ struct operation *operation_take(struct node *node) {
     o->waiting = 0;
     o->total = 0;
     o->seen = (struct slice){0};
+    o->quorum = (struct quorum){0};
     delay_begin(&ops->deadlines, &o->deadline);
     return o;
 }
@@ -91,12 +93,14 @@ bool operation_set_key(struct operation *o, struct slice key) {
 }
 
 bool operation_set_record(struct operation *o, struct slice record) {
+    uint8_t *bytes = NULL;
+    if (record.size > 0) {
+        bytes = buffer_take(o->node, record.size);
+        if (bytes == NULL) return false;
+        memcpy(bytes, record.data, record.size);
+    }
     give(o->node, &o->record);
-    o->record_size = 0;
-    if (record.size == 0) return true;
-    o->record = buffer_take(o->node, record.size);
-    if (o->record == NULL) return false;
-    memcpy(o->record, record.data, record.size);
+    o->record = bytes;
     o->record_size = (uint32_t)record.size;
     return true;
 }

@@ -95,13 +95,14 @@ struct operation *operation_take(struct node *node);
 // Gives it a new id: answers to what was sent under the old one are no longer heard.
 void operation_renew_id(struct operation *o);
 
-// The operation with that id, or NULL. A finished one is not found.
+// The operation with that id, or NULL. One that is finished, or never began, is not found.
 struct operation *operation_find(struct node *node, uint64_t id);
 
 // Copies the key. False when memory is out.
 bool operation_set_key(struct operation *o, struct slice key);
 
-// Copies the bytes over what the operation held as its record. False when memory is out.
+// Copies the bytes in place of what the operation held as its record. False, and the old record
+// stays, when memory is out.
 bool operation_set_record(struct operation *o, struct slice record);
 
 static inline struct slice operation_record(const struct operation *o) {
