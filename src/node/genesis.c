@@ -96,7 +96,10 @@ static void encode_map(struct node *node, struct writer *w) {
     size_t size = map_encoded_size(&node->map);
     write_bytes(w, (struct slice){node->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(w, (uint32_t)size);
-    must(w->capacity - w->size >= size);
+    if (w->failed || w->capacity - w->size < size) {
+        w->failed = true;
+        return;
+    }
     map_encode(&node->map, w->data + w->size, size);
     w->size += size;
     for (uint32_t i = 0; i < node->map.member_count; i++) write_u64(w, node->storages[i]);
@@ -231,6 +234,13 @@ void genesis_on_mended(struct node *node) {
     store_repaired(node->store);
     node->storages[node->self] = store_actor(node->store).storage;
     node->facts_wanted |= FACT_START | FACT_MAP;
+    write_next_fact(node);
+}
+
+void genesis_outlive(struct node *node, uint64_t incarnation) {
+    if (node->state != NODE_SERVING || incarnation == UINT64_MAX) return;
+    node->incarnation = incarnation + 1;
+    node->facts_wanted |= FACT_START;
     write_next_fact(node);
 }
 

@@ -34,6 +34,9 @@ void genesis_step(struct node *node);
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);
 
+// Somebody remembers a later life of ours than we do: this one becomes the last, durably.
+void genesis_outlive(struct node *node, uint64_t incarnation);
+
 // No longer mending: durably.
 void genesis_on_mended(struct node *node);
 

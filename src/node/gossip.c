@@ -68,9 +68,13 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
     for (uint32_t i = 0; i < count && !r.failed; i++) {
         struct member_entry entry;
         member_entry_decode(&entry, &r);
-        if (r.failed || node->map.epoch == 0 || i >= node->members.count || i == node->self)
-            continue;
+        if (r.failed || node->map.epoch == 0 || i >= node->members.count) continue;
         if (entry.id != node->map.members[i].id) continue;
+        if (i == node->self) {
+            // A life that this member has forgotten, with its data: nobody listens to a younger.
+            if (entry.incarnation > node->incarnation) genesis_outlive(node, entry.incarnation);
+            continue;
+        }
         if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;
     }
     if (!link->is_dialer) send_table(node, link);

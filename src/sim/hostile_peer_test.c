@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A member that has the cluster key and says what no honest one would: nothing it sends may end the
+// process of another, or make it believe what cannot be.
+#include "base/text.h"
+#include "sim/cluster.h"
+#include "sim/world_case.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+#include <string.h>
+
+enum { BYTES_MAX = 256 * 1024, HEARD_MAX = 16 * 1024 };
+
+// One connection between n1, which is real, and n2, which is us.
+struct line {
+    struct env_socket *stream;
+    struct mac_key send_key;
+    struct mac_key recv_key;
+    uint64_t sent;
+    uint64_t received;
+    uint8_t cluster[CLUSTER_ID_SIZE];
+    uint8_t in[BYTES_MAX];
+    uint32_t in_size;
+    uint32_t taken; // bytes of the frame handed out last
+};
+
+struct impostor {
+    struct world *world;
+    struct cluster cluster;
+    struct mac_key secret;
+    struct env *env; // of n2
+    struct env_socket *listener;
+    struct message_hello hello; // what we say of ourselves
+    struct line dialled;        // by us
+    struct line accepted;
+};
+
+static struct slice text(const char *string) {
+    return slice_of_string(string);
+}
+
+static void send_sealed(struct impostor *i, struct line *l, enum message_type type,
+                        struct slice body, const struct mac_key *key, uint64_t number) {
+    static uint8_t bytes[BYTES_MAX];
+    struct frame header = {.type = (uint8_t)type};
+    memcpy(header.cluster, l->cluster, CLUSTER_ID_SIZE);
+    if (body.size > 0) memcpy(bytes + FRAME_HEADER_SIZE, body.data, body.size);
+    frame_seal(bytes, (uint32_t)body.size, &header, key, number);
+    struct asked a;
+    env_send(i->env, ask(&a, i->world), l->stream, bytes, FRAME_HEADER_SIZE + (uint32_t)body.size);
+    (void)answer_of(&a);
+}
+
+static void say(struct impostor *i, struct line *l, enum message_type type, struct slice body) {
+    send_sealed(i, l, type, body, &l->send_key, l->sent++);
+}
+
+// The next frame, or false when the other side has hung up.
+static bool hear(struct impostor *i, struct line *l, const struct mac_key *key, uint64_t number,
+                 struct frame *frame) {
+    memmove(l->in, l->in + l->taken, l->in_size - l->taken);
+    l->in_size -= l->taken;
+    l->taken = 0;
+    for (;;) {
+        uint32_t size = 0;
+        struct slice bytes = {l->in, l->in_size};
+        if (frame_peek(bytes, BYTES_MAX, &size) == ST_OK && size <= l->in_size) {
+            l->taken = size;
+            assert_int_equal(frame_open(l->in, size, key, number, frame), ST_OK);
+            return true;
+        }
+        struct asked a;
+        env_recv(i->env, ask(&a, i->world), l->stream, l->in + l->in_size, HEARD_MAX);
+        if (answer_of(&a) != ST_OK || a.op.size == 0) return false;
+        l->in_size += a.op.size;
+    }
+}
+
+static bool hear_type(struct impostor *i, struct line *l, enum message_type type,
+                      struct frame *frame) {
+    do {
+        if (!hear(i, l, &l->recv_key, l->received++, frame)) return false;
+    } while (frame->type != type);
+    return true;
+}
+
+static void take_keys(struct impostor *i, struct line *l, uint64_t dialer, uint64_t acceptor,
+                      bool is_dialer) {
+    l->send_key = frame_key(&i->secret, dialer, acceptor, is_dialer);
+    l->recv_key = frame_key(&i->secret, dialer, acceptor, !is_dialer);
+    l->sent = 0;
+    l->received = 0;
+}
+
+static struct slice encoded_hello(struct impostor *i, uint8_t *bytes, size_t size) {
+    struct writer w = writer_to(bytes, size);
+    message_hello_encode(&i->hello, &w);
+    assert_false(w.failed);
+    return writer_bytes(&w);
+}
+
+// n1 dials us and we answer.
+static void be_dialled(struct impostor *i) {
+    struct line *l = &i->accepted;
+    struct asked a;
+    env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    struct frame frame;
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, 0, &frame));
+    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    memcpy(l->cluster, frame.cluster, CLUSTER_ID_SIZE);
+    memcpy(i->dialled.cluster, frame.cluster, CLUSTER_ID_SIZE);
+    uint8_t bytes[512];
+    send_sealed(i, l, MESSAGE_WELCOME, encoded_hello(i, bytes, sizeof(bytes)), &i->secret,
+                theirs.nonce);
+    take_keys(i, l, theirs.nonce, i->hello.nonce, false);
+}
+
+// We dial n1 and prove that we are there now.
+static void dial(struct impostor *i) {
+    struct line *l = &i->dialled;
+    l->in_size = l->taken = 0;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    send_sealed(i, l, MESSAGE_HELLO, encoded_hello(i, bytes, sizeof(bytes)), &i->secret, 0);
+    struct frame frame;
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, i->hello.nonce, &frame));
+    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    take_keys(i, l, i->hello.nonce, theirs.nonce, true);
+    static const uint8_t nobody[4] = {0};
+    say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+}
+
+static struct impostor *begin(void) {
+    static struct impostor impostor;
+    struct impostor *i = &impostor;
+    memset(i, 0, sizeof(*i));
+    struct world_options options = world_quiet();
+    const struct cluster_options cluster = {.members = 2};
+    i->world = world_create(test_seed(), &options);
+    cluster_init(&i->cluster, i->world, &cluster);
+    i->secret = cluster_node_options(&i->cluster).secret;
+    struct machine *machine = i->cluster.processes[1].machine;
+    (void)machine_start(machine, 64);
+    i->env = machine_env(machine);
+    i->hello = (struct message_hello){
+        .name = text("n2"),
+        .address = text("n2"),
+        .port = CLUSTER_PORT,
+        .shards = 1,
+        .weight = 1,
+        .storage = 77,
+        .incarnation = 1,
+        .nonce = 4711,
+    };
+    struct asked a;
+    env_listen(i->env, ask(&a, i->world), "n2:17379", &i->listener);
+    assert_int_equal(answer_of(&a), ST_OK);
+    cluster_start(&i->cluster, 0);
+    return i;
+}
+
+static struct node *real_node(struct impostor *i) {
+    struct node *node = cluster_node(&i->cluster, 0);
+    assert_non_null(node);
+    return node;
+}
+
+static struct impostor *begin_serving(void) {
+    struct impostor *i = begin();
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    return i;
+}
+
+static void end(struct impostor *i) {
+    world_destroy(i->world);
+}
+
+static void nobody_is_founded_with_who_fits_no_map(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        struct impostor *i = begin();
+        if (kind == 0) i->hello.weight = 0;
+        if (kind == 1) i->hello.shards = 0;
+        if (kind == 2) i->hello.shards = SHARDS_MAX + 1;
+        if (kind == 3) i->hello.rack = text("a rack\n");
+        be_dialled(i);
+        pass(i->world, 2 * NS_PER_SECOND);
+        assert_int_equal(node_state(real_node(i)), NODE_FOUNDING);
+        end(i);
+    }
+}
+
+static void ask_forward(struct impostor *i, const struct message_forward *m) {
+    uint8_t bytes[1024];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_forward_encode(m, &w);
+    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+}
+
+static enum status forward(struct impostor *i, const struct message_forward *m) {
+    ask_forward(i, m);
+    struct frame frame;
+    struct message_forward_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
+    assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+    assert_int_equal(done.id, m->id);
+    return done.status;
+}
+
+static void a_forwarded_write_that_cannot_be_is_refused(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct actor actor = store_actor(node_store(real_node(i)));
+    struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
+    assert_int_equal(forward(i, &m), ST_OK);
+    m.is_tombstone = true;
+    assert_int_equal(forward(i, &m), ST_INVALID);
+    m.value.size = 0;
+    m.expires_ms = 5;
+    assert_int_equal(forward(i, &m), ST_INVALID);
+    m.expires_ms = 0;
+    assert_int_equal(forward(i, &m), ST_OK);
+    m.seen = text("no context");
+    assert_int_equal(forward(i, &m), ST_CORRUPT);
+    m.seen.size = 0;
+    m.need = 3;
+    assert_int_equal(forward(i, &m), ST_INVALID);
+    // None of this looked like a store that has forgotten.
+    assert_int_equal(store_actor(node_store(real_node(i))).epoch, actor.epoch);
+    end(i);
+}
+
+static struct message_compare_done compare(struct impostor *i, const struct message_compare *m) {
+    uint8_t bytes[1024];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_compare_encode(m, &w);
+    say(i, &i->dialled, MESSAGE_COMPARE, writer_bytes(&w));
+    struct frame frame;
+    struct message_compare_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_COMPARE_DONE, &frame));
+    assert_int_equal(message_compare_done_decode(&done, frame.body), ST_OK);
+    return done;
+}
+
+// The record under it may be one that whoever compares has lost.
+static void comparing_neither_shows_nor_passes_over_what_is_not_durable(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct slice key = text("key");
+    const struct message_forward write = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = key, .value = text("value")};
+    const struct message_compare question = {.slot = slot_of(key), .is_last = true};
+    machine_slow_disk(i->cluster.processes[0].machine, 1000);
+    ask_forward(i, &write);
+    struct message_compare_done done = compare(i, &question);
+    assert_false(done.is_last);
+    assert_int_equal(done.covered.size, 0);
+    assert_int_equal(done.records.size, 0);
+    machine_slow_disk(i->cluster.processes[0].machine, 1);
+    pass(i->world, 5 * NS_PER_SECOND);
+    done = compare(i, &question);
+    assert_true(done.is_last);
+    assert_true(done.records.size > 0);
+    end(i);
+}
+
+static void a_member_outlives_what_is_told_of_its_past(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct node *node = real_node(i);
+    struct member_entry entry = *node_member(node, node_self(node));
+    entry.incarnation += 100;
+    uint8_t bytes[256];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_u32(&w, 1);
+    member_entry_encode(&entry, &w);
+    say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_member(node, node_self(node))->incarnation, entry.incarnation + 1);
+    end(i);
+}
+
+static void random_bodies_end_the_connection_at_most(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct rng rng = world_stream(i->world, 7);
+    for (int round = 0; round < 400; round++) {
+        uint8_t body[200];
+        uint32_t size = rng_below(&rng, sizeof(body));
+        for (uint32_t at = 0; at < size; at++) {
+            body[at] = rng_chance(&rng, 1, 2) ? 0 : (uint8_t)rng_next(&rng);
+        }
+        say(i, &i->dialled, (enum message_type)rng_below(&rng, MESSAGE_TYPES + 2),
+            (struct slice){body, size});
+        pass(i->world, 10 * NS_PER_MS);
+        env_shut(i->env, i->dialled.stream);
+        dial(i);
+    }
+    assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    end(i);
+}
+
+int hostile_peer_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(nobody_is_founded_with_who_fits_no_map),
+        cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
+        cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
+        cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
+        cmocka_unit_test(random_bodies_end_the_connection_at_most),
+    };
+    return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);
+}
