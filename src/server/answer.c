@@ -15,11 +15,6 @@ static bool has_turn(const struct command *c) {
     return c->session->queue.next == &c->link;
 }
 
-// The client does not take what was already written for it.
-static bool is_full(const struct session *s) {
-    return s->output.size >= SESSION_OUTPUT_MAX;
-}
-
 bool session_may_keep(const struct session *s, size_t size) {
     return s->kept_size + size <= SESSION_KEPT_MAX;
 }
@@ -170,12 +165,12 @@ struct reply *answer_open(struct command *c, size_t bound) {
     struct session *s = c->session;
     struct server *server = s->server;
     must(c->state == COMMAND_RUNNING);
-    if (bound <= CHUNK_CAPACITY && has_turn(c) && (bound <= PARCEL_SMALL || !is_full(s))) {
+    if (bound <= CHUNK_CAPACITY && has_turn(c) && (bound <= PARCEL_SMALL || !session_is_full(s))) {
         uint8_t *room = chunks_room(&s->output, &server->chunk_pool, bound);
         if (room != NULL) return open_at(c, ANSWER_OUTPUT, room, bound);
     }
     if (bound <= PARCEL_SMALL) return open_at(c, ANSWER_SMALL, c->parcel.small, PARCEL_SMALL);
-    if (is_full(s) || (!has_turn(c) && !session_may_keep(s, bound))) {
+    if (session_is_full(s) || (!has_turn(c) && !session_may_keep(s, bound))) {
         answer_again(c);
         return NULL;
     }
@@ -232,7 +227,7 @@ void answer_again(struct command *c) {
     s->running_count--;
     if (!c->wants_turn) s->again_count++;
     c->wants_turn = true;
-    if (has_turn(c) && !is_full(s)) session_wait_for_memory(s);
+    if (has_turn(c) && !session_is_full(s)) session_wait_for_memory(s);
     session_touch(s);
 }
 
@@ -269,7 +264,7 @@ static void answer_large_bulk(struct command *c, struct slice bytes) {
     struct server *server = s->server;
     size_t size = reply_bulk_size(bytes.size);
     bool is_kept = !has_turn(c);
-    if (is_full(s) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
+    if (session_is_full(s) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
         (is_kept && !session_may_keep(s, size))) {
         answer_again(c);
         return;

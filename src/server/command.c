@@ -179,6 +179,17 @@ static bool keys_fit(struct command *c, uint32_t last) {
     return true;
 }
 
+// The parser lets arguments of the size of keys through where values must be smaller.
+static bool values_fit(struct command *c) {
+    uint32_t max = c->session->server->options.value_size_max;
+    for (uint32_t i = 2; max < KEY_SIZE_MAX && i < c->argument_count; i++) {
+        if (c->arguments[i].size <= max) continue;
+        answer_errorf(c, "TOOLARGE a value has at most %" PRIu32 " bytes; not done", max);
+        return false;
+    }
+    return true;
+}
+
 // On the shard's port: keys of one slot, and one that this member holds.
 static bool is_at_home(struct command *c, uint32_t last) {
     struct node *node = c->session->server->node;
@@ -221,6 +232,7 @@ void command_start(struct command *c) {
     }
     uint32_t last = command_last_key(c->spec, c->argument_count);
     if (last > 0 && !keys_fit(c, last)) return;
+    if ((c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING && !values_fit(c)) return;
     if (last > 0 && s->is_sharded && !is_at_home(c, last)) return;
     if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
         answer_errorf(

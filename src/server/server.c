@@ -16,6 +16,7 @@ enum {
 };
 
 #define SWEEP_NS NS_PER_SECOND
+#define HUNGRY_NS (5 * NS_PER_SECOND) // patience while others wait for memory
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
 struct server_options server_default_options(void) {
@@ -321,8 +322,10 @@ static bool is_stalled(const struct server *server, const struct session *s) {
     if (o->idle_ns > 0 && s->queue_count == 0 && !s->is_sending && silence >= o->idle_ns) {
         return true;
     }
-    if (s->queue_count > 0 || silence < o->stall_ns) return false;
-    return session_is_half_way(s) || s->is_sending;
+    bool is_needed = !list_is_empty(&server->hungry);
+    uint64_t patience = is_needed && o->stall_ns > HUNGRY_NS ? HUNGRY_NS : o->stall_ns;
+    if (silence < patience) return false;
+    return s->is_sending || (s->queue_count == 0 && session_is_half_way(s));
 }
 
 static void on_sweep(struct timer *timer) {

@@ -7,6 +7,8 @@
 
 static_assert(offsetof(struct session, own_bytes) <= SESSION_STATE_SIZE, "a session is one page");
 
+enum { OUTPUT_PART = 16 }; // of the memory that is left, for one session
+
 static void on_received(struct env_op *op);
 static void on_sent(struct env_op *op);
 
@@ -50,6 +52,14 @@ struct session *session_open(struct listener *listener, struct env_socket *socke
 void session_touch(struct session *s) {
     if (list_is_empty(&s->dirty)) list_append(&s->server->dirty, &s->dirty);
     server_ask_settle(s->server);
+}
+
+// The more of the memory for replies is in use, the less of it may any one client leave lying. So
+// those who do not read cannot starve the others.
+bool session_is_full(const struct session *s) {
+    size_t left = (size_t)pool_left(&s->server->chunk_pool) * (CHUNK_CAPACITY / OUTPUT_PART);
+    size_t limit = left < SESSION_OUTPUT_MAX ? left : SESSION_OUTPUT_MAX;
+    return s->output.size > 0 && s->output.size >= limit;
 }
 
 bool session_is_half_way(const struct session *s) {
@@ -196,8 +206,7 @@ static void refuse_stream(struct session *s) {
 
 static bool may_take(const struct session *s) {
     return s->state != SESSION_SHUT && !s->is_closing && s->problem == NULL && !s->is_halted &&
-           s->parsed < s->received && s->queue_count < SESSION_COMMANDS_MAX &&
-           s->output.size < SESSION_OUTPUT_MAX;
+           s->parsed < s->received && s->queue_count < SESSION_COMMANDS_MAX && !session_is_full(s);
 }
 
 // Makes commands of what has arrived. True when there were any.
@@ -249,7 +258,7 @@ static void receive(struct session *s) {
         s->is_closing) {
         return;
     }
-    if (s->queue_count >= SESSION_COMMANDS_MAX || s->output.size >= SESSION_OUTPUT_MAX) return;
+    if (s->queue_count >= SESSION_COMMANDS_MAX || session_is_full(s)) return;
     if (!list_is_empty(&s->hungry)) return;
     bool is_short;
     if (!input_make_room(s, &is_short)) {
@@ -304,7 +313,7 @@ static void run_front(struct session *s) {
             if (!answer_kept(c)) return;
             continue;
         }
-        if (s->output.size >= SESSION_OUTPUT_MAX) return;
+        if (session_is_full(s)) return;
         if (command_is_local(c)) {
             bool is_halting = (c->flags & COMMAND_HALT) != 0;
             if (!answer_local(c)) {

@@ -125,6 +125,9 @@ void session_shut(struct session *s);
 // Back to how it began, but for the connection itself.
 void session_reset(struct session *s);
 
+// True when the client does not take what was written for it, and enough of it waits.
+bool session_is_full(const struct session *s);
+
 // True in the middle of a command.
 bool session_is_half_way(const struct session *s);
 

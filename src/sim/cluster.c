@@ -101,6 +101,7 @@ void cluster_start(struct cluster *cluster, uint32_t index) {
     node.self.weight = 1;
     node.listen = p->listen;
     node.random = rng_next(&cluster->rng);
+    if (cluster->options.adjust != NULL) cluster->options.adjust(&node, &server);
     struct env *env = machine_env(p->machine);
     struct arena arena =
         machine_start(p->machine, node_memory_size(&node) + server_memory_size(&server) + 4096);

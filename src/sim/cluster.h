@@ -41,6 +41,9 @@ struct cluster_options {
     uint64_t sync_interval_ns; // 0: durability always
     node_minted *minted;
     void *minted_context;
+
+    // May change what a process is about to be created with; may be NULL.
+    void (*adjust)(struct node_options *node, struct server_options *server);
 };
 
 struct cluster {

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// session_case.h -- for tests of the server: a cluster that serves, and clients that say exactly
+// what they are told, in pieces of any size.
+#ifndef QUOIT_SIM_SESSION_CASE_H
+#define QUOIT_SIM_SESSION_CASE_H
+
+#include "sim/cluster.h"
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TALKERS_MAX = 8, HEARD_MAX = 4 * 1024 * 1024 };
+
+// A client on a machine of its own. It sends `words` in pieces, and keeps what it hears.
+struct talker {
+    struct env *env;
+    struct machine *machine;
+    struct env_socket *socket;
+    struct env_op connect_op;
+    struct env_op send_op;
+    struct env_op recv_op;
+    const char *words;
+    size_t word_size; // bytes of words
+    size_t said;
+    size_t piece;
+    bool is_connected;
+    bool is_deaf; // does not read
+    bool is_receiving;
+    bool is_sending;
+    bool has_ended;    // the server hung up
+    size_t heard_size; // since it last said something
+    uint8_t *heard;
+    uint8_t *memory; // HEARD_MAX bytes: all it ever heard
+    char address[32];
+};
+
+struct site {
+    struct world *world;
+    struct cluster cluster;
+    uint32_t talker_count;
+    struct talker talkers[TALKERS_MAX];
+};
+
+static inline bool site_is_serving(const struct site *site) {
+    for (uint32_t i = 0; i < site->cluster.options.members; i++) {
+        if (!cluster_is_serving(&site->cluster, i)) return false;
+    }
+    return true;
+}
+
+static inline struct site *site_new(uint32_t members,
+                                    void (*adjust)(struct node_options *node,
+                                                   struct server_options *server)) {
+    struct site *site = calloc(1, sizeof(*site));
+    struct world_options quiet = world_quiet();
+    site->world = world_create(test_seed(), &quiet);
+    struct cluster_options options = {.members = members, .adjust = adjust};
+    cluster_init(&site->cluster, site->world, &options);
+    for (uint32_t i = 0; i < members; i++) cluster_start(&site->cluster, i);
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!site_is_serving(site)) assert_true(world_step(site->world, until));
+    return site;
+}
+
+static inline void site_free(struct site *site) {
+    for (uint32_t i = 0; i < site->talker_count; i++) free(site->talkers[i].memory);
+    world_destroy(site->world);
+    free(site);
+}
+
+static inline void talker_hear(struct talker *t);
+
+static inline void on_talker_heard(struct env_op *op) {
+    struct talker *t = CONTAINER_OF(op, struct talker, recv_op);
+    t->is_receiving = false;
+    if (op->status != ST_OK || op->size == 0) {
+        t->has_ended = true;
+        return;
+    }
+    t->heard_size += op->size;
+    talker_hear(t);
+}
+
+static inline void talker_hear(struct talker *t) {
+    if (t->is_deaf || t->is_receiving || t->has_ended || !t->is_connected) return;
+    uint8_t *end = t->heard + t->heard_size;
+    size_t room = HEARD_MAX - (size_t)(end - t->memory);
+    assert_true(room > 0);
+    t->is_receiving = true;
+    t->recv_op.done = on_talker_heard;
+    env_recv(t->env, &t->recv_op, t->socket, end, (uint32_t)room);
+}
+
+static inline void talker_say_more(struct talker *t);
+
+static inline void on_talker_said(struct env_op *op) {
+    struct talker *t = CONTAINER_OF(op, struct talker, send_op);
+    t->is_sending = false;
+    if (op->status == ST_OK) talker_say_more(t);
+}
+
+static inline void talker_say_more(struct talker *t) {
+    size_t size = t->word_size - t->said;
+    if (size == 0 || t->is_sending || !t->is_connected || t->has_ended) return;
+    if (size > t->piece) size = t->piece;
+    t->is_sending = true;
+    t->send_op.done = on_talker_said;
+    const uint8_t *from = (const uint8_t *)t->words + t->said;
+    t->said += size;
+    env_send(t->env, &t->send_op, t->socket, from, (uint32_t)size);
+}
+
+static inline void on_talker_connected(struct env_op *op) {
+    struct talker *t = CONTAINER_OF(op, struct talker, connect_op);
+    assert_int_equal(op->status, ST_OK);
+    t->is_connected = true;
+    talker_hear(t);
+    talker_say_more(t);
+}
+
+// Connects to a member: to its main port, or its shard's.
+static inline struct talker *site_talker(struct site *site, uint32_t member, bool is_sharded) {
+    assert_true(site->talker_count < TALKERS_MAX);
+    struct talker *t = &site->talkers[site->talker_count++];
+    char name[16];
+    (void)snprintf(name, sizeof(name), "c%u", site->talker_count);
+    t->machine = world_add_machine(site->world, name);
+    (void)machine_start(t->machine, 64);
+    t->env = machine_env(t->machine);
+    t->memory = calloc(1, HEARD_MAX + 1);
+    t->heard = t->memory;
+    t->piece = SIZE_MAX;
+    (void)snprintf(t->address, sizeof(t->address), "n%u:%d", member + 1,
+                   CLUSTER_PORT + (is_sharded ? PORT_SHARD_OFFSET : 0));
+    machine_enter(t->machine);
+    t->connect_op.done = on_talker_connected;
+    env_connect(t->env, &t->connect_op, t->address, &t->socket);
+    machine_leave(t->machine);
+    return t;
+}
+
+// Begins to say something; forgets what was heard. Borrows the words.
+static inline void talker_say(struct talker *t, const char *words, size_t size) {
+    assert_true(t->said == t->word_size);
+    t->words = words;
+    t->word_size = size;
+    t->said = 0;
+    t->heard += t->heard_size;
+    t->heard_size = 0;
+    machine_enter(t->machine);
+    talker_hear(t);
+    talker_say_more(t);
+    machine_leave(t->machine);
+}
+
+// Until so much was heard, or the server hung up, or nothing comes for a while.
+static inline void talker_wait(struct site *site, struct talker *t, size_t size) {
+    uint64_t until = world_now(site->world) + 10 * NS_PER_SECOND;
+    while (t->heard_size < size && !t->has_ended && world_step(site->world, until)) continue;
+}
+
+static inline void site_wait(struct site *site, uint64_t ns) {
+    world_run(site->world, world_now(site->world) + ns);
+}
+
+// Says the words and expects exactly the answer, however the words are cut.
+static inline void expect_dialogue(struct site *site, struct talker *t, const char *words,
+                                   const char *answer) {
+    size_t size = strlen(answer);
+    talker_say(t, words, strlen(words));
+    talker_wait(site, t, size);
+    if (t->heard_size != size || memcmp(t->heard, answer, size) != 0) {
+        print_error("said:  %s\nheard: %.*s\nnot:   %s\n", words, (int)t->heard_size,
+                    (const char *)t->heard, answer);
+        fail();
+    }
+}
+
+#endif
