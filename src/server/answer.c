@@ -9,6 +9,8 @@
 enum {
     // Bytes that a local command is first given; larger ones get the scratch.
     LOCAL_ROOM = 1024,
+
+    KEPT_PART = 16, // of the memory that is left, for the replies that one session keeps
 };
 
 static bool has_turn(const struct command *c) {
@@ -16,7 +18,9 @@ static bool has_turn(const struct command *c) {
 }
 
 bool session_may_keep(const struct session *s, size_t size) {
-    return s->kept_size + size <= SESSION_KEPT_MAX;
+    uint32_t left = pool_left(&s->server->chunk_pool) / KEPT_PART;
+    uint32_t limit = left < SESSION_KEPT_MAX ? left : SESSION_KEPT_MAX;
+    return s->kept_count + chunks_needed(size) <= limit;
 }
 
 // Counting.
@@ -78,7 +82,6 @@ static void uncount(struct command *c) {
 // The command is over: its reply is in the output.
 static void leave(struct command *c) {
     must(c->blocker == NULL);
-    must(!c->has_lock);
     struct session *s = c->session;
     struct server *server = s->server;
     must(s->queue_count > 0);
@@ -112,9 +115,10 @@ static void finish(struct command *c) {
     bool is_kept = c->target != ANSWER_OUTPUT;
     c->state = COMMAND_ANSWERED;
     uncount(c);
+    lock_release(&c->step);
     if (!command_is_local(c)) {
         must(s->running_count > 0);
-        s->running_count--;
+        command_count_running(c, -1);
         if (s->is_throttled) s->has_ready = true;
     }
     order_leave(c);
@@ -144,7 +148,6 @@ bool answer_kept(struct command *c) {
         memcpy(room, parcel->small, parcel->small_size);
         chunks_grow(&s->output, parcel->small_size);
     } else {
-        s->kept_size -= parcel->chunks.size;
         chunks_move(&s->output, &server->chunk_pool, &parcel->chunks);
     }
     leave(c);
@@ -202,7 +205,6 @@ void answer_close(struct command *c) {
         break;
     case ANSWER_KEPT:
         chunks_grow(&c->parcel.chunks, r->size);
-        s->kept_size += r->size;
         break;
     case ANSWER_SCRATCH:
         if (has_turn(c)) {
@@ -210,7 +212,6 @@ void answer_close(struct command *c) {
             chunks_append(&s->output, &server->chunk_pool, bytes);
         } else {
             chunks_append(&c->parcel.chunks, &server->chunk_pool, bytes);
-            s->kept_size += bytes.size;
         }
         break;
     }
@@ -224,7 +225,7 @@ void answer_again(struct command *c) {
     step_release(&c->step);
     parcel_clear(s, &c->parcel);
     c->state = COMMAND_QUEUED;
-    s->running_count--;
+    command_count_running(c, -1);
     if (!c->wants_turn) s->again_count++;
     c->wants_turn = true;
     if (has_turn(c) && !session_is_full(s)) session_wait_for_memory(s);
@@ -271,7 +272,6 @@ static void answer_large_bulk(struct command *c, struct slice bytes) {
     }
     struct chunks *chunks = is_kept ? &c->parcel.chunks : &s->output;
     append_bulk(chunks, &server->chunk_pool, bytes);
-    if (is_kept) s->kept_size += size;
     c->target = is_kept ? ANSWER_KEPT : ANSWER_OUTPUT;
     count_reply(c, SLICE("$"), size);
     finish(c);
@@ -302,7 +302,6 @@ void answer_gathered(struct command *c, uint64_t count) {
     uint32_t less = REPLY_HEADER_MAX - (uint32_t)r.size;
     first->size -= less;
     c->parcel.chunks.size -= less;
-    s->kept_size -= less;
     answer_parcel(c);
 }
 
@@ -313,7 +312,6 @@ void answer_parcel(struct command *c) {
     count_reply(c, (struct slice){first->data, first->size}, c->parcel.chunks.size);
     c->target = ANSWER_KEPT;
     if (has_turn(c)) {
-        s->kept_size -= c->parcel.chunks.size;
         chunks_move(&s->output, &s->server->chunk_pool, &c->parcel.chunks);
         c->target = ANSWER_OUTPUT;
     }
@@ -326,12 +324,10 @@ bool parcel_bulk(struct command *c, struct slice bytes) {
     size_t size = reply_bulk_size(bytes.size);
     if (pool_left(pool) <= chunks_needed(size) + 1) return false;
     append_bulk(&c->parcel.chunks, pool, bytes);
-    s->kept_size += size;
     return true;
 }
 
 void parcel_clear(struct session *s, struct parcel *parcel) {
-    s->kept_size -= parcel->chunks.size;
     chunks_clear(&parcel->chunks, &s->server->chunk_pool);
     parcel->small_size = 0;
     server_released(s->server);

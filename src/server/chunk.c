@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/chunk.h"
 
-static struct chunk *append_chunk(struct chunks *chunks, struct pool *pool) {
-    struct chunk *chunk = pool_take(pool);
-    if (chunk == NULL) return NULL;
+static void count(const struct chunks *chunks, int change) {
+    if (chunks->tally != NULL) *chunks->tally += (uint32_t)change;
+}
+
+// Links a chunk that belongs to no row.
+static void link_chunk(struct chunks *chunks, struct chunk *chunk) {
     chunk->next = NULL;
-    chunk->size = 0;
     if (chunks->last == NULL) {
         chunks->first = chunk;
     } else {
         chunks->last->next = chunk;
     }
     chunks->last = chunk;
+    chunks->size += chunk->size;
+    count(chunks, 1);
+}
+
+static struct chunk *append_chunk(struct chunks *chunks, struct pool *pool) {
+    struct chunk *chunk = pool_take(pool);
+    if (chunk == NULL) return NULL;
+    chunk->size = 0;
+    link_chunk(chunks, chunk);
     return chunk;
 }
 
@@ -51,24 +62,18 @@ void chunks_move(struct chunks *chunks, struct pool *pool, struct chunks *from) 
     while (from->first != NULL) {
         struct chunk *chunk = from->first;
         from->first = chunk->next;
+        count(from, -1);
         struct chunk *last = chunks->last;
         if (last != NULL && CHUNK_CAPACITY - last->size >= chunk->size) {
             memcpy(last->data + last->size, chunk->data, chunk->size);
-            last->size += chunk->size;
-            chunks->size += chunk->size;
+            chunks_grow(chunks, chunk->size);
             pool_give(pool, chunk);
-            continue;
-        }
-        chunk->next = NULL;
-        if (last == NULL) {
-            chunks->first = chunk;
         } else {
-            last->next = chunk;
+            link_chunk(chunks, chunk);
         }
-        chunks->last = chunk;
-        chunks->size += chunk->size;
     }
-    *from = (struct chunks){0};
+    from->last = NULL;
+    from->size = 0;
 }
 
 void chunks_drop_first(struct chunks *chunks, struct pool *pool) {
@@ -78,6 +83,7 @@ void chunks_drop_first(struct chunks *chunks, struct pool *pool) {
     chunks->size -= chunk->size;
     chunks->first = chunk->next;
     if (chunks->first == NULL) chunks->last = NULL;
+    count(chunks, -1);
     pool_give(pool, chunk);
 }
 

@@ -27,7 +27,8 @@ static_assert(sizeof(struct chunk) == CHUNK_SIZE, "a chunk has no padding");
 struct chunks {
     struct chunk *first; // NULL: no bytes
     struct chunk *last;
-    size_t size; // bytes in all of them
+    size_t size;     // bytes in all of them
+    uint32_t *tally; // counts the chunks of several rows together; or NULL
 };
 
 // Chunks that `size` more bytes may take.

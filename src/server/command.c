@@ -113,15 +113,13 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     c->fault = fault;
     c->is_fresh = true;
     c->wants_turn = false;
-    c->has_lock = false;
     c->has_written = false;
     c->block = NULL;
     c->blocker = NULL;
     c->started = s->server->env->now;
-    c->parcel.chunks = (struct chunks){0};
+    c->parcel.chunks = (struct chunks){.tally = &s->kept_count};
     c->parcel.small_size = 0;
     list_init(&c->link);
-    list_init(&c->lock_link);
     step_init(&c->step, c);
     if (arguments == s->arguments) {
         memcpy(c->own, arguments, count * sizeof(arguments[0]));
@@ -214,13 +212,23 @@ static bool is_at_home(struct command *c, uint32_t last) {
     return false;
 }
 
+static void on_locked(struct step *step) {
+    step->command->spec->start(step->command);
+}
+
+void command_count_running(const struct command *c, int change) {
+    struct session *s = c->session;
+    s->running_count += (uint32_t)change;
+    if ((c->flags & COMMAND_WRITE) == 0) s->reading_count += (uint32_t)change;
+}
+
 void command_start(struct command *c) {
     struct session *s = c->session;
     struct node *node = s->server->node;
     must(c->state == COMMAND_QUEUED);
     must(c->blocker == NULL);
     c->state = COMMAND_RUNNING;
-    s->running_count++;
+    command_count_running(c, 1);
     c->started = s->server->env->now;
     if (c->wants_turn) {
         c->wants_turn = false;
@@ -242,9 +250,9 @@ void command_start(struct command *c) {
             node_map(node)->member_count);
         return;
     }
-    if (!order_lock(c)) {
-        c->state = COMMAND_QUEUED;
-        s->running_count--;
+    bool wants_lock = (c->flags & COMMAND_LOCK) != 0;
+    if (wants_lock &&
+        !lock_take(&c->step, c->arguments[c->spec->first_key], LOCK_ALONE, on_locked)) {
         return;
     }
     c->spec->start(c);

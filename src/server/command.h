@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "node/node.h"
 #include "server/chunk.h"
+#include "server/lock.h"
 #include "wire/reply.h"
 
 struct command;
@@ -35,7 +36,7 @@ enum command_flag {
     COMMAND_FAST = 1 << 5,       // for COMMAND's readers only
     COMMAND_ADMIN = 1 << 6,      // likewise
     COMMAND_NO_AUTH = 1 << 7,    // allowed to strangers
-    COMMAND_LOCK = 1 << 8,       // takes the lock of its first key where there is one member
+    COMMAND_LOCK = 1 << 8,       // has its first key alone, where there is one member
     COMMAND_ATOMIC = 1 << 9,     // cannot be done where there are more
     COMMAND_CONTAINER = 1 << 10, // its subcommands are entries of their own, "name|subcommand"
     COMMAND_DENY_OOM = 1 << 11,  // for COMMAND's readers only
@@ -100,9 +101,6 @@ struct parcel {
 };
 
 // One request made to the node for a command.
-struct step;
-typedef void step_done(struct step *step);
-
 struct step {
     struct request request;
     struct command *command;
@@ -112,6 +110,7 @@ struct step {
     struct chunk *hold; // what the request borrows and no argument is: context, and value if small
     struct input *hold_large; // the value, if large
     struct list link;         // in my.steps of its command
+    struct lock_hold lock;
     struct parcel parcel;
 };
 
@@ -142,8 +141,7 @@ enum { ARGUMENTS_INLINE = 8 };
 enum answer_target { ANSWER_OUTPUT, ANSWER_SMALL, ANSWER_KEPT, ANSWER_SCRATCH };
 
 struct command {
-    struct list link;      // in its session's queue
-    struct list lock_link; // among the holders of locks, or those who wait for one
+    struct list link; // in its session's queue
     struct session *session;
     const struct command_spec *spec; // NULL: unknown
     uint32_t flags;                  // of the spec, refined
@@ -155,7 +153,6 @@ struct command {
     bool is_alone;       // no earlier command can have had one of its keys
     bool is_fresh;       // not yet tried to start
     bool wants_turn;     // starts only when all earlier ones are gone: its reply found no memory
-    bool has_lock;       // of its first key
     bool has_written;    // asked the node for a write: must not start again
     struct slice *block; // arguments that did not fit `own`; or NULL
     bool is_block_large; //
@@ -196,6 +193,9 @@ void command_drop(struct command *c);
 
 // Starts one that is not local and that nothing is in the way of. It may be gone on return.
 void command_start(struct command *c);
+
+// Notes in its session that it began, or ended.
+void command_count_running(const struct command *c, int change);
 
 // Writes the reply of a local one, or of one that is refused.
 void command_run_local(struct command *c, struct reply *r);

@@ -137,7 +137,6 @@ static bool gather(struct command *c, struct parcel *parcel, const struct siblin
         if (pool_left(pool) <= chunks_needed(size) + 1) return false;
         append_bulk(&parcel->chunks, pool, sibling->value);
     }
-    s->kept_size += parcel->chunks.size - before;
     c->my.number += (int64_t)(parcel->chunks.size - before);
     return true;
 }
@@ -188,7 +187,6 @@ void start_mget(struct command *c) {
         return;
     }
     chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
-    s->kept_size += REPLY_HEADER_MAX;
     pump(c, end_mget, begin_mget);
 }
 

@@ -142,7 +142,6 @@ static bool gather_key(struct command *c, struct slice key) {
     size_t size = reply_bulk_size(key.size);
     if (pool_left(pool) <= chunks_needed(size) + 1) return false;
     append_bulk(&c->parcel.chunks, pool, key);
-    s->kept_size += size;
     c->my.done++;
     return true;
 }
@@ -187,6 +186,5 @@ void start_keys(struct command *c) {
         return;
     }
     chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
-    s->kept_size += REPLY_HEADER_MAX;
     ask(c, 0, KEYS_COUNT, on_keys);
 }

@@ -25,7 +25,7 @@ struct listener {
     struct timer retry;
 };
 
-enum { LISTENERS = 2, ERROR_WORDS_MAX = 32, ERROR_WORD_SIZE = 20, LOCK_BUCKETS = 256 };
+enum { LISTENERS = 2, ERROR_WORDS_MAX = 32, ERROR_WORD_SIZE = 20 };
 
 // How often a reply was an error that begins with this word.
 struct error_count {
@@ -98,9 +98,7 @@ struct server {
     struct pool block_pool; // of ARGUMENTS_MAX arguments
     uint32_t large_capacity;
 
-    struct list lock_holders[LOCK_BUCKETS]; // commands, by the hash of their first key
-    struct list lock_waiters;
-    uint32_t lock_count;
+    struct locks locks;
 
     struct command_index index;
     struct server_counts counts;

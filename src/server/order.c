@@ -64,8 +64,10 @@ static bool conflicts(const struct command *earlier, const struct command *later
     if (!is_keyed(earlier) || !is_keyed(later)) return false;
     uint32_t flags = earlier->flags | later->flags;
     if ((flags & COMMAND_WRITE) == 0) return false;
-    // A command that has not started has not taken its place at the node.
-    if (is_single && (flags & COMMAND_STEPPED) == 0 && earlier->state == COMMAND_RUNNING) {
+    // One member carries out the writes of a key as they come to it; a command that has not started
+    // has not come to it.
+    if (is_single && (flags & (COMMAND_STEPPED | COMMAND_READ)) == 0 &&
+        earlier->state == COMMAND_RUNNING) {
         return false;
     }
     return shares_key(earlier, later);
@@ -76,56 +78,17 @@ struct command *order_blocker(const struct command *c) {
     if (s->queue.next == &c->link) return NULL;
     bool is_single = order_is_single(s->server);
     if (!is_barrier(c) && s->stepped_count == 0) {
-        if (c->is_alone || (is_single && s->blocked_count == 0 && s->again_count == 0)) return NULL;
+        // What is under way is all reads, or all writes, as this one is.
+        bool is_write = (c->flags & COMMAND_WRITE) != 0;
+        bool is_alike = s->reading_count == (is_write ? 0 : s->running_count);
+        bool is_clear = s->blocked_count == 0 && s->again_count == 0 && is_alike;
+        if (c->is_alone || (is_single && is_clear)) return NULL;
     }
     for (struct list *at = c->link.prev; at != &s->queue; at = at->prev) {
         struct command *earlier = CONTAINER_OF(at, struct command, link);
         if (conflicts(earlier, c, is_single)) return earlier;
     }
     return NULL;
-}
-
-static struct list *bucket_of(struct server *server, struct slice key) {
-    return &server->lock_holders[hash_bytes(key, 1) % LOCK_BUCKETS];
-}
-
-static struct slice key_of(const struct command *c) {
-    return c->arguments[c->spec->first_key];
-}
-
-// The command, of any connection, that has the lock of one of the keys of `c`.
-static struct command *find_holder(const struct command *c) {
-    struct server *server = c->session->server;
-    uint32_t last = command_last_key(c->spec, c->argument_count);
-    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
-        struct list *bucket = bucket_of(server, c->arguments[i]);
-        for (struct list *at = bucket->next; at != bucket; at = at->next) {
-            struct command *holder = CONTAINER_OF(at, struct command, lock_link);
-            if (slice_equal(key_of(holder), c->arguments[i])) return holder;
-        }
-    }
-    return NULL;
-}
-
-bool order_lock(struct command *c) {
-    struct server *server = c->session->server;
-    bool wants_lock = (c->flags & COMMAND_LOCK) != 0;
-    if (c->has_lock || (server->lock_count == 0 && !wants_lock)) return true;
-    if ((c->flags & COMMAND_WRITE) == 0 || !is_keyed(c)) return true;
-    if (!order_is_single(server)) return true;
-    struct command *holder = find_holder(c);
-    if (holder != NULL) {
-        c->blocker = holder;
-        c->session->blocked_count++;
-        list_append(&server->lock_waiters, &c->lock_link);
-        return false;
-    }
-    if (wants_lock) {
-        list_append(bucket_of(server, key_of(c)), &c->lock_link);
-        c->has_lock = true;
-        server->lock_count++;
-    }
-    return true;
 }
 
 static void unblock(struct command *c) {
@@ -135,26 +98,8 @@ static void unblock(struct command *c) {
     c->blocker = NULL;
 }
 
-static void unlock(struct command *c) {
-    struct server *server = c->session->server;
-    list_remove(&c->lock_link);
-    c->has_lock = false;
-    server->lock_count--;
-    struct list *waiters = &server->lock_waiters;
-    for (struct list *at = waiters->next, *next = NULL; at != waiters; at = next) {
-        next = at->next;
-        struct command *waiter = CONTAINER_OF(at, struct command, lock_link);
-        if (waiter->blocker != c) continue;
-        list_remove(&waiter->lock_link);
-        unblock(waiter);
-        waiter->session->has_ready = true;
-        session_touch(waiter->session);
-    }
-}
-
 void order_leave(struct command *c) {
     struct session *s = c->session;
-    if (c->has_lock) unlock(c);
     if (s->blocked_count == 0) return;
     for (struct list *at = c->link.next; at != &s->queue; at = at->next) {
         struct command *later = CONTAINER_OF(at, struct command, link);
@@ -172,5 +117,4 @@ void order_leave(struct command *c) {
 void order_withdraw(struct command *c) {
     if (c->blocker == NULL) return;
     unblock(c);
-    if (!list_is_empty(&c->lock_link)) list_remove(&c->lock_link);
 }

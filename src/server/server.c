@@ -87,8 +87,7 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     list_init(&server->sessions);
     list_init(&server->dirty);
     list_init(&server->hungry);
-    list_init(&server->lock_waiters);
-    for (uint32_t i = 0; i < LOCK_BUCKETS; i++) list_init(&server->lock_holders[i]);
+    locks_init(&server->locks);
     command_index_init(&server->index);
     server->sweep.fired = on_sweep;
     server->cut.fired = on_cut;
@@ -280,7 +279,9 @@ static void settle_some(struct server *server) {
 
 static void on_settle(struct env_op *op) {
     struct server *server = CONTAINER_OF(op, struct server, settle_op);
-    while (!list_is_empty(&server->dirty)) settle_some(server);
+    do {
+        while (!list_is_empty(&server->dirty)) settle_some(server);
+    } while (locks_go_on(server));
     server->is_settle_asked = false;
     check_stopped(server);
 }

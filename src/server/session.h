@@ -31,7 +31,7 @@ enum {
 
     SESSION_COMMANDS_MAX = 256,           // under way or waiting
     SESSION_OUTPUT_MAX = 256 * 1024,      // bytes unsent above which nothing new is begun
-    SESSION_KEPT_MAX = 1024 * 1024,       // bytes of replies that wait for their turn
+    SESSION_KEPT_MAX = 64,                // chunks of replies that wait for their turn
     KEYS_EXPECTED_MAX = 16,               // of one command, named to the node ahead
     SESSION_INPUTS_MAX = 16,              // buffers pinned by commands
     SESSION_FLIGHT_MAX = 2 * 1024 * 1024, // bytes of replies asked for at a time, about
@@ -65,10 +65,11 @@ struct session {
     struct list queue; // commands, oldest first
     uint32_t queue_count;
     uint32_t running_count; // commands that wait for the node
+    uint32_t reading_count; // those of them that only read
     uint32_t blocked_count; // commands with a blocker
     uint32_t stepped_count; // commands in the queue that are STEPPED or BARRIER
     uint32_t again_count;   // commands that wait for their turn to start again
-    size_t kept_size;       // bytes of parcels in chunks
+    uint32_t kept_count;    // chunks of parcels
     size_t reply_size;      // bytes that replies lately had
     uint64_t key_bits;      // of all commands in the queue, and maybe more
 

@@ -11,12 +11,14 @@ void step_init(struct step *step, struct command *c) {
     step->is_done = false;
     step->hold = NULL;
     step->hold_large = NULL;
-    step->parcel.chunks = (struct chunks){0};
+    step->parcel.chunks = (struct chunks){.tally = &c->session->kept_count};
     step->parcel.small_size = 0;
     list_init(&step->link);
+    lock_hold_init(&step->lock);
 }
 
 void step_release(struct step *step) {
+    lock_release(step);
     struct server *server = step->command->session->server;
     if (step->hold != NULL) {
         pool_give(&server->chunk_pool, step->hold);
@@ -28,7 +30,6 @@ void step_release(struct step *step) {
         step->hold_large = NULL;
     }
     if (step->parcel.chunks.first != NULL) {
-        step->command->session->kept_size -= step->parcel.chunks.size;
         chunks_clear(&step->parcel.chunks, &server->chunk_pool);
         server_released(server);
     }
@@ -52,13 +53,16 @@ static void on_request(struct request *request) {
     step->then(step);
 }
 
+static void submit(struct step *step) {
+    node_submit(step->command->session->server->node, &step->request);
+}
+
 void step_submit(struct step *step, step_done *then) {
     step->then = then;
     step->request.done = on_request;
-    if (step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE) {
-        step->command->has_written = true;
-    }
-    node_submit(step->command->session->server->node, &step->request);
+    bool is_write = step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
+    if (is_write) step->command->has_written = true;
+    if (!is_write || lock_take(step, step->request.key, LOCK_SHARED, submit)) submit(step);
 }
 
 void step_read_at(struct step *step, struct slice key, struct level level, step_done *then) {
