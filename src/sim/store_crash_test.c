@@ -62,6 +62,67 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
     }
 }
 
+// Steps until it is done. False: the steps are spent.
+static bool walk(struct shop *shop, const bool *is_done, uint32_t *steps) {
+    while (!(is_done == NULL ? shop->busy == 0 : *is_done)) {
+        if (*steps == 0) return false;
+        (*steps)--;
+        assert_true(world_step(shop->world, UINT64_MAX));
+    }
+    return true;
+}
+
+// A short life: start, write, end, start, write. False: the steps were spent before its end.
+static bool live(struct shop *shop, uint32_t *steps) {
+    for (uint32_t round = 0; round < 2; round++) {
+        shop_begin(shop);
+        if (!walk(shop, &shop->is_opened, steps)) return false;
+        assert_int_equal(shop->opened, ST_OK);
+        for (uint32_t i = 0; i < 4; i++) {
+            machine_enter(shop->machine);
+            for (uint32_t c = 0; c <= i % 2; c++) {
+                shop->clients[c].shop = shop;
+                shop_write(&shop->clients[c], i / 2 + c);
+            }
+            machine_leave(shop->machine);
+            if (!walk(shop, NULL, steps)) return false;
+        }
+        if (round > 0) continue;
+        machine_enter(shop->machine);
+        store_close(shop->store, on_shop_closed, shop);
+        machine_leave(shop->machine);
+        if (!walk(shop, &shop->is_closed, steps)) return false;
+        machine_kill(shop->machine);
+    }
+    return true;
+}
+
+static void a_crash_at_every_step_of_a_short_life(void **state) {
+    (void)state;
+    for (uint32_t personality = 0; personality < DISK_PERSONALITIES; personality++) {
+        bool is_over = false;
+        for (uint32_t step = 0; !is_over; step++) {
+            struct world_options options = world_quiet();
+            options.personality = (int32_t)personality;
+            struct shop *shop = shop_new(test_seed() + step, &options);
+            shop->options.memory_max = 0; // the least there is
+            uint32_t steps = step;
+            is_over = live(shop, &steps);
+            machine_power_loss(shop->machine);
+            // And once more, on the way back.
+            shop_begin(shop);
+            steps = step * 7 % 31;
+            (void)walk(shop, &shop->is_opened, &steps);
+            machine_power_loss(shop->machine);
+            assert_int_equal(shop_open(shop), ST_OK);
+            assert_false(store_stats(shop->store).was_damaged);
+            shop_check_all(shop);
+            shop_free(shop);
+            assert_true(step < 1000);
+        }
+    }
+}
+
 static void crash(struct shop *shop) {
     if (rng_chance(&shop->rng, 1, 3)) {
         machine_kill(shop->machine);
@@ -102,6 +163,7 @@ static void the_log_stays_small_and_loses_nothing(void **state) {
 int store_crash_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_was_written_is_there_after_a_clean_end),
+        cmocka_unit_test(a_crash_at_every_step_of_a_short_life),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(the_log_stays_small_and_loses_nothing),
     };

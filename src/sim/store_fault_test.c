@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store in a world in which disks fail, fill up and rot.
+// The store in a world in which disks fail and fill up.
 #include "sim/store_case.h"
 
 static void a_failed_request_ends_the_log_and_loses_nothing(void **state) {
@@ -181,73 +181,6 @@ static void acknowledged_at_once_and_synced_at_intervals(void **state) {
     assert_true(losses > 0); // else this would be a store that syncs too much
 }
 
-// Flips bits in what the files of the log hold.
-static void rot(struct shop *shop, uint32_t flips) {
-    uint8_t names[4096];
-    uint32_t size = machine_durable_names(shop->machine, names, sizeof(names));
-    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
-        const char *name = (char *)names + at;
-        uint8_t byte = 0;
-        uint32_t used = 0; // a bit in the zeros behind all batches is not worth a try
-        for (uint32_t offset = 0; machine_durable_read(shop->machine, name, offset, &byte, 1) == 1;
-             offset += 97) {
-            if (byte != 0) used = offset;
-        }
-        for (uint32_t i = 0; i < flips && used > 0; i++) {
-            (void)machine_rot(shop->machine, name, rng_below(&shop->rng, used + 1));
-        }
-    }
-}
-
-static void damage_is_never_served_and_always_noticed(void **state) {
-    (void)state;
-    uint32_t noticed = 0;
-    uint32_t lossy = 0;
-    for (uint64_t seed = test_seed(); seed < test_seed() + 40; seed++) {
-        struct world_options options = world_quiet();
-        struct shop *shop = shop_new(seed, &options);
-        bool is_sealed = seed % 4 != 1;
-        assert_int_equal(shop_open(shop), ST_OK);
-        shop_start_selling(shop, 3);
-        shop_run(shop, NS_PER_SECOND / 10);
-        shop_stop_selling(shop);
-        struct actor actor = store_actor(shop->store);
-        if (seed % 2 == 0) {
-            shop_end(shop);
-        } else {
-            if (is_sealed) shop_run(shop, 3 * NS_PER_SECOND);
-            machine_power_loss(shop->machine);
-        }
-        rot(shop, 1 + (uint32_t)seed % 3);
-        enum status status = shop_open(shop);
-        if (status != ST_OK) {
-            assert_int_equal(status, ST_CORRUPT);
-            shop_free(shop);
-            continue;
-        }
-        uint32_t lost = shop_count_lost(shop);
-        struct store_stats stats = store_stats(shop->store);
-        noticed += stats.was_damaged;
-        lossy += lost > 0;
-        // The very last batch may look like one that was never synced, but no dot is minted again.
-        if (lost > 0) assert_true(store_actor(shop->store).epoch > actor.epoch);
-        if (lost > 1) assert_true(stats.was_damaged);
-        if (lost > 0 && seed % 2 == 0) assert_true(stats.was_damaged);
-        // The store goes on, and the next start judges alike.
-        shop_forget(shop);
-        shop_start_selling(shop, 3);
-        shop_run(shop, NS_PER_SECOND / 10);
-        shop_stop_selling(shop);
-        shop_end(shop);
-        assert_int_equal(shop_open(shop), ST_OK);
-        shop_check_all(shop);
-        assert_int_equal(store_stats(shop->store).was_damaged, stats.was_damaged);
-        shop_free(shop);
-    }
-    assert_true(noticed > 20);
-    assert_true(lossy > 3);
-}
-
 int store_fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_failed_request_ends_the_log_and_loses_nothing),
@@ -255,7 +188,6 @@ int store_fault_test(void) {
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
-        cmocka_unit_test(damage_is_never_served_and_always_noticed),
     };
     return cmocka_run_group_tests_name("store_fault", cases, NULL, NULL);
 }

@@ -130,6 +130,10 @@ static void copy_window(struct checkpoint *c) {
 static void on_opened(struct segment_reader *reader, enum status status) {
     struct checkpoint *c = CONTAINER_OF(reader, struct checkpoint, reader);
     c->budget = STEP_SIZE * hurry(c);
+    if (status == ST_BUSY && !c->is_stopping) { // no descriptor; the next tick tries again
+        c->state = CHECKPOINT_IDLE;
+        return;
+    }
     on_loaded(reader, status);
 }
 

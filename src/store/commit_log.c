@@ -44,6 +44,12 @@ void commit_log_init(struct commit_log *log, struct arena *arena, struct env *en
     log->maker.changed = on_maker;
 }
 
+uint32_t commit_log_frame_limit(const struct commit_log *log) {
+    uint64_t in_segment = log->options.segment_size - SEGMENT_FIRST;
+    uint64_t least = in_segment < log->buffer_size ? in_segment : log->buffer_size;
+    return (uint32_t)(least - FRAME_EXTRA);
+}
+
 static uint32_t buffer_index(const struct commit_log *log, uint32_t place) {
     return (log->buffer_first + place) % LOG_BUFFERS;
 }

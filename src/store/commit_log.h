@@ -101,6 +101,10 @@ size_t commit_log_memory_size(const struct commit_log_options *options);
 void commit_log_init(struct commit_log *log, struct arena *arena, struct env *env,
                      struct timers *timers, const struct commit_log_options *options);
 
+// Bytes of the largest frame that buffers and segments have room for: options.frame_max can be
+// raised up to here.
+uint32_t commit_log_frame_limit(const struct commit_log *log);
+
 // Begins a new run of the log in a new segment of that number; `log->storage` and `log->mark` say
 // whose. `tail` is where recovery found the end. Calls `started`.
 void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail);

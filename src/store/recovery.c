@@ -5,8 +5,9 @@
 #include "store/segment_maker.h"
 
 void recovery_init(struct recovery *r, struct env *env, struct segment_set *segments,
-                   uint8_t *window, uint32_t window_size) {
-    *r = (struct recovery){.env = env, .segments = segments};
+                   uint8_t *window, uint32_t window_size, uint32_t frame_limit) {
+    must(frame_limit <= window_size);
+    *r = (struct recovery){.env = env, .segments = segments, .frame_limit = frame_limit};
     segment_reader_init(&r->reader, env, window, window_size);
 }
 
@@ -182,6 +183,7 @@ static bool check_header(struct recovery *r) {
 // Replay.
 
 // Decodes the frame at r->at. ST_BUSY: step() comes again. ST_NOT_FOUND: the file ends here.
+// ST_TOO_LARGE: whatever there is, is too large.
 static enum status frame_at(struct recovery *r, struct frame *frame) {
     struct slice bytes = {NULL, 0};
     uint64_t position = position_at(r, r->at);
@@ -193,7 +195,9 @@ static enum status frame_at(struct recovery *r, struct frame *frame) {
         if (sight == SIGHT_END) return ST_NOT_FOUND;
         enum status status = frame_decode(r->storage, position, bytes, frame);
         if (status != ST_TOO_LARGE) return status;
-        if (frame->size > r->reader.capacity || segment_reader_ends(&r->reader)) return ST_CORRUPT;
+        uint64_t end = r->at.offset + (uint64_t)frame->size;
+        if (end > r->reader.size || frame->size <= wanted) return ST_CORRUPT;
+        if (frame->size > r->frame_limit) return ST_TOO_LARGE;
         wanted = (uint32_t)frame->size;
     }
 }
@@ -208,6 +212,7 @@ static void begin_search(struct recovery *r, size_t bad_size) {
 
 static enum status take_frame(struct recovery *r, const struct frame *frame) {
     uint64_t position = position_at(r, r->at);
+    if (frame->size > r->frame_max) r->frame_max = (uint32_t)frame->size;
     r->at.offset += (uint32_t)frame->size;
     r->has_other = false;
     if (frame->is_mark) {
@@ -237,6 +242,11 @@ static bool replay(struct recovery *r) {
             finish(r, status);
             return false;
         }
+        if (status == ST_TOO_LARGE && !r->has_other) {
+            r->phase = RECOVERY_DOUBT;
+            r->other = (struct place){r->at.index, r->at.offset + (uint32_t)frame.size};
+            return true;
+        }
         if (!r->has_other) {
             begin_search(r, status == ST_CORRUPT ? frame.size : 0);
             return true;
@@ -244,6 +254,30 @@ static bool replay(struct recovery *r) {
         r->has_other = false;
         r->at = r->other;
     }
+}
+
+// A frame too large for this store is followed by a good one, there or in the next sector, or it is
+// none.
+static bool doubt(struct recovery *r) {
+    struct slice bytes = {NULL, 0};
+    enum sight sight = look(r, r->other, r->frame_limit, &bytes);
+    if (sight == SIGHT_LATER) return false;
+    uint64_t position = position_at(r, r->other);
+    uint32_t padding = sector_up(r->other.offset) - r->other.offset;
+    for (uint32_t skip = 0; sight == SIGHT_BYTES && skip <= padding; skip += padding) {
+        struct frame next;
+        if (skip > bytes.size) break;
+        struct slice rest = slice_skip(bytes, skip);
+        if (frame_decode(r->storage, position + skip, rest, &next) == ST_OK) {
+            env_log(r->env, ENV_ERROR, "log_has_larger_records segment=%u offset=%u limit=%u",
+                    position_number(position), r->at.offset, r->frame_limit);
+            finish(r, ST_TOO_LARGE);
+            return false;
+        }
+        if (padding == 0) break;
+    }
+    begin_search(r, 0);
+    return true;
 }
 
 // Goes on after damage: behind the one bad frame if there is a good one, else at `place`.
@@ -421,6 +455,8 @@ static bool proceed(struct recovery *r) {
         return replay(r);
     case RECOVERY_SEARCH:
         return search(r);
+    case RECOVERY_DOUBT:
+        return doubt(r);
     case RECOVERY_SYNC:
         return sync_next(r);
     case RECOVERY_REMOVE:

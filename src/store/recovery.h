@@ -47,6 +47,7 @@ enum recovery_phase {
     RECOVERY_HEADERS,
     RECOVERY_REPLAY,
     RECOVERY_SEARCH,
+    RECOVERY_DOUBT, // is there a frame behind one that is too large?
     RECOVERY_SYNC,
     RECOVERY_REMOVE,
     RECOVERY_DONE,
@@ -64,6 +65,7 @@ struct recovery {
     uint64_t end;          // where the log ends
     uint64_t damage_count; // of holes and headers
     uint64_t replayed;     // records
+    uint32_t frame_max;    // bytes of the largest frame
     uint32_t number_max;   // of all segments found
     bool has_mark;         // there is a log with something in it
     bool ends_clean;       // the last frame is a mark that says so
@@ -81,6 +83,7 @@ struct recovery {
     uint64_t missing;       // the same, behind what can only be the end of a batch
     uint64_t dirty_end;     // of the last sector after the hole that is not zero, or 0
     uint64_t skipped;       // where the bad frame at the hole ends, if its size is right
+    uint32_t frame_limit;   // a larger frame than this could not be written again
     struct place other;     // where to go on if there is no frame at `at`
     struct place candidate; // the first batch after the hole, perhaps dropped
     uint32_t run;           // of the frames before `at`, 0: none yet
@@ -90,9 +93,10 @@ struct recovery {
     bool has_candidate;
 };
 
-// Borrows the window for the life of the recovery: at least as large as the largest frame.
+// Borrows the window for the life of the recovery. A log with a good frame that is larger than
+// frame_limit, which fits the window, is refused with ST_TOO_LARGE: a limit was lowered.
 void recovery_init(struct recovery *r, struct env *env, struct segment_set *segments,
-                   uint8_t *window, uint32_t window_size);
+                   uint8_t *window, uint32_t window_size, uint32_t frame_limit);
 
 void recovery_start(struct recovery *r);
 

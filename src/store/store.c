@@ -210,6 +210,8 @@ static void on_recovered(struct recovery *r, enum status status) {
     }
     bool is_new = !r->has_mark;
     take_identity(s);
+    // What is there from a time of larger limits will be copied.
+    if (r->frame_max > s->log.options.frame_max) s->log.options.frame_max = r->frame_max;
     env_log(
         s->env, ENV_INFO,
         "recovered records=%llu segments=%u damaged=%llu storage=%016llx epoch=%u run=%u new=%d",
@@ -241,7 +243,8 @@ void store_open(struct store *s, store_done *done, void *context) {
     must(s->done == NULL);
     s->done = done;
     s->done_context = context;
-    recovery_init(&s->recovery, s->env, &s->segments, s->log.buffers[0].data, s->log.buffer_size);
+    recovery_init(&s->recovery, s->env, &s->segments, s->log.buffers[0].data, s->log.buffer_size,
+                  commit_log_frame_limit(&s->log));
     s->recovery.replay = on_replay;
     s->recovery.done = on_recovered;
     recovery_start(&s->recovery);
