@@ -16,19 +16,18 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { TURN = 64, OPS_MAX = 1 << 16, NAMES_MAX = 1 << 16 };
+enum { TURN = 64, OPS_MAX = 1 << 16 };
 
 _Noreturn void must_fail(const char *cond, const char *file, int line) {
     fprintf(stderr, "%s:%d: must(%s)\n", file, line, cond);
     abort();
 }
 
-// An env in which every request has succeeded by the next turn. It remembers the names of files.
+// An env in which every request has succeeded by the next turn.
 struct null_env {
     struct env env;
     struct env_op *done[OPS_MAX];
     uint32_t count;
-    char name[8][ENV_FILE_NAME_MAX + 1];
 };
 
 static void complete(struct env *env, struct env_op *op, uint32_t size, uint64_t value) {
@@ -96,8 +95,7 @@ static void null_remove(struct env *env, struct env_op *op, const char *name) {
 }
 
 static void null_list(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity) {
-    (void)to;
-    (void)capacity;
+    if (capacity > 0) *to = 0;
     complete(env, op, 0, 0);
 }
 
