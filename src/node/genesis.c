@@ -274,7 +274,9 @@ static void on_start_read(struct store_read *read) {
 static void name_cluster(struct node *node) {
     struct map *initial = &node->initial;
     const struct map_member *self = &node->options.self;
-    uint64_t id[2] = {rng_next(&node->rng), rng_next(&node->rng)};
+    uint64_t id[2];
+    id[0] = rng_next(&node->rng);
+    id[1] = rng_next(&node->rng);
     if (node->options.initial != NULL) {
         id[0] = 1;
         id[1] = 2;

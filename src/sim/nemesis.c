@@ -47,8 +47,8 @@ static void set_rates(struct nemesis *n) {
     }
     if (n->has[TROUBLE_SLOW_DISK]) rates[FAULT_DISK_SLOW] = rate(n, 100000, 20000000);
     if (n->has[TROUBLE_BAD_DISK]) {
-        rates[FAULT_DISK_WRITE_ERROR] = rate(n, 10000, 300000);
-        rates[FAULT_DISK_SYNC_ERROR] = rate(n, 10000, 300000);
+        rates[FAULT_DISK_WRITE_ERROR] = rate(n, 30000, 1000000);
+        rates[FAULT_DISK_SYNC_ERROR] = rate(n, 30000, 1000000);
         rates[FAULT_DESCRIPTORS] = rate(n, 100000, 10000000);
     }
 }

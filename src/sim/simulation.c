@@ -201,23 +201,34 @@ static void fill_report(struct simulation *s) {
     }
 }
 
-// What the seed decides before anything runs.
+// Disks and networks are not all alike.
+static void draw_world(struct simulation *s) {
+    struct world_options *o = world_options(s->world);
+    o->sync_delay = rng_spread(&s->rng, 50 * 1000, 20 * NS_PER_MS);
+    o->disk_delay = rng_spread(&s->rng, 10 * 1000, NS_PER_MS);
+    o->net_delay = rng_spread(&s->rng, 50 * 1000, 5 * NS_PER_MS);
+}
+
+// What the seed decides before anything runs. One number a statement: what order a compiler gives
+// to the arguments of a call, or to the fields of an initializer, is its own affair.
 static void draw(struct simulation *s) {
     static const uint32_t sizes[8] = {1, 2, 3, 3, 3, 3, 5, 5};
     struct cluster_options o = {
-        .members = sizes[rng_below(&s->rng, 8)],
-        .sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0,
         .minted = oracle_on_minted,
         .minted_context = &s->oracle,
     };
+    o.members = sizes[rng_below(&s->rng, 8)];
+    o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;
     if (s->options->members > 0) o.members = s->options->members;
     cluster_init(&s->cluster, s->world, &o);
     oracle_init(&s->oracle);
     s->oracle.cluster = &s->cluster;
     s->oracle.may_forget = o.sync_interval_ns > 0;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
-    workload_init(&s->workload, &s->cluster, &s->oracle, 2 + rng_below(&s->rng, 5),
-                  3 + rng_below(&s->rng, 30));
+    draw_world(s);
+    uint32_t keys = 3 + rng_below(&s->rng, 30);
+    uint32_t clients = 2 + rng_below(&s->rng, 5);
+    workload_init(&s->workload, &s->cluster, &s->oracle, clients, keys);
     s->workload.wanted = s->options->operations;
     s->workload.think_ns = rng_spread(&s->rng, NS_PER_MS, 100 * NS_PER_MS);
 }
