@@ -17,7 +17,9 @@ static void add_node(struct node_stats *sum, const struct node_stats *n) {
 static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o) {
     sum->acks += o->acks;
     sum->durable_checks += o->durable_checks;
+    sum->deletes += o->deletes;
     sum->reads += o->reads;
+    sum->pipelined += o->pipelined;
     sum->concurrent += o->concurrent;
     sum->converged += o->converged;
     sum->dots += o->dots;
@@ -76,9 +78,11 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     }
     n = add(lines, n, "O1 acks found durable", sum->oracle.durable_checks);
     n = add(lines, n, "O2 acknowledged writes", sum->oracle.acks);
+    n = add(lines, n, "O2 tombstones with their writer", sum->oracle.deletes);
     n = add(lines, n, "O3 keys ending with siblings", sum->oracle.concurrent);
     n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
     n = add(lines, n, "O8 reads judged", sum->oracle.reads);
+    n = add(lines, n, "O8 reads behind a write in a batch", sum->oracle.pipelined);
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);

@@ -308,6 +308,11 @@ void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
 }
 
+void nemesis_part(struct nemesis *n) {
+    later(n, 0, a_while(n), on_heal);
+    (void)cut_halves(n);
+}
+
 void nemesis_heal(struct nemesis *n) {
     n->is_over = true;
     memset(world_options(world_of(n))->rates, 0, sizeof(world_options(world_of(n))->rates));

@@ -52,6 +52,9 @@ void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t tro
 
 void nemesis_start(struct nemesis *nemesis);
 
+// Parts the network at random, for a while.
+void nemesis_part(struct nemesis *nemesis);
+
 // No more trouble: heals network and disks, resumes, restarts whoever is down or has failed.
 void nemesis_heal(struct nemesis *nemesis);
 

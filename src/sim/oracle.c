@@ -128,6 +128,21 @@ static struct oracle_event *find_event(struct oracle *oracle, struct version dot
     return NULL;
 }
 
+// The DEL that a tombstone comes from: the only one of the key that may still be under way; of
+// several nobody can tell.
+static uint32_t find_delete(const struct oracle *oracle, uint32_t key) {
+    const struct oracle_key *k = &oracle->keys[key];
+    uint32_t found = ORACLE_NONE;
+    for (uint32_t i = 0; i < k->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[k->writes[i]];
+        bool is_under_way = w->outcome == OUTCOME_PENDING || w->outcome == OUTCOME_UNKNOWN;
+        if (!w->is_tombstone || !is_under_way) continue;
+        if (found != ORACLE_NONE) return ORACLE_NONE;
+        found = k->writes[i];
+    }
+    return found;
+}
+
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen) {
     struct oracle *oracle = context;
@@ -150,10 +165,10 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
         .seen = memory_take(seen->count + 1, sizeof(*e->seen)),
     };
     memcpy(e->seen, seen->entries, seen->count * sizeof(*e->seen));
-    if (!written->is_tombstone) {
-        e->write = oracle_writer(oracle, index, written->value);
-        if (e->write != ORACLE_NONE) oracle->writes[e->write].event = oracle->event_count;
-    }
+    e->write = written->is_tombstone ? find_delete(oracle, index)
+                                     : oracle_writer(oracle, index, written->value);
+    if (e->write != ORACLE_NONE) oracle->writes[e->write].event = oracle->event_count;
+    oracle->counts.deletes += written->is_tombstone && e->write != ORACLE_NONE;
     oracle->event_count++;
 }
 
@@ -246,37 +261,48 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
 
 // Reads.
 
-// The end of the latest write of the key, other than a tombstone's, that was acknowledged before
-// `by` and began after `after`: it hides whatever ended by `after`.
+// What a read has to see: whatever was acknowledged before it began, and what stood before it.
+struct past {
+    uint64_t start; // of the read
+    uint32_t before;
+};
+
+// Is there a write of the key in the past that began after `after`? It hides whatever ended by
+// then.
 static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key, uint64_t after,
-                      uint64_t by, uint32_t *hider) {
+                      const struct past *past, uint32_t *hider) {
     for (uint32_t i = key->write_count; i > 0; i--) {
-        const struct oracle_write *w = &oracle->writes[key->writes[i - 1]];
-        if (w->outcome != OUTCOME_OK || w->start <= after || w->end >= by) continue;
-        *hider = key->writes[i - 1];
+        uint32_t number = key->writes[i - 1];
+        const struct oracle_write *w = &oracle->writes[number];
+        bool is_past = w->end < past->start || number == past->before;
+        if (w->outcome != OUTCOME_OK || w->start <= after || !is_past) continue;
+        *hider = number;
         return true;
     }
     return false;
 }
 
-static bool may_be_absent(const struct oracle *oracle, const struct oracle_key *key, uint64_t start,
-                          uint32_t *hider) {
-    if (!is_hidden(oracle, key, 0, start, hider)) return true; // as it was in the beginning
+static bool may_be_absent(const struct oracle *oracle, const struct oracle_key *key,
+                          const struct past *past, uint32_t *hider) {
+    if (!is_hidden(oracle, key, 0, past, hider)) return true; // as it was in the beginning
     for (uint32_t i = 0; i < key->write_count; i++) {
         const struct oracle_write *w = &oracle->writes[key->writes[i]];
         if (!w->is_tombstone || w->outcome == OUTCOME_NOT_DONE) continue;
         uint32_t other = ORACLE_NONE;
-        if (!is_hidden(oracle, key, w->end, start, &other)) return true;
+        if (!is_hidden(oracle, key, w->end, past, &other)) return true;
     }
     return false;
 }
 
-void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct slice value) {
+void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
+                     struct slice value) {
     struct oracle_key *k = &oracle->keys[key];
+    const struct past past = {start, before};
     uint32_t hider = ORACLE_NONE;
     oracle->counts.reads++;
+    oracle->counts.pipelined += before != ORACLE_NONE;
     if (value.data == NULL) {
-        if (!may_be_absent(oracle, k, start, &hider)) {
+        if (!may_be_absent(oracle, k, &past, &hider)) {
             oracle_fail(oracle, "O8 key=%s read nothing, w%u was acknowledged before", k->name,
                         hider);
         }
@@ -289,7 +315,7 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct
     if (w->outcome == OUTCOME_NOT_DONE) {
         oracle_fail(oracle, "O19 key=%s w%u was certainly not done and is read", k->name, number);
     }
-    if (w->end != UINT64_MAX && is_hidden(oracle, k, w->end, start, &hider)) {
+    if (w->end != UINT64_MAX && is_hidden(oracle, k, w->end, &past, &hider)) {
         oracle_fail(oracle, "O8 key=%s read w%u, the later w%u was acknowledged before", k->name,
                     number, hider);
     }
@@ -407,8 +433,9 @@ static void check_acknowledged(struct oracle *oracle, uint32_t key, const struct
     const struct oracle_key *k = &oracle->keys[key];
     for (uint32_t i = 0; i < k->write_count; i++) {
         const struct oracle_write *w = &oracle->writes[k->writes[i]];
-        if (w->outcome != OUTCOME_OK || w->is_tombstone) continue;
+        if (w->outcome != OUTCOME_OK) continue;
         if (w->event == ORACLE_NONE) {
+            if (w->is_tombstone) continue; // there was nothing to delete, or it cannot be told
             oracle_fail(oracle, "O1 key=%s w%u has its OK and was never stored", k->name,
                         k->writes[i]);
         } else if (!context_covers(&record->context, oracle->events[w->event].dot)) {

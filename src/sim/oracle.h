@@ -43,7 +43,7 @@ struct oracle_write {
 // A minted dot, and what it supersedes.
 struct oracle_event {
     uint32_t key;
-    uint32_t write; // or ORACLE_NONE: a tombstone
+    uint32_t write; // or ORACLE_NONE: a tombstone, of one of several
     struct version dot;
     bool is_dead; // a crash took it before anybody knew of it
     bool is_kept; // it was durable before its member could end
@@ -70,7 +70,9 @@ struct oracle_key {
 struct oracle_counts {
     uint64_t acks;           // O1, O2
     uint64_t durable_checks; // O1
+    uint64_t deletes;        // O2, O19: tombstones of which it is known who wrote them
     uint64_t reads;          // O4, O8
+    uint64_t pipelined;      // O8: reads behind a write of the same key, in one batch
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12
@@ -113,8 +115,10 @@ size_t oracle_value(uint32_t write, char *to, size_t capacity);
 // The write that made the value, or ORACLE_NONE, which is noted as a violation.
 uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
 
-// A plain read of a register at quorum ended with this value, or with none (data NULL).
-void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, struct slice value);
+// A plain read of a register at quorum ended with this value, or with none (data NULL). `before` is
+// a write that was done, and stood before the read in one batch; or ORACLE_NONE.
+void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
+                     struct slice value);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

@@ -44,12 +44,22 @@ static void add_stats(struct simulation *s) {
     }
 }
 
+// Now and then the network is parted while the cluster is founded, and a member comes long after
+// the others.
 static void start_members(struct simulation *s) {
+    struct rng rng = world_stream(s->world, 4);
+    bool is_parted = rng_chance(&rng, 1, 4);
+    bool has_straggler = rng_chance(&rng, 1, 4);
+    uint32_t straggler = rng_below(&rng, s->cluster.options.members);
+    if (is_parted) nemesis_part(&s->nemesis);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         s->nemesis.is_quiet[i] = false;
     }
     uint32_t first = rng_below(&s->rng, s->cluster.options.members);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        if (has_straggler && i == straggler) {
+            world_run(s->world, world_now(s->world) + rng_below(&rng, 20000) * NS_PER_MS);
+        }
         cluster_start(&s->cluster, (first + i) % s->cluster.options.members);
         if (rng_chance(&s->rng, 1, 2)) {
             world_run(s->world, world_now(s->world) + rng_below(&s->rng, 2000) * NS_PER_MS);

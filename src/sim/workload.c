@@ -170,6 +170,17 @@ static void take_siblings(struct workload_client *w, const struct call *call, st
     }
 }
 
+// A write of the same key that was done and stands before the call in its batch.
+static uint32_t write_before(const struct workload_client *w, uint32_t number) {
+    for (uint32_t i = number; i > 0; i--) {
+        const struct call *call = &w->calls[i - 1];
+        bool is_it = call->write != ORACLE_NONE && call->key == w->calls[number].key &&
+                     w->workload->oracle->writes[call->write].outcome == OUTCOME_OK;
+        if (is_it) return call->write;
+    }
+    return ORACLE_NONE;
+}
+
 static void on_reply(struct client *client, uint32_t number, const struct resp_reply *reply,
                      struct slice whole) {
     struct workload_client *w = CONTAINER_OF(client, struct workload_client, client);
@@ -194,7 +205,7 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     if (outcome != OUTCOME_OK) return;
     if (call->kind == CALL_GET) {
         struct slice value = reply->is_null ? (struct slice){0} : reply->value;
-        oracle_end_read(workload->oracle, call->key, call->start, value);
+        oracle_end_read(workload->oracle, call->key, call->start, write_before(w, number), value);
     } else if (call->kind == CALL_KV_GET) {
         take_siblings(w, call, whole);
     } else if (call->kind == CALL_KV_PUT || call->kind == CALL_KV_DEL) {
