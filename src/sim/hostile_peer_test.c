@@ -106,7 +106,7 @@ static void be_dialled(struct impostor *i) {
     struct asked a;
     env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
     assert_int_equal(answer_of(&a), ST_OK);
-    struct frame frame;
+    struct frame frame = {0};
     struct message_hello theirs;
     assert_true(hear(i, l, &i->secret, 0, &frame));
     assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
@@ -127,7 +127,7 @@ static void dial(struct impostor *i) {
     assert_int_equal(answer_of(&a), ST_OK);
     uint8_t bytes[512];
     send_sealed(i, l, MESSAGE_HELLO, encoded_hello(i, bytes, sizeof(bytes)), &i->secret, 0);
-    struct frame frame;
+    struct frame frame = {0};
     struct message_hello theirs;
     assert_true(hear(i, l, &i->secret, i->hello.nonce, &frame));
     assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
@@ -208,7 +208,7 @@ static void ask_forward(struct impostor *i, const struct message_forward *m) {
 
 static enum status forward(struct impostor *i, const struct message_forward *m) {
     ask_forward(i, m);
-    struct frame frame;
+    struct frame frame = {0};
     struct message_forward_done done;
     assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
     assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
@@ -245,7 +245,7 @@ static struct message_compare_done compare(struct impostor *i, const struct mess
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_compare_encode(m, &w);
     say(i, &i->dialled, MESSAGE_COMPARE, writer_bytes(&w));
-    struct frame frame;
+    struct frame frame = {0};
     struct message_compare_done done;
     assert_true(hear_type(i, &i->dialled, MESSAGE_COMPARE_DONE, &frame));
     assert_int_equal(message_compare_done_decode(&done, frame.body), ST_OK);
