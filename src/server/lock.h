@@ -20,7 +20,7 @@ struct server;
 struct step;
 typedef void step_done(struct step *step);
 
-enum { LOCKS = 1024 };
+enum { LOCKS = 256 };
 
 enum lock_mode { LOCK_NONE, LOCK_SHARED, LOCK_ALONE };
 
