@@ -214,9 +214,9 @@ static void fill_report(struct simulation *s) {
 // Disks and networks are not all alike.
 static void draw_world(struct simulation *s) {
     struct world_options *o = world_options(s->world);
-    o->sync_delay = rng_spread(&s->rng, 50 * 1000, 20 * NS_PER_MS);
-    o->disk_delay = rng_spread(&s->rng, 10 * 1000, NS_PER_MS);
-    o->net_delay = rng_spread(&s->rng, 50 * 1000, 5 * NS_PER_MS);
+    o->sync_delay = rng_spread(&s->rng, NS_PER_MS / 20, 20 * NS_PER_MS);
+    o->disk_delay = rng_spread(&s->rng, NS_PER_MS / 100, NS_PER_MS);
+    o->net_delay = rng_spread(&s->rng, NS_PER_MS / 20, 5 * NS_PER_MS);
 }
 
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
