@@ -375,10 +375,12 @@ static void finish(struct store *s, struct store_write *write, enum status statu
     env_later(s->env, &s->later_op);
 }
 
-// The status of a write that cannot begin now, or ST_OK.
-static enum status refusal(const struct store *s) {
+// The status of a write that cannot begin now, or ST_OK. What a node knows of itself may use the
+// reserve: without that it could not start on a full disk.
+static enum status refusal(const struct store *s, const struct store_write *write) {
     if (s->log.is_failed) return ST_IO;
-    if (s->is_disk_full || commit_log_is_full(&s->log)) return ST_NO_SPACE;
+    bool is_full = s->is_disk_full && write->partition.slot != SLOT_SYSTEM;
+    if (is_full || commit_log_is_full(&s->log)) return ST_NO_SPACE;
     return ST_OK;
 }
 
@@ -437,7 +439,7 @@ void store_put(struct store *s, struct store_write *write) {
     must(write->key.size > 0);
     must(write->key.size <= KEY_SIZE_MAX);
     list_init(&write->link);
-    enum status status = refusal(s);
+    enum status status = refusal(s, write);
     if (status != ST_OK) {
         finish(s, write, status);
     } else if (list_is_empty(&s->waiting) && commit_log_has_room(&s->log)) {
@@ -451,7 +453,7 @@ static void on_room(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     while (!list_is_empty(&s->waiting)) {
         struct store_write *write = CONTAINER_OF(s->waiting.next, struct store_write, link);
-        enum status status = refusal(s);
+        enum status status = refusal(s, write);
         if (status == ST_OK && !commit_log_has_room(log)) return;
         list_remove(&write->link);
         if (status != ST_OK) {
