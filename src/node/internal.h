@@ -80,7 +80,7 @@ struct node {
     struct env_op accept_op;
     struct timer accept_retry;
     bool is_accepting;
-    uint64_t refusal_logged; // when a refused greeting was last logged, ns
+    uint64_t refusal_logged; // when a refused peer was last logged, ns
 
     // Gossip.
     struct members members;

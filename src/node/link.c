@@ -6,6 +6,8 @@
 
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
 
+#define REFUSAL_LOG_NS (60 * NS_PER_SECOND)
+
 static void receive(struct link *link);
 
 size_t link_memory_size(uint32_t capacity) {
@@ -146,11 +148,17 @@ bool link_end(struct link *link, enum message_type type, const struct writer *bo
 
 static void on_received(struct env_op *op);
 
-static void refuse(struct link *link, const char *why) {
+// Strangers may come as often as they like; they do not fill the log.
+void link_refuse(struct link *link, const char *why) {
     struct node *node = link->node;
+    uint64_t now = node->env->now;
     node->stats.frames_refused++;
-    env_log(node->env, ENV_WARNING, "frame refused from=%s why=%s",
-            env_peer(node->env, link->socket), why);
+    if (node->refusal_logged == 0 || now - node->refusal_logged >= REFUSAL_LOG_NS) {
+        node->refusal_logged = now;
+        env_log(node->env, ENV_WARNING, "peer refused from=%s why=%s refused=%llu",
+                env_peer(node->env, link->socket), why,
+                (unsigned long long)node->stats.frames_refused);
+    }
     link_shut(link);
 }
 
@@ -161,7 +169,7 @@ static void take_frame(struct link *link, uint8_t *bytes, uint32_t size) {
     }
     struct frame frame;
     if (frame_open(bytes, size, &link->recv_key, link->received, &frame) != ST_OK) {
-        refuse(link, "wrong-mac");
+        link_refuse(link, "wrong-mac");
         return;
     }
     link->received++;
@@ -213,7 +221,7 @@ static void take_frames(struct link *link) {
         enum status st = peek(link, at, &size);
         if (st == ST_BUSY) break;
         if (st != ST_OK) {
-            refuse(link, st == ST_TOO_LARGE ? "too-large" : "not-a-frame");
+            link_refuse(link, st == ST_TOO_LARGE ? "too-large" : "not-a-frame");
             return;
         }
         take_frame(link, link->in + at, size);

@@ -82,6 +82,10 @@ void link_opened(struct link *link, uint64_t nonce);
 // Ends the connection; whoever waits for answers on it is told. Does nothing to a free one.
 void link_shut(struct link *link);
 
+// Counts a frame, or a caller, that is not to be believed, says so in the log unless that was done
+// lately, and ends the connection.
+void link_refuse(struct link *link, const char *why);
+
 // Begins a frame. Returns a writer for its body, with room for body_max bytes, or a failed one of
 // no capacity when there is no room or the link is not open.
 struct writer link_begin(struct link *link, uint32_t body_max);

@@ -213,17 +213,6 @@ static bool take_description(struct peer *peer, const struct message_hello *m) {
     return true;
 }
 
-static void refuse_greeting(struct link *link, const char *why) {
-    struct node *node = link->node;
-    node->stats.frames_refused++;
-    if (node->env->now - node->refusal_logged >= NS_PER_SECOND || node->refusal_logged == 0) {
-        node->refusal_logged = node->env->now;
-        env_log(node->env, ENV_WARNING, "greeting refused from=%s why=%s",
-                env_peer(node->env, link->socket), why);
-    }
-    link_shut(link);
-}
-
 void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     struct node *node = link->node;
     struct frame frame;
@@ -244,7 +233,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         if (link->is_dialer && member != link->peer) why = "other-member";
     }
     if (why != NULL) {
-        refuse_greeting(link, why);
+        link_refuse(link, why);
         return;
     }
     struct peer *peer = &node->peers[member];
