@@ -75,6 +75,10 @@ static bool parse_seconds(const char *text, void *to) {
     return parse_range(text, to, 0, 31536000);
 }
 
+static bool parse_stall(const char *text, void *to) {
+    return parse_range(text, to, 1, 3600);
+}
+
 static bool parse_size(const char *text, void *to) {
     char digits[24];
     size_t size = strlen(text);
@@ -195,6 +199,11 @@ static const struct key keys[] = {
     {"idle-timeout", "SECONDS", "0", FIELD(idle_s), parse_seconds,
      "a number of seconds up to 31536000",
      "Silence after which a client's connection is closed; 0: never.", false},
+    {"stall-timeout", "SECONDS", "30", FIELD(stall_s), parse_stall,
+     "a number of seconds from 1 to 3600",
+     "Silence in the middle of a command, or of taking a reply, after which a client's connection "
+     "is closed.",
+     false},
     {"key-file", "FILE", NULL, FIELD(key_file), parse_text, "a file",
      "File with the secret of the cluster, at least 16 bytes, readable by its owner only. Without "
      "it, DIRECTORY/cluster.key.",

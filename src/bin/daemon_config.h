@@ -46,7 +46,8 @@ struct config {
     uint64_t timeout_ms;
     uint64_t hedge_ms;
     uint64_t suspect_ms;
-    uint64_t idle_s;      // 0: never
+    uint64_t idle_s; // 0: never
+    uint64_t stall_s;
     uint64_t interval_ms; // 0: durability = always
     struct level read;
     struct level write;

@@ -15,10 +15,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { SETTINGS_MAX = CONFIG_KEYS_MAX + 32 };
+enum {
+    SETTINGS_MAX = CONFIG_KEYS_MAX + 32,
+    FILES_SPARE = 64, // descriptors that are neither clients nor peers
+};
 
 enum phase { STARTING, RUNNING, STOPPING, STOPPED, FAILED };
 
@@ -133,6 +137,7 @@ static void make_options(struct daemon *d) {
     server->clients_max = (uint32_t)config->clients_max;
     server->value_size_max = (uint32_t)config->value_max;
     server->idle_ns = config->idle_s * NS_PER_SECOND;
+    server->stall_ns = config->stall_s * NS_PER_SECOND;
     server->read = config->read;
     server->write = config->write;
     server->version = QUOIT_VERSION;
@@ -167,10 +172,19 @@ static void on_server_started(void *context, enum status status) {
     started_part(d);
 }
 
+static const char *start_failure(enum status status) {
+    if (status == ST_CORRUPT) {
+        return "cannot start: the data cannot be read; move it away, and the other members give "
+               "back what was in it";
+    }
+    if (status == ST_NO_SPACE) return "cannot start: the disk is full";
+    return "cannot start: is the port for other nodes in use?";
+}
+
 static void on_node_started(void *context, enum status status) {
     struct daemon *d = context;
     if (status != ST_OK) {
-        fail(d, "cannot start: data unreadable, or the port for other nodes in use?", status);
+        fail(d, start_failure(status), status);
     } else {
         d->is_node_up = true;
     }
@@ -218,6 +232,18 @@ static void run(struct daemon *d) {
     if (d->phase == STOPPED) env_log(d->env, ENV_INFO, "stopped");
 }
 
+// A descriptor for each client and peer, as far as the system lets us.
+static void make_room_for_files(struct daemon *d) {
+    struct rlimit limit;
+    rlim_t wanted = d->config.clients_max + (rlim_t)3 * d->identity.members + FILES_SPARE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return;
+    env_log(d->env, ENV_WARNING, "too few files for clients-max limit=%llu wanted=%llu",
+            (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
 // Until the loop runs a signal ends the process at once, as it should.
 static int serve(struct daemon *d) {
     struct env_options options = {
@@ -249,6 +275,7 @@ static int serve(struct daemon *d) {
     env_log(d->env, ENV_INFO, "memory mib=%zu data=%zu node=%zu clients=%zu program=%zu",
             (size_t)(d->config.memory >> 20), d->split.data >> 20, d->split.node >> 20,
             d->split.clients >> 20, d->split.program >> 20);
+    make_room_for_files(d);
     d->node = node_create(&d->arena, d->env, &d->node_options);
     d->server = server_create(&d->arena, d->env, d->node, &d->server_options);
     run(d);

@@ -18,6 +18,7 @@ struct listener {
     struct server *server;
     bool is_sharded;
     bool is_accepting;
+    bool is_starved;           // the last accept found no descriptor; the log knows
     struct env_socket *socket; // NULL while not listening
     struct env_socket *accepted;
     struct env_op listen_op;

@@ -147,12 +147,14 @@ static void on_accepted(struct env_op *op) {
         return;
     }
     if (op->status == ST_OK) {
+        listener->is_starved = false;
         welcome(listener, listener->accepted);
         accept(listener);
         return;
     }
     // Out of descriptors, or a connection that broke before we had it.
-    if (op->status == ST_BUSY) {
+    if (op->status == ST_BUSY && !listener->is_starved) {
+        listener->is_starved = true;
         env_log(server->env, ENV_WARNING, "cannot accept clients=%" PRIu32 " why=\"%s\"",
                 server->session_count, status_text(op->status));
     }
