@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client programs that other people's libraries are used in: built, installed, run beside a test."""
+import filecmp
 import os
 import shutil
 import subprocess
@@ -75,18 +76,13 @@ def run_tool(*command, where):
     return done.stdout
 
 
-def is_newer(path, sources):
-    return os.path.exists(path) and all(
-        os.path.getmtime(path) >= os.path.getmtime(source) for source in sources)
-
-
 def hiredis_client():
     """The path of the built program."""
     if shutil.which("cc") is None or shutil.which("pkg-config") is None:
         raise Skip("no C compiler here")
     source = os.path.join(CLIENTS, "hiredis_client.c")
     program = os.path.join(PLACE, "hiredis_client")
-    if not is_newer(program, [source]):
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
         os.makedirs(PLACE, exist_ok=True)
         flags = run_tool("pkg-config", "--cflags", "--libs", "hiredis", where=PLACE).split()
         run_tool("cc", "-std=c17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o",
@@ -99,16 +95,17 @@ def node_modules():
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise Skip(f"no {program} here")
-    sources = [os.path.join(CLIENTS, name) for name in ("package.json", "package-lock.json")]
-    stamp = os.path.join(PLACE, "installed")
-    if not is_newer(stamp, sources):
+    modules = os.path.join(PLACE, "node_modules")
+    lock = os.path.join(CLIENTS, "package-lock.json")
+    installed = os.path.join(PLACE, "installed.json")  # the lock file, when all of it was there
+    if not os.path.exists(installed) or not filecmp.cmp(installed, lock, shallow=False):
         os.makedirs(PLACE, exist_ok=True)
-        for source in sources:
-            shutil.copy(source, PLACE)
-        run_tool("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", where=PLACE)
-        with open(stamp, "w"):
-            pass
-    return os.path.join(PLACE, "node_modules")
+        shutil.copy(os.path.join(CLIENTS, "package.json"), PLACE)
+        shutil.copy(lock, PLACE)
+        run_tool("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund",
+                 where=PLACE)
+        shutil.copy(lock, installed)
+    return modules
 
 
 def script(name, *arguments):
