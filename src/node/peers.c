@@ -243,7 +243,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         return;
     }
     if (!take_description(peer, &hello)) {
-        refuse_greeting(link, "unsound-description");
+        link_refuse(link, "unsound-description");
         return;
     }
     peer->epoch = frame.epoch;

@@ -53,7 +53,7 @@ def hurt_one_of_three(world, hurt):
     world.wait_equal()
     victim.kill()
     fill(nodes[0], "third", KEYS // 2)
-    hurt(victim);
+    hurt(victim)
     victim.start().wait_ready()
     check_halves(victim)
     world.wait_equal()
@@ -62,7 +62,8 @@ def hurt_one_of_three(world, hurt):
     # Then it is a member like any other: with another one down it holds the data.
     eventually(lambda: state_of(victim) == "up", 60, "the node has mended")
     nodes[2].kill()
-    eventually(lambda: can_write(victim), 20, "two members are enough")
+    for node in nodes[:2]:
+        eventually(lambda n=node: can_write(n), 20, "two members are enough")
     fill(victim, "fourth")
     check(nodes[0], "fourth")
 
