@@ -24,6 +24,8 @@ enum {
     FILES_SPARE = 64, // descriptors that are neither clients nor peers
 };
 
+#define LISTEN_PATIENCE_NS (2 * NS_PER_SECOND)
+
 enum phase { STARTING, RUNNING, STOPPING, STOPPED, FAILED };
 
 struct daemon {
@@ -246,8 +248,10 @@ static void make_room_for_files(struct daemon *d) {
 
 // Until the loop runs a signal ends the process at once, as it should.
 static int serve(struct daemon *d) {
-    struct env_options options = {
-        .directory = d->config.directory, .log = write_log, .log_context = d};
+    struct env_options options = {.directory = d->config.directory,
+                                  .log = write_log,
+                                  .log_context = d,
+                                  .listen_until = shared_clock() + LISTEN_PATIENCE_NS};
     struct env_complaint why = {0};
     if (system_lock_directory(d->config.directory, &d->lock, &why) != ST_OK) {
         return refuse(why.text);

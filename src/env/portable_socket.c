@@ -149,6 +149,16 @@ static void on_connection(uv_stream_t *handle, int status) {
     }
 }
 
+static bool listen_on(struct portable *p, struct env_socket *socket,
+                      const struct address *address) {
+    int error = 0;
+    do {
+        error = uv_tcp_bind(&socket->tcp, &address->to.any, 0);
+        if (error == 0) error = uv_listen(stream_of(socket), BACKLOG, on_connection);
+    } while (error != 0 && shared_listen_again(&p->options, -error));
+    return error == 0;
+}
+
 // A name is looked up on the spot: programs listen when they start.
 void portable_socket_listen(struct env *env, struct env_op *op, const char *address,
                             struct env_socket **listener) {
@@ -164,8 +174,7 @@ void portable_socket_listen(struct env *env, struct env_op *op, const char *addr
         return;
     }
     struct env_socket *socket = new_socket(p);
-    if (socket == NULL || uv_tcp_bind(&socket->tcp, &found[0].to.any, 0) != 0 ||
-        uv_listen(stream_of(socket), BACKLOG, on_connection) != 0) {
+    if (socket == NULL || !listen_on(p, socket, &found[0])) {
         if (socket != NULL) release(socket);
         portable_answer(p, op, ST_IO);
         return;

@@ -17,6 +17,8 @@
 // must not keep the network waiting.
 enum { LATER_ROUNDS_MAX = 16 };
 
+enum { LISTEN_PAUSE_NS = 10 * 1000 * 1000 };
+
 void complain(struct env_complaint *complaint, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -59,6 +61,13 @@ uint64_t shared_clock(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool shared_listen_again(const struct env_options *options, int error) {
+    if (error != EADDRINUSE || shared_clock() >= options->listen_until) return false;
+    struct timespec pause = {.tv_nsec = LISTEN_PAUSE_NS};
+    (void)nanosleep(&pause, NULL);
+    return true;
 }
 
 void shared_set_time(struct env *env) {

@@ -21,6 +21,11 @@ struct env_options {
     void *log_context;
     bool is_portable;   // do without io_uring
     uint32_t piece_max; // for tests: moves at most so many bytes at a time; 0: no limit
+
+    // Of shared_clock: until then env_listen tries an address that is in use again, and holds up
+    // everything else. The sockets of a killed process are free only once its io_uring has ended,
+    // a moment after the process itself.
+    uint64_t listen_until;
 };
 
 __attribute__((format(printf, 2, 3))) void complain(struct env_complaint *complaint,
@@ -35,6 +40,9 @@ bool shared_is_name(const char *name);
 // Nanoseconds of the monotonic clock; the two fields of env that are the time.
 uint64_t shared_clock(void);
 void shared_set_time(struct env *env);
+
+// After a bind or listen that failed with this errno: whether to try again, after a pause.
+bool shared_listen_again(const struct env_options *options, int error);
 
 // Writes "2026-01-02T03:04:05.678Z INFO text" to the sink of the options.
 void shared_log(const struct env_options *options, uint64_t wall_ms, enum env_level level,

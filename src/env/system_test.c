@@ -36,12 +36,13 @@ static void on_log(void *context, enum env_level level, struct slice line) {
     snprintf(last_line, sizeof(last_line), "%.*s", (int)line.size, (const char *)line.data);
 }
 
-static struct env *open_world(void) {
+static struct env *open_world(uint64_t listen_until) {
     struct env_complaint complaint = {""};
     struct env_options options = {
         .directory = directory,
         .log = on_log,
         .is_portable = is_portable,
+        .listen_until = listen_until,
     };
     struct env *opened = system_open(&options, &complaint);
     if (opened == NULL) fail_msg("%s", complaint.text);
@@ -53,7 +54,7 @@ static int set_up(void **state) {
     log_lines = 0;
     snprintf(directory, sizeof(directory), "/tmp/quoit-system-XXXXXX");
     if (mkdtemp(directory) == NULL) return -1;
-    env = open_world();
+    env = open_world(0);
     return 0;
 }
 
@@ -185,6 +186,42 @@ static void a_reset_fails_a_recv_and_the_sends_after_it(void **state) {
     assert_int_equal(finish(&send), ST_IO);
     env_shut(env, stream);
     env_shut(env, listener);
+}
+
+static enum status try_to_listen(const char *address) {
+    struct env_socket *listener = NULL;
+    struct ask a = {.op.done = on_done};
+    env_listen(env, &a.op, address, &listener);
+    return finish(&a);
+}
+
+static void *close_soon(void *argument) {
+    usleep(50 * 1000);
+    close(*(int *)argument);
+    return NULL;
+}
+
+// As what a killed process had is, for a moment.
+static void an_address_that_is_in_use_a_little_longer_is_waited_for(void **state) {
+    (void)state;
+    const char *text = fresh_address("127.0.0.1");
+    struct address address;
+    assert_int_equal(address_parse(text, &address), ST_OK);
+    int fd = address_socket(&address, 0);
+    assert_int_equal(bind(fd, &address.to.any, address.size), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(try_to_listen(text), ST_IO);
+
+    system_close(env);
+    env = open_world(shared_clock() + 100 * NS_PER_MS);
+    assert_int_equal(try_to_listen(text), ST_IO); // patience ends
+
+    system_close(env);
+    env = open_world(shared_clock() + 20 * NS_PER_SECOND);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, close_soon, &fd), 0);
+    assert_int_equal(try_to_listen(text), ST_OK);
+    pthread_join(thread, NULL);
 }
 
 // With no descriptor left an accept is refused, without keeping the processor busy; with one it
@@ -334,7 +371,7 @@ static void only_the_portable_world_is_announced(void **state) {
 static void the_environment_can_ask_for_the_portable_world(void **state) {
     (void)state;
     setenv("QUOIT_IO", "portable", 1);
-    struct env *other = open_world();
+    struct env *other = open_world(0);
     unsetenv("QUOIT_IO");
     assert_string_equal(system_name(other), "portable");
     system_close(other);
@@ -429,6 +466,7 @@ int system_test(void) {
         ON_BOTH(a_name_that_nobody_has_is_refused),
         ON_BOTH(ipv6_works_and_is_written_in_brackets),
         ON_BOTH(a_reset_fails_a_recv_and_the_sends_after_it),
+        ON_BOTH(an_address_that_is_in_use_a_little_longer_is_waited_for),
         ON_BOTH(a_listener_survives_a_lack_of_descriptors),
         ON_BOTH(more_requests_than_the_kernel_takes_at_once_all_call_back),
         ON_BOTH(a_wait_ends_at_its_deadline),

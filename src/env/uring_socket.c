@@ -62,14 +62,14 @@ void uring_socket_destroy_all(struct uring *u) {
 
 // Listeners.
 
-static int open_listener(const struct address *address) {
+static int open_listener(const struct env_options *options, const struct address *address) {
     int fd = address_socket(address, 0);
     if (fd < 0) return -1;
     int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        bind(fd, &address->to.any, address->size) == 0 && listen(fd, BACKLOG) == 0) {
-        return fd;
-    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    do {
+        if (bind(fd, &address->to.any, address->size) == 0 && listen(fd, BACKLOG) == 0) return fd;
+    } while (shared_listen_again(options, errno));
     close(fd);
     return -1;
 }
@@ -87,7 +87,7 @@ void uring_socket_listen(struct env *env, struct env_op *op, const char *address
         return;
     }
     struct env_socket *socket = new_socket(u);
-    if (socket == NULL || (socket->fd = open_listener(&found[0])) < 0) {
+    if (socket == NULL || (socket->fd = open_listener(&u->options, &found[0])) < 0) {
         if (socket != NULL) release(socket);
         uring_answer(u, op, ST_IO);
         return;

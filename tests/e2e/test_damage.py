@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that lose, change or refuse what they were given."""
+import errno
 import json
 import os
 import random
@@ -158,8 +159,16 @@ class SmallDisk:
         return status.f_bavail * status.f_frsize
 
     def leave(self, size):
-        with open(self.filler, "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, self.free() - size)
+        """A node that runs takes space at the same time."""
+        def has_filled():
+            try:
+                with open(self.filler, "wb") as f:
+                    os.posix_fallocate(f.fileno(), 0, self.free() - size)
+                return True
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+                return False
+        eventually(has_filled, 20, "the disk is filled")
 
     def clear(self):
         os.remove(self.filler)
