@@ -50,7 +50,7 @@ static void take_answer(struct operation *o, uint32_t place, struct slice record
 static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
-    if (operation_release(o)) return;
+    if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
     bool is_good = read->status == ST_OK || read->status == ST_NOT_FOUND;
     struct slice record = read->status == ST_OK ? read->record : (struct slice){0};
     if (is_good) {

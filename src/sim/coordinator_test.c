@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a coordinator makes of answers that come late, or not at all: cases that need one disk
+// slower than another, or one member worse off than the rest.
+#include "node/node.h"
+#include "sim/session_case.h"
+
+// A record that one member holds and nobody else has heard of.
+struct planted {
+    struct store_write write;
+    struct site *site;
+    uint32_t member;
+    struct slice value;
+    uint8_t bytes[256];
+    bool is_done;
+};
+
+static enum status plant_record(struct store_write *write, struct slice old, struct slice *new) {
+    struct planted *p = CONTAINER_OF(write, struct planted, write);
+    struct store *store = node_store(cluster_node(&p->site->cluster, p->member));
+    static struct record before;
+    static struct record after;
+    assert_int_equal(record_decode(&before, old), ST_OK);
+    const struct sibling sibling = {
+        .dot = {store_actor(store), store_mint(store)},
+        .timestamp = 1,
+        .value = p->value,
+    };
+    assert_int_equal(record_update(&before, &before.context, &sibling, &after), ST_OK);
+    struct writer w = writer_to(p->bytes, sizeof(p->bytes));
+    record_encode(&after, &w);
+    assert_false(w.failed);
+    *new = writer_bytes(&w);
+    return ST_OK;
+}
+
+static void on_planted(struct store_write *write) {
+    struct planted *p = CONTAINER_OF(write, struct planted, write);
+    assert_int_equal(write->status, ST_OK);
+    p->is_done = true;
+}
+
+static void plant(struct site *site, uint32_t member, struct slice key, struct slice value) {
+    struct planted p = {.site = site, .member = member, .value = value};
+    p.write = (struct store_write){
+        .apply = plant_record,
+        .done = on_planted,
+        .partition = {.slot = slot_of(key)},
+        .key = key,
+    };
+    struct machine *machine = site->cluster.processes[member].machine;
+    machine_enter(machine);
+    store_put(node_store(cluster_node(&site->cluster, member)), &p.write);
+    machine_leave(machine);
+    uint64_t until = world_now(site->world) + NS_PER_SECOND;
+    while (!p.is_done) assert_true(world_step(site->world, until));
+}
+
+// n1 has a write on its way to a slow disk when it is asked to read the key. n2 and n3 answer in
+// its stead and differ, so the read repairs before it answers. What n1 then holds was no part of
+// the answers, has reached nobody else, and must neither be shown nor count as a copy of what was
+// read.
+static void a_read_that_repairs_takes_no_more_answers(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *writes = site_talker(site, 0, false);
+    struct talker *reads = site_talker(site, 0, false);
+    expect_dialogue(site, writes, "PING\r\n", "+PONG\r\n");
+    expect_dialogue(site, reads, "PING\r\n", "+PONG\r\n");
+    site_wait(site, NS_PER_SECOND); // the comparisons after the founding are over
+    plant(site, 2, SLICE("k"), SLICE("held"));
+    machine_slow_disk(site->cluster.processes[0].machine, 200);
+    machine_slow_disk(site->cluster.processes[1].machine, 100000); // never done in this case
+
+    talker_say(writes, "SET k new\r\n", 11);
+    site_wait(site, 5 * NS_PER_MS);
+    expect_dialogue(site, reads, "GET k\r\n", "$4\r\nheld\r\n");
+    site_free(site);
+}
+
+int coordinator_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
+    };
+    return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);
+}
