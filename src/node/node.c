@@ -228,6 +228,7 @@ static void start(struct operation *o) {
     if (st != ST_OK) {
         quorum_init(&o->quorum, o->replica_count, o->replica_count);
         operation_finish(o, st);
+        request->need = need; // more than there are
         return;
     }
     if (o->kind == REQUEST_READ) {
@@ -289,13 +290,15 @@ void node_submit(struct node *node, struct request *request) {
 bool node_read_now(struct node *node, struct request *request) {
     bool is_alone = node->state == NODE_SERVING && node->map.member_count == 1;
     if (!is_alone || node->is_mending || request->key.size == 0) return false;
+    uint32_t need = 0;
+    if (level_need(request->level, 1, &need) != ST_OK) return false;
     struct store_read *read = &node->quick_read;
     *read = (struct store_read){.partition = {.slot = slot_of(request->key)}, .key = request->key};
     enum status st = store_peek(node->store, read);
     if (st != ST_OK && st != ST_NOT_FOUND) return false;
     node->stats.reads++;
     request->status = st;
-    request->need = 1;
+    request->need = need;
     request->answered = 1;
     request->record = st == ST_OK ? read->record : (struct slice){0};
     return true;

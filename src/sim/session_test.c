@@ -128,6 +128,23 @@ static void one_member_reads_decides_and_writes_at_once(void **state) {
     site_free(site);
 }
 
+static const struct line levels[] = {
+    {"SET k v\r\n", "+OK\r\n"},
+    {"CONSISTENCY READ TWO WRITE 3\r\n", "+OK\r\n"},
+    {"GET k\r\n", "-NOQUORUM 2 replicas needed, 0 answered; try again\r\n"},
+    {"SET k w\r\n", "-NOQUORUM 3 replicas needed, 0 answered; not done\r\n"},
+    {"KV.GET k R THREE\r\n", "-NOQUORUM 3 replicas needed, 0 answered; try again\r\n"},
+    {"CONSISTENCY READ ALL\r\n", "+OK\r\n"},
+    {"GET k\r\n", "$1\r\nv\r\n"},
+};
+
+static void a_level_beyond_the_copies_there_are_is_refused(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    EXPECT_LINES(site, site_talker(site, 0, false), levels);
+    site_free(site);
+}
+
 static void several_members_do_not_pretend_to(void **state) {
     (void)state;
     struct site *site = site_new(3, NULL);
@@ -508,6 +525,7 @@ int session_test(void) {
         cmocka_unit_test(says_what_redis_says_about_strings),
         cmocka_unit_test(keys_expire),
         cmocka_unit_test(one_member_reads_decides_and_writes_at_once),
+        cmocka_unit_test(a_level_beyond_the_copies_there_are_is_refused),
         cmocka_unit_test(several_members_do_not_pretend_to),
         cmocka_unit_test(increments_of_several_connections_all_count),
         cmocka_unit_test(a_pipeline_takes_effect_and_is_answered_in_order),
