@@ -320,7 +320,7 @@ static bool is_stalled(const struct server *server, const struct session *s) {
     const struct server_options *o = &server->options;
     uint64_t silence = server->env->now - s->heard;
     if (s->is_stranger) {
-        return server->env->now - s->created >= STRANGER_SECONDS * NS_PER_SECOND;
+        return server->env->now - s->reset >= STRANGER_SECONDS * NS_PER_SECOND;
     }
     if (o->idle_ns > 0 && s->queue_count == 0 && !s->is_sending && silence >= o->idle_ns) {
         return true;

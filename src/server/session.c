@@ -15,6 +15,7 @@ static void on_sent(struct env_op *op);
 void session_reset(struct session *s) {
     const struct server_options *options = &s->server->options;
     s->protocol = 2;
+    s->reset = s->server->env->now;
     s->is_stranger = options->password != NULL;
     s->read = options->read;
     s->write = options->write;

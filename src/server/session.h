@@ -44,6 +44,7 @@ struct session {
     struct list link; // in the server's list of sessions
     uint64_t id;      // from 1, in order of connecting
     uint64_t created; // ns
+    uint64_t reset;   // ns: when it was last like new
     uint64_t heard;   // ns: when the client last sent or took bytes
     enum session_state state;
     bool is_receiving;

@@ -429,8 +429,15 @@ static void strangers_must_say_the_password(void **state) {
     EXPECT_LINES(site, site_talker(site, 0, false), strangers);
 
     struct talker *silent = site_talker(site, 0, false);
+    struct talker *known = site_talker(site, 0, false);
+    expect_dialogue(site, known, "AUTH sesame\r\n", "+OK\r\n");
     site_wait(site, 15 * NS_PER_SECOND);
     assert_true(silent->has_ended);
+
+    // One that makes itself a stranger again has as long as a new one.
+    expect_dialogue(site, known, "RESET\r\n", "+RESET\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    expect_dialogue(site, known, "AUTH sesame\r\n", "+OK\r\n");
 
     struct talker *greedy = site_talker(site, 0, false);
     expect_dialogue(site, greedy, "*11\r\n",
