@@ -57,8 +57,14 @@ void start_dbsize(struct command *c) {
 
 // SCAN.
 
+static const char invalid_cursor[] = "ERR invalid cursor";
+
 static void on_scan(struct step *step) {
     struct command *c = step->command;
+    if (step->request.status == ST_INVALID) {
+        answer_error(c, invalid_cursor);
+        return;
+    }
     if (!step_succeeded(step)) {
         answer_step_failure(step);
         return;
@@ -122,7 +128,7 @@ void start_scan(struct command *c) {
     uint64_t cursor;
     int64_t count = SCAN_COUNT_DEFAULT;
     if (!text_to_u64(c->arguments[1], &cursor)) {
-        answer_error(c, "ERR invalid cursor");
+        answer_error(c, invalid_cursor);
         return;
     }
     if (!parse_scan(c, &count)) return;

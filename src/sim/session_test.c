@@ -45,6 +45,8 @@ static const struct line strings[] = {
     {"CLIENT NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n"},
     {"CLIENT\r\n", "-ERR wrong number of arguments for 'client' command\r\n"},
     {"CLUSTER|INFO\r\n", "-ERR unknown command 'CLUSTER|INFO', with args beginning with: \r\n"},
+    {"SCAN x\r\n", "-ERR invalid cursor\r\n"},
+    {"SCAN 9223372036854775807\r\n", "-ERR invalid cursor\r\n"}, // no slot is so high
     {"SET \"\" v\r\n", "-ERR a key has at least one byte\r\n"},
 };
 
