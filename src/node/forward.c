@@ -26,33 +26,46 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
     return link_end(link, MESSAGE_FORWARD, &w);
 }
 
-void forward_start(struct operation *o, uint32_t need) {
+// Asks the first of the replicas from `place` on that may be fit to mint. False: there is none.
+static bool ask_from(struct operation *o, uint32_t place) {
     struct node *node = o->node;
-    node->stats.forwarded++;
-    o->is_forwarded_away = true;
-    quorum_init(&o->quorum, o->replica_count, need);
-    for (uint32_t i = 0; i < o->replica_count; i++) {
+    for (uint32_t i = place; i < o->replica_count; i++) {
         if (i == o->self_place || !peer_is_up(node, o->replicas[i])) continue;
         const struct member_entry *entry = &node->members.entries[o->replicas[i]];
         if (entry->state == MEMBER_MENDING) continue;
-        if (send(o, i, need)) {
+        if (send(o, i, o->quorum.need)) {
             o->asked = 1u << i;
-            return;
+            return true;
         }
     }
-    operation_finish(o, ST_UNAVAILABLE);
+    return false;
+}
+
+void forward_start(struct operation *o, uint32_t need) {
+    o->node->stats.forwarded++;
+    o->is_forwarded_away = true;
+    quorum_init(&o->quorum, o->replica_count, need);
+    if (!ask_from(o, 0)) operation_finish(o, ST_UNAVAILABLE);
+}
+
+// The replica that was asked last, or REPLICAS_MAX.
+static uint32_t asked_place(const struct operation *o) {
+    uint32_t place = 0;
+    while (place < o->replica_count && (o->asked >> place & 1) == 0) place++;
+    return place < o->replica_count ? place : REPLICAS_MAX;
 }
 
 static bool was_asked(const struct operation *o, uint32_t member) {
-    for (uint32_t i = 0; i < o->replica_count; i++) {
-        if ((o->asked >> i & 1) != 0) return o->replicas[i] == member;
-    }
-    return false;
+    uint32_t place = asked_place(o);
+    return place < REPLICAS_MAX && o->replicas[place] == member;
 }
 
 void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
     if (!o->is_forwarded_away || !was_asked(o, member)) return;
     enum status st = m->status;
+    // It did nothing, for reasons that may be its own: a failed disk, data to mend, peers that it
+    // does not see.
+    if (st == ST_UNAVAILABLE && ask_from(o, asked_place(o) + 1)) return;
     if (st == ST_OK && !operation_set_record(o, m->record)) st = ST_TIMEOUT;
     o->quorum.yes = m->answered >= 32 ? UINT32_MAX : (1u << m->answered) - 1;
     operation_finish(o, st);

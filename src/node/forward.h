@@ -3,8 +3,8 @@
 // forward.h -- writes on a node that cannot mint: it holds no copy of the key, is mending, or its
 // store has failed.
 //
-// One replica is asked to coordinate, once: to ask a second after the first fell silent could write
-// twice.
+// One replica is asked to coordinate; another only when it says that it did nothing because it
+// cannot: to ask a second after the first fell silent could write twice.
 #ifndef QUOIT_NODE_FORWARD_H
 #define QUOIT_NODE_FORWARD_H
 

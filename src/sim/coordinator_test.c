@@ -2,6 +2,7 @@
 //
 // What a coordinator makes of answers that come late, or not at all: cases that need one disk
 // slower than another, or one member worse off than the rest.
+#include "base/text.h"
 #include "node/node.h"
 #include "sim/session_case.h"
 
@@ -78,9 +79,52 @@ static void a_read_that_repairs_takes_no_more_answers(void **state) {
     site_free(site);
 }
 
+// A key that n1 holds no copy of, and in *first the replica that n1 would ask to write it.
+static void find_foreign_key(struct site *site, char name[16], uint32_t *first) {
+    const struct node *node = cluster_node(&site->cluster, 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        (void)snprintf(name, 16, "k%u", i);
+        const struct map_run *run = map_run_of(node_map(node), slot_of(slice_of_string(name)));
+        if (map_place_in(run, node_self(node)) < REPLICAS_MAX) continue;
+        *first = run->replicas[0].member;
+        return;
+    }
+    fail();
+}
+
+// A member whose disk has failed stays up and is asked first by those who hold no copy. It can mint
+// nothing; the two other replicas can.
+static void a_replica_that_cannot_mint_is_passed_over(void **state) {
+    (void)state;
+    struct site *site = site_new(4, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    site_wait(site, NS_PER_SECOND);
+    char name[16];
+    uint32_t first = 0;
+    find_foreign_key(site, name, &first);
+    for (uint32_t i = 0; i < 4; i++) {
+        if (i == first) continue;
+        machine_spare(cluster->processes[i].machine, FAULT_DISK_SYNC_ERROR, true);
+    }
+    world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
+    char words[40];
+    (void)snprintf(words, sizeof(words), "SET %s v\r\n", name);
+    struct talker *unlucky = site_talker(site, first, false);
+    talker_say(unlucky, words, strlen(words));
+    site_wait(site, NS_PER_SECOND);
+    assert_true(node_store_stats(cluster_node(cluster, first)).is_failed);
+    assert_true(node_member_is_up(cluster_node(cluster, 0), first));
+
+    expect_dialogue(site, t, words, "+OK\r\n");
+    site_free(site);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
+        cmocka_unit_test(a_replica_that_cannot_mint_is_passed_over),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);
 }
