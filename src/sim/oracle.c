@@ -294,6 +294,22 @@ static bool may_be_absent(const struct oracle *oracle, const struct oracle_key *
     return false;
 }
 
+// An earlier read saw a write that no delete can have ended after: it must still be seen.
+static bool has_vanished(const struct oracle *oracle, const struct oracle_key *key,
+                         uint64_t start) {
+    uint64_t seen = 0; // when the latest that was read before began
+    for (uint32_t i = 0; i < key->read_count; i++) {
+        const struct oracle_read *r = &key->reads[i];
+        if (r->end < start && r->write_start > seen) seen = r->write_start;
+    }
+    if (seen == 0) return false;
+    for (uint32_t i = 0; i < key->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[key->writes[i]];
+        if (w->is_tombstone && w->outcome != OUTCOME_NOT_DONE && w->end >= seen) return false;
+    }
+    return true;
+}
+
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
                      struct slice value) {
     struct oracle_key *k = &oracle->keys[key];
@@ -305,6 +321,9 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
         if (!may_be_absent(oracle, k, &past, &hider)) {
             oracle_fail(oracle, "O8 key=%s read nothing, w%u was acknowledged before", k->name,
                         hider);
+        }
+        if (has_vanished(oracle, k, start)) {
+            oracle_fail(oracle, "O8 key=%s read nothing, an earlier read saw a value", k->name);
         }
         return;
     }
