@@ -169,7 +169,7 @@ static const struct key keys[] = {
      "seeds, a cluster of one.",
      true},
     {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_text, "a list",
-     "Members of a cluster to join.", true},
+     "Members of a cluster to join. This version admits nobody: such a node waits.", true},
     {"replication", "NUMBER", "3", FIELD(replication), parse_replication, "a number from 1 to 32",
      "Copies of each key, if there are as many machines. Fixed when the cluster is founded.",
      false},
@@ -206,7 +206,7 @@ static const struct key keys[] = {
      false},
     {"key-file", "FILE", NULL, FIELD(key_file), parse_text, "a file",
      "File with the secret of the cluster, at least 16 bytes, readable by its owner only. Without "
-     "it, DIRECTORY/cluster.key.",
+     "it, DIRECTORY/cluster.key or, on loopback addresses, what follows from initial.",
      false},
     {"password-file", "FILE", NULL, FIELD(password_file), parse_text, "a file",
      "File with the password that clients must give, readable by its owner only.", false},

@@ -6,8 +6,9 @@
 // two members have two links, and nothing depends on who was first. A link that breaks is dialled
 // again after a pause that doubles up to a limit; one that is silent for long is broken by us.
 //
-// A member is up when our link to it is open and its heartbeat was seen to advance lately. Being up
-// steers where requests go first. It never decides who owns what.
+// A member is up when our link to it is open and something came on it lately; in a cluster too
+// large for everybody to hear from everybody, news of it by way of others will do. Being up steers
+// where requests go first. It never decides who owns what.
 #ifndef QUOIT_NODE_PEERS_H
 #define QUOIT_NODE_PEERS_H
 
@@ -16,7 +17,8 @@
 void peers_init(struct node *node, struct arena *arena);
 size_t peers_memory_size(const struct node_options *options);
 
-// Listens, then dials every member of the map (or of the first members). Calls back once.
+// Takes callers on the listener there is, and dials every member of the map (or of the first
+// members).
 void peers_start(struct node *node);
 void peers_stop(struct node *node);
 

@@ -5,7 +5,7 @@
 #include "node/peers.h"
 #include "node/replica_survey.h"
 
-// SCAN: one stretch of one run a call, from a majority of its replicas.
+// SCAN: one stretch of one run a call.
 
 static void decide(struct operation *o);
 

@@ -2,8 +2,9 @@
 //
 // survey.h -- coordinating SCAN and COUNT.
 //
-// SCAN asks a majority of a run's replicas for the keys of a stretch of slots and joins the lists;
-// COUNT asks every member for the slots it is first for.
+// SCAN asks the replicas of a run for the keys of a stretch of slots and joins the lists of a
+// majority, or, where fewer are up, of all of those. COUNT asks every member for the slots it is
+// first for, and goes without the word of one that is lost meanwhile.
 #ifndef QUOIT_NODE_SURVEY_H
 #define QUOIT_NODE_SURVEY_H
 
