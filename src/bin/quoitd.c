@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,10 +249,13 @@ static void make_room_for_files(struct daemon *d) {
 
 // Until the loop runs a signal ends the process at once, as it should.
 static int serve(struct daemon *d) {
-    struct env_options options = {.directory = d->config.directory,
-                                  .log = write_log,
-                                  .log_context = d,
-                                  .listen_until = shared_clock() + LISTEN_PATIENCE_NS};
+    struct env_options options = {
+        .directory = d->config.directory,
+        .log = write_log,
+        .log_context = d,
+        .is_portable = d->config.io == CONFIG_IO_PORTABLE,
+        .listen_until = shared_clock() + LISTEN_PATIENCE_NS,
+    };
     struct env_complaint why = {0};
     if (system_lock_directory(d->config.directory, &d->lock, &why) != ST_OK) {
         return refuse(why.text);
@@ -271,9 +275,13 @@ static int serve(struct daemon *d) {
     d->arena = system_arena(size);
     if (d->arena.memory == NULL) return refuse("memory: the system has not so much");
     system_catch_signals();
-    if (d->config.io == CONFIG_IO_PORTABLE) (void)setenv("QUOIT_IO", "portable", 1);
     d->env = system_open(&options, &why);
     if (d->env == NULL) return refuse(why.text);
+    if (d->config.io == CONFIG_IO_URING && strcmp(system_name(d->env), "io_uring") != 0) {
+        system_close(d->env);
+        return refuse("io uring: the system does not allow io_uring; with io auto it is done "
+                      "without");
+    }
     env_log(d->env, ENV_INFO, "quoitd %s io=%s dir=%s name=%s", QUOIT_VERSION, system_name(d->env),
             d->config.directory, d->identity.self.name);
     env_log(d->env, ENV_INFO, "memory mib=%zu data=%zu node=%zu clients=%zu program=%zu",

@@ -23,6 +23,14 @@ def test_bad_options_are_refused_with_their_name(world):
     refuses(world, *base, "--bind", "256.0.0.1", word="256.0.0.1")
 
 
+def test_io_uring_is_not_replaced_where_it_was_asked_for(world):
+    data = os.path.join(world.directory, "data")
+    command = ["env", "QUOIT_IO=portable", world.quoitd]  # as if the kernel did not allow it
+    code, output = world.run(*command, "--dir", data, "--port", world.port, "--io", "uring",
+                             seconds=20)
+    assert code == 1 and "io_uring" in output, f"it ended with {code}: {output}"
+
+
 def test_a_bad_configuration_is_refused_with_its_line(world):
     path = os.path.join(world.directory, "quoit.conf")
     with open(path, "w") as f:
