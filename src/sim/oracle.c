@@ -254,7 +254,7 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
     }
     if (outcome != OUTCOME_OK) return;
     oracle->counts.acks++;
-    if (!w->is_tombstone && !oracle->may_forget && oracle->counts.acks % 8 == 1) {
+    if (!w->is_tombstone && !oracle->syncs_late && oracle->counts.acks % 8 == 1) {
         check_durable(oracle, write, need);
     }
 }
@@ -485,7 +485,6 @@ static void check_key(struct oracle *oracle, uint32_t key) {
         }
     }
     oracle->counts.converged++;
-    if (oracle->may_forget) return;
     check_acknowledged(oracle, key, &first);
     check_siblings(oracle, key, &first);
 }

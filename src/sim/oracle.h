@@ -91,7 +91,7 @@ struct oracle {
     uint32_t event_count;
     uint32_t event_capacity;
     struct oracle_counts counts;
-    bool may_forget; // durability is an interval, or loss is beyond the budget: O1 to O3 rest
+    bool syncs_late; // durability is an interval: no copies are counted for O1; power stays on
     bool has_failed;
     char failure[500]; // the first one: the oracle's number, and what it saw
 };

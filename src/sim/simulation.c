@@ -233,7 +233,7 @@ static void draw(struct simulation *s) {
     cluster_init(&s->cluster, s->world, &o);
     oracle_init(&s->oracle);
     s->oracle.cluster = &s->cluster;
-    s->oracle.may_forget = o.sync_interval_ns > 0;
+    s->oracle.syncs_late = o.sync_interval_ns > 0;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);
