@@ -162,6 +162,46 @@ static void what_is_too_large_is_refused(void **state) {
     shop_free(shop);
 }
 
+// Writes of one turn, so that all but the first find a batch begun.
+static void set_together(struct shop *shop, struct setting *settings, uint32_t count) {
+    machine_enter(shop->machine);
+    for (uint32_t i = 0; i < count; i++) {
+        settings[i].write.apply = on_apply_setting;
+        settings[i].write.done = on_set;
+        settings[i].is_done = false;
+        store_put(shop->store, &settings[i].write);
+    }
+    machine_leave(shop->machine);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_true(shop_wait(shop, &settings[i].is_done));
+        assert_int_equal(settings[i].write.status, ST_OK);
+    }
+}
+
+// The last of these frames begins where the largest one just fits into the segment, or just not.
+static void the_largest_records_fit_up_to_the_end_of_a_segment(void **state) {
+    (void)state;
+    uint8_t *bytes = calloc(1, KEY_SIZE_MAX);
+    for (size_t size = 5700; size < 7200; size += 50) {
+        struct shop *shop = shop_opened();
+        shop_end(shop);
+        size_t most = shop->options.record_size_max -= 400; // so that no sector ends just there
+        assert_int_equal(shop_open(shop), ST_OK);
+        struct slice long_key = {bytes, KEY_SIZE_MAX};
+        struct setting settings[] = {
+            {.write.key = SLICE("a"), .record = {bytes, 18000}},
+            {.write.key = SLICE("b"), .record = {bytes, size}},
+            {.write.key = long_key, .record = {bytes, most}},
+            {.write.key = long_key, .record = {bytes + 1, most}},
+        };
+        set_together(shop, settings, 4);
+        set_together(shop, settings, 4);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    free(bytes);
+}
+
 static void many_large_writes_at_once_wait_for_room(void **state) {
     (void)state;
     enum { WRITES = 400, SIZE = 16000 };
@@ -335,6 +375,7 @@ int store_test(void) {
         cmocka_unit_test(a_read_shows_what_is_durable_as_of_its_write),
         cmocka_unit_test(a_write_that_changes_nothing_writes_nothing),
         cmocka_unit_test(what_is_too_large_is_refused),
+        cmocka_unit_test(the_largest_records_fit_up_to_the_end_of_a_segment),
         cmocka_unit_test(many_large_writes_at_once_wait_for_room),
         cmocka_unit_test(a_partition_is_listed_in_order_and_in_parts),
         cmocka_unit_test(an_empty_record_removes_its_key_for_good),

@@ -146,23 +146,29 @@ static void next_segment(struct commit_log *log) {
     make_next(log);
 }
 
+// The bytes that a frame may take up from the cursor on. Closing a batch never takes more than it
+// saves here, so what there was room for before, there is room for after.
+static size_t needed(const struct commit_log *log, size_t size) {
+    return size + FRAME_EXTRA - (log->has_batch ? 0 : SECTOR_SIZE);
+}
+
+// True when a frame of that size goes to the next segment.
 static bool segment_ends(const struct commit_log *log, size_t size) {
-    return position_offset(log->cursor) + size > log->options.segment_size;
+    return position_offset(log->cursor) + needed(log, size) > log->options.segment_size;
 }
 
 bool commit_log_has_room(const struct commit_log *log) {
     if (!log->is_started || log->is_failed) return false;
     const struct log_buffer *b = &log->buffers[buffer_index(log, log->buffer_count - 1)];
-    size_t size = (size_t)log->options.frame_max + FRAME_EXTRA;
+    size_t size = log->options.frame_max;
     bool must_switch = segment_ends(log, size);
     if (must_switch && (log->maker.state != MAKER_READY || log->old_file != NULL)) return false;
-    if (!must_switch && b->filled + size <= log->buffer_size) return true;
+    if (!must_switch && b->filled + needed(log, size) <= log->buffer_size) return true;
     return b->filled == 0 || log->buffer_count < LOG_BUFFERS;
 }
 
 bool commit_log_is_full(const struct commit_log *log) {
-    size_t size = (size_t)log->options.frame_max + FRAME_EXTRA;
-    if (!segment_ends(log, size)) return false;
+    if (!segment_ends(log, log->options.frame_max)) return false;
     return segment_set_is_full(log->segments) ||
            (log->maker.state == MAKER_FAILED && log->maker.status == ST_NO_SPACE);
 }
@@ -170,8 +176,8 @@ bool commit_log_is_full(const struct commit_log *log) {
 // Makes the buffer ready to take a frame of that size at the cursor.
 static void make_place(struct commit_log *log, size_t size) {
     if (log->has_batch && log->cursor - log->batch >= BATCH_MAX) close_batch(log);
-    if (segment_ends(log, size + FRAME_EXTRA)) next_segment(log);
-    if (current(log)->filled + size + FRAME_EXTRA > log->buffer_size) next_buffer(log);
+    if (segment_ends(log, size)) next_segment(log);
+    if (current(log)->filled + needed(log, size) > log->buffer_size) next_buffer(log);
     if (!log->has_batch) open_batch(log);
 }
 
@@ -264,7 +270,7 @@ static void on_written(struct env_op *op) {
         return;
     }
     log->written = log->write_end;
-    bool is_needed = segment_ends(log, (size_t)log->options.frame_max + FRAME_EXTRA);
+    bool is_needed = segment_ends(log, log->options.frame_max);
     uint64_t pace = 2 * (uint64_t)position_offset(log->written) + MAKER_LEAD;
     maker_allow(&log->maker, is_needed ? UINT64_MAX : pace);
     if (log->options.interval_ns > 0) {
@@ -411,7 +417,7 @@ static void on_maker(struct segment_maker *maker) {
         enum env_level level = maker->status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR;
         env_log(log->env, level, "segment_not_made segment=%u status=\"%s\"", maker->header.number,
                 status_text(maker->status));
-        bool is_needed = segment_ends(log, log->options.frame_max + FRAME_EXTRA);
+        bool is_needed = segment_ends(log, log->options.frame_max);
         if (!log->is_started || (is_needed && maker->status != ST_NO_SPACE)) {
             fail(log, "make", maker->status);
         } else {

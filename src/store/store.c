@@ -329,6 +329,15 @@ uint64_t store_mint(struct store *s) {
     return ++s->log.mark.minted;
 }
 
+// True when the log takes a write now. The mark of a new actor epoch comes before it.
+static bool has_room(struct store *s) {
+    if (s->is_renewed && commit_log_has_room(&s->log)) {
+        commit_log_mark(&s->log);
+        s->is_renewed = false;
+    }
+    return commit_log_has_room(&s->log);
+}
+
 void store_renew(struct store *s) {
     must(s->is_open);
     s->actor.epoch++;
@@ -336,9 +345,7 @@ void store_renew(struct store *s) {
     s->log.mark.minted = 0;
     s->is_renewed = true;
     env_log(s->env, ENV_WARNING, "actor_renewed epoch=%u", s->actor.epoch);
-    if (!commit_log_has_room(&s->log)) return; // the next write puts the mark before itself
-    commit_log_mark(&s->log);
-    s->is_renewed = false;
+    (void)has_room(s); // if there is none, the next write puts the mark before itself
 }
 
 void store_repaired(struct store *s) {
@@ -400,8 +407,6 @@ static void leave(struct store *s, struct store_write *write, uint32_t entry) {
 }
 
 static void run(struct store *s, struct store_write *write) {
-    if (s->is_renewed) commit_log_mark(&s->log);
-    s->is_renewed = false;
     uint32_t tag = table_tag(&s->table, write->partition, write->key);
     uint32_t entry = table_find(&s->table, tag, write->partition, write->key);
     struct slice old = {NULL, 0};
@@ -442,7 +447,7 @@ void store_put(struct store *s, struct store_write *write) {
     enum status status = refusal(s, write);
     if (status != ST_OK) {
         finish(s, write, status);
-    } else if (list_is_empty(&s->waiting) && commit_log_has_room(&s->log)) {
+    } else if (list_is_empty(&s->waiting) && has_room(s)) {
         run(s, write);
     } else {
         list_append(&s->waiting, &write->link);
@@ -454,7 +459,7 @@ static void on_room(struct commit_log *log) {
     while (!list_is_empty(&s->waiting)) {
         struct store_write *write = CONTAINER_OF(s->waiting.next, struct store_write, link);
         enum status status = refusal(s, write);
-        if (status == ST_OK && !commit_log_has_room(log)) return;
+        if (status == ST_OK && !has_room(s)) return;
         list_remove(&write->link);
         if (status != ST_OK) {
             finish(s, write, status);
