@@ -196,7 +196,10 @@ static enum status frame_at(struct recovery *r, struct frame *frame) {
         enum status status = frame_decode(r->storage, position, bytes, frame);
         if (status != ST_TOO_LARGE) return status;
         uint64_t end = r->at.offset + (uint64_t)frame->size;
-        if (end > r->reader.size || frame->size <= wanted) return ST_CORRUPT;
+        if (end > r->reader.size || frame->size <= wanted) {
+            frame->size = 0; // whatever it should be, it is not this
+            return ST_CORRUPT;
+        }
         if (frame->size > r->frame_limit) return ST_TOO_LARGE;
         wanted = (uint32_t)frame->size;
     }

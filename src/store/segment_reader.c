@@ -14,8 +14,9 @@ static struct segment_reader *of(struct env_op *op) {
 static void on_opened(struct env_op *op) {
     struct segment_reader *r = of(op);
     if (op->status != ST_OK) r->file = NULL;
-    // An offset has 32 bits; what lies further is not ours.
-    r->size = op->value < UINT32_MAX ? op->value : UINT32_MAX;
+    // An offset has 32 bits, also that of the sector behind; what lies further is not ours.
+    uint64_t most = UINT32_MAX - (UINT32_MAX % SECTOR_SIZE);
+    r->size = op->value < most ? op->value : most;
     r->done(r, op->status);
 }
 
