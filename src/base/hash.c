@@ -13,6 +13,21 @@ uint64_t hash_bytes(struct slice bytes, uint64_t seed) {
     return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
 }
 
+static_assert(sizeof(XXH3_state_t) <= sizeof(struct hash_stream), "a state fits");
+static_assert(_Alignof(XXH3_state_t) <= _Alignof(struct hash_stream), "where it is");
+
+void hash_stream_begin(struct hash_stream *s, uint64_t seed) {
+    (void)XXH3_64bits_reset_withSeed((XXH3_state_t *)(void *)s, seed);
+}
+
+void hash_stream_add(struct hash_stream *s, struct slice bytes) {
+    (void)XXH3_64bits_update((XXH3_state_t *)(void *)s, bytes.data, bytes.size);
+}
+
+uint64_t hash_stream_end(const struct hash_stream *s) {
+    return XXH3_64bits_digest((const XXH3_state_t *)(const void *)s);
+}
+
 struct mac mac_of(const struct mac_key *key, struct slice bytes) {
     struct mac mac;
     (void)crypto_shorthash_siphashx24(mac.bytes, bytes.data, bytes.size, key->bytes);

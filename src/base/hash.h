@@ -14,6 +14,15 @@
 // XXH3 of the bytes. The seed separates uses that must not agree by accident.
 uint64_t hash_bytes(struct slice bytes, uint64_t seed);
 
+// The same of bytes that come in pieces.
+struct hash_stream {
+    _Alignas(64) uint8_t state[576];
+};
+
+void hash_stream_begin(struct hash_stream *s, uint64_t seed);
+void hash_stream_add(struct hash_stream *s, struct slice bytes);
+uint64_t hash_stream_end(const struct hash_stream *s);
+
 // Avalanches one number (murmur3's finalizer): for tables keyed by integers.
 static inline uint64_t hash_number(uint64_t x) {
     x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdu;

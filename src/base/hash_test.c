@@ -29,6 +29,23 @@ static void every_bit_of_every_length_counts(void **state) {
     }
 }
 
+static void bytes_in_pieces_hash_as_the_whole(void **state) {
+    (void)state;
+    static uint8_t bytes[5000];
+    for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)(i * 31);
+    for (size_t size = 0; size <= sizeof(bytes); size += size < 300 ? 7 : 571) {
+        for (size_t piece = 1; piece < 2000; piece = piece * 3 + 1) {
+            struct hash_stream s;
+            hash_stream_begin(&s, 9);
+            for (size_t at = 0; at < size; at += piece) {
+                size_t more = size - at < piece ? size - at : piece;
+                hash_stream_add(&s, (struct slice){bytes + at, more});
+            }
+            assert_true(hash_stream_end(&s) == hash_bytes((struct slice){bytes, size}, 9));
+        }
+    }
+}
+
 // The finalizer is a bijection; a small range without a collision, with every bit of the result
 // used, is what tables rely on.
 static void neighbouring_numbers_are_spread_over_all_bits(void **state) {
@@ -83,6 +100,7 @@ int hash_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_hashes_of_stored_bytes_never_change),
         cmocka_unit_test(every_bit_of_every_length_counts),
+        cmocka_unit_test(bytes_in_pieces_hash_as_the_whole),
         cmocka_unit_test(neighbouring_numbers_are_spread_over_all_bits),
         cmocka_unit_test(macs_are_siphash_2_4_with_128_bits),
         cmocka_unit_test(macs_that_differ_in_one_bit_are_not_equal),

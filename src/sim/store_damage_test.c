@@ -211,6 +211,43 @@ static void write_large(struct shop *shop, uint32_t size) {
     assert_true(shop_wait(shop, &is_written));
 }
 
+// Nothing follows the large record by which it could be told from what was torn.
+static void a_lower_limit_does_not_drop_the_end_of_the_log(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    struct store_options low = shop->options;
+    shop->options.memory_max = UINT64_C(8) << 20;
+    shop->options.segment_size = UINT64_C(4) << 20;
+    shop->options.record_size_max = 1500000;
+    struct store_options high = shop->options;
+    assert_int_equal(shop_open(shop), ST_OK);
+    write_large(shop, 1500000);
+    machine_power_loss(shop->machine);
+
+    shop->options = low;
+    assert_int_equal(shop_open(shop), ST_TOO_LARGE);
+    machine_kill(shop->machine);
+
+    shop->options = high;
+    assert_int_equal(shop_open(shop), ST_OK);
+    struct store_read read = {.partition.slot = 100, .key = SLICE("large")};
+    assert_true(store_get(shop->store, &read));
+    assert_int_equal(read.status, ST_OK);
+    assert_int_equal(read.record.size, 1500000);
+    machine_kill(shop->machine);
+
+    // What is not a frame, but says that it is large, is damage as it always was.
+    char name[ENV_FILE_NAME_MAX + 1];
+    assert_non_null(segment_of(shop, 0, name));
+    assert_true(machine_rot(shop->machine, name, 1000000));
+    shop->options = low;
+    assert_int_equal(shop_open(shop), ST_OK);
+    assert_true(store_stats(shop->store).was_damaged);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 static void lower_limits_never_pass_for_damage(void **state) {
     (void)state;
     struct world_options options = world_quiet();
@@ -256,6 +293,7 @@ int store_damage_test(void) {
         cmocka_unit_test(damage_in_what_is_still_in_memory_is_healed),
         cmocka_unit_test(segments_that_are_cut_or_missing_are_noticed),
         cmocka_unit_test(a_read_that_fails_at_the_start_ends_it),
+        cmocka_unit_test(a_lower_limit_does_not_drop_the_end_of_the_log),
         cmocka_unit_test(lower_limits_never_pass_for_damage),
     };
     return cmocka_run_group_tests_name("store_damage", cases, NULL, NULL);

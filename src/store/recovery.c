@@ -247,7 +247,7 @@ static bool replay(struct recovery *r) {
         }
         if (status == ST_TOO_LARGE && !r->has_other) {
             r->phase = RECOVERY_DOUBT;
-            r->other = (struct place){r->at.index, r->at.offset + (uint32_t)frame.size};
+            r->other = r->at;
             return true;
         }
         if (!r->has_other) {
@@ -259,28 +259,33 @@ static bool replay(struct recovery *r) {
     }
 }
 
-// A frame too large for this store is followed by a good one, there or in the next sector, or it is
-// none.
+// Whether the frame at r->at, which is too large for this store, is one at all: r->other goes
+// through it.
 static bool doubt(struct recovery *r) {
-    struct slice bytes = {NULL, 0};
-    enum sight sight = look(r, r->other, r->frame_limit, &bytes);
-    if (sight == SIGHT_LATER) return false;
-    uint64_t position = position_at(r, r->other);
-    uint32_t padding = sector_up(r->other.offset) - r->other.offset;
-    for (uint32_t skip = 0; sight == SIGHT_BYTES && skip <= padding; skip += padding) {
-        struct frame next;
-        if (skip > bytes.size) break;
-        struct slice rest = slice_skip(bytes, skip);
-        if (frame_decode(r->storage, position + skip, rest, &next) == ST_OK) {
-            env_log(r->env, ENV_ERROR, "log_has_larger_records segment=%u offset=%u limit=%u",
-                    position_number(position), r->at.offset, r->frame_limit);
-            finish(r, ST_TOO_LARGE);
-            return false;
+    do {
+        bool is_head = r->other.offset == r->at.offset;
+        struct slice bytes = {NULL, 0};
+        enum sight sight = look(r, r->other, is_head ? FRAME_HEAD_SIZE : 1, &bytes);
+        if (sight == SIGHT_LATER) return false;
+        if (sight == SIGHT_END || (is_head && bytes.size < FRAME_HEAD_SIZE)) {
+            begin_search(r, 0); // the file has become shorter
+            return true;
         }
-        if (padding == 0) break;
+        if (is_head) {
+            frame_check_begin(&r->check, r->storage, position_at(r, r->at), bytes.data);
+            r->other.offset += FRAME_HEAD_SIZE;
+        } else {
+            r->other.offset += frame_check_add(&r->check, bytes);
+        }
+    } while (r->check.left > 0);
+    if (!frame_check_end(&r->check)) {
+        begin_search(r, 0);
+        return true;
     }
-    begin_search(r, 0);
-    return true;
+    env_log(r->env, ENV_ERROR, "log_has_larger_records segment=%u offset=%u limit=%u",
+            r->reader.number, r->at.offset, r->frame_limit);
+    finish(r, ST_TOO_LARGE);
+    return false;
 }
 
 // Goes on after damage: behind the one bad frame if there is a good one, else at `place`.

@@ -47,7 +47,7 @@ enum recovery_phase {
     RECOVERY_HEADERS,
     RECOVERY_REPLAY,
     RECOVERY_SEARCH,
-    RECOVERY_DOUBT, // is there a frame behind one that is too large?
+    RECOVERY_DOUBT, // is that which is too large a frame?
     RECOVERY_SYNC,
     RECOVERY_REMOVE,
     RECOVERY_DONE,
@@ -78,17 +78,19 @@ struct recovery {
     char name[SEGMENT_NAME_SIZE];
     struct segment_reader reader;
     struct place at;
-    uint64_t proved;        // what lay before was synced
-    uint64_t hole;          // where the search began
-    uint64_t missing;       // the same, behind what can only be the end of a batch
-    uint64_t dirty_end;     // of the last sector after the hole that is not zero, or 0
-    uint64_t skipped;       // where the bad frame at the hole ends, if its size is right
-    uint32_t frame_limit;   // a larger frame than this could not be written again
-    struct place other;     // where to go on if there is no frame at `at`
-    struct place candidate; // the first batch after the hole, perhaps dropped
-    uint32_t run;           // of the frames before `at`, 0: none yet
-    uint32_t checked;       // segments whose header was looked at
-    uint32_t tenth;         // of the segments, last reported
+    uint64_t proved;      // what lay before was synced
+    uint64_t hole;        // where the search began
+    uint64_t missing;     // the same, behind what can only be the end of a batch
+    uint64_t dirty_end;   // of the last sector after the hole that is not zero, or 0
+    uint64_t skipped;     // where the bad frame at the hole ends, if its size is right
+    uint32_t frame_limit; // a larger frame than this could not be written again
+    struct place other;   // where to go on if there is no frame at `at`; in doubt, how far it is
+                          // looked at
+    struct frame_check check; // in doubt
+    struct place candidate;   // the first batch after the hole, perhaps dropped
+    uint32_t run;             // of the frames before `at`, 0: none yet
+    uint32_t checked;         // segments whose header was looked at
+    uint32_t tenth;           // of the segments, last reported
     bool has_other;
     bool has_candidate;
 };

@@ -2,7 +2,6 @@
 #include "store/segment.h"
 
 #include "base/codec.h"
-#include "base/hash.h"
 #include "base/little.h"
 
 enum {
@@ -71,8 +70,13 @@ enum status segment_header_decode(struct slice sector, struct segment_header *h)
     return is_whole && h->number > 0 && h->storage != 0 ? ST_OK : ST_CORRUPT;
 }
 
+// What a checksum has beside the hash of the payload.
+static uint64_t place_hash(uint64_t storage, uint64_t position) {
+    return hash_number(storage ^ hash_number(position));
+}
+
 static uint64_t checksum_of(uint64_t storage, uint64_t position, struct slice payload) {
-    return hash_bytes(payload, 0) ^ hash_number(storage ^ hash_number(position));
+    return hash_bytes(payload, 0) ^ place_hash(storage, position);
 }
 
 static void seal(uint64_t storage, uint64_t position, size_t size, uint8_t *frame) {
@@ -154,4 +158,23 @@ enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes
                    : kind == KIND_RECORD ? record_decode_payload(&r, frame)
                                          : false;
     return is_good ? ST_OK : ST_CORRUPT;
+}
+
+void frame_check_begin(struct frame_check *c, uint64_t storage, uint64_t position,
+                       const uint8_t head[FRAME_HEAD_SIZE]) {
+    c->left = load_u32(head);
+    c->wanted = load_u64(head + 4) ^ place_hash(storage, position);
+    hash_stream_begin(&c->sum, 0);
+}
+
+uint32_t frame_check_add(struct frame_check *c, struct slice bytes) {
+    if (bytes.size > c->left) bytes.size = c->left;
+    hash_stream_add(&c->sum, bytes);
+    c->left -= (uint32_t)bytes.size;
+    return (uint32_t)bytes.size;
+}
+
+bool frame_check_end(const struct frame_check *c) {
+    must(c->left == 0);
+    return hash_stream_end(&c->sum) == c->wanted;
 }

@@ -22,6 +22,7 @@
 #ifndef QUOIT_STORE_SEGMENT_H
 #define QUOIT_STORE_SEGMENT_H
 
+#include "base/hash.h"
 #include "base/status.h"
 #include "model/slot.h"
 
@@ -105,5 +106,22 @@ void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *m
 // ST_TOO_LARGE: may be good, but does not end within the bytes; ST_CORRUPT: none.
 NODISCARD enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes,
                                    struct frame *frame);
+
+// Whether there is a frame that is too large to be decoded: of its head, then of its payload piece
+// by piece.
+struct frame_check {
+    struct hash_stream sum;
+    uint64_t wanted; // of the sum
+    uint32_t left;   // bytes of payload
+};
+
+void frame_check_begin(struct frame_check *c, uint64_t storage, uint64_t position,
+                       const uint8_t head[FRAME_HEAD_SIZE]);
+
+// Takes in what is still missing and returns how many bytes that was.
+uint32_t frame_check_add(struct frame_check *c, struct slice bytes);
+
+// Requires that nothing is missing.
+bool frame_check_end(const struct frame_check *c);
 
 #endif

@@ -115,6 +115,26 @@ static void a_frame_is_good_in_its_place_only(void **state) {
                      ST_NOT_FOUND);
 }
 
+static void a_frame_can_be_checked_in_pieces(void **state) {
+    (void)state;
+    uint8_t bytes[EXAMPLE_MAX];
+    (void)example(bytes);
+    uint8_t *frame = bytes + SEGMENT_FIRST;
+    uint64_t position = position_of(NUMBER, SEGMENT_FIRST);
+    for (uint32_t piece = 1; piece < MARK_FRAME_SIZE; piece++) {
+        for (uint32_t is_bad = 0; is_bad < 2; is_bad++) {
+            frame[MARK_FRAME_SIZE - 1] ^= (uint8_t)is_bad;
+            struct frame_check c;
+            frame_check_begin(&c, STORAGE, position, frame);
+            uint32_t at = FRAME_HEAD_SIZE;
+            while (c.left > 0) at += frame_check_add(&c, (struct slice){frame + at, piece});
+            assert_int_equal(at, MARK_FRAME_SIZE);
+            assert_int_equal(frame_check_end(&c), !is_bad);
+            frame[MARK_FRAME_SIZE - 1] ^= (uint8_t)is_bad;
+        }
+    }
+}
+
 static void another_version_is_told_from_damage(void **state) {
     (void)state;
     uint8_t bytes[EXAMPLE_MAX];
@@ -160,6 +180,7 @@ int segment_test(void) {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
         cmocka_unit_test(no_flipped_bit_passes),
         cmocka_unit_test(a_frame_is_good_in_its_place_only),
+        cmocka_unit_test(a_frame_can_be_checked_in_pieces),
         cmocka_unit_test(another_version_is_told_from_damage),
         cmocka_unit_test(names_and_numbers_stand_for_each_other),
     };
