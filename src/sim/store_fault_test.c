@@ -47,6 +47,26 @@ static void a_failed_request_ends_the_log_and_loses_nothing(void **state) {
     }
 }
 
+static void a_lack_of_descriptors_only_delays(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    world_options(shop->world)->rates[FAULT_DESCRIPTORS] = FAULT_CERTAIN;
+    shop_run(shop, 3 * NS_PER_SECOND);
+    assert_int_equal(shop->busy, SHOP_CLIENTS); // all wait for a segment
+    world_options(shop->world)->rates[FAULT_DESCRIPTORS] = 0;
+    uint64_t acked = shop->acked_count;
+    shop_run(shop, 3 * NS_PER_SECOND);
+    assert_true(shop->acked_count > acked + SHOP_CLIENTS);
+    shop_stop_selling(shop);
+    assert_int_equal(shop->refused_count, 0);
+    shop_check_all(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 static void a_full_disk_refuses_writes_until_there_is_room(void **state) {
     (void)state;
     struct world_options options = world_quiet();
@@ -184,6 +204,7 @@ static void acknowledged_at_once_and_synced_at_intervals(void **state) {
 int store_fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_failed_request_ends_the_log_and_loses_nothing),
+        cmocka_unit_test(a_lack_of_descriptors_only_delays),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),

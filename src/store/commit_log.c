@@ -414,11 +414,14 @@ static void on_maker(struct segment_maker *maker) {
     act_later(log); // it may be what the end waits for
     if (log->is_stopping) return;
     if (maker->state == MAKER_FAILED) {
-        enum env_level level = maker->status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR;
+        // Both pass, and are tried again with each tick. Without space writes are refused
+        // meanwhile, without a descriptor they wait.
+        bool may_pass = maker->status == ST_NO_SPACE || maker->status == ST_BUSY;
+        enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
         env_log(log->env, level, "segment_not_made segment=%u status=\"%s\"", maker->header.number,
                 status_text(maker->status));
         bool is_needed = segment_ends(log, log->options.frame_max);
-        if (!log->is_started || (is_needed && maker->status != ST_NO_SPACE)) {
+        if (!log->is_started || (is_needed && !may_pass)) {
             fail(log, "make", maker->status);
         } else {
             log->has_more_room(log); // or rather it is now known that there is none
