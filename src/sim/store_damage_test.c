@@ -155,6 +155,15 @@ static void segments_that_are_cut_or_missing_are_noticed(void **state) {
         store_repaired(shop->store);
         machine_leave(shop->machine);
         assert_false(store_stats(shop->store).was_damaged);
+        shop_forget(shop);
+        epoch = store_actor(shop->store).epoch;
+        shop_run(shop, 5 * NS_PER_SECOND);
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        assert_int_equal(store_actor(shop->store).epoch, epoch);
+        shop_check_all(shop);
+        shop_end(shop);
         shop_free(shop);
     }
 }

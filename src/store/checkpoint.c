@@ -255,8 +255,9 @@ static void on_names_synced(struct env_op *op) {
 
 void checkpoint_tick(struct checkpoint *c) {
     if (c->state != CHECKPOINT_IDLE || c->is_stopping || c->log->is_failed) return;
-    if (c->segments->count < 2 || c->segments->size <= limit(c)) return;
+    if (c->segments->count < 2) return;
     const struct segment_info *oldest = segment_set_at(c->segments, 0);
+    if (oldest->number > c->unsound_last && c->segments->size <= limit(c)) return;
     if (oldest->number >= position_number(c->log->synced)) return;
     c->number = oldest->number;
     c->offset = SEGMENT_FIRST;

@@ -13,6 +13,9 @@
 // oldest segment goes, and only when the removal of the one before is on disk, so a removed key
 // never comes back.
 //
+// A log with holes is not left alone either, however small it is: each start would find them again,
+// and could not know that what is missing was fetched from others long ago.
+//
 // The work is done in steps by a timer, the larger the further the log is over its limit. Frames
 // that cannot be read are copied from the table: what is damaged on disk is whole again after that.
 #ifndef QUOIT_STORE_CHECKPOINT_H
@@ -43,7 +46,8 @@ struct checkpoint {
     checkpoint_stopped *stopped; // set by the owner
     enum checkpoint_state state;
     bool is_stopping;
-    bool is_urgent; // the disk is full
+    bool is_urgent;        // the disk is full
+    uint32_t unsound_last; // set by the owner: segments up to this number go in any case
     struct timer timer;
     struct env_op op;
     char name[SEGMENT_NAME_SIZE];

@@ -292,9 +292,9 @@ static bool doubt(struct recovery *r) {
 static void resume(struct recovery *r, struct place place) {
     r->damage_count++;
     r->was_damaged = true;
+    r->damaged_last = segment_set_at(r->segments, place.index)->number;
     env_log(r->env, ENV_ERROR, "log_damaged segment=%u from=%u until_segment=%u until=%u",
-            position_number(r->hole), position_offset(r->hole),
-            segment_set_at(r->segments, place.index)->number, place.offset);
+            position_number(r->hole), position_offset(r->hole), r->damaged_last, place.offset);
     r->phase = RECOVERY_REPLAY;
     r->at = place;
     if (r->skipped <= r->hole || r->skipped >= position_at(r, place)) return;

@@ -67,6 +67,7 @@ struct recovery {
     uint64_t replayed;     // records
     uint32_t frame_max;    // bytes of the largest frame
     uint32_t number_max;   // of all segments found
+    uint32_t damaged_last; // number of the last segment that a hole reaches into, or 0
     bool has_mark;         // there is a log with something in it
     bool ends_clean;       // the last frame is a mark that says so
     bool is_blank;         // there are only zeros after the end

@@ -218,6 +218,7 @@ static void on_recovered(struct recovery *r, enum status status) {
         (unsigned long long)r->replayed, s->segments.count, (unsigned long long)r->damage_count,
         (unsigned long long)s->log.storage, s->actor.epoch, s->log.mark.run, is_new);
     s->log.maker.has_blank = r->has_blank;
+    s->checkpoint.unsound_last = r->damaged_last;
     uint32_t number = r->number_max + 1;
     s->log.mark.oldest = s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number;
     commit_log_start(&s->log, number, r->end);
@@ -350,7 +351,8 @@ void store_renew(struct store *s) {
 
 void store_repaired(struct store *s) {
     must(s->is_open);
-    s->log.mark.is_damaged = false; // as the next mark will say
+    s->log.mark.is_damaged = false;
+    if (commit_log_has_room(&s->log)) commit_log_mark(&s->log); // else the next mark will say so
 }
 
 // Writing.

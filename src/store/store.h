@@ -67,7 +67,8 @@ uint64_t store_mint(struct store *store);
 void store_renew(struct store *store);
 
 // To be called when all that was missing after damage was fetched from peers: stats.was_damaged is
-// false from now on, and after the next start.
+// false from now on. After the next start, too, once the log has been rid of its holes, which takes
+// seconds.
 void store_repaired(struct store *store);
 
 // Writing.
