@@ -118,13 +118,32 @@ bool system_is_stopping(void) {
     return atomic_load_explicit(&is_stopping, memory_order_relaxed);
 }
 
+// The directory's own name lies in its parent, and is as durable as that.
+static bool sync_parent(int directory) {
+    int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) return false;
+    bool is_synced = fsync(parent) == 0;
+    int error = errno;
+    close(parent);
+    errno = error;
+    return is_synced;
+}
+
 enum status system_lock_directory(const char *path, int *lock, struct env_complaint *complaint) {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    bool is_new = mkdir(path, 0700) == 0;
+    if (!is_new && errno != EEXIST) {
         complain(complaint, "cannot make the directory %s: %s", path, strerror(errno));
         return ST_IO;
     }
     int directory = shared_open_directory(path, complaint);
     if (directory < 0) return ST_IO;
+    // One that is there may be new as well, if the start that made it was cut short. But the parent
+    // may be closed to us, and then whoever made the directory has seen to it.
+    if (!sync_parent(directory) && is_new) {
+        complain(complaint, "cannot sync the parent of %s: %s", path, strerror(errno));
+        close(directory);
+        return ST_IO;
+    }
     int fd = openat(directory, SHARED_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error = errno;
     close(directory);

@@ -38,8 +38,9 @@ void system_close(struct env *env);
 void system_catch_signals(void);
 bool system_is_stopping(void);
 
-// Makes the directory (mode 0700) unless it exists, and holds it until system_unlock_directory or
-// the end of the process. ST_BUSY when another process holds it, else ST_IO; with a complaint.
+// Makes the directory (mode 0700), durably, unless it exists, and holds it until
+// system_unlock_directory or the end of the process. ST_BUSY when another process holds it, else
+// ST_IO; with a complaint.
 NODISCARD enum status system_lock_directory(const char *path, int *lock,
                                             struct env_complaint *complaint);
 void system_unlock_directory(int lock);
