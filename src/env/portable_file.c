@@ -120,13 +120,13 @@ static void ask_named(struct env *env, struct env_op *op, enum portable_kind kin
                       const char *to) {
     struct portable *p = portable_of(env);
     must(p->directory >= 0);
+    op->kind = kind;
+    op->size = 0;
     struct job *job = calloc(1, sizeof(*job));
     if (job == NULL) {
         portable_answer(p, op, ST_IO);
         return;
     }
-    op->kind = kind;
-    op->size = 0;
     job->world = p;
     job->op = op;
     job->name = name;
