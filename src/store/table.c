@@ -326,9 +326,7 @@ bool table_put(struct table *t, uint32_t tag, uint32_t *entry, struct partition 
         if (!replace(t, tag, entry, record)) return false;
         facts_subtract(&part->facts, &old);
         facts_subtract(&t->totals, &old);
-    } else if (add(t, tag, partition, key, record, entry)) {
-        t->system_key_count += partition.slot == SLOT_SYSTEM;
-    } else {
+    } else if (!add(t, tag, partition, key, record, entry)) {
         return false;
     }
     facts_add(&part->facts, &facts);
@@ -345,7 +343,6 @@ void table_remove(struct table *t, uint32_t tag, uint32_t entry) {
     struct store_partition facts = facts_in(t, entry);
     facts_subtract(&part->facts, &facts);
     facts_subtract(&t->totals, &facts);
-    t->system_key_count -= partition.slot == SLOT_SYSTEM;
     order_remove(&t->tlsf, &part->root, entry);
     uint32_t i = 0;
     uint32_t spare = 0;

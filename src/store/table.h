@@ -49,9 +49,8 @@ struct table {
     uint64_t seed;
     struct table_part *parts;      // SLOT_COUNT and SLOT_SYSTEM
     struct store_partition totals; // of all partitions; no digest
-    uint64_t system_key_count;
-    uint32_t level; // 2^level buckets ...
-    uint32_t split; // ... of which so many were split, which gave as many more
+    uint32_t level;                // 2^level buckets ...
+    uint32_t split;                // ... of which so many were split, which gave as many more
     uint32_t chunk_count;
     uint32_t chunk_max;
     uint32_t *chunks;       // blocks of 1024 buckets
