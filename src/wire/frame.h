@@ -10,7 +10,8 @@
 //     12  8  epoch of the sender's map
 //     20 16  cluster id
 //     36  4  checksum: XXH3, low half, of bytes 0 to 35
-//     40 16  MAC: SipHash-2-4-128 of the frame's number in its direction, bytes 0 to 39, the body
+//     40 16  MAC: SipHash-2-4-128 of the frame, in which these bytes hold the frame's number in its
+//            direction and its size, 8 bytes each
 //     56     body
 //
 // All numbers are little-endian. The checksum lets a receiver believe the size before the body is
