@@ -5,7 +5,8 @@
 #include "node/peers.h"
 #include "node/replica_survey.h"
 
-// SCAN: one stretch of one run a call.
+// SCAN: one stretch of one run a call, from a majority of its replicas, or from those that are up
+// if that is less.
 
 static void decide(struct operation *o);
 
