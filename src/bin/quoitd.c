@@ -168,7 +168,10 @@ static void started_part(struct daemon *d) {
 static void on_server_started(void *context, enum status status) {
     struct daemon *d = context;
     if (status != ST_OK) {
-        fail(d, "cannot listen for clients: is the port in use?", status);
+        fail(d,
+             "cannot listen for clients: port or port + 2000 is in use, or bind is no address of "
+             "this machine",
+             status);
     } else {
         d->is_server_up = true;
     }
@@ -181,7 +184,12 @@ static const char *start_failure(enum status status) {
                "back what was in it";
     }
     if (status == ST_NO_SPACE) return "cannot start: the disk is full";
-    return "cannot start: is the port for other nodes in use?";
+    if (status == ST_INVALID) {
+        return "cannot start: the cluster of this directory has no member of this name; give it "
+               "the "
+               "name or port that it had, or another dir";
+    }
+    return "cannot start: is the port for other nodes, port + 10000, in use?";
 }
 
 static void on_node_started(void *context, enum status status) {
