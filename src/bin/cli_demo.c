@@ -335,7 +335,7 @@ static void print_next(struct demo *demo) {
     printf("    redis-cli -p %u set greeting hello\n", first->port);
     printf("    redis-cli -p %u get greeting\n", last->port);
     printf("    %s status --port %u --watch\n", quoit, first->port);
-    printf("    %s bench --port %u --commands get:9,set:1\n", quoit, first->port);
+    printf("    %s bench --port %u --preload --commands get:9,set:1\n", quoit, first->port);
     if (demo->node_count > 1) {
         printf("    kill -9 %d   # %s; the others go on\n", (int)last->pid, last->name);
         printf("    %s demo --detach --dir %s   # starts it again, with its data\n", quoit, dir);
