@@ -228,8 +228,11 @@ void answer_again(struct command *c) {
     command_count_running(c, -1);
     if (!c->wants_turn) s->again_count++;
     c->wants_turn = true;
-    if (has_turn(c) && !session_is_full(s)) session_wait_for_memory(s);
-    session_touch(s);
+    if (has_turn(c) && !session_is_full(s)) {
+        session_wait_for_memory(s); // what it has just given back itself is no reason to try again
+    } else {
+        session_touch(s);
+    }
 }
 
 // The usual replies.
@@ -327,9 +330,12 @@ bool parcel_bulk(struct command *c, struct slice bytes) {
     return true;
 }
 
+// Wakes others only if there is something for them: two sessions that find no memory would wake
+// each other for ever.
 void parcel_clear(struct session *s, struct parcel *parcel) {
-    chunks_clear(&parcel->chunks, &s->server->chunk_pool);
     parcel->small_size = 0;
+    if (parcel->chunks.first == NULL) return;
+    chunks_clear(&parcel->chunks, &s->server->chunk_pool);
     server_released(s->server);
 }
 

@@ -506,6 +506,48 @@ static void who_does_not_read_slows_nobody_down(void **state) {
     site_free(site);
 }
 
+static void little_memory(struct node_options *node, struct server_options *server) {
+    (void)node;
+    server->chunks_max = 530;
+}
+
+// So many take nothing of what they asked for that all memory for replies is in use, and several
+// wait for some. They do not keep the member from its work: it cuts them off, and serves the rest.
+static void who_waits_for_memory_does_not_keep_others_from_giving_it_back(void **state) {
+    (void)state;
+    enum { LAZY = 40, REPLIES = 200, MANY = 2000, SIZE = 4000 };
+    static const char read[] = "MGET big\r\n";
+    char value[SIZE + 32];
+    size_t size = (size_t)sprintf(value, "SET big ");
+    memset(value + size, 'v', SIZE);
+    memcpy(value + size + SIZE, "\r\n", 3);
+    char large[MANY * 4 + 16] = "MGET";
+    for (size_t i = 0; i < MANY; i++) memcpy(large + 4 + 4 * i, " big", 5);
+    memcpy(large + 4 + (size_t)4 * MANY, "\r\n", 3);
+    char words[REPLIES * sizeof(read)] = "";
+    for (size_t i = 0; i < REPLIES; i++) memcpy(words + i * strlen(read), read, sizeof(read));
+    for (uint32_t members = 1; members <= 3; members += 2) {
+        struct site *site = site_new(members, little_memory);
+        struct talker *other = site_talker(site, 0, false);
+        expect_dialogue(site, other, value, "+OK\r\n");
+        for (size_t i = 0; i < LAZY; i++) {
+            struct talker *lazy = site_talker(site, 0, false);
+            lazy->is_deaf = true;
+            const char *said = i == 0 ? large : words;
+            talker_say(lazy, said, strlen(said));
+            site_wait(site, NS_PER_MS * 100);
+        }
+        talker_say(other, "PING\r\n", 6);
+        site_wait(site, NS_PER_MS * 100);
+        assert_int_equal(other->heard_size, 0); // there is really nothing left
+        talker_wait(site, other, 7);
+        assert_memory_equal(other->heard, "+PONG\r\n", 7);
+        site_wait(site, 60 * NS_PER_SECOND);
+        expect_dialogue(site, other, "STRLEN big\r\n", ":4000\r\n");
+        site_free(site);
+    }
+}
+
 static void an_orderly_stop_answers_what_has_arrived(void **state) {
     (void)state;
     enum { COMMANDS = 20 };
@@ -548,6 +590,7 @@ int session_test(void) {
         cmocka_unit_test(strangers_must_say_the_password),
         cmocka_unit_test(who_stops_in_the_middle_of_a_command_is_cut_off),
         cmocka_unit_test(who_does_not_read_slows_nobody_down),
+        cmocka_unit_test(who_waits_for_memory_does_not_keep_others_from_giving_it_back),
         cmocka_unit_test(an_orderly_stop_answers_what_has_arrived),
     };
     return cmocka_run_group_tests_name("session", cases, NULL, NULL);
