@@ -54,6 +54,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     if (st == ST_OK) st = superseded(o, before, seen);
     if (st != ST_OK) return st;
     struct version dot = {store_actor(node->store), store_mint(node->store)};
+    o->dot = dot;
     if (context_covers(&before->context, dot) || context_covers(seen, dot)) return ST_INVALID;
     const struct sibling sibling = {
         .dot = dot,
@@ -76,7 +77,6 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     record_encode(after, &w);
     must(!w.failed);
     o->record_size = (uint32_t)size;
-    o->dot = dot;
     *new = operation_record(o);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
@@ -111,7 +111,9 @@ static void on_stored(struct store_write *write) {
     }
     o->is_storing = false;
     if (operation_release(o)) return;
-    if (write->status == ST_INVALID) {
+    // Others that were under way may have found the same, and the epoch may be a new one already.
+    if (write->status == ST_INVALID &&
+        actor_compare(o->dot.actor, store_actor(o->node->store)) == 0) {
         env_log(o->node->env, ENV_ERROR, "this store has forgotten what it wrote: new epoch");
         store_renew(o->node->store);
     }

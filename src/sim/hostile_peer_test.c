@@ -240,6 +240,49 @@ static void a_forwarded_write_that_cannot_be_is_refused(void **state) {
     end(i);
 }
 
+// Writes that arrive together meet a future that this store does not remember.
+static void a_store_that_has_forgotten_begins_one_new_epoch(void **state) {
+    (void)state;
+    enum { WRITES = 20 };
+    struct impostor *i = begin_serving();
+    struct line *l = &i->dialled;
+    struct actor actor = store_actor(node_store(real_node(i)));
+    struct context future = {.count = 1, .entries = {{actor, (uint64_t)1 << 40}}};
+    uint8_t seen[64];
+    struct writer context = writer_to(seen, sizeof(seen));
+    context_encode(&future, &context);
+    static uint8_t bytes[BYTES_MAX];
+    uint32_t size = 0;
+    for (uint64_t id = 1; id <= WRITES; id++) {
+        const struct message_forward m = {.id = id,
+                                          .kind = REQUEST_WRITE,
+                                          .need = 1,
+                                          .key = text("key"),
+                                          .value = text("value"),
+                                          .seen = writer_bytes(&context)};
+        struct frame header = {.type = MESSAGE_FORWARD};
+        memcpy(header.cluster, l->cluster, CLUSTER_ID_SIZE);
+        struct writer body = writer_to(bytes + size + FRAME_HEADER_SIZE, 1024);
+        message_forward_encode(&m, &body);
+        frame_seal(bytes + size, (uint32_t)body.size, &header, &l->send_key, l->sent++);
+        size += FRAME_HEADER_SIZE + (uint32_t)body.size;
+    }
+    struct asked a;
+    env_send(i->env, ask(&a, i->world), l->stream, bytes, size);
+    (void)answer_of(&a);
+    uint32_t busy = 0;
+    for (int id = 1; id <= WRITES; id++) {
+        struct frame frame = {0};
+        struct message_forward_done done;
+        assert_true(hear_type(i, l, MESSAGE_FORWARD_DONE, &frame));
+        assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+        busy += done.status == ST_BUSY;
+    }
+    assert_true(busy > 1); // they did arrive together
+    assert_int_equal(store_actor(node_store(real_node(i))).epoch, actor.epoch + 1);
+    end(i);
+}
+
 static struct message_compare_done compare(struct impostor *i, const struct message_compare *m) {
     uint8_t bytes[1024];
     struct writer w = writer_to(bytes, sizeof(bytes));
@@ -314,6 +357,7 @@ int hostile_peer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_founded_with_who_fits_no_map),
         cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
+        cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
