@@ -185,9 +185,9 @@ static const char *start_failure(enum status status) {
     }
     if (status == ST_NO_SPACE) return "cannot start: the disk is full";
     if (status == ST_INVALID) {
-        return "cannot start: the cluster of this directory has no member of this name; give it "
-               "the "
-               "name or port that it had, or another dir";
+        return "cannot start: the data in this directory is not that of a member of this name; "
+               "give "
+               "it the name or port that it had, or another dir";
     }
     return "cannot start: is the port for other nodes, port + 10000, in use?";
 }

@@ -311,12 +311,29 @@ static enum status read_initial(struct node *node) {
     return is_listed ? ST_OK : ST_INVALID;
 }
 
+// A directory that was exchanged for another member's, or copied from it: two would mint the dots
+// of one, and this one would vouch for what it does not hold.
+static bool is_of_another(const struct node *node) {
+    uint64_t storage = store_actor(node->store).storage;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (i == node->self || node->storages[i] != storage) continue;
+        env_log(node->env, ENV_ERROR, "the data is that of another member name=%s",
+                node->map.members[i].name);
+        return true;
+    }
+    return false;
+}
+
 static void on_map_read(struct store_read *read) {
     struct node *node = CONTAINER_OF(read, struct node, fact_read);
     struct slice value = fact_value(node, read);
     enum status st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
+        if (st == ST_OK && is_of_another(node)) {
+            node->map.epoch = 0;
+            st = ST_INVALID;
+        }
     } else if (st == ST_NOT_FOUND) {
         st = read_initial(node);
     }

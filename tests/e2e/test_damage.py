@@ -138,6 +138,21 @@ def test_a_node_that_lost_all_its_files_gets_its_data_back(world):
     hurt_one_of_three(world, remove)
 
 
+def test_the_directory_of_another_member_is_refused(world):
+    def take_that_of_another(node):
+        other = world.nodes[0]
+        other.kill()
+        shutil.rmtree(node.directory)
+        shutil.copytree(other.directory, node.directory)
+        other.start()
+        node.start()
+        assert node.process.wait(20) == 1
+        assert node.tail().endswith(
+            "quoitd: cannot start: the data is not that of the member of this name\n"), node.tail()
+        shutil.rmtree(node.directory)
+    hurt_one_of_three(world, take_that_of_another)
+
+
 class SmallDisk:
     def __init__(self, world, size):
         self.place = os.path.join(world.directory, "disk")
