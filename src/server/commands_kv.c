@@ -78,7 +78,7 @@ void start_kv_get(struct command *c) {
 // KV.PUT and KV.DEL.
 
 struct kv_options {
-    struct slice context; // token
+    struct slice context; // token; no data: none was given
     struct level level;
     uint64_t expires_ms;
 };
@@ -130,7 +130,7 @@ static void write_over(struct command *c, const struct kv_options *options) {
     struct step *step = &c->step;
     struct context *context = &c->session->server->context;
     step->request.seen = NULL;
-    if (options->context.size > 0) {
+    if (options->context.data != NULL) {
         if (token_decode(secret_of(c), c->arguments[1], options->context, context) != ST_OK) {
             answer_failure(c, (struct failure){.status = ST_INVALID});
             return;
@@ -164,7 +164,7 @@ void start_kv_del(struct command *c) {
     request->value = (struct slice){0};
     request->is_tombstone = true;
     request->expires_ms = 0;
-    if (options.context.size > 0) {
+    if (options.context.data != NULL) {
         write_over(c, &options);
         return;
     }

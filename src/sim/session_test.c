@@ -379,6 +379,10 @@ static void concurrent_values_are_seen_and_replaced(void **state) {
     (void)snprintf(words, sizeof(words), "KV.PUT other three CONTEXT %s\r\n", token);
     expect_dialogue(site, t, words,
                     "-BADCONTEXT the context is not of this key and cluster; not done\r\n");
+    // Least of all is an empty one the same as none, which would delete everything.
+    expect_dialogue(site, t, "KV.DEL k CONTEXT \"\"\r\nKV.PUT k four CONTEXT \"\"\r\n",
+                    "-BADCONTEXT the context is not of this key and cluster; not done\r\n"
+                    "-BADCONTEXT the context is not of this key and cluster; not done\r\n");
     // What was heard is overwritten; the words are a copy.
     char *copy = strchr(strchr(words, ' ') + 1, ' ');
     char put[512];
