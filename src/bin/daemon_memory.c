@@ -35,20 +35,41 @@ static void scale(uint64_t memory, const struct config *config, struct node_opti
     }
 }
 
-bool memory_divide(const struct config *config, struct node_options *node,
-                   struct server_options *server, struct memory_split *split,
-                   struct complaint *complaint) {
-    scale(config->memory, config, node, server);
+// What would be needed beside the data if there were so much memory, and the least of that.
+static uint64_t needed_of(uint64_t memory, const struct config *config, struct node_options *node,
+                          struct server_options *server, struct memory_split *split) {
+    scale(memory, config, node, server);
     split->program = PROGRAM_SIZE;
     split->clients = server_memory_size(server);
     node->store.memory_max = DATA_MIN;
     split->node = node_memory_size(node) - DATA_MIN;
-    uint64_t needed = split->program + split->clients + split->node + DATA_MIN;
+    return split->program + split->clients + split->node + DATA_MIN;
+}
+
+// The first size in whole MiB, from one that is too little, that would do. What is needed grows
+// with what there is, but more slowly.
+static uint64_t enough_of(uint64_t needed, const struct config *config,
+                          const struct node_options *node, const struct server_options *server) {
+    for (;;) {
+        uint64_t memory = (needed + MIB - 1) / MIB * MIB;
+        struct node_options n = *node;
+        struct server_options s = *server;
+        struct memory_split split;
+        needed = needed_of(memory, config, &n, &s, &split);
+        if (needed <= memory) return memory;
+    }
+}
+
+bool memory_divide(const struct config *config, struct node_options *node,
+                   struct server_options *server, struct memory_split *split,
+                   struct complaint *complaint) {
+    struct node_options most = *node;
+    uint64_t needed = needed_of(config->memory, config, node, server, split);
     if (needed > config->memory) {
         complain_of(complaint,
                     "memory: %" PRIu64 "M is too little, %" PRIu64
                     "M would do; or make clients-max, value-max or members-max smaller",
-                    config->memory / MIB, needed / MIB + 1);
+                    config->memory / MIB, enough_of(needed, config, &most, server) / MIB);
         return false;
     }
     // What a store needs beside its data may grow with it.

@@ -40,6 +40,20 @@ def test_a_bad_configuration_is_refused_with_its_line(world):
     refuses(world, "--config", path + ".none", word="quoit.conf.none")
 
 
+def test_the_memory_that_is_said_to_do_does(world):
+    node = world.node()
+    for little in ("1m", "200m", "380m"):
+        code, output = world.run(world.quoitd, "--port", node.port, "--dir", node.directory,
+                                 "--memory", little, seconds=20)
+        assert code == 1, output
+        enough = int(output.split("M would do")[0].split()[-1])
+        node.start("--memory", f"{enough}m").wait_ready()
+        assert node.stop() == 0
+        code, output = world.run(world.quoitd, "--port", node.port, "--dir", node.directory,
+                                 "--memory", f"{enough - 1}m", seconds=20)
+        assert code == 1, f"{enough - 1}M would do, too"
+
+
 def test_a_directory_belongs_to_one_process(world):
     node = world.node().start().wait_ready()
     refuses(world, "--dir", node.directory, "--port", str(world.port + 1), word=node.directory)
