@@ -264,6 +264,8 @@ void peers_on_trusted(struct link *link) {
     struct link *former = peer->in;
     peer->in = link;
     if (former != NULL) link_shut(former);
+    // What it wrote before now it could not send us, even if we have compared since we dialled it.
+    reconcile_on_open(link->node, link->peer);
 }
 
 void peers_sweep(struct node *node) {

@@ -359,6 +359,44 @@ static void the_shards_port_redirects_and_the_main_port_does_not(void **state) {
     site_free(site);
 }
 
+static void rarely_compared(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->reconcile_ns = 3600 * NS_PER_SECOND;
+}
+
+// The first member comes back and compares at once with the last, which has not yet dialled it and
+// goes on writing without it for a moment. That is not left to the next round, an hour later.
+static void who_comes_back_gets_what_is_written_while_it_is_dialled(void **state) {
+    (void)state;
+    enum { WRITES = 300, DIGESTS_MAX = 64 * 1024 };
+    struct site *site = site_new(3, rarely_compared);
+    struct talker *t = site_talker(site, 2, false);
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, 10 * NS_PER_SECOND); // so it is dialled at long intervals
+    cluster_start(&site->cluster, 0);
+    for (int i = 0; i < WRITES; i++) {
+        char words[64];
+        (void)snprintf(words, sizeof(words), "SET key%d v\r\n", i);
+        expect_dialogue(site, t, words, "+OK\r\n");
+        site_wait(site, 10 * NS_PER_MS);
+    }
+    assert_true(site_is_serving(site));
+    site_wait(site, 10 * NS_PER_SECOND);
+    char *digests = calloc(3, DIGESTS_MAX);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct talker *asker = site_talker(site, i, false);
+        talker_say(asker, "QUOIT DIGEST\r\n", 14);
+        site_wait(site, NS_PER_SECOND);
+        assert_in_range(asker->heard_size, 1, DIGESTS_MAX - 1);
+        memcpy(digests + (size_t)i * DIGESTS_MAX, asker->heard, asker->heard_size);
+    }
+    for (size_t i = 1; i < 3; i++) {
+        assert_memory_equal(digests, digests + i * DIGESTS_MAX, DIGESTS_MAX);
+    }
+    free(digests);
+    site_free(site);
+}
+
 static void concurrent_values_are_seen_and_replaced(void **state) {
     (void)state;
     struct site *site = site_new(3, NULL);
@@ -589,6 +627,7 @@ int session_test(void) {
         cmocka_unit_test(hangs_up_on_nonsense_after_answering_what_came_before),
         cmocka_unit_test(what_is_too_large_is_refused_and_the_connection_goes_on),
         cmocka_unit_test(the_shards_port_redirects_and_the_main_port_does_not),
+        cmocka_unit_test(who_comes_back_gets_what_is_written_while_it_is_dialled),
         cmocka_unit_test(concurrent_values_are_seen_and_replaced),
         cmocka_unit_test(says_when_there_are_too_many_clients),
         cmocka_unit_test(strangers_must_say_the_password),
