@@ -72,8 +72,17 @@ bool memory_divide(const struct config *config, struct node_options *node,
                     config->memory / MIB, enough_of(needed, config, &most, server) / MIB);
         return false;
     }
+    node->store.memory_max = STORE_MEMORY_MAX;
+    uint64_t usable = split->program + split->clients + node_memory_size(node);
+    if (config->memory > usable) {
+        complain_of(complaint,
+                    "memory: %" PRIu64 "M is more than a node can use, which is %" PRIu64
+                    "M; more nodes can use more",
+                    config->memory / MIB, usable / MIB);
+        return false;
+    }
     // What a store needs beside its data may grow with it.
-    split->data = config->memory - needed + DATA_MIN;
+    split->data = between(config->memory - needed + DATA_MIN, DATA_MIN, STORE_MEMORY_MAX);
     for (;;) {
         node->store.memory_max = split->data;
         split->node = node_memory_size(node) - split->data;

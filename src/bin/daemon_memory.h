@@ -19,7 +19,7 @@ struct memory_split {
 };
 
 // Fills in the sizes of the options. False, with a complaint that says how much would do, when the
-// memory is too little.
+// memory is too little, or more than a store can use.
 bool memory_divide(const struct config *config, struct node_options *node,
                    struct server_options *server, struct memory_split *split,
                    struct complaint *complaint);

@@ -51,7 +51,7 @@ struct store {
 static struct store_options sane(const struct store_options *options) {
     struct store_options o = *options;
     if (o.memory_max < MEMORY_MIN) o.memory_max = MEMORY_MIN;
-    if (o.memory_max > TABLE_MEMORY_MAX) o.memory_max = TABLE_MEMORY_MAX;
+    must(o.memory_max <= STORE_MEMORY_MAX);
     o.segment_size -= o.segment_size % SECTOR_SIZE;
     // What is refused to writes must do for copies that make the log smaller.
     if (o.disk_reserve < 2 * o.segment_size) o.disk_reserve = 2 * o.segment_size;

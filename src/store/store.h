@@ -26,14 +26,18 @@
 
 #include "base/arena.h"
 #include "base/timer.h"
+#include "base/tlsf.h"
 #include "env/env.h"
 #include "model/record.h"
 #include "model/slot.h"
 
 struct store;
 
+// The most that a store can use for keys, records and their index.
+#define STORE_MEMORY_MAX TLSF_REGION_MAX
+
 struct store_options {
-    uint64_t memory_max;       // bytes for keys, records and their index
+    uint64_t memory_max;       // bytes for keys, records and their index; at most STORE_MEMORY_MAX
     uint64_t segment_size;     // bytes of one log segment; at least twice the largest record
     uint64_t disk_reserve;     // bytes of disk left free: below, writes get ST_NO_SPACE
     uint64_t sync_interval_ns; // 0: sync before a write is done (durability = always)

@@ -27,9 +27,6 @@ enum {
     PREFETCH_LINES = 3,    // of an entry
 };
 
-// The most memory a table can use.
-#define TABLE_MEMORY_MAX TLSF_REGION_MAX
-
 struct bucket {
     uint32_t tags[BUCKET_ENTRIES]; // low halves of hashes
     uint32_t count;                // of entries; all but the last bucket of a chain are full

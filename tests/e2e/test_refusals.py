@@ -23,6 +23,12 @@ def test_bad_options_are_refused_with_their_name(world):
     refuses(world, *base, "--bind", "256.0.0.1", word="256.0.0.1")
 
 
+def test_more_memory_than_a_store_can_use_is_refused(world):
+    base = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
+    for size in ("34g", "64g", "70g", "999999999g"):
+        refuses(world, *base, "--memory", size, word="M is more than a node can use")
+
+
 def test_io_uring_is_not_replaced_where_it_was_asked_for(world):
     data = os.path.join(world.directory, "data")
     command = ["env", "QUOIT_IO=portable", world.quoitd]  # as if the kernel did not allow it
