@@ -10,6 +10,7 @@
 #include "bin/daemon_memory.h"
 #include "bin/version.h"
 #include "env/system.h"
+#include "env/system_memory.h"
 #include "node/node.h"
 #include "server/server.h"
 
@@ -255,6 +256,22 @@ static void make_room_for_files(struct daemon *d) {
             (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
 }
 
+// Sizes everything. False, with a complaint, when the memory is too little, more than can be used,
+// or more than this place has.
+static bool divide_memory(struct daemon *d) {
+    if (!memory_divide(&d->config, &d->node_options, &d->server_options, &d->split,
+                       &d->complaint)) {
+        return false;
+    }
+    uint64_t most = system_memory_most("");
+    if (d->config.memory <= most) return true;
+    complain_of(&d->complaint,
+                "memory: %" PRIu64 "M is more than this machine, or the control group of this "
+                "process, can ever give, which is %" PRIu64 "M",
+                d->config.memory >> 20, most >> 20);
+    return false;
+}
+
 // Until the loop runs a signal ends the process at once, as it should.
 static int serve(struct daemon *d) {
     struct env_options options = {
@@ -272,16 +289,14 @@ static int serve(struct daemon *d) {
         return refuse(d->complaint.text);
     }
     make_options(d);
-    if (!memory_divide(&d->config, &d->node_options, &d->server_options, &d->split,
-                       &d->complaint)) {
-        return refuse(d->complaint.text);
-    }
+    if (!divide_memory(d)) return refuse(d->complaint.text);
     make_settings(d);
     d->server_options.settings = d->settings;
     d->server_options.setting_count = d->setting_count;
     size_t size = node_memory_size(&d->node_options) + server_memory_size(&d->server_options);
     d->arena = system_arena(size);
-    if (d->arena.memory == NULL) return refuse("memory: the system has not so much");
+    if (d->arena.memory == NULL)
+        return refuse("memory: the system does not let a process map so much");
     system_catch_signals();
     d->env = system_open(&options, &why);
     if (d->env == NULL) return refuse(why.text);

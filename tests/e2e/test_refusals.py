@@ -29,6 +29,12 @@ def test_more_memory_than_a_store_can_use_is_refused(world):
         refuses(world, *base, "--memory", size, word="M is more than a node can use")
 
 
+def test_more_memory_than_the_machine_has_is_refused(world):
+    mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 + 1024
+    base = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
+    refuses(world, *base, "--memory", f"{mib}m", word=f"{mib}M is more than")
+
+
 def test_io_uring_is_not_replaced_where_it_was_asked_for(world):
     data = os.path.join(world.directory, "data")
     command = ["env", "QUOIT_IO=portable", world.quoitd]  # as if the kernel did not allow it
