@@ -262,6 +262,7 @@ void node_submit(struct node *node, struct request *request) {
     must(request->done != NULL);
     request->need = 0;
     request->answered = 0;
+    request->copies = 0;
     enum status st = check(node, request);
     struct operation *o = st == ST_OK ? operation_take(node) : NULL;
     if (o == NULL) {

@@ -119,7 +119,9 @@ struct request {
 
     enum status status;
     uint32_t need;       // result: replicas the level asked for
-    uint32_t answered;   // result: replicas that did
+    uint32_t answered;   // result: replicas that did; of a write that is ST_UNAVAILABLE, which
+                         // asks none: those that could have been asked
+    uint32_t copies;     // result: replicas that the key has; 0: not looked at
     struct slice record; // result of reads: encoded, lent during done; empty: none.
                          // result of writes: the record as stored, likewise
     uint64_t next;       // result of REQUEST_SCAN: cursor to go on with, 0: finished

@@ -174,6 +174,7 @@ void operation_finish(struct operation *o, enum status status) {
     request->status = status;
     request->need = o->quorum.need;
     request->answered = quorum_count(o->quorum.yes);
+    request->copies = o->replica_count;
     if (o->is_starting) {
         o->is_answering = true;
         request->operation = o;

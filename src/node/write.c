@@ -156,6 +156,7 @@ void write_start(struct operation *o, uint32_t need) {
     if (o->timestamp == 0) o->timestamp = next_timestamp(node);
     if (voter_count(o) < need) {
         quorum_init(&o->quorum, o->replica_count, need);
+        o->quorum.yes = (1u << voter_count(o)) - 1; // as many as could have been asked
         operation_finish(o, ST_UNAVAILABLE);
         return;
     }

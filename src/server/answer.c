@@ -358,7 +358,8 @@ void answer_errorf(struct command *c, const char *format, ...) {
 
 struct failure failure_of(const struct request *request) {
     bool is_write = request->kind == REQUEST_REPLACE || request->kind == REQUEST_WRITE;
-    return (struct failure){request->status, is_write, request->need, request->answered};
+    return (struct failure){request->status, is_write, request->need, request->answered,
+                            request->copies};
 }
 
 bool failure_is_worse(struct failure a, struct failure b) {
@@ -366,23 +367,38 @@ bool failure_is_worse(struct failure a, struct failure b) {
     return a.status == ST_TIMEOUT && a.is_write && !(b.status == ST_TIMEOUT && b.is_write);
 }
 
+// Nothing was done. To ask again helps only where there are so many copies.
+static void answer_unavailable(struct command *c, struct failure failure) {
+    if (failure.copies > 0 && failure.need > failure.copies) {
+        answer_errorf(c, "NOQUORUM level %" PRIu32 " is more than the %" PRIu32 " %s of a key; %s",
+                      failure.need, failure.copies, failure.copies == 1 ? "copy" : "copies",
+                      failure.is_write ? "not done" : "ask for less");
+    } else {
+        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " %s", failure.need,
+                      failure.answered,
+                      failure.is_write ? "are up; not done" : "answered; try again");
+    }
+}
+
+static void answer_timeout(struct command *c, struct failure failure) {
+    if (failure.is_write) {
+        answer_errorf(c,
+                      "UNKNOWN %" PRIu32 " replicas needed, %" PRIu32
+                      " answered in time; the write may have been done",
+                      failure.need, failure.answered);
+    } else {
+        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered in time",
+                      failure.need, failure.answered);
+    }
+}
+
 void answer_failure(struct command *c, struct failure failure) {
-    bool is_write = failure.is_write;
     switch (failure.status) {
     case ST_UNAVAILABLE:
-        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered; %s",
-                      failure.need, failure.answered, is_write ? "not done" : "try again");
+        answer_unavailable(c, failure);
         return;
     case ST_TIMEOUT:
-        if (is_write) {
-            answer_errorf(c,
-                          "UNKNOWN %" PRIu32 " replicas needed, %" PRIu32
-                          " answered in time; the write may have been done",
-                          failure.need, failure.answered);
-        } else {
-            answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered in time",
-                          failure.need, failure.answered);
-        }
+        answer_timeout(c, failure);
         return;
     case ST_BUSY:
         answer_error(c, "BUSY too many requests are under way; not done, try again");

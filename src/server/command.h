@@ -120,6 +120,7 @@ struct failure {
     bool is_write;
     uint32_t need;
     uint32_t answered;
+    uint32_t copies;
 };
 
 enum command_state { COMMAND_QUEUED, COMMAND_RUNNING, COMMAND_ANSWERED };

@@ -133,9 +133,10 @@ static void one_member_reads_decides_and_writes_at_once(void **state) {
 static const struct line levels[] = {
     {"SET k v\r\n", "+OK\r\n"},
     {"CONSISTENCY READ TWO WRITE 3\r\n", "+OK\r\n"},
-    {"GET k\r\n", "-NOQUORUM 2 replicas needed, 0 answered; try again\r\n"},
-    {"SET k w\r\n", "-NOQUORUM 3 replicas needed, 0 answered; not done\r\n"},
-    {"KV.GET k R THREE\r\n", "-NOQUORUM 3 replicas needed, 0 answered; try again\r\n"},
+    {"GET k\r\n", "-NOQUORUM level 2 is more than the 1 copy of a key; ask for less\r\n"},
+    {"SET k w\r\n", "-NOQUORUM level 3 is more than the 1 copy of a key; not done\r\n"},
+    {"KV.GET k R THREE\r\n",
+     "-NOQUORUM level 3 is more than the 1 copy of a key; ask for less\r\n"},
     {"CONSISTENCY READ ALL\r\n", "+OK\r\n"},
     {"GET k\r\n", "$1\r\nv\r\n"},
 };

@@ -4,6 +4,8 @@ import random
 import signal
 import time
 
+import redis
+
 from load import Load
 from world import eventually
 
@@ -62,6 +64,32 @@ def test_two_of_three_nodes_away_are_told_apart_from_none(world):
     eventually(lambda: refused() is None, 30, "two nodes are enough again")
     with nodes[1].client() as client:
         assert client.get("a") == b"2"
+
+
+def test_a_refused_level_says_what_is_missing(world):
+    nodes = world.cluster(4)
+    nodes[3].kill()
+    clients = [node.client(10) for node in nodes[:3]]
+
+    def answers(*command):
+        """What each node says to the command with each of some keys, in a set."""
+        heard = set()
+        for client in clients:
+            for i in range(12):
+                words = [f"key{i}" if word == "KEY" else word for word in command]
+                try:
+                    heard.add(str(client.execute_command(*words)))
+                except redis.ResponseError as error:
+                    heard.add(str(error))
+        return heard
+    # Whether the node asked has a copy or not, and whether the lost one has.
+    wanted = {"b'OK'", "NOQUORUM 3 replicas needed, 2 are up; not done"}
+    eventually(lambda: answers("KV.PUT", "KEY", "v", "W", "ALL") == wanted, 30,
+               "a write to all says how many are up")
+    assert answers("KV.PUT", "KEY", "v", "W", "9") == {
+        "NOQUORUM level 9 is more than the 3 copies of a key; not done"}
+    assert answers("KV.GET", "KEY", "R", "9") == {
+        "NOQUORUM level 9 is more than the 3 copies of a key; ask for less"}
 
 
 def test_acknowledged_writes_survive_the_death_of_all_nodes(world):
