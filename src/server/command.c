@@ -243,11 +243,10 @@ void command_start(struct command *c) {
     if ((c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING && !values_fit(c)) return;
     if (last > 0 && s->is_sharded && !is_at_home(c, last)) return;
     if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
-        answer_errorf(
-            c,
-            "NOTATOMIC this needs an atomic read-modify-write, which a cluster of %" PRIu32
-            " nodes does not offer yet",
-            node_map(node)->member_count);
+        answer_errorf(c,
+                      "NOTATOMIC needs an atomic read-modify-write, which %" PRIu32
+                      " nodes do not offer; read with KV.GET, write with KV.PUT ... CONTEXT",
+                      node_map(node)->member_count);
         return;
     }
     bool wants_lock = (c->flags & COMMAND_LOCK) != 0;

@@ -158,8 +158,8 @@ static void several_members_do_not_pretend_to(void **state) {
     };
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         expect_dialogue(site, t, commands[i],
-                        "-NOTATOMIC this needs an atomic read-modify-write, which a cluster of 3 "
-                        "nodes does not offer yet\r\n");
+                        "-NOTATOMIC needs an atomic read-modify-write, which 3 nodes do not offer; "
+                        "read with KV.GET, write with KV.PUT ... CONTEXT\r\n");
     }
     expect_dialogue(site, t, "GET k\r\n", "$-1\r\n");
     site_free(site);
