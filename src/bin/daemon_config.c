@@ -234,12 +234,15 @@ static const struct key *find_key(const char *name) {
     return NULL;
 }
 
-// Keeps a copy of the text, or of `before`, a comma and the text. NULL when there is no room.
+// Keeps a copy of the text, or of `before`, a comma unless it ends with one, and the text. NULL
+// when there is no room.
 static const char *keep(struct config *config, const char *before, const char *text) {
     char *kept = config->text + config->text_size;
     size_t room = sizeof(config->text) - config->text_size;
-    int size = before == NULL ? snprintf(kept, room, "%s", text)
-                              : snprintf(kept, room, "%s,%s", before, text);
+    if (before == NULL) before = "";
+    size_t end = strlen(before);
+    bool needs_comma = end > 0 && before[end - 1] != ',';
+    int size = snprintf(kept, room, "%s%s%s", before, needs_comma ? "," : "", text);
     if (size < 0 || (size_t)size >= room) return NULL;
     config->text_size += (size_t)size + 1;
     return kept;

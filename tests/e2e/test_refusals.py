@@ -66,6 +66,17 @@ def test_the_memory_that_is_said_to_do_does(world):
         assert code == 1, f"{enough - 1}M would do, too"
 
 
+def test_the_lines_of_a_list_may_end_with_a_comma(world):
+    path = os.path.join(world.directory, "quoit.conf")
+    data = os.path.join(world.directory, "data")
+    for end in ("", ",", ", "):
+        with open(path, "w") as f:
+            f.write(f"initial = a=127.0.0.1:{world.port}{end}\n  b=10.0.0.1:1{end}\n c=10.0.0.2:1\n")
+        # That the list was understood: what comes after it is refused.
+        refuses(world, "--config", path, "--dir", data, "--port", str(world.port), "--memory", "1k",
+                word="is too little")
+
+
 def test_a_directory_belongs_to_one_process(world):
     node = world.node().start().wait_ready()
     refuses(world, "--dir", node.directory, "--port", str(world.port + 1), word=node.directory)
