@@ -336,9 +336,11 @@ static bool read_file(struct config *config, const char *path, const bool *flags
 
 // Flags.
 
-// Splits "--key value" and "--key=value"; *at moves behind it. False when it is no flag.
+// Splits "--key value" and "--key=value"; *at moves behind it. False when it is no flag. -h is
+// what people type who do not know how flags are written here.
 static bool next_flag(int argc, char **argv, int *at, char name[64], const char **value) {
     const char *word = argv[(*at)++];
+    if (strcmp(word, "-h") == 0) word = "--help";
     if (strncmp(word, "--", 2) != 0) return false;
     const char *equals = strchr(word, '=');
     size_t size = equals == NULL ? strlen(word + 2) : (size_t)(equals - word - 2);
@@ -414,7 +416,7 @@ void config_help(FILE *to) {
         if (keys[i].standard != NULL) (void)fprintf(to, " [%s]", keys[i].standard);
         (void)fprintf(to, "\n");
     }
-    (void)fprintf(to, "  --help, --version\n        Say so and exit.\n");
+    (void)fprintf(to, "  -h, --help, --version\n        Say so and exit.\n");
 }
 
 size_t config_key_count(void) {

@@ -23,6 +23,11 @@ def test_bad_options_are_refused_with_their_name(world):
     refuses(world, *base, "--bind", "256.0.0.1", word="256.0.0.1")
 
 
+def test_help_is_given_by_both_names(world):
+    text = world.check(world.quoitd, "--help")
+    assert "--initial" in text and world.check(world.quoitd, "-h") == text
+
+
 def test_more_memory_than_a_store_can_use_is_refused(world):
     base = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
     for size in ("34g", "64g", "70g", "999999999g"):
