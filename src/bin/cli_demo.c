@@ -48,6 +48,7 @@ struct demo {
     const char *durability;
     bool is_detached;
     bool is_stopping;
+    bool is_new;              // its directory was not there before
     char directory[PATH_MAX]; // absolute
     char key_file[PATH_MAX];
     char quoitd[PATH_MAX];
@@ -73,7 +74,8 @@ static bool was_interrupted(const struct demo *demo, uint32_t within_ms) {
 // What is there.
 
 static bool find_directory(struct demo *demo) {
-    if (!demo->is_stopping && mkdir(demo->asked_directory, 0755) != 0 && errno != EEXIST) {
+    demo->is_new = !demo->is_stopping && mkdir(demo->asked_directory, 0755) == 0;
+    if (!demo->is_stopping && !demo->is_new && errno != EEXIST) {
         cli_complain("demo", "cannot make %s: %s", demo->asked_directory, strerror(errno));
         return false;
     }
@@ -371,15 +373,30 @@ static int stay(struct demo *demo) {
     return is_good ? CLI_OK : CLI_FAILED;
 }
 
+// Whether everything that a start needs is there. Nothing is written before that.
+static bool can_start(struct demo *demo) {
+    if (!find_quoitd(demo->quoitd)) {
+        cli_complain("demo", "there is no quoitd beside this program, nor in PATH");
+        return false;
+    }
+    for (uint32_t i = 0; i < demo->node_count; i++) {
+        struct local_node *node = &demo->nodes[i];
+        if (node->pid != 0 || have_ports(demo, node)) continue;
+        cli_complain("demo", "%s", node->problem);
+        return false;
+    }
+    return true;
+}
+
 static int run_start(struct demo *demo) {
     if (demo->node_count == 0) demo->node_count = NODES_DEFAULT;
     if (demo->port == 0) demo->port = PORT_DEFAULT;
-    if (!find_quoitd(demo->quoitd)) {
-        cli_complain("demo", "there is no quoitd beside this program, nor in PATH");
+    find_nodes(demo);
+    if (!can_start(demo)) {
+        if (demo->is_new) (void)rmdir(demo->directory);
         return CLI_FAILED;
     }
     if (!write_settings(demo) || !make_key(demo)) return CLI_FAILED;
-    find_nodes(demo);
     write_initial(demo);
     uint64_t begin = now_ms();
     uint32_t started = 0;

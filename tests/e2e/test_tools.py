@@ -56,11 +56,13 @@ def test_demo_starts_mends_and_stops_a_cluster(world):
     assert code == 0 and "0 of 3" in output, output
 
 
-def test_demo_says_which_port_is_taken(world):
-    world.node().start().wait_ready()
+def test_demo_says_which_port_is_taken_and_leaves_nothing(world):
+    world.node(number=2).start().wait_ready()
+    directory = os.path.join(world.directory, "demo")
     code, output = world.run(world.quoit, "demo", "--detach", "--port", world.port, "--dir",
-                             os.path.join(world.directory, "demo"))
-    assert code == 1 and f"port {world.port}" in output, output
+                             directory)
+    assert code == 1 and f"port {world.port + 2}" in output, output
+    assert not os.path.exists(directory)
 
 
 def test_status_shows_a_node_that_is_down(world):
