@@ -33,7 +33,7 @@ enum {
     KEY_SIZE = 32,
     ANSWER_TIMEOUT_MS = 1000,
     POLL_MS = 50,
-    PORTS_MS = 3000,
+    PLACE_MS = 3000,
     MEET_MS = 3000,
     STOP_SECONDS = 20,
     INITIAL_MAX = NODES_MAX * 32,
@@ -170,10 +170,10 @@ static void write_initial(struct demo *demo) {
     }
 }
 
-// The kernel may still be closing the sockets of a process that was killed a moment ago.
-static bool have_ports(const struct demo *demo, struct local_node *node) {
-    uint64_t end = now_ms() + PORTS_MS;
-    while (!local_node_ports_free(node)) {
+// The kernel may still be closing the files and sockets of a process that was killed a moment ago.
+static bool have_place(const struct demo *demo, struct local_node *node) {
+    uint64_t end = now_ms() + PLACE_MS;
+    while (!local_node_has_place(node)) {
         if (now_ms() > end || was_interrupted(demo, POLL_MS)) return false;
     }
     return true;
@@ -205,11 +205,31 @@ static bool start_node(struct demo *demo, struct local_node *node) {
         arguments[count++] = "--durability";
         arguments[count++] = durability;
     }
-    if (have_ports(demo, node) && local_node_start(node, arguments, !demo->is_detached)) {
+    if (have_place(demo, node) && local_node_start(node, arguments, !demo->is_detached)) {
         return true;
     }
     cli_complain("demo", "%s", node->problem);
     return false;
+}
+
+// Whether all nodes run. One that this program has not started was seen to run: it was about to end
+// then, killed a moment before, and is started in its turn.
+static bool keep_running(struct demo *demo) {
+    for (uint32_t i = 0; i < demo->node_count; i++) {
+        struct local_node *node = &demo->nodes[i];
+        if (local_node_runs(node)) continue;
+        terminal_clear(&demo->terminal);
+        if (!node->is_child) {
+            if (start_node(demo, node)) continue;
+            return false;
+        }
+        char text[128];
+        local_node_describe_end(node, text, sizeof(text));
+        cli_complain("demo", "%s", text);
+        local_node_print_log(node, stderr);
+        return false;
+    }
+    return true;
 }
 
 // Waits until every node answers and sees the whole cluster.
@@ -220,15 +240,7 @@ static bool wait_until_ready(struct demo *demo) {
     while (ready < demo->node_count) {
         struct local_node *node = &demo->nodes[ready];
         terminal_progress(&demo->terminal, "starting", ready, demo->node_count, node->name);
-        for (uint32_t i = 0; i < demo->node_count; i++) {
-            if (local_node_runs(&demo->nodes[i])) continue;
-            char text[128];
-            terminal_clear(&demo->terminal);
-            local_node_describe_end(&demo->nodes[i], text, sizeof(text));
-            cli_complain("demo", "%s", text);
-            local_node_print_log(&demo->nodes[i], stderr);
-            return false;
-        }
+        if (!keep_running(demo)) return false;
         if (cluster_is_ready("127.0.0.1", node->port, ANSWER_TIMEOUT_MS, problem)) {
             ready++;
         } else if (now_ms() > end) {
@@ -381,7 +393,7 @@ static bool can_start(struct demo *demo) {
     }
     for (uint32_t i = 0; i < demo->node_count; i++) {
         struct local_node *node = &demo->nodes[i];
-        if (node->pid != 0 || have_ports(demo, node)) continue;
+        if (node->pid != 0 || have_place(demo, node)) continue;
         cli_complain("demo", "%s", node->problem);
         return false;
     }
@@ -399,17 +411,17 @@ static int run_start(struct demo *demo) {
     if (!write_settings(demo) || !make_key(demo)) return CLI_FAILED;
     write_initial(demo);
     uint64_t begin = now_ms();
-    uint32_t started = 0;
     bool is_good = true;
     for (uint32_t i = 0; is_good && i < demo->node_count; i++) {
         if (demo->nodes[i].pid != 0) continue;
         is_good = start_node(demo, &demo->nodes[i]);
-        started++;
     }
     if (!is_good || !wait_until_ready(demo)) {
         stop_nodes(demo, true);
         return CLI_FAILED;
     }
+    uint32_t started = 0;
+    for (uint32_t i = 0; i < demo->node_count; i++) started += demo->nodes[i].is_child;
     printf("%u nodes started, %u were running; ready after %.1f s\n\n", started,
            (uint32_t)demo->node_count - started, (double)(now_ms() - begin) / 1000);
     print_cluster(demo);

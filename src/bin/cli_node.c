@@ -2,6 +2,7 @@
 #include "bin/cli_node.h"
 
 #include "base/must.h"
+#include "env/shared.h"
 #include "model/map.h"
 
 #include <arpa/inet.h>
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -101,7 +103,7 @@ static bool is_port_free(uint32_t port) {
     return is_free;
 }
 
-bool local_node_ports_free(struct local_node *node) {
+static bool are_ports_free(struct local_node *node) {
     const struct {
         uint32_t offset;
         const char *use;
@@ -117,6 +119,27 @@ bool local_node_ports_free(struct local_node *node) {
         return false;
     }
     return true;
+}
+
+// As system_lock_directory holds it.
+static bool is_data_free(struct local_node *node) {
+    char data[PATH_MAX];
+    char lock[PATH_MAX];
+    local_node_path(node, "data", data);
+    if (snprintf(lock, PATH_MAX, "%s/" SHARED_LOCK_NAME, data) >= PATH_MAX) return true;
+    int fd = open(lock, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return true; // nobody has held it yet, or its server will say why not
+    bool is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    if (!is_free) {
+        snprintf(node->problem, sizeof(node->problem), "%s: its data is in use by another process",
+                 node->name);
+    }
+    return is_free;
+}
+
+bool local_node_has_place(struct local_node *node) {
+    return are_ports_free(node) && is_data_free(node);
 }
 
 // In the child: becomes the server, or writes errno to the pipe.

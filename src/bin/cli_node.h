@@ -39,8 +39,8 @@ void local_node_path(const struct local_node *node, const char *what, char path[
 // Finds the server beside this program, else in PATH. False if there is none.
 bool find_quoitd(char path[PATH_MAX]);
 
-// Whether all ports that a node on this one needs are free; else names the first that is not.
-bool local_node_ports_free(struct local_node *node);
+// Whether all ports that the node needs and its data are free; else names the first that is not.
+bool local_node_has_place(struct local_node *node);
 
 // Starts the server: `arguments` begins with its path and ends with NULL. With `is_bound` it ends
 // with this program, whatever happens to that. False, and a problem, if it could not be started.

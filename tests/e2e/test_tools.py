@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import threading
 
 from world import eventually
 
@@ -54,6 +56,31 @@ def test_demo_starts_mends_and_stops_a_cluster(world):
     assert not any(map(is_running, pids))
     code, output = world.run(*demo, "--stop")
     assert code == 0 and "0 of 3" in output, output
+
+
+def test_demo_starts_a_node_that_is_still_dying(world):
+    directory = os.path.join(world.directory, "demo")
+    data = os.path.join(directory, "node2", "data")
+    demo = [world.quoit, "demo", "--dir", directory, "--memory", "1g", "--detach"]
+    remains = []
+    try:
+        world.check(*demo, "--nodes", 3, "--port", world.port)
+        pid = pid_of(directory, 2)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(pid), 20, "the node is gone")
+        # What is seen of it for a moment, made longer: the process, and the files that it held.
+        remains.append(subprocess.Popen(["quoitd", "-c", "sleep 1; :", data], executable="/bin/sh"))
+        remains.append(subprocess.Popen(["flock", os.path.join(data, "LOCK"), "sleep", "2"]))
+        with open(os.path.join(directory, "node2", "quoitd.pid"), "w") as f:
+            f.write(str(remains[0].pid))
+        threading.Thread(target=remains[0].wait).start()  # buries it
+        output = world.check(*demo)
+        assert "1 nodes started, 2 were running" in output, output
+        assert is_running(pid_of(directory, 2))
+    finally:
+        for process in remains:
+            process.wait()
+        world.run(world.quoit, "demo", "--dir", directory, "--stop")
 
 
 def test_demo_says_which_port_is_taken_and_leaves_nothing(world):
