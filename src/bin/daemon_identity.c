@@ -2,6 +2,7 @@
 #include "bin/daemon_identity.h"
 
 #include "base/text.h"
+#include "env/address.h"
 #include "env/system.h"
 
 #include <errno.h>
@@ -25,6 +26,19 @@ static bool is_loopback(const char *host) {
 
 static bool is_wildcard(const char *host) {
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+// Numeric, or a name that is known here.
+static bool has_address(const char *host) {
+    char text[ADDRESS_SIZE_MAX + 1];
+    bool is_v6 = strchr(host, ':') != NULL;
+    int size = snprintf(text, sizeof(text), is_v6 ? "[%s]:1" : "%s:1", host);
+    if (size < 0 || (size_t)size >= sizeof(text)) return false;
+    struct address found[ADDRESSES_MAX];
+    uint32_t count = 0;
+    enum status st = address_parse(text, &found[0]);
+    if (st == ST_NOT_FOUND) st = address_look_up(text, found, &count);
+    return st == ST_OK;
 }
 
 // Who.
@@ -88,6 +102,10 @@ bool identity_find_self(struct identity *identity, const struct config *config,
     const char *address = config->address != NULL ? config->address : config->bind;
     if (strlen(address) > ADDRESS_SIZE_MAX - 8 || strlen(config->bind) > ADDRESS_SIZE_MAX - 8) {
         complain_of(complaint, "address: too long");
+        return false;
+    }
+    if (!has_address(config->bind)) {
+        complain_of(complaint, "bind %s: no such host", config->bind);
         return false;
     }
     if (config->initial != NULL) {

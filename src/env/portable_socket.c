@@ -3,6 +3,7 @@
 
 #include "base/timer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -149,14 +150,14 @@ static void on_connection(uv_stream_t *handle, int status) {
     }
 }
 
-static bool listen_on(struct portable *p, struct env_socket *socket,
-                      const struct address *address) {
+// 0, or an errno.
+static int listen_on(struct portable *p, struct env_socket *socket, const struct address *address) {
     int error = 0;
     do {
         error = uv_tcp_bind(&socket->tcp, &address->to.any, 0);
         if (error == 0) error = uv_listen(stream_of(socket), BACKLOG, on_connection);
     } while (error != 0 && shared_listen_again(&p->options, -error));
-    return error == 0;
+    return -error;
 }
 
 // A name is looked up on the spot: programs listen when they start.
@@ -170,12 +171,15 @@ void portable_socket_listen(struct env *env, struct env_op *op, const char *addr
     enum status st = address_parse(address, &found[0]);
     if (st == ST_NOT_FOUND) st = address_look_up(address, found, &count);
     if (st != ST_OK) {
+        shared_log_no_listener(env, address, 0);
         portable_answer(p, op, st == ST_INVALID ? ST_INVALID : ST_IO);
         return;
     }
     struct env_socket *socket = new_socket(p);
-    if (socket == NULL || !listen_on(p, socket, &found[0])) {
+    int error = socket == NULL ? ENOMEM : listen_on(p, socket, &found[0]);
+    if (error != 0) {
         if (socket != NULL) release(socket);
+        shared_log_no_listener(env, address, error);
         portable_answer(p, op, ST_IO);
         return;
     }

@@ -70,6 +70,11 @@ bool shared_listen_again(const struct env_options *options, int error) {
     return true;
 }
 
+void shared_log_no_listener(struct env *env, const char *address, int error) {
+    env_log(env, ENV_ERROR, "cannot listen address=%s why=\"%s\"", address,
+            error == 0 ? "No such host" : strerror(error));
+}
+
 void shared_set_time(struct env *env) {
     struct timespec wall;
     env->now = shared_clock();

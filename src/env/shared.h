@@ -44,6 +44,9 @@ void shared_set_time(struct env *env);
 // After a bind or listen that failed with this errno: whether to try again, after a pause.
 bool shared_listen_again(const struct env_options *options, int error);
 
+// Says why nothing listens at the address; 0: it cannot be looked up.
+void shared_log_no_listener(struct env *env, const char *address, int error);
+
 // Writes "2026-01-02T03:04:05.678Z INFO text" to the sink of the options.
 void shared_log(const struct env_options *options, uint64_t wall_ms, enum env_level level,
                 struct slice line);

@@ -62,16 +62,19 @@ void uring_socket_destroy_all(struct uring *u) {
 
 // Listeners.
 
+// The socket, or minus an errno.
 static int open_listener(const struct env_options *options, const struct address *address) {
     int fd = address_socket(address, 0);
-    if (fd < 0) return -1;
+    if (fd < 0) return -errno;
+    int error = 0;
     int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     do {
         if (bind(fd, &address->to.any, address->size) == 0 && listen(fd, BACKLOG) == 0) return fd;
-    } while (shared_listen_again(options, errno));
+        error = errno;
+    } while (shared_listen_again(options, error));
     close(fd);
-    return -1;
+    return -error;
 }
 
 // A name is looked up on the spot: programs listen when they start.
@@ -83,15 +86,19 @@ void uring_socket_listen(struct env *env, struct env_op *op, const char *address
     enum status st = address_parse(address, &found[0]);
     if (st == ST_NOT_FOUND) st = address_look_up(address, found, &count);
     if (st != ST_OK) {
+        shared_log_no_listener(env, address, 0);
         uring_answer(u, op, st == ST_INVALID ? ST_INVALID : ST_IO);
         return;
     }
     struct env_socket *socket = new_socket(u);
-    if (socket == NULL || (socket->fd = open_listener(&u->options, &found[0])) < 0) {
+    int fd = socket == NULL ? -ENOMEM : open_listener(&u->options, &found[0]);
+    if (fd < 0) {
         if (socket != NULL) release(socket);
+        shared_log_no_listener(env, address, -fd);
         uring_answer(u, op, ST_IO);
         return;
     }
+    socket->fd = fd;
     socket->is_listener = true;
     *listener = socket;
     uring_answer(u, op, ST_OK);

@@ -204,9 +204,7 @@ static void on_listening(struct env_op *op) {
     server->pending--;
     if (op->status != ST_OK) {
         listener->socket = NULL;
-        server->start_status = op->status;
-        env_log(server->env, ENV_ERROR, "cannot listen host=%s port=%u why=\"%s\"",
-                server->options.listen, listener_port(listener), status_text(op->status));
+        server->start_status = op->status; // the env has said why
     }
     if (server->pending > 0) return;
     if (server->start_status == ST_OK) {

@@ -20,7 +20,8 @@ def test_bad_options_are_refused_with_their_name(world):
     refuses(world, *base, "--memory", "1k", word="memory")
     refuses(world, *base, "--durability", "sometimes", word="sometimes")
     refuses(world, *base, "--initial", "a=b=c", word="initial")
-    refuses(world, *base, "--bind", "256.0.0.1", word="256.0.0.1")
+    refuses(world, *base, "--bind", "256.0.0.1", word="bind 256.0.0.1: no such host")
+    refuses(world, *base, "--bind", "nosuch.invalid", word="bind nosuch.invalid: no such host")
 
 
 def test_help_is_given_by_both_names(world):
@@ -91,5 +92,17 @@ def test_a_directory_belongs_to_one_process(world):
 
 def test_a_port_belongs_to_one_process(world):
     world.node().start().wait_ready()
-    refuses(world, "--dir", os.path.join(world.directory, "other"), "--port", str(world.port),
-            word=str(world.port))
+    other = ["--dir", os.path.join(world.directory, "other"), "--port", str(world.port)]
+    for io in ("auto", "portable"):
+        refuses(world, *other, "--io", io,
+                word=f'address=127.0.0.1:{world.port} why="Address already in use"')
+
+
+def test_an_address_of_another_machine_is_named(world):
+    key = os.path.join(world.directory, "key")
+    with open(key, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write("0123456789abcdef\n")
+    here = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
+    for io in ("auto", "portable"):
+        refuses(world, *here, "--bind", "192.0.2.1", "--key-file", key, "--io", io,
+                word='why="Cannot assign requested address"')
