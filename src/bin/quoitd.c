@@ -90,10 +90,16 @@ static void add_number(struct daemon *d, const char *name, uint64_t value, uint3
     add_setting(d, name, d->numbers[place]);
 }
 
+// The nearest of Redis's words that does not promise more than is so.
+static const char *append_fsync(uint64_t interval_ms) {
+    if (interval_ms == 0) return "always";
+    return interval_ms <= 1000 ? "everysec" : "no";
+}
+
 static void make_settings(struct daemon *d) {
     add_setting(d, "save", "");
     add_setting(d, "appendonly", "yes");
-    add_setting(d, "appendfsync", d->config.interval_ms == 0 ? "always" : "everysec");
+    add_setting(d, "appendfsync", append_fsync(d->config.interval_ms));
     add_number(d, "maxmemory", d->split.data, 0);
     add_setting(d, "maxmemory-policy", "noeviction");
     add_number(d, "maxclients", d->config.clients_max, 1);

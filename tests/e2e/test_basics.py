@@ -74,6 +74,17 @@ def test_redis_py_as_a_cluster_client(world):
     client.close()
 
 
+def test_appendfsync_promises_no_more_than_is_so(world):
+    for durability, word in (("always", "always"), ("interval:1000", "everysec"),
+                             ("interval:1001", "no")):
+        node = world.nodes[0] if world.nodes else world.node()
+        node.start("--durability", durability).wait_ready()
+        with node.client() as client:
+            assert client.config_get("appendfsync") == {"appendfsync": word}
+            assert client.config_get("durability") == {"durability": durability}
+        node.stop()
+
+
 def test_sigterm_ends_a_node_in_order_and_its_data_stays(world):
     nodes = world.cluster(3)
     with nodes[0].client() as client:
