@@ -171,7 +171,8 @@ static const struct key keys[] = {
     {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_text, "a list",
      "Members of a cluster to join. This version admits nobody: such a node waits.", true},
     {"replication", "NUMBER", "3", FIELD(replication), parse_replication, "a number from 1 to 32",
-     "Copies of each key, if there are as many machines. Fixed when the cluster is founded.",
+     "Copies of each key, if there are as many machines. Fixed when the cluster is founded; "
+     "the same on all nodes.",
      false},
     {"members-max", "NUMBER", NULL, FIELD(members_max), parse_members, "a number from 1 to 1024",
      "Members that this node makes room for. Without it, those of initial, or 16.", false},

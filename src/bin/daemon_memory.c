@@ -24,8 +24,11 @@ static uint64_t between(uint64_t value, uint64_t low, uint64_t high) {
 
 static void scale(uint64_t memory, const struct config *config, struct node_options *node,
                   struct server_options *server) {
-    uint64_t chunks_min = CHUNKS_MIN + 8 * config->value_max / CHUNK;
-    server->chunks_max = (uint32_t)between(memory / 16 / CHUNK, chunks_min, CHUNKS_MAX);
+    // Twice the largest reply, and some.
+    uint64_t values = 2 * node_copies_max(server->replication) + 2;
+    uint64_t chunks_min = CHUNKS_MIN + values * config->value_max / CHUNK;
+    uint64_t chunks_most = chunks_min > CHUNKS_MAX ? chunks_min : CHUNKS_MAX;
+    server->chunks_max = (uint32_t)between(memory / 16 / CHUNK, chunks_min, chunks_most);
     server->large_max = (uint32_t)between(memory / 32 / config->value_max, LARGE_MIN, LARGE_MAX);
     server->commands_max = (uint32_t)between(memory / 32768, COMMANDS_MIN, COMMANDS_MAX);
     node->requests_max = (uint32_t)between(memory / 32768, REQUESTS_MIN, node->requests_max);
@@ -68,7 +71,8 @@ bool memory_divide(const struct config *config, struct node_options *node,
     if (needed > config->memory) {
         complain_of(complaint,
                     "memory: %" PRIu64 "M is too little, %" PRIu64
-                    "M would do; or make clients-max, value-max or members-max smaller",
+                    "M would do; or make clients-max, value-max, members-max or replication "
+                    "smaller",
                     config->memory / MIB, enough_of(needed, config, &most, server) / MIB);
         return false;
     }

@@ -146,6 +146,7 @@ static void make_options(struct daemon *d) {
     server->password = d->identity.has_password ? d->identity.password : NULL;
     server->clients_max = (uint32_t)config->clients_max;
     server->value_size_max = (uint32_t)config->value_max;
+    server->replication = node->replication;
     server->idle_ns = config->idle_s * NS_PER_SECOND;
     server->stall_ns = config->stall_s * NS_PER_SECOND;
     server->read = config->read;
@@ -191,6 +192,10 @@ static const char *start_failure(enum status status) {
                "back what was in it";
     }
     if (status == ST_NO_SPACE) return "cannot start: the disk is full";
+    if (status == ST_TOO_LARGE) {
+        return "cannot start: the cluster has more members, or more copies of a key, than "
+               "members-max and replication allow for; make them as much as on the other nodes";
+    }
     if (status == ST_INVALID) {
         return "cannot start: the data in this directory is not that of a member of this name; "
                "give "

@@ -64,6 +64,21 @@ static void serve(struct node *node) {
     reconcile_start(node);
 }
 
+// A record of the most copies that the map asks for must fit the memory that this member has taken.
+static bool has_room_for_copies(const struct node *node) {
+    uint32_t copies = 0;
+    for (uint32_t i = 0; i < node->map.run_count; i++) {
+        uint32_t count = node->map.runs[i].replica_count;
+        if (count > copies) copies = count;
+    }
+    uint32_t most = node_copies_max(node->options.replication);
+    if (copies <= most) return true;
+    env_log(node->env, ENV_ERROR,
+            "the map has more copies of a key than replication allows for copies=%u most=%u",
+            copies, most);
+    return false;
+}
+
 // The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
 static enum status take_map(struct node *node, struct slice bytes) {
     struct reader r = reader_of(bytes);
@@ -77,6 +92,10 @@ static enum status take_map(struct node *node, struct slice bytes) {
         env_log(node->env, ENV_ERROR, "not a member name=%s", name);
         node->map.epoch = 0;
         return ST_INVALID;
+    }
+    if (!has_room_for_copies(node)) {
+        node->map.epoch = 0;
+        return ST_TOO_LARGE;
     }
     node->self = self;
     for (uint32_t i = 0; i < node->map.member_count; i++) node->storages[i] = read_u64(&r);

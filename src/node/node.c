@@ -14,7 +14,7 @@
 
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 16 };
+enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -37,11 +37,15 @@ struct node_options node_default_options(void) {
     };
 }
 
+uint32_t node_copies_max(uint32_t replication) {
+    return replication > REPLICATION_DEFAULT ? replication : REPLICATION_DEFAULT;
+}
+
 // The siblings of one replica together may be as large as the largest value; replicas may each hold
 // other ones, and their merge must still fit.
 static uint32_t record_max(const struct node_options *options) {
-    return REPLICATION_DEFAULT * options->value_size_max + CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 +
-           64;
+    return node_copies_max(options->replication) * options->value_size_max + CONTEXT_MAX * 20 +
+           SIBLINGS_MAX * 32 + 64;
 }
 
 // The largest is an answer to COMPARE; a map of all members is smaller.
@@ -52,6 +56,9 @@ static uint32_t message_max(const struct node_options *options) {
 static struct node_options completed(const struct node_options *options) {
     struct node_options o = *options;
     o.store.record_size_max = record_max(options) + KEY_SIZE_MAX;
+    // A segment holds its header, the largest record with its key, and where it ends.
+    uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
+    if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
     if (o.peer_buffer_size == 0) o.peer_buffer_size = 2 * message_max(options) + 4096;
     return o;
 }
@@ -87,6 +94,8 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     const struct node_options *o = &node->options;
     must(o->peer_buffer_size >= 2 * (message_max(o) + FRAME_HEADER_SIZE));
     must(o->members_max <= MEMBERS_MAX);
+    must(o->replication > 0);
+    must(o->replication <= REPLICAS_MAX);
     node->rng.state = o->random;
     node->record_max = record_max(o);
     node->message_max = message_max(o);

@@ -44,7 +44,7 @@ struct node_options {
     const char *listen;     // borrowed for life: host that the peer port is bound to
     struct mac_key secret;  // the cluster key
     uint64_t random;        // from outside; different in every start
-    uint32_t replication;   // copies wanted in `default` at founding
+    uint32_t replication;   // copies wanted in `default` at founding; see node_copies_max
 
     uint32_t members_max;
     uint32_t requests_max;     // client and peer operations under way together
@@ -63,6 +63,10 @@ struct node_options {
 
 // The defaults a server starts from; strings are NULL, self and secret empty.
 struct node_options node_default_options(void);
+
+// Copies of a key that a process with this `replication` has room for: what a record may grow to
+// when each of them has a largest value of its own. A member takes no map with more.
+uint32_t node_copies_max(uint32_t replication);
 
 // Bytes of arena that node_create takes.
 size_t node_memory_size(const struct node_options *options);

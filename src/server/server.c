@@ -28,6 +28,7 @@ struct server_options server_default_options(void) {
         .chunks_max = 4096,
         .large_max = 64,
         .value_size_max = VALUE_SIZE_DEFAULT,
+        .replication = REPLICATION_DEFAULT,
         .stall_ns = 30 * NS_PER_SECOND,
         .version = "0",
     };
@@ -37,9 +38,9 @@ static uint32_t large_capacity(const struct server_options *o) {
     return o->value_size_max + KEY_SIZE_MAX + LARGE_SLACK;
 }
 
-// What a key may hold when each of three replicas adds siblings of its own, or the longest report.
+// What a key may hold when each of its copies adds siblings of its own, or the longest report.
 static size_t scratch_size(const struct server_options *o) {
-    return (size_t)3 * o->value_size_max + SCRATCH_SLACK;
+    return (size_t)node_copies_max(o->replication) * o->value_size_max + SCRATCH_SLACK;
 }
 
 enum { BLOCKS_MAX = 8, STEP_PART = 4 }; // one further step for so many commands
@@ -63,6 +64,7 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     must(options->clients_max > 0);
     must(options->commands_max > 0);
     must(options->value_size_max <= VALUE_SIZE_MAX);
+    must(options->replication >= node_options(node)->replication);
     must((size_t)options->chunks_max * CHUNK_CAPACITY >= 2 * scratch_size(options));
     struct server *server = ARENA_NEW(arena, struct server);
     server->env = env;

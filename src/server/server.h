@@ -44,6 +44,7 @@ struct server_options {
     uint32_t chunks_max;     // of 16 KiB: replies on their way out, commands on their way in
     uint32_t large_max;      // buffers for commands that do not fit a chunk
     uint32_t value_size_max; // bytes
+    uint32_t replication;    // as the node has it, or more
     uint64_t idle_ns;        // silence after which a connection is closed; 0: never
     uint64_t stall_ns;       // silence in the middle of a command after which it is
     struct level read;       // what connections begin with; unset: QUORUM

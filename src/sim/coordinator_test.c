@@ -12,7 +12,7 @@ struct planted {
     struct site *site;
     uint32_t member;
     struct slice value;
-    uint8_t bytes[256];
+    uint8_t bytes[128 * 1024];
     bool is_done;
 };
 
@@ -42,7 +42,8 @@ static void on_planted(struct store_write *write) {
 }
 
 static void plant(struct site *site, uint32_t member, struct slice key, struct slice value) {
-    struct planted p = {.site = site, .member = member, .value = value};
+    static struct planted p;
+    p = (struct planted){.site = site, .member = member, .value = value};
     p.write = (struct store_write){
         .apply = plant_record,
         .done = on_planted,
@@ -121,10 +122,71 @@ static void a_replica_that_cannot_mint_is_passed_over(void **state) {
     site_free(site);
 }
 
+enum { COPIES = 5, LARGE_VALUE = 60 * 1024 };
+
+static void five_copies_of_large_values(struct node_options *node, struct server_options *server) {
+    node->value_size_max = 64 * 1024;
+    node->replication = COPIES;
+    server->value_size_max = 64 * 1024;
+    server->replication = COPIES;
+}
+
+static bool all_hold_the_same(const struct site *site, uint16_t slot) {
+    uint64_t digest = node_partition(cluster_node(&site->cluster, 0), slot).digest;
+    for (uint32_t i = 1; i < site->cluster.options.members; i++) {
+        if (node_partition(cluster_node(&site->cluster, i), slot).digest != digest) return false;
+    }
+    return true;
+}
+
+// Each of five copies was given a largest value that the others did not know of.
+static void large_values_of_every_copy_fit_one_record(void **state) {
+    (void)state;
+    struct site *site = site_new(COPIES, five_copies_of_large_values);
+    site_wait(site, NS_PER_SECOND);
+    static uint8_t value[LARGE_VALUE];
+    memset(value, 'v', sizeof(value));
+    const struct slice key = SLICE("k");
+    for (uint32_t i = 0; i < COPIES; i++) {
+        plant(site, i, key, (struct slice){value, sizeof(value)});
+    }
+    assert_false(all_hold_the_same(site, slot_of(key)));
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!all_hold_the_same(site, slot_of(key))) assert_true(world_step(site->world, until));
+    struct talker *t = site_talker(site, 3, false);
+    talker_say(t, "KV.GET k\r\n", 10);
+    talker_wait(site, t, (size_t)COPIES * LARGE_VALUE);
+    assert_true(t->heard_size > (size_t)COPIES * LARGE_VALUE);
+    site_free(site);
+}
+
+static void only_the_founder_wants_five(struct node_options *node, struct server_options *server) {
+    if (strcmp(node->self.name, "n1") == 0) node->replication = server->replication = COPIES;
+}
+
+static void a_map_with_more_copies_than_there_is_room_for_is_not_taken(void **state) {
+    (void)state;
+    struct world_options quiet = world_quiet();
+    struct world *world = world_create(test_seed(), &quiet);
+    static struct cluster cluster;
+    const struct cluster_options options = {.members = COPIES,
+                                            .adjust = only_the_founder_wants_five};
+    cluster_init(&cluster, world, &options);
+    for (uint32_t i = 0; i < COPIES; i++) cluster_start(&cluster, i);
+    world_run(world, world_now(world) + 20 * NS_PER_SECOND);
+    assert_int_equal(node_state(cluster_node(&cluster, 0)), NODE_SERVING);
+    for (uint32_t i = 1; i < COPIES; i++) {
+        assert_int_equal(node_state(cluster_node(&cluster, i)), NODE_FOUNDING);
+    }
+    world_destroy(world);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
         cmocka_unit_test(a_replica_that_cannot_mint_is_passed_over),
+        cmocka_unit_test(large_values_of_every_copy_fit_one_record),
+        cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);
 }
