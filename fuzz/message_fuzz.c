@@ -19,7 +19,6 @@ static uint8_t encoded[64 * 1024];
 
 #define MESSAGES(X)                                                                                \
     X(hello)                                                                                       \
-    X(founded)                                                                                     \
     X(put)                                                                                         \
     X(put_done)                                                                                    \
     X(get)                                                                                         \

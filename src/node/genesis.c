@@ -111,6 +111,8 @@ static void encode_start(struct node *node, struct writer *w) {
     write_u8(w, node->is_mending);
 }
 
+// Body of FOUNDED and stored fact alike: 16 bytes cluster id, u32 size, the map, then for each of
+// its members u64: the storage id with which it was founded. take_map reads it.
 static void encode_map(struct node *node, struct writer *w) {
     size_t size = map_encoded_size(&node->map);
     write_bytes(w, (struct slice){node->cluster.bytes, CLUSTER_ID_SIZE});

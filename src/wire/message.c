@@ -60,18 +60,6 @@ enum status message_hello_decode(struct message_hello *m, struct slice body) {
     return verdict(&r);
 }
 
-void message_founded_encode(const struct message_founded *m, struct writer *w) {
-    write_sized(w, m->map);
-    write_sized(w, m->storages);
-}
-
-enum status message_founded_decode(struct message_founded *m, struct slice body) {
-    struct reader r = reader_of(body);
-    m->map = read_sized(&r, UINT32_MAX);
-    m->storages = read_sized(&r, (size_t)8 * MEMBERS_MAX);
-    return verdict(&r);
-}
-
 void message_put_encode(const struct message_put *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, m->flags);

@@ -16,7 +16,7 @@
 #define MESSAGE_MAP(X)                                                                             \
     X(HELLO)   /* dialer: who I am; first frame of a connection */                                 \
     X(WELCOME) /* acceptor: who I am */                                                            \
-    X(FOUNDED) /* the map of a cluster that exists */                                              \
+    X(FOUNDED) /* the map of a cluster that exists: genesis.c has the bytes, as it stores them */  \
     X(GOSSIP)  /* how members do */                                                                \
     X(PUT)     /* merge a record into what you hold */                                             \
     X(PUT_DONE)                                                                                    \
@@ -61,12 +61,6 @@ struct message_hello {
     uint64_t storage; // id of the data directory
     uint64_t incarnation;
     uint64_t nonce;
-};
-
-// The map and, for each of its members, the storage id with which it was founded.
-struct message_founded {
-    struct slice map;
-    struct slice storages; // u64 each
 };
 
 enum { PUT_WANTS_CONTEXT = 1 };
@@ -177,7 +171,6 @@ struct message_compare_done {
     void message_##name##_encode(const struct message_##name *m, struct writer *w);                \
     NODISCARD enum status message_##name##_decode(struct message_##name *m, struct slice body);
 MESSAGE_CODEC(hello)
-MESSAGE_CODEC(founded)
 MESSAGE_CODEC(put)
 MESSAGE_CODEC(put_done)
 MESSAGE_CODEC(get)

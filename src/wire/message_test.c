@@ -25,7 +25,6 @@ static const struct message_hello hello = {
     .incarnation = 5,
     .nonce = 6,
 };
-static const struct message_founded founded = {.map = TEXT("map"), .storages = TEXT("12345678")};
 static const struct message_put put = {.id = 1,
                                        .flags = PUT_WANTS_CONTEXT,
                                        .keyspace = 2,
@@ -90,7 +89,6 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     uint8_t bytes[4 * BUFFER];
     struct writer all = writer_to(bytes, sizeof(bytes));
     CHECK_MESSAGE(hello, &all);
-    CHECK_MESSAGE(founded, &all);
     CHECK_MESSAGE(put, &all);
     CHECK_MESSAGE(put_done, &all);
     CHECK_MESSAGE(get, &all);
