@@ -46,11 +46,19 @@ RECEIVE_REQUEST(compare, reconcile_on_compare)
 // Answers. One that comes too late finds no operation, and that is all.
 
 static void put_answered(struct operation *o, uint32_t member, const struct message_put_done *m) {
-    if (o->kind == REQUEST_READ) {
+    switch (o->kind) {
+    case REQUEST_READ:
         read_on_repaired(o, member, m->status);
-    } else {
+        return;
+    case REQUEST_REPLACE:
+    case REQUEST_WRITE:
         write_on_answer(o, member, m);
+        return;
+    case REQUEST_SCAN:
+    case REQUEST_COUNT:
+        return; // put nothing
     }
+    unreachable();
 }
 
 #define RECEIVE_ANSWER(name, handler)                                                              \

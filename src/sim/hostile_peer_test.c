@@ -317,6 +317,59 @@ static void comparing_neither_shows_nor_passes_over_what_is_not_durable(void **s
     end(i);
 }
 
+struct scan {
+    struct request request;
+    enum status status;
+    bool is_done;
+};
+
+static void on_scanned(struct request *request) {
+    struct scan *s = CONTAINER_OF(request, struct scan, request);
+    s->status = request->status;
+    s->is_done = true;
+}
+
+static void answer_put(struct impostor *i, uint64_t id) {
+    uint8_t bytes[64];
+    const struct message_put_done m = {.id = id, .status = ST_OK};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_put_done_encode(&m, &w);
+    say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
+}
+
+static void answer_scan(struct impostor *i, uint64_t id) {
+    uint8_t bytes[64];
+    const struct message_scan_done m = {.id = id, .status = ST_OK, .next = UINT64_MAX};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_scan_done_encode(&m, &w);
+    say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
+}
+
+static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    static const uint8_t nobody[4] = {0};
+    say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    pass(i->world, 50 * NS_PER_MS);
+    struct scan scan = {.request = {.done = on_scanned, .kind = REQUEST_SCAN, .limit = 10}};
+    struct machine *machine = i->cluster.processes[0].machine;
+    machine_enter(machine);
+    node_submit(real_node(i), &scan.request);
+    machine_leave(machine);
+    struct frame frame = {0};
+    struct message_scan asked;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_SCAN, &frame));
+    assert_int_equal(message_scan_decode(&asked, frame.body), ST_OK);
+    answer_put(i, asked.id);
+    pass(i->world, 50 * NS_PER_MS);
+    assert_false(scan.is_done);
+    answer_scan(i, asked.id);
+    pass(i->world, 50 * NS_PER_MS);
+    assert_true(scan.is_done);
+    assert_int_equal(scan.status, ST_OK);
+    end(i);
+}
+
 static void a_member_outlives_what_is_told_of_its_past(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -359,6 +412,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
+        cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
