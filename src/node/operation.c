@@ -60,6 +60,7 @@ struct operation *operation_take(struct node *node) {
     o->record_size = 0;
     o->extra = NULL;
     o->extra_size = 0;
+    o->extra_timestamp = 0;
     o->asked = 0;
     o->replica_count = 0;
     o->waiting = 0;

@@ -44,8 +44,8 @@ struct operation {
     struct slice value;
     bool is_tombstone;
     uint64_t expires_ms;
-    uint64_t timestamp;
-    struct slice seen; // encoded context, of REQUEST_WRITE
+    uint64_t timestamp; // 0: to be made when the dot is minted
+    struct slice seen;  // encoded context, of REQUEST_WRITE
     uint8_t key_inline[OPERATION_KEY_INLINE];
     uint8_t *held; // buffer: key when it is long; key, value and seen of a forwarded write
 
@@ -66,6 +66,7 @@ struct operation {
     uint32_t record_size;
     uint8_t *extra; // buffer: encoded context that the first round had not covered
     uint32_t extra_size;
+    uint64_t extra_timestamp; // the highest of what `extra` covers and the first round met
 
     uint8_t *parts[REPLICAS_MAX]; // buffer: of surveys: the answer of replica i, or NULL
     uint32_t part_sizes[REPLICAS_MAX];

@@ -35,6 +35,7 @@ static struct replica_job *take_job(struct node *node, struct link *from, uint64
     job->bytes = NULL;
     job->context = NULL;
     job->context_size = 0;
+    job->timestamp = 0;
     job->merged = NULL;
     return job;
 }
@@ -55,17 +56,22 @@ static struct link *link_of(const struct replica_job *job) {
 
 // Putting.
 
-static void answer_put(struct link *link, uint64_t id, enum status status, struct slice context) {
-    if (id == 0) return;
-    const struct message_put_done done = {.id = id, .status = status, .context = context};
-    struct writer w = link_begin(link, 64 + (uint32_t)context.size);
-    message_put_done_encode(&done, &w);
+static void send_put_done(struct link *link, const struct message_put_done *done) {
+    if (done->id == 0) return;
+    struct writer w = link_begin(link, 64 + (uint32_t)done->context.size);
+    message_put_done_encode(done, &w);
     (void)link_end(link, MESSAGE_PUT_DONE, &w);
 }
 
+static void refuse_put(struct link *link, uint64_t id, enum status status) {
+    const struct message_put_done done = {.id = id, .status = status};
+    send_put_done(link, &done);
+}
+
 // Keeps what was known here outside the record's context. False when memory is out.
-static bool note_context(struct replica_job *job, const struct context *known,
+static bool note_context(struct replica_job *job, const struct record *held,
                          const struct context *told) {
+    const struct context *known = &held->context;
     if ((job->flags & PUT_WANTS_CONTEXT) == 0 || context_descends(told, known)) return true;
     size_t size = context_encoded_size(known);
     job->context = buffer_take(job->node, size);
@@ -74,6 +80,8 @@ static bool note_context(struct replica_job *job, const struct context *known,
     context_encode(known, &w);
     must(!w.failed);
     job->context_size = (uint32_t)size;
+    const struct sibling *latest = record_latest(held);
+    job->timestamp = latest == NULL ? 0 : latest->timestamp;
     return true;
 }
 
@@ -96,7 +104,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     st = record_merge(known, told, merged, &conflict);
     if (st != ST_OK) return st;
     if (conflict) env_log(node->env, ENV_ERROR, "one dot with two contents");
-    if (!note_context(job, &known->context, &told->context)) return ST_BUSY;
+    if (!note_context(job, known, &told->context)) return ST_BUSY;
     struct writer w = writer_to(node->scratch, node->record_max);
     record_encode(merged, &w);
     if (w.failed) return ST_TOO_LARGE;
@@ -110,7 +118,13 @@ static void on_merged(struct store_write *write) {
     if (link != NULL) {
         // What a mending member forgot, its word cannot vouch for.
         enum status st = job->node->is_mending ? ST_UNAVAILABLE : write->status;
-        answer_put(link, job->id, st, (struct slice){job->context, job->context_size});
+        const struct message_put_done done = {
+            .id = job->id,
+            .status = st,
+            .timestamp = job->timestamp,
+            .context = {job->context, job->context_size},
+        };
+        send_put_done(link, &done);
     }
     if (job->merged != NULL) job->merged(job);
     give_job(job);
@@ -144,14 +158,14 @@ void replica_on_put(struct node *node, struct link *link, const struct message_p
                 m->record.size <= node->record_max;
     struct replica_job *job = fits ? take_job(node, link, m->id) : NULL;
     if (job == NULL) {
-        answer_put(link, m->id, fits ? ST_BUSY : ST_INVALID, (struct slice){0});
+        refuse_put(link, m->id, fits ? ST_BUSY : ST_INVALID);
         return;
     }
     job->flags = m->flags;
     struct partition partition = {.slot = m->slot};
     enum status st = begin_merge(job, partition, m->key, m->record);
     if (st == ST_OK) return;
-    answer_put(link, m->id, st, (struct slice){0});
+    refuse_put(link, m->id, st);
     give_job(job);
 }
 

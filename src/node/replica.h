@@ -28,6 +28,7 @@ struct replica_job {
     uint64_t held;
     uint8_t *context; // buffer: what was known outside the record's context
     uint32_t context_size;
+    uint64_t timestamp; // the latest of what was held, when `context` is kept
     struct store_write write;
     struct store_read read;
     void (*merged)(struct replica_job *job); // of puts of this node's own: called at the end

@@ -9,11 +9,29 @@ enum { RECORD_OVERHEAD = CONTEXT_MAX * 20 + SIBLINGS_MAX * 32 + 64 };
 static void store_round(struct operation *o);
 static void decide(struct operation *o);
 
-// Timestamps never repeat on a node and follow the wall clock where it lets them.
-static uint64_t next_timestamp(struct node *node) {
-    uint64_t now = node->env->wall_ms << 16;
+#define WALL_MS_MAX (UINT64_MAX >> 16)
+
+// Timestamps never repeat on a node and follow the wall clock where it lets them. A write's is
+// above those that it supersedes, whatever the clocks say: EXPIRE writes an old value again with
+// the old time, and that must not hide a SET it did not know of. The node's own clock is left as it
+// is: one key with a time far ahead makes no other key's wrong.
+static uint64_t next_timestamp(struct node *node, uint64_t superseded) {
+    uint64_t wall_ms = node->env->wall_ms;
+    uint64_t now = (wall_ms < WALL_MS_MAX ? wall_ms : WALL_MS_MAX) << 16;
     node->hlc = now > node->hlc ? now : node->hlc + 1;
-    return node->hlc;
+    if (node->hlc > superseded) return node->hlc;
+    return superseded < UINT64_MAX ? superseded + 1 : superseded;
+}
+
+// The highest of the siblings that are superseded, here and where the first round met them.
+static uint64_t superseded_timestamp(const struct operation *o, const struct record *before,
+                                     const struct context *seen) {
+    uint64_t highest = o->extra_timestamp;
+    for (uint32_t i = 0; i < before->sibling_count; i++) {
+        const struct sibling *s = &before->siblings[i];
+        if (s->timestamp > highest && context_covers(seen, s->dot)) highest = s->timestamp;
+    }
+    return highest;
 }
 
 // Replicas whose word can be had now.
@@ -56,9 +74,13 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     struct version dot = {store_actor(node->store), store_mint(node->store)};
     o->dot = dot;
     if (context_covers(&before->context, dot) || context_covers(seen, dot)) return ST_INVALID;
+    uint64_t timestamp = o->timestamp;
+    if (timestamp == 0) {
+        timestamp = next_timestamp(node, superseded_timestamp(o, before, seen));
+    }
     const struct sibling sibling = {
         .dot = dot,
-        .timestamp = o->timestamp,
+        .timestamp = timestamp,
         .expires_ms = o->expires_ms,
         .is_tombstone = o->is_tombstone,
         .value = o->value,
@@ -153,7 +175,6 @@ void write_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.writes++;
     o->quorum.need = need;
-    if (o->timestamp == 0) o->timestamp = next_timestamp(node);
     if (voter_count(o) < need) {
         quorum_init(&o->quorum, o->replica_count, need);
         o->quorum.yes = (1u << voter_count(o)) - 1; // as many as could have been asked
@@ -166,7 +187,7 @@ void write_start(struct operation *o, uint32_t need) {
 // Answers.
 
 // Keeps what a replica knew outside our context, for the second round.
-static bool remember(struct operation *o, struct slice context) {
+static bool remember(struct operation *o, const struct message_put_done *m) {
     struct node *node = o->node;
     struct context *all = &node->contexts[0];
     struct context *more = &node->contexts[1];
@@ -175,7 +196,7 @@ static bool remember(struct operation *o, struct slice context) {
         struct reader kept = reader_of((struct slice){o->extra, o->extra_size});
         context_decode(all, &kept);
     }
-    struct reader r = reader_of(context);
+    struct reader r = reader_of(m->context);
     context_decode(more, &r);
     if (!reader_done(&r) || context_join(all, more) != ST_OK) return false;
     size_t size = context_encoded_size(all);
@@ -187,6 +208,7 @@ static bool remember(struct operation *o, struct slice context) {
     context_encode(all, &w);
     must(!w.failed);
     o->extra_size = (uint32_t)size;
+    if (m->timestamp > o->extra_timestamp) o->extra_timestamp = m->timestamp;
     return true;
 }
 
@@ -223,7 +245,7 @@ void write_on_answer(struct operation *o, uint32_t member, const struct message_
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     bool is_good = m->status == ST_OK;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
-    if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m->context);
+    if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m);
     quorum_vote(&o->quorum, place, is_good);
     decide(o);
 }

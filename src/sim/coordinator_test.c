@@ -12,6 +12,7 @@ struct planted {
     struct site *site;
     uint32_t member;
     struct slice value;
+    uint64_t timestamp;
     uint8_t bytes[128 * 1024];
     bool is_done;
 };
@@ -24,7 +25,7 @@ static enum status plant_record(struct store_write *write, struct slice old, str
     assert_int_equal(record_decode(&before, old), ST_OK);
     const struct sibling sibling = {
         .dot = {store_actor(store), store_mint(store)},
-        .timestamp = 1,
+        .timestamp = p->timestamp,
         .value = p->value,
     };
     assert_int_equal(record_update(&before, &before.context, &sibling, &after), ST_OK);
@@ -41,9 +42,15 @@ static void on_planted(struct store_write *write) {
     p->is_done = true;
 }
 
-static void plant(struct site *site, uint32_t member, struct slice key, struct slice value) {
+static void plant_at(struct site *site, uint32_t member, struct slice key, struct slice value,
+                     uint64_t timestamp) {
     static struct planted p;
-    p = (struct planted){.site = site, .member = member, .value = value};
+    p = (struct planted){
+        .site = site,
+        .member = member,
+        .value = value,
+        .timestamp = timestamp,
+    };
     p.write = (struct store_write){
         .apply = plant_record,
         .done = on_planted,
@@ -56,6 +63,10 @@ static void plant(struct site *site, uint32_t member, struct slice key, struct s
     machine_leave(machine);
     uint64_t until = world_now(site->world) + NS_PER_SECOND;
     while (!p.is_done) assert_true(world_step(site->world, until));
+}
+
+static void plant(struct site *site, uint32_t member, struct slice key, struct slice value) {
+    plant_at(site, member, key, value, 1);
 }
 
 // n1 has a write on its way to a slow disk when it is asked to read the key. n2 and n3 answer in
@@ -181,11 +192,45 @@ static void a_map_with_more_copies_than_there_is_room_for_is_not_taken(void **st
     world_destroy(world);
 }
 
+// The timestamp of the only value that a member holds of the key.
+static uint64_t held_timestamp(const struct site *site, uint32_t member, struct slice key) {
+    struct store_read read = {.partition = {.slot = slot_of(key)}, .key = key};
+    static struct record record;
+    assert_int_equal(store_peek(node_store(cluster_node(&site->cluster, member)), &read), ST_OK);
+    assert_int_equal(record_decode(&record, read.record), ST_OK);
+    assert_int_equal(record.sibling_count, 1);
+    return record.siblings[0].timestamp;
+}
+
+// Somebody's clock ran ahead. The value that it stamped is at n1 (member 0), which writes next, or
+// only at n3, of which n1 hears in its first round.
+static void a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say(void **state) {
+    (void)state;
+    const uint64_t ahead = UINT64_C(1) << 62;
+    const struct slice key = SLICE("k");
+    for (uint32_t holder = 0; holder < 3; holder += 2) {
+        struct site *site = site_new(3, NULL);
+        struct talker *t = site_talker(site, 0, false);
+        expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+        site_wait(site, NS_PER_SECOND);
+        plant_at(site, holder, key, SLICE("early"), ahead);
+        expect_dialogue(site, t, "SET k late\r\nSET other v\r\n", "+OK\r\n+OK\r\n");
+        assert_true(held_timestamp(site, 0, key) > ahead);
+        assert_true(held_timestamp(site, 0, SLICE("other")) < ahead);
+
+        plant_at(site, holder, key, SLICE("last"), UINT64_MAX); // later there is nothing
+        expect_dialogue(site, t, "SET k more\r\n", "+OK\r\n");
+        assert_true(held_timestamp(site, 0, key) == UINT64_MAX);
+        site_free(site);
+    }
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
         cmocka_unit_test(a_replica_that_cannot_mint_is_passed_over),
         cmocka_unit_test(large_values_of_every_copy_fit_one_record),
+        cmocka_unit_test(a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say),
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);

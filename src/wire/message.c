@@ -83,6 +83,7 @@ enum status message_put_decode(struct message_put *m, struct slice body) {
 void message_put_done_encode(const struct message_put_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
+    write_u64(w, m->timestamp);
     write_sized(w, m->context);
 }
 
@@ -90,6 +91,7 @@ enum status message_put_done_decode(struct message_put_done *m, struct slice bod
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->status = read_status(&r);
+    m->timestamp = read_u64(&r);
     m->context = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }

@@ -77,6 +77,7 @@ struct message_put {
 struct message_put_done {
     uint64_t id;
     enum status status;
+    uint64_t timestamp;   // the latest of what the replica held, when there is a context
     struct slice context; // encoded: what the replica knew outside the record's context; or empty
 };
 

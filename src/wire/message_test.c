@@ -32,7 +32,7 @@ static const struct message_put put = {.id = 1,
                                        .key = TEXT("key"),
                                        .record = TEXT("record")};
 static const struct message_put_done put_done = {
-    .id = 1, .status = ST_BUSY, .context = TEXT("context")};
+    .id = 1, .status = ST_BUSY, .timestamp = 2, .context = TEXT("context")};
 static const struct message_get get = {
     .id = 1, .keyspace = 2, .slot = 3, .held = 4, .key = TEXT("key")};
 static const struct message_get_done get_done = {
