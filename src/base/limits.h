@@ -22,10 +22,15 @@ enum {
     VALUE_SIZE_MAX = 8 * 1024 * 1024,
     VALUE_SIZE_DEFAULT = 1024 * 1024,
 
-    // Concurrent values of one key. A client that never sends a context back reaches this; it is
-    // then refused and nothing is dropped.
-    SIBLINGS_MAX = 128,
+    // Concurrent values of one key, and their bytes together, after a write that adds to them. A
+    // client that never sends a context back reaches this; it is then refused and nothing is
+    // dropped.
+    SIBLINGS_WRITE_MAX = 128,
     SIBLINGS_SIZE_MAX = 1024 * 1024,
+
+    // What the format can count. Replicas that could not hear each other have each taken writes,
+    // and merging refuses nothing: so each may mint its share of these and no more (node/write.c).
+    SIBLINGS_MAX = 255,
 
     // Actors in one causal context. Each member adds one, and one more for each time it could not
     // prove that it forgot nothing.

@@ -21,7 +21,8 @@
     X(CORRUPT, "stored bytes do not match their checksum")                                         \
     X(IO, "the disk or the network refused")                                                       \
     X(NO_SPACE, "the disk is full")                                                                \
-    X(CANCELLED, "the request was withdrawn")
+    X(CANCELLED, "the request was withdrawn")                                                      \
+    X(HISTORY_FULL, "too many members and data directories have written it")
 
 enum status {
 #define X(name, text) ST_##name,

@@ -46,7 +46,7 @@ enum status context_add(struct context *c, struct version version) {
         if (entry->counter < version.counter) entry->counter = version.counter;
         return ST_OK;
     }
-    if (c->count == CONTEXT_MAX) return ST_TOO_LARGE;
+    if (c->count == CONTEXT_MAX) return ST_HISTORY_FULL;
     memmove(entry + 1, entry, (c->count - place) * sizeof(*entry));
     *entry = version;
     c->count++;
@@ -69,7 +69,7 @@ static uint32_t joined_count(const struct context *a, const struct context *b) {
 
 enum status context_join(struct context *c, const struct context *other) {
     uint32_t count = joined_count(c, other);
-    if (count > CONTEXT_MAX) return ST_TOO_LARGE;
+    if (count > CONTEXT_MAX) return ST_HISTORY_FULL;
 
     // From the back, so that every entry moves once, into a place that is free by then.
     uint32_t i = c->count;

@@ -63,7 +63,7 @@ static inline bool context_covers(const struct context *c, struct version dot) {
 // True when `a` knows every event that `b` knows.
 bool context_descends(const struct context *a, const struct context *b);
 
-// Adds to `c` all that the version or the other context knows. ST_TOO_LARGE, and no change, when
+// Adds to `c` all that the version or the other context knows. ST_HISTORY_FULL, and no change, when
 // that is more than CONTEXT_MAX actors. Requires a version that can be: epoch and counter from 1.
 NODISCARD enum status context_add(struct context *c, struct version version);
 NODISCARD enum status context_join(struct context *c, const struct context *other);

@@ -69,7 +69,7 @@ static void joining_takes_the_higher_of_each_counter(void **state) {
         assert_int_equal(context_descends(&a, &b), descends);
         bool fits = fill(&joined, both);
         context_copy(&joined, &a);
-        assert_int_equal(context_join(&joined, &b), fits ? ST_OK : ST_TOO_LARGE);
+        assert_int_equal(context_join(&joined, &b), fits ? ST_OK : ST_HISTORY_FULL);
         assert_counters(&joined, fits ? both : ca);
         refused += !fits;
     }
@@ -87,7 +87,7 @@ static void versions_are_added_one_by_one_in_any_order(void **state) {
             uint32_t actor = rng_below(&rng, ACTORS);
             struct version v = {actor_of(actor), 1 + rng_below(&rng, 5)};
             bool fits = counters[actor] > 0 || count < CONTEXT_MAX;
-            assert_int_equal(context_add(&a, v), fits ? ST_OK : ST_TOO_LARGE);
+            assert_int_equal(context_add(&a, v), fits ? ST_OK : ST_HISTORY_FULL);
             if (!fits) continue;
             count += counters[actor] == 0;
             if (counters[actor] < v.counter) counters[actor] = v.counter;

@@ -199,21 +199,26 @@ static enum status update_siblings(const struct record *a, const struct context 
                                    const struct sibling *written, struct record *out) {
     enum status status = ST_OK;
     bool added = false;
-    size_t values_size = 0;
+    size_t size_before = 0;
+    size_t size_after = written->value.size;
     for (uint32_t i = 0; i < a->sibling_count && status == ST_OK; i++) {
         const struct sibling *s = &a->siblings[i];
         if (!added && version_compare(written->dot, s->dot) < 0) {
             status = sibling_add(out, written);
             added = true;
         }
+        size_before += s->value.size;
         if (status != ST_OK || context_covers(seen, s->dot)) continue;
-        values_size += s->value.size;
+        size_after += s->value.size;
         status = sibling_add(out, s);
     }
     if (status == ST_OK && !added) status = sibling_add(out, written);
     if (status != ST_OK) return status;
-    values_size += written->value.size;
-    bool fits = out->sibling_count == 1 || values_size <= SIBLINGS_SIZE_MAX;
+    if (out->sibling_count == 1) return ST_OK;
+    uint32_t count_max =
+        a->sibling_count > SIBLINGS_WRITE_MAX ? a->sibling_count : (uint32_t)SIBLINGS_WRITE_MAX;
+    size_t size_max = size_before > SIBLINGS_SIZE_MAX ? size_before : SIBLINGS_SIZE_MAX;
+    bool fits = out->sibling_count <= count_max && size_after <= size_max;
     return fits ? ST_OK : ST_TOO_LARGE;
 }
 
@@ -231,6 +236,17 @@ enum status record_update(const struct record *a, const struct context *seen,
     if (status == ST_OK) status = update_siblings(a, seen, written, out);
     if (status != ST_OK) record_clear(out);
     return status;
+}
+
+struct record_share record_share_of(const struct record *r, uint64_t storage) {
+    struct record_share share = {0};
+    for (uint32_t i = 0; i < r->sibling_count; i++) {
+        const struct sibling *s = &r->siblings[i];
+        if (s->dot.actor.storage != storage) continue;
+        share.sibling_count++;
+        share.values_size += s->value.size;
+    }
+    return share;
 }
 
 const struct sibling *record_latest(const struct record *r) {

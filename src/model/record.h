@@ -31,7 +31,7 @@ struct sibling {
     struct slice value;  // borrowed from wherever the record was decoded
 };
 
-// Large: 14 KiB. Decoding and merging touch only what is in use; do not clear or copy whole.
+// Large: 22 KiB. Decoding and merging touch only what is in use; do not clear or copy whole.
 struct record {
     struct context context;
     uint32_t sibling_count;
@@ -51,8 +51,9 @@ NODISCARD enum status record_decode(struct record *r, struct slice bytes);
 size_t record_encoded_size(const struct record *r);
 void record_encode(const struct record *r, struct writer *w);
 
-// out = a merged with b. `out` is neither of them; its values are lent from theirs. ST_TOO_LARGE,
-// and an empty `out`, when the result has more than CONTEXT_MAX actors or SIBLINGS_MAX siblings.
+// out = a merged with b. `out` is neither of them; its values are lent from theirs. An empty `out`,
+// and ST_HISTORY_FULL when the result has more than CONTEXT_MAX actors, or ST_TOO_LARGE when it has
+// more than SIBLINGS_MAX siblings.
 // The same dot with different content cannot arise from a correct history; the greater content is
 // kept, so that all replicas at least agree, and *conflict (if not NULL) says whether that
 // happened.
@@ -64,10 +65,23 @@ NODISCARD enum status record_merge(const struct record *a, const struct record *
 // dot is newer than everything `a` knows of its actor. On failure `out` is empty:
 // - ST_INVALID when `seen` covers the dot, so somebody saw events that this actor does not remember
 //   and might mint again: it must not go on under this epoch;
-// - ST_TOO_LARGE when the value exceeds VALUE_SIZE_MAX, as for record_merge, and when several
-//   siblings together exceed SIBLINGS_SIZE_MAX. A single one may always stand alone.
+// - ST_HISTORY_FULL as for record_merge;
+// - ST_TOO_LARGE when the value exceeds VALUE_SIZE_MAX, and when the write leaves more than
+//   SIBLINGS_WRITE_MAX siblings, or several of more than SIBLINGS_SIZE_MAX bytes together, and
+//   there were fewer before. So a single one may always stand alone, and what merging has made
+//   large can be made smaller step by step.
 NODISCARD enum status record_update(const struct record *a, const struct context *seen,
                                     const struct sibling *written, struct record *out);
+
+// The siblings that one member has minted, under any epoch of its storage. Nowhere are there live
+// ones that it does not hold itself: if each of N replicas keeps its own within an N-th of what a
+// record can hold, all that they can ever merge fits.
+struct record_share {
+    uint32_t sibling_count;
+    size_t values_size;
+};
+
+struct record_share record_share_of(const struct record *r, uint64_t storage);
 
 // The sibling a plain Redis command sees: the one with the highest timestamp, ties by dot; NULL
 // when there is none, or it is a tombstone, or it expired at or before now_ms. Lends from `r`.

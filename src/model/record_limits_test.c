@@ -47,18 +47,22 @@ static void siblings_merge_up_to_their_number(void **state) {
 static void a_write_that_adds_one_sibling_too_many_is_refused(void **state) {
     (void)state;
     struct sibling s = {.dot = dot_of(50, 2)};
-    fill(&a, 1, SIBLINGS_MAX - 1);
+    fill(&a, 1, SIBLINGS_WRITE_MAX - 1);
     assert_int_equal(record_update(&a, &nothing, &s, &out), ST_OK);
-    assert_int_equal(out.sibling_count, SIBLINGS_MAX);
-    for (uint64_t storage = 1; storage <= SIBLINGS_MAX + 1; storage++) {
-        static struct context seen;
-        s.dot = dot_of(storage, 2);
-        fill(&a, 1, SIBLINGS_MAX);
-        assert_int_equal(record_update(&a, &nothing, &s, &out), ST_TOO_LARGE);
-        assert_int_equal(out.sibling_count, 0);
-        fill_context(&seen, 1, 1); // one goes, one comes
-        assert_int_equal(record_update(&a, &seen, &s, &out), ST_OK);
-        assert_int_equal(out.sibling_count, SIBLINGS_MAX);
+    assert_int_equal(out.sibling_count, SIBLINGS_WRITE_MAX);
+    // As many as one may write, and as many as merging can make.
+    for (uint32_t count = SIBLINGS_WRITE_MAX; count <= SIBLINGS_MAX; count++) {
+        bool is_last = count == SIBLINGS_MAX;
+        for (uint64_t storage = is_last ? 1 : count - 1; storage <= count + 1; storage++) {
+            static struct context seen;
+            s.dot = dot_of(storage, 2);
+            fill(&a, 1, count);
+            assert_int_equal(record_update(&a, &nothing, &s, &out), ST_TOO_LARGE);
+            assert_int_equal(out.sibling_count, 0);
+            fill_context(&seen, 1, 1); // one goes, one comes
+            assert_int_equal(record_update(&a, &seen, &s, &out), ST_OK);
+            assert_int_equal(out.sibling_count, count);
+        }
     }
 }
 
@@ -71,7 +75,7 @@ static void actors_merge_up_to_their_number(void **state) {
     assert_int_equal(record_merge(&a, &b, &out, NULL), ST_OK);
     assert_int_equal(out.context.count, CONTEXT_MAX);
     fill_context(&b.context, 1000, CONTEXT_MAX - 199);
-    assert_int_equal(record_merge(&a, &b, &out, NULL), ST_TOO_LARGE);
+    assert_int_equal(record_merge(&a, &b, &out, NULL), ST_HISTORY_FULL);
     assert_int_equal(out.context.count, 0);
     assert_int_equal(out.sibling_count, 0);
 }
@@ -82,12 +86,12 @@ static void a_write_that_adds_one_actor_too_many_is_refused(void **state) {
     struct sibling s = {.dot = dot_of(999, 1)};
     fill(&a, 1, 1);
     fill_context(&a.context, 1, CONTEXT_MAX);
-    assert_int_equal(record_update(&a, &nothing, &s, &out), ST_TOO_LARGE);
+    assert_int_equal(record_update(&a, &nothing, &s, &out), ST_HISTORY_FULL);
     s.dot = dot_of(7, 2);
     assert_int_equal(record_update(&a, &nothing, &s, &out), ST_OK);
     fill_context(&seen, 2, CONTEXT_MAX); // one that the record does not know
     seen.entries[5].counter = 1;
-    assert_int_equal(record_update(&a, &seen, &s, &out), ST_TOO_LARGE);
+    assert_int_equal(record_update(&a, &seen, &s, &out), ST_HISTORY_FULL);
     assert_int_equal(out.context.count, 0);
 }
 
@@ -104,11 +108,35 @@ static void values_together_have_a_limit_but_one_may_stand_alone(void **state) {
     assert_int_equal(record_update(&a, &nothing, &s, &out), ST_TOO_LARGE);
     assert_int_equal(out.sibling_count, 0);
     assert_int_equal(record_update(&a, &a.context, &s, &out), ST_OK);
+    fill(&b, 1, 3); // two that are too large together, as merging leaves them, and a third
+    b.siblings[0].value = b.siblings[1].value = (struct slice){memory, SIBLINGS_SIZE_MAX};
+    static struct context first;
+    fill_context(&first, 1, 1);
+    s.dot = dot_of(9, 1);
+    s.value.size = SIBLINGS_SIZE_MAX;
+    assert_int_equal(record_update(&b, &first, &s, &out), ST_OK);
+    s.value.size++;
+    assert_int_equal(record_update(&b, &first, &s, &out), ST_TOO_LARGE);
     s.value.size = VALUE_SIZE_MAX;
     assert_int_equal(record_update(&a, &a.context, &s, &out), ST_OK);
     s.value.size++;
     assert_int_equal(record_update(&a, &a.context, &s, &out), ST_TOO_LARGE);
     free(memory);
+}
+
+// Each actor's siblings are all it minted, under whatever epoch.
+static void a_share_is_what_one_storage_has_minted(void **state) {
+    (void)state;
+    uint8_t bytes[30] = {0};
+    fill(&a, 1, 4);
+    a.siblings[1].dot.actor = (struct actor){1, 2};
+    a.siblings[0].value = (struct slice){bytes, 10};
+    a.siblings[1].value = (struct slice){bytes, 20};
+    a.siblings[2].value = (struct slice){bytes, 30};
+    struct record_share share = record_share_of(&a, 1);
+    assert_int_equal(share.sibling_count, 2);
+    assert_int_equal(share.values_size, 30);
+    assert_int_equal(record_share_of(&a, 9).sibling_count, 0);
 }
 
 static void the_largest_records_survive_the_way_to_bytes_and_back(void **state) {
@@ -163,6 +191,7 @@ int record_limits_test(void) {
         cmocka_unit_test(actors_merge_up_to_their_number),
         cmocka_unit_test(a_write_that_adds_one_actor_too_many_is_refused),
         cmocka_unit_test(values_together_have_a_limit_but_one_may_stand_alone),
+        cmocka_unit_test(a_share_is_what_one_storage_has_minted),
         cmocka_unit_test(the_largest_records_survive_the_way_to_bytes_and_back),
         cmocka_unit_test(one_actor_more_than_the_most_is_not_decoded),
     };

@@ -41,8 +41,8 @@ uint32_t node_copies_max(uint32_t replication) {
     return replication > REPLICATION_DEFAULT ? replication : REPLICATION_DEFAULT;
 }
 
-// The siblings of one replica together may be as large as the largest value; replicas may each hold
-// other ones, and their merge must still fit.
+// What one replica has minted may together be as large as the largest value (write.c); replicas may
+// each hold other siblings, and their merge must still fit.
 static uint32_t record_max(const struct node_options *options) {
     return node_copies_max(options->replication) * options->value_size_max + CONTEXT_MAX * 20 +
            SIBLINGS_MAX * 32 + 64;

@@ -407,6 +407,10 @@ void answer_failure(struct command *c, struct failure failure) {
         answer_error(c, "TOOMANYSIBLINGS the key has too many concurrent values; not done, read "
                         "it with KV.GET and merge them");
         return;
+    case ST_HISTORY_FULL:
+        answer_error(c, "HISTORYFULL the key has been written by too many nodes; not done, use "
+                        "another key");
+        return;
     case ST_INVALID:
         answer_error(c, "BADCONTEXT the context is not of this key and cluster; not done");
         return;

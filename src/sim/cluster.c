@@ -6,7 +6,7 @@
 enum {
     MEMBERS_OF_A_NODE = CLUSTER_MEMBERS_MAX,
     REQUESTS_OF_A_NODE = 128,
-    VALUE_OF_A_NODE = 4096,
+    VALUE_OF_A_NODE = 16 * 1024, // five of the largest that the workload writes
 };
 
 void cluster_init(struct cluster *cluster, struct world *world,

@@ -171,6 +171,61 @@ static void large_values_of_every_copy_fit_one_record(void **state) {
     site_free(site);
 }
 
+static void set_links_between_members(struct site *site, bool are_whole) {
+    struct cluster *cluster = &site->cluster;
+    for (uint32_t i = 0; i < cluster->options.members; i++) {
+        for (uint32_t j = 0; j < cluster->options.members; j++) {
+            if (i == j) continue;
+            world_set_link(site->world, cluster->processes[i].machine,
+                           cluster->processes[j].machine, are_whole);
+        }
+    }
+}
+
+// Adds values beside each other through one member until it refuses. Returns how many it took.
+static uint32_t add_values(struct site *site, struct talker *t, const char *value) {
+    char words[6000];
+    (void)snprintf(words, sizeof(words), "KV.PUT k %s W ONE\r\n", value);
+    for (uint32_t count = 0; count <= SIBLINGS_MAX; count++) {
+        talker_say(t, words, strlen(words));
+        talker_wait(site, t, 5);
+        if (memcmp(t->heard, "+OK\r\n", 5) == 0) continue;
+        assert_memory_equal(t->heard, "-TOOMANYSIBLINGS", 16);
+        return count;
+    }
+    fail();
+    return 0;
+}
+
+// Nobody hears of the others while each takes as many values as it will, small ones or large ones.
+static void whatever_each_replica_takes_alone_all_can_merge(void **state) {
+    (void)state;
+    static char large[5001];
+    memset(large, 'v', sizeof(large) - 1);
+    const char *const values[] = {"v", large};
+    for (int kind = 0; kind < 2; kind++) {
+        struct site *site = site_new(3, NULL);
+        site_wait(site, NS_PER_SECOND);
+        set_links_between_members(site, false);
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < 3; i++) {
+            struct talker *t = site_talker(site, i, false);
+            expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+            count += add_values(site, t, values[kind]);
+        }
+        assert_int_equal(count, kind == 0 ? SIBLINGS_MAX : 3 * 3);
+        set_links_between_members(site, true);
+        uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+        while (!all_hold_the_same(site, slot_of(SLICE("k")))) {
+            assert_true(world_step(site->world, until));
+        }
+        struct talker *t = &site->talkers[0];
+        expect_dialogue(site, t, "SET k one\r\n", "+OK\r\n");
+        expect_dialogue(site, t, "GET k\r\n", "$3\r\none\r\n");
+        site_free(site);
+    }
+}
+
 static void only_the_founder_wants_five(struct node_options *node, struct server_options *server) {
     if (strcmp(node->self.name, "n1") == 0) node->replication = server->replication = COPIES;
 }
@@ -231,6 +286,7 @@ int coordinator_test(void) {
         cmocka_unit_test(a_replica_that_cannot_mint_is_passed_over),
         cmocka_unit_test(large_values_of_every_copy_fit_one_record),
         cmocka_unit_test(a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say),
+        cmocka_unit_test(whatever_each_replica_takes_alone_all_can_merge),
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);

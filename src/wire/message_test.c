@@ -112,7 +112,7 @@ static void sizes_over_their_limits_and_impossible_numbers_are_refused(void **st
     uint8_t bytes[BUFFER];
     struct writer w = writer_to(bytes, sizeof(bytes));
     write_u64(&w, 1);
-    write_u8(&w, ST_CANCELLED + 1);
+    write_u8(&w, ST_HISTORY_FULL + 1);
     write_sized(&w, (struct slice){0});
     struct message_put_done done;
     assert_int_equal(message_put_done_decode(&done, writer_bytes(&w)), ST_CORRUPT);
