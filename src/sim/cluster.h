@@ -30,6 +30,7 @@ struct process {
     struct server *server;
     enum status start_status; // why the last start failed, or ST_OK
     uint32_t starts;
+    uint64_t bytes_lost;           // when its disk lost what was synced; 0: it has not
     bool has_stopped;              // while STOPPING: the process is about to exit
     struct machine_open left_open; // by the last orderly stop
     char name[16];

@@ -193,6 +193,7 @@ static bool damage_log(struct nemesis *n) {
             (void)machine_rot(machine, name, rng_below(&n->rng, 64 * 1024));
         }
     }
+    n->cluster->processes[n->victim].bytes_lost = world_now(world_of(n));
     return true;
 }
 
@@ -201,6 +202,7 @@ static bool wipe_disk(struct nemesis *n) {
     if (!cluster_is_serving(n->cluster, n->victim)) return false;
     if (!end_process(n, n->victim, false)) return false;
     machine_wipe(n->cluster->processes[n->victim].machine);
+    n->cluster->processes[n->victim].bytes_lost = world_now(world_of(n));
     return true;
 }
 

@@ -55,12 +55,31 @@ static void *grow(void *items, uint32_t count, size_t size) {
     return is_full ? memory_grow(items, count == 0 ? 1 : 2 * (size_t)count, size) : items;
 }
 
-uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone) {
+uint32_t oracle_copies(const struct oracle *oracle) {
+    uint32_t members = oracle->cluster->options.members;
+    return members < REPLICATION_DEFAULT ? members : REPLICATION_DEFAULT;
+}
+
+static bool is_majority(const struct oracle *oracle, uint32_t need) {
+    return 2 * need > oracle_copies(oracle);
+}
+
+// A write at level ONE may have been on that member alone.
+static bool has_lost_bytes(const struct oracle *oracle) {
+    for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
+        if (oracle->cluster->processes[i].bytes_lost > 0) return true;
+    }
+    return false;
+}
+
+uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone,
+                            struct oracle_needs needs) {
     must(oracle->write_count < ORACLE_WRITES_MAX);
     struct oracle_key *k = &oracle->keys[key];
     uint32_t number = oracle->write_count++;
     oracle->writes[number] = (struct oracle_write){
         .key = key,
+        .needs = needs,
         .start = now(oracle),
         .end = UINT64_MAX,
         .is_tombstone = is_tombstone,
@@ -251,16 +270,18 @@ static struct slice trace_of(const struct oracle *oracle, uint32_t write, uint8_
 
 // O1, one write in eight: looking for it on every disk takes its time. A DEL that minted nothing,
 // as there was nothing to delete, or of which it cannot be told, is not looked for.
-static void check_durable(struct oracle *oracle, uint32_t write, uint32_t need) {
+static void check_durable(struct oracle *oracle, uint32_t write) {
     uint8_t memory[4096];
     const struct oracle_write *w = &oracle->writes[write];
+    uint32_t need = w->needs.write;
     if (oracle->syncs_late || oracle->counts.acks % 8 != 1) return;
     if (w->is_tombstone && w->event == ORACLE_NONE) return;
     struct slice trace = trace_of(oracle, write, memory, sizeof(memory));
     uint32_t copies = 0;
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
         const struct process *p = &oracle->cluster->processes[i];
-        copies += is_on_disk(p->machine, trace) || is_superseded_at(oracle, i, w);
+        bool has_lost_it = p->bytes_lost > w->start; // before the client heard of its OK
+        copies += has_lost_it || is_on_disk(p->machine, trace) || is_superseded_at(oracle, i, w);
     }
     oracle->counts.durable_checks++;
     if (copies < need) {
@@ -269,7 +290,7 @@ static void check_durable(struct oracle *oracle, uint32_t write, uint32_t need) 
     }
 }
 
-void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome, uint32_t need) {
+void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome) {
     struct oracle_write *w = &oracle->writes[write];
     w->outcome = outcome;
     if (outcome == OUTCOME_OK || outcome == OUTCOME_NOT_DONE) w->end = now(oracle);
@@ -280,7 +301,7 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
     }
     if (outcome != OUTCOME_OK) return;
     oracle->counts.acks++;
-    check_durable(oracle, write, need);
+    check_durable(oracle, write);
 }
 
 // Reads.
@@ -289,17 +310,40 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
 struct past {
     uint64_t start; // of the read
     uint32_t before;
+    uint32_t need; // replicas it asked
 };
 
-// Is there a write of the key in the past that began after `after`? It hides whatever ended by
-// then.
-static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key, uint64_t after,
-                      const struct past *past, uint32_t *hider) {
+// Must a read have met an acknowledged write, or something newer? A DEL looks first, and writes
+// nothing when nothing is there: it promises as much as that read did, and so that no later one
+// goes back.
+static bool must_see(const struct oracle *oracle, const struct past *past,
+                     const struct oracle_write *w) {
+    if (past->need + w->needs.write <= oracle_copies(oracle)) return false;
+    if (w->needs.write == 1 && has_lost_bytes(oracle)) return false;
+    if (!w->is_tombstone) return true;
+    return is_majority(oracle, past->need) && is_majority(oracle, w->needs.read);
+}
+
+// Did a write that began after another one had ended meet it, and so supersede it?
+static bool must_replace(const struct oracle *oracle, const struct oracle_write *later,
+                         const struct oracle_write *earlier) {
+    uint32_t copies = oracle_copies(oracle);
+    if (later->needs.write + earlier->needs.write <= copies) return false;
+    return !later->is_tombstone || later->needs.read + earlier->needs.write > copies;
+}
+
+// Is there a write of the key in the past that a read must see instead of `hidden`, which ended
+// before that began? NULL: instead of nothing.
+static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key,
+                      const struct oracle_write *hidden, const struct past *past, uint32_t *hider) {
+    uint64_t after = hidden == NULL ? 0 : hidden->end;
     for (uint32_t i = key->write_count; i > 0; i--) {
         uint32_t number = key->writes[i - 1];
         const struct oracle_write *w = &oracle->writes[number];
         bool is_past = w->end < past->start || number == past->before;
         if (w->outcome != OUTCOME_OK || w->start <= after || !is_past) continue;
+        if (!must_see(oracle, past, w)) continue;
+        if (hidden != NULL && !must_replace(oracle, w, hidden)) continue;
         *hider = number;
         return true;
     }
@@ -308,12 +352,12 @@ static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key,
 
 static bool may_be_absent(const struct oracle *oracle, const struct oracle_key *key,
                           const struct past *past, uint32_t *hider) {
-    if (!is_hidden(oracle, key, 0, past, hider)) return true; // as it was in the beginning
+    if (!is_hidden(oracle, key, NULL, past, hider)) return true; // as it was in the beginning
     for (uint32_t i = 0; i < key->write_count; i++) {
         const struct oracle_write *w = &oracle->writes[key->writes[i]];
         if (!w->is_tombstone || w->outcome == OUTCOME_NOT_DONE) continue;
         uint32_t other = ORACLE_NONE;
-        if (!is_hidden(oracle, key, w->end, past, &other)) return true;
+        if (!is_hidden(oracle, key, w, past, &other)) return true;
     }
     return false;
 }
@@ -329,15 +373,31 @@ static bool has_vanished(const struct oracle *oracle, const struct oracle_key *k
     if (seen == 0) return false;
     for (uint32_t i = 0; i < key->write_count; i++) {
         const struct oracle_write *w = &oracle->writes[key->writes[i]];
-        if (w->is_tombstone && w->outcome != OUTCOME_NOT_DONE && w->end >= seen) return false;
+        if (!w->is_tombstone || w->outcome == OUTCOME_NOT_DONE) continue;
+        if (w->end >= seen || !is_majority(oracle, w->needs.write)) return false;
     }
     return true;
 }
 
+// Neither reads at less than a majority nor writes at less are held to what was read before: the
+// one may ask replicas that lag, the other appear beside what is newer.
+static void check_earlier_reads(struct oracle *oracle, struct oracle_key *k, uint32_t number,
+                                uint64_t start) {
+    const struct oracle_write *w = &oracle->writes[number];
+    for (uint32_t i = 0; i < k->read_count; i++) {
+        if (k->reads[i].end < start && w->end < k->reads[i].write_start) {
+            oracle_fail(oracle, "O8 key=%s read w%u, an earlier read saw one that began after it",
+                        k->name, number);
+        }
+    }
+    k->reads = grow(k->reads, k->read_count, sizeof(*k->reads));
+    k->reads[k->read_count++] = (struct oracle_read){.end = now(oracle), .write_start = w->start};
+}
+
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
-                     struct slice value) {
+                     uint32_t need, struct slice value) {
     struct oracle_key *k = &oracle->keys[key];
-    const struct past past = {start, before};
+    const struct past past = {start, before, need};
     uint32_t hider = ORACLE_NONE;
     oracle->counts.reads++;
     oracle->counts.pipelined += before != ORACLE_NONE;
@@ -346,7 +406,7 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
             oracle_fail(oracle, "O8 key=%s read nothing, w%u was acknowledged before", k->name,
                         hider);
         }
-        if (has_vanished(oracle, k, start)) {
+        if (is_majority(oracle, need) && has_vanished(oracle, k, start)) {
             oracle_fail(oracle, "O8 key=%s read nothing, an earlier read saw a value", k->name);
         }
         return;
@@ -358,18 +418,13 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     if (w->outcome == OUTCOME_NOT_DONE) {
         oracle_fail(oracle, "O19 key=%s w%u was certainly not done and is read", k->name, number);
     }
-    if (w->end != UINT64_MAX && is_hidden(oracle, k, w->end, &past, &hider)) {
+    if (w->end != UINT64_MAX && is_hidden(oracle, k, w, &past, &hider)) {
         oracle_fail(oracle, "O8 key=%s read w%u, the later w%u was acknowledged before", k->name,
                     number, hider);
     }
-    for (uint32_t i = 0; i < k->read_count; i++) {
-        if (k->reads[i].end < start && w->end < k->reads[i].write_start) {
-            oracle_fail(oracle, "O8 key=%s read w%u, an earlier read saw one that began after it",
-                        k->name, number);
-        }
+    if (is_majority(oracle, need) && is_majority(oracle, w->needs.write)) {
+        check_earlier_reads(oracle, k, number, start);
     }
-    k->reads = grow(k->reads, k->read_count, sizeof(*k->reads));
-    k->reads[k->read_count++] = (struct oracle_read){.end = now(oracle), .write_start = w->start};
 }
 
 // The end.
@@ -475,6 +530,7 @@ static void check_acknowledged(struct oracle *oracle, uint32_t key, const struct
             oracle_fail(oracle, "O1 key=%s w%u has its OK and was never stored", k->name,
                         k->writes[i]);
         } else if (!context_covers(&record->context, oracle->events[w->event].dot)) {
+            if (w->needs.write == 1 && has_lost_bytes(oracle)) continue;
             oracle_fail(oracle, "O2 key=%s the acknowledged w%u is lost", k->name, k->writes[i]);
         }
     }

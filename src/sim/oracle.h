@@ -9,11 +9,12 @@
 //
 //     O1  an OK at level W: at that instant W members hold the write durably
 //     O2  no acknowledged write is lost: it is there at the end, or superseded by one that knew it
+//         (but one at level ONE, once a member has lost its bytes)
 //     O3  siblings are exact: those that no other write knew, no more and no fewer
 //     O4  nothing is invented: what is read was written to that key
 //     O6  after healing all replicas of a key are equal, byte for byte
-//     O8  reads at quorum see every write acknowledged before they began, and never go back in
-//         time, whatever the clocks and the coordinators
+//     O8  reads see every write acknowledged before they began, where R + W > N, and never go back
+//         in time, where both ask a majority; whatever the clocks and the coordinators
 //     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count)
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
@@ -30,8 +31,15 @@ enum { ORACLE_KEYS_MAX = 64, ORACLE_WRITES_MAX = 1 << 16 };
 
 enum outcome { OUTCOME_PENDING, OUTCOME_OK, OUTCOME_NOT_DONE, OUTCOME_UNKNOWN };
 
+// How many replicas the reads and the writes of a connection ask for.
+struct oracle_needs {
+    uint32_t read;
+    uint32_t write;
+};
+
 struct oracle_write {
     uint32_t key;
+    struct oracle_needs needs;
     uint64_t start;
     uint64_t end; // UINT64_MAX while pending or unknown
     enum outcome outcome;
@@ -51,7 +59,7 @@ struct oracle_event {
     struct version *seen;
 };
 
-// A read that ended, and the write it showed.
+// A read that ended, and the write it showed; both at a majority.
 struct oracle_read {
     uint64_t end;
     uint64_t write_start;
@@ -106,8 +114,12 @@ __attribute__((format(printf, 2, 3))) void oracle_fail(struct oracle *oracle, co
 uint32_t oracle_add_key(struct oracle *oracle, const char *name, bool is_register);
 
 // A write begins; its number is to be in its value, as oracle_value makes it.
-uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone);
-void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome, uint32_t need);
+uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone,
+                            struct oracle_needs needs);
+void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome);
+
+// Replicas of a key: those of the map, once there is one.
+uint32_t oracle_copies(const struct oracle *oracle);
 
 // "w<number>." and a padding that follows from the number. Returns its size.
 size_t oracle_value(uint32_t write, char *to, size_t capacity);
@@ -115,10 +127,10 @@ size_t oracle_value(uint32_t write, char *to, size_t capacity);
 // The write that made the value, or ORACLE_NONE, which is noted as a violation.
 uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
 
-// A plain read of a register at quorum ended with this value, or with none (data NULL). `before` is
-// a write that was done, and stood before the read in one batch; or ORACLE_NONE.
+// A plain read of a register, that asked `need` replicas, ended with this value, or with none (data
+// NULL). `before` is a write that was done, and stood before the read in one batch; or ORACLE_NONE.
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
-                     struct slice value);
+                     uint32_t need, struct slice value);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

@@ -38,6 +38,24 @@ static struct slice text_of(const char *string) {
     return slice_of_string(string);
 }
 
+// Levels.
+
+static uint32_t need_of(const struct workload *workload, const char *level) {
+    uint32_t copies = oracle_copies(workload->oracle);
+    if (level != NULL && strcmp(level, "ONE") == 0) return 1;
+    if (level != NULL && strcmp(level, "ALL") == 0) return copies;
+    return copies / 2 + 1;
+}
+
+static void draw_levels(struct workload_client *w) {
+    static const char *const levels[3] = {"ONE", "QUORUM", "ALL"};
+    if (rng_chance(&w->rng, 1, 2)) {
+        w->read_level = levels[rng_below(&w->rng, 3)];
+        w->write_level = levels[rng_below(&w->rng, 3)];
+    }
+    w->needs.read = w->needs.write = need_of(w->workload, NULL);
+}
+
 // Adds one call to the batch: what goes over the wire, and what the oracle has to know of it.
 static void add_call(struct workload_client *w, enum call_kind kind, uint32_t key) {
     struct workload *workload = w->workload;
@@ -58,7 +76,7 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     bool is_write =
         kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
     bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
-    if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone);
+    if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone, w->needs);
     struct slice bytes = {(const uint8_t *)value, 0};
     if (is_write && !is_tombstone) bytes.size = oracle_value(call->write, value, sizeof(value));
     switch (kind) {
@@ -88,6 +106,14 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
         arguments[0] = SLICE("SCAN");
         arguments[1] = SLICE("0");
         break;
+    case CALL_CONSISTENCY:
+        arguments[0] = SLICE("CONSISTENCY");
+        arguments[1] = SLICE("READ");
+        arguments[2] = text_of(w->read_level);
+        arguments[3] = SLICE("WRITE");
+        arguments[4] = text_of(w->write_level);
+        count = 5;
+        break;
     case CALL_OTHER:
     case CALL_KINDS:
         break;
@@ -98,10 +124,15 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
 }
 
 static void add_calls(struct workload_client *w) {
+    w->call_count = 0;
+    if (!w->client.is_connected && w->read_level != NULL) {
+        w->needs.read = w->needs.write = need_of(w->workload, NULL); // until the answer
+        add_call(w, CALL_CONSISTENCY, 0);
+        return;
+    }
     enum call_kind kind = pick_kind(w);
     bool is_plain = kind == CALL_GET || kind == CALL_SET || kind == CALL_DEL;
     uint32_t key = pick_key(w, is_plain);
-    w->call_count = 0;
     add_call(w, kind, key);
     // A pipeline: the GET sees the SET before it.
     if (kind == CALL_SET && rng_chance(&w->rng, 1, 3)) add_call(w, CALL_GET, key);
@@ -197,15 +228,16 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
         workload->unknown++;
     }
     if (call->write != ORACLE_NONE) {
-        uint32_t majority = workload->cluster->options.members;
-        majority = (majority < REPLICATION_DEFAULT ? majority : REPLICATION_DEFAULT) / 2 + 1;
-        // A DEL of what is not there writes nothing: its OK says no more than a read's.
-        oracle_end_write(workload->oracle, call->write, outcome, majority);
+        oracle_end_write(workload->oracle, call->write, outcome);
     }
     if (outcome != OUTCOME_OK) return;
     if (call->kind == CALL_GET) {
         struct slice value = reply->is_null ? (struct slice){0} : reply->value;
-        oracle_end_read(workload->oracle, call->key, call->start, write_before(w, number), value);
+        oracle_end_read(workload->oracle, call->key, call->start, write_before(w, number),
+                        w->needs.read, value);
+    } else if (call->kind == CALL_CONSISTENCY) {
+        w->needs.read = need_of(workload, w->read_level);
+        w->needs.write = need_of(workload, w->write_level);
     } else if (call->kind == CALL_KV_GET) {
         take_siblings(w, call, whole);
     } else if (call->kind == CALL_KV_PUT || call->kind == CALL_KV_DEL) {
@@ -220,7 +252,7 @@ static void on_over(struct client *client, bool is_whole) {
         if (call->is_over) continue;
         w->workload->unknown++;
         if (call->write != ORACLE_NONE) {
-            oracle_end_write(w->workload->oracle, call->write, OUTCOME_UNKNOWN, 0);
+            oracle_end_write(w->workload->oracle, call->write, OUTCOME_UNKNOWN);
         }
     }
     w->call_count = 0;
@@ -281,6 +313,7 @@ void workload_init(struct workload *workload, struct cluster *cluster, struct or
         w->workload = workload;
         w->rng = world_stream(cluster->world, 100 + i);
         w->member = rng_below(&w->rng, cluster->options.members);
+        draw_levels(w);
         client_init(&w->client, world_add_machine(cluster->world, host));
         w->client.on_reply = on_reply;
         w->client.on_over = on_over;

@@ -3,9 +3,10 @@
 // workload.h -- clients that read, write, merge, pipeline and give up.
 //
 // Each client runs on a machine of its own and talks RESP to whichever member it likes, one batch
-// at a time. Registers are written by plain SET and DEL and read by plain GET; the other keys by
-// KV.PUT and KV.DEL, with the context read before, an old one, or none. What a reply means for the
-// oracle is decided here and nowhere else.
+// at a time. Half of them leave the levels as they are; the others draw a level for reads and one
+// for writes, and tell each connection. Registers are written by plain SET and DEL and read by
+// plain GET; the other keys by KV.PUT and KV.DEL, with the context read before, an old one, or
+// none. What a reply means for the oracle is decided here and nowhere else.
 #ifndef QUOIT_SIM_WORKLOAD_H
 #define QUOIT_SIM_WORKLOAD_H
 
@@ -22,7 +23,8 @@ enum call_kind {
     CALL_KV_PUT,
     CALL_KV_DEL,
     CALL_SCAN,
-    CALL_OTHER, // PING and the like: no more is asked than a reply
+    CALL_CONSISTENCY, // the first of a connection, alone
+    CALL_OTHER,       // PING and the like: no more is asked than a reply
     CALL_KINDS,
 };
 
@@ -38,7 +40,10 @@ struct workload_client {
     struct workload *workload;
     struct client client;
     struct rng rng;
-    uint32_t member; // talks to this one
+    uint32_t member;        // talks to this one
+    const char *read_level; // drawn; NULL: as the server has it, QUORUM
+    const char *write_level;
+    struct oracle_needs needs; // of the connection there is
     struct call calls[WORKLOAD_BATCH_MAX];
     uint32_t call_count;
     char tokens[ORACLE_KEYS_MAX][WORKLOAD_TOKEN_MAX]; // contexts seen, "" for none
