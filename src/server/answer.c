@@ -433,6 +433,13 @@ void answer_failure(struct command *c, struct failure failure) {
     unreachable();
 }
 
+bool answer_failed_read(struct step *step, const struct sibling **sibling) {
+    if (step_succeeded(step)) step->request.status = step_visible(step, sibling);
+    if (step->request.status == ST_OK) return false;
+    answer_step_failure(step);
+    return true;
+}
+
 void answer_step_failure(struct step *step) {
     struct command *c = step->command;
     // What only read may ask once more, when nothing before it in this connection is in its way.

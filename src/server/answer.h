@@ -27,6 +27,10 @@ void answer_errorf(struct command *c, const char *format, ...)
 void answer_failure(struct command *c, struct failure failure);
 void answer_step_failure(struct step *step);
 
+// Ends the command, and is true, if a read failed or what it brought cannot be read. Else *sibling
+// is what a plain client sees; NULL: nothing.
+bool answer_failed_read(struct step *step, const struct sibling **sibling);
+
 // A reply of any form, of at most `bound` bytes: the place to write it, or NULL when there is no
 // memory now (the command is then waiting to start again, and not to be touched). answer_close ends
 // it. Requires nothing to be sent twice: only for commands that only read, unless bound is at most

@@ -8,16 +8,6 @@
 
 static const struct slice EMPTY = {(const uint8_t *)"", 0};
 
-// What is there, once it is read. False: the answer was given.
-static bool came(struct step *step, const struct sibling **sibling) {
-    if (step_succeeded(step)) {
-        step->request.status = step_visible(step, sibling);
-        if (step->request.status == ST_OK) return true;
-    }
-    answer_step_failure(step);
-    return false;
-}
-
 static void refuse_memory(struct command *c) {
     parcel_clear(c->session, &c->parcel);
     answer_failure(c, (struct failure){.status = ST_BUSY});
@@ -56,7 +46,7 @@ static void on_conditional_written(struct step *step) {
 static void on_conditional_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     bool wants_none = (c->my.flags & SET_NX) != 0;
     bool wants_some = (c->my.flags & SET_XX) != 0;
     if ((wants_none && sibling != NULL) || (wants_some && sibling == NULL)) {
@@ -95,7 +85,7 @@ void start_getset(struct command *c) {
 static void on_getdel_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_null(c);
     } else if (!parcel_bulk(c, sibling->value)) {
@@ -115,7 +105,7 @@ void start_getdel(struct command *c) {
 static void on_getex_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_null(c);
         return;
@@ -161,7 +151,7 @@ static void on_counted(struct step *step) {
 static void on_counter_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     int64_t value = 0;
     if (sibling != NULL && !text_to_i64(sibling->value, &value)) {
         answer_parse_error(c, PARSE_NOT_INTEGER);
@@ -237,7 +227,7 @@ static void overwrite(struct step *step, const struct sibling *sibling, size_t o
 
 static void on_append_read(struct step *step) {
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     size_t offset = sibling == NULL ? 0 : sibling->value.size;
     overwrite(step, sibling, offset, step->command->arguments[2]);
 }
@@ -249,7 +239,7 @@ void start_append(struct command *c) {
 static void on_setrange_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (c->arguments[3].size == 0) {
         answer_integer(c, sibling == NULL ? 0 : (int64_t)sibling->value.size);
         return;

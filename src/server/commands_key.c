@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands.h"
 
-// What is there, once it is read. False: the answer was given.
-static bool came(struct step *step, const struct sibling **sibling) {
-    if (step_succeeded(step)) {
-        step->request.status = step_visible(step, sibling);
-        if (step->request.status == ST_OK) return true;
-    }
-    answer_step_failure(step);
-    return false;
-}
-
 // TYPE.
 
 static void on_type(struct step *step) {
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     struct reply *r = answer_open(step->command, PARCEL_SMALL);
     reply_simple(r, sibling == NULL ? SLICE("none") : SLICE("string"));
     answer_close(step->command);
@@ -29,7 +19,7 @@ void start_type(struct command *c) {
 
 static void on_object_encoding(struct step *step) {
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_null(step->command);
     } else {
@@ -43,7 +33,7 @@ void start_object_encoding(struct command *c) {
 
 static void on_memory_usage(struct step *step) {
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_null(step->command);
     } else {
@@ -63,7 +53,7 @@ enum { NO_KEY = -2, NO_EXPIRY = -1 };
 static void answer_expiry(struct step *step, bool is_left, uint64_t unit_ms) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_integer(c, NO_KEY);
     } else if (sibling->expires_ms == 0) {
@@ -143,7 +133,7 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
 static void on_expire_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_integer(c, 0);
     } else if (c->my.number <= (int64_t)server_now_ms(c->session->server)) {
@@ -193,7 +183,7 @@ void start_pexpireat(struct command *c) {
 static void on_persist_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!came(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL || sibling->expires_ms == 0) {
         answer_integer(c, 0);
     } else {

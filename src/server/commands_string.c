@@ -3,23 +3,9 @@
 
 // Reading.
 
-// The value that a plain client sees, in *value. False: there is none, and the answer was given if
-// the read failed, else *value is empty.
-static bool visible_value(struct step *step, const struct sibling **sibling) {
-    if (!step_succeeded(step)) {
-        answer_step_failure(step);
-        return false;
-    }
-    enum status st = step_visible(step, sibling);
-    if (st == ST_OK) return true;
-    step->request.status = st;
-    answer_step_failure(step);
-    return false;
-}
-
 static void on_get(struct step *step) {
     const struct sibling *sibling;
-    if (!visible_value(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     if (sibling == NULL) {
         answer_null(step->command);
     } else {
@@ -33,7 +19,7 @@ void start_get(struct command *c) {
 
 static void on_strlen(struct step *step) {
     const struct sibling *sibling;
-    if (!visible_value(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     answer_integer(step->command, sibling == NULL ? 0 : (int64_t)sibling->value.size);
 }
 
@@ -55,7 +41,7 @@ static struct slice range_of(struct slice value, int64_t from, int64_t to) {
 static void on_getrange(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (!visible_value(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling)) return;
     int64_t from = 0;
     int64_t to = 0;
     if (!parse_integer(c, c->arguments[2], &from)) return;
