@@ -48,31 +48,20 @@ void forward_start(struct operation *o, uint32_t need) {
     if (!ask_from(o, 0)) operation_finish(o, ST_UNAVAILABLE);
 }
 
-// The replica that was asked last, or REPLICAS_MAX.
-static uint32_t asked_place(const struct operation *o) {
-    uint32_t place = 0;
-    while (place < o->replica_count && (o->asked >> place & 1) == 0) place++;
-    return place < o->replica_count ? place : REPLICAS_MAX;
-}
-
-static bool was_asked(const struct operation *o, uint32_t member) {
-    uint32_t place = asked_place(o);
-    return place < REPLICAS_MAX && o->replicas[place] == member;
-}
-
 void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
-    if (!o->is_forwarded_away || !was_asked(o, member)) return;
+    uint32_t place = operation_waiting_place(o, member);
+    if (!o->is_forwarded_away || place == REPLICAS_MAX) return;
     enum status st = m->status;
     // It did nothing, for reasons that may be its own: a failed disk, data to mend, peers that it
     // does not see.
-    if (st == ST_UNAVAILABLE && ask_from(o, asked_place(o) + 1)) return;
+    if (st == ST_UNAVAILABLE && ask_from(o, place + 1)) return;
     if (st == ST_OK && !operation_set_record(o, m->record)) st = ST_TIMEOUT;
     o->quorum.yes = m->answered >= 32 ? UINT32_MAX : (1u << m->answered) - 1;
     operation_finish(o, st);
 }
 
 void forward_on_lost(struct operation *o, uint32_t member) {
-    if (was_asked(o, member)) operation_finish(o, ST_TIMEOUT);
+    if (operation_waiting_place(o, member) < REPLICAS_MAX) operation_finish(o, ST_TIMEOUT);
 }
 
 // Being asked.

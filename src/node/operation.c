@@ -76,6 +76,14 @@ struct operation *operation_find(struct node *node, uint64_t id) {
     return o->id == id && !o->is_finished && !list_is_empty(&o->link) ? o : NULL;
 }
 
+uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
+    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (o->replicas[i] == member && (waiting >> i & 1) != 0) return i;
+    }
+    return REPLICAS_MAX;
+}
+
 static void give(struct node *node, uint8_t **bytes) {
     if (*bytes != NULL) buffer_give(node, *bytes);
     *bytes = NULL;

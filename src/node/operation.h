@@ -99,6 +99,10 @@ void operation_renew_id(struct operation *o);
 // The operation with that id, or NULL. One that is finished, or never began, is not found.
 struct operation *operation_find(struct node *node, uint64_t id);
 
+// The place of the member among the replicas that were asked in this round and whose word is still
+// out, or REPLICAS_MAX.
+uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
+
 // Copies the key. False when memory is out.
 bool operation_set_key(struct operation *o, struct slice key);
 

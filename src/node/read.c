@@ -243,9 +243,8 @@ static void decide(struct operation *o) {
 }
 
 void read_on_answer(struct operation *o, uint32_t member, const struct message_get_done *m) {
-    uint32_t place = place_of(o, member);
+    uint32_t place = operation_waiting_place(o, member);
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
-    if (!is_asked(o, place) || ((o->quorum.yes | o->quorum.no) >> place & 1) != 0) return;
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {

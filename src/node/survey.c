@@ -143,17 +143,9 @@ static void decide(struct operation *o) {
     unreachable();
 }
 
-static uint32_t asked_place(const struct operation *o, uint32_t member) {
-    for (uint32_t i = 0; i < o->replica_count; i++) {
-        bool has_voted = ((o->quorum.yes | o->quorum.no) >> i & 1) != 0;
-        if (o->replicas[i] == member && (o->asked >> i & 1) != 0 && !has_voted) return i;
-    }
-    return REPLICAS_MAX;
-}
-
 void scan_on_answer(struct operation *o, uint32_t member, const struct message_scan_done *m) {
     if (o->kind != REQUEST_SCAN) return;
-    uint32_t place = asked_place(o, member);
+    uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX) return;
     bool is_good =
         m->status == ST_OK && m->next > o->cursor && keep_part(o, place, m->next, m->entries);
@@ -162,7 +154,7 @@ void scan_on_answer(struct operation *o, uint32_t member, const struct message_s
 }
 
 void scan_on_lost(struct operation *o, uint32_t member) {
-    uint32_t place = asked_place(o, member);
+    uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX) return;
     quorum_vote(&o->quorum, place, false);
     decide(o);

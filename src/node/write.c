@@ -239,15 +239,8 @@ static void decide(struct operation *o) {
     unreachable();
 }
 
-static uint32_t asked_place(const struct operation *o, uint32_t member) {
-    for (uint32_t i = 0; i < o->replica_count; i++) {
-        if (o->replicas[i] == member && (o->asked >> i & 1) != 0) return i;
-    }
-    return REPLICAS_MAX;
-}
-
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
-    uint32_t place = asked_place(o, member);
+    uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     bool is_good = m->status == ST_OK;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
@@ -257,7 +250,7 @@ void write_on_answer(struct operation *o, uint32_t member, const struct message_
 }
 
 void write_on_lost(struct operation *o, uint32_t member) {
-    uint32_t place = asked_place(o, member);
+    uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing) return;
     quorum_vote(&o->quorum, place, false);
     decide(o);
