@@ -254,18 +254,38 @@ static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
     return context_covers(&record.context, dot) && !holds(&record, dot);
 }
 
+// The version of an actor in a context.
+static struct slice dot_bytes(struct version dot, uint8_t *to, size_t capacity) {
+    struct writer bytes = writer_to(to, capacity);
+    write_u64(&bytes, dot.actor.storage);
+    write_u32(&bytes, dot.actor.epoch);
+    write_u64(&bytes, dot.counter);
+    return writer_bytes(&bytes);
+}
+
+// As is_superseded_at, of a member that may be down by now: its disk has an event that had seen the
+// write.
+static bool has_newer_on_disk(const struct oracle *oracle, uint32_t member,
+                              const struct oracle_write *w) {
+    if (w->event == ORACLE_NONE) return false;
+    struct version dot = oracle->events[w->event].dot;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        uint8_t memory[32];
+        if (e->key != w->key || !has_seen(e, dot)) continue;
+        struct slice trace = dot_bytes(e->dot, memory, sizeof(memory));
+        if (is_on_disk(oracle->cluster->processes[member].machine, trace)) return true;
+    }
+    return false;
+}
+
 // What a record with the write in it has among its bytes: the value; of a tombstone, its dot, as
 // the context of the key has it, and no other key's.
 static struct slice trace_of(const struct oracle *oracle, uint32_t write, uint8_t *to,
                              size_t capacity) {
     const struct oracle_write *w = &oracle->writes[write];
     if (!w->is_tombstone) return (struct slice){to, oracle_value(write, (char *)to, capacity)};
-    struct version dot = oracle->events[w->event].dot;
-    struct writer bytes = writer_to(to, capacity);
-    write_u64(&bytes, dot.actor.storage);
-    write_u32(&bytes, dot.actor.epoch);
-    write_u64(&bytes, dot.counter);
-    return writer_bytes(&bytes);
+    return dot_bytes(oracle->events[w->event].dot, to, capacity);
 }
 
 // O1, one write in eight: looking for it on every disk takes its time. A DEL that minted nothing,
@@ -281,7 +301,8 @@ static void check_durable(struct oracle *oracle, uint32_t write) {
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
         const struct process *p = &oracle->cluster->processes[i];
         bool has_lost_it = p->bytes_lost > w->start; // before the client heard of its OK
-        copies += has_lost_it || is_on_disk(p->machine, trace) || is_superseded_at(oracle, i, w);
+        copies += has_lost_it || is_on_disk(p->machine, trace) || is_superseded_at(oracle, i, w) ||
+                  (p->state != PROCESS_UP && has_newer_on_disk(oracle, i, w));
     }
     oracle->counts.durable_checks++;
     if (copies < need) {
