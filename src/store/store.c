@@ -161,7 +161,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
         if (entry != 0) forget(s, tag, entry);
         return ST_OK;
     }
-    if (frame->partition.slot != SLOT_SYSTEM) note_own_dots(s, r->storage, frame->record);
+    note_own_dots(s, r->storage, frame->record);
     if (!keep(s, tag, &entry, frame->partition, frame->key, frame->record)) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
