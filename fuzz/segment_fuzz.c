@@ -23,13 +23,13 @@ static void check_header(struct slice sector) {
 }
 
 static void check_name(struct slice text) {
-    char name[2 * SEGMENT_NAME_SIZE] = {0};
-    char canonical[SEGMENT_NAME_SIZE];
+    char name[2 * FILE_NAME_SIZE] = {0};
+    char canonical[FILE_NAME_SIZE];
     uint32_t number = 0;
     if (text.size >= sizeof(name)) return;
     if (text.size > 0) memcpy(name, text.data, text.size);
-    if (!segment_name_parse(name, &number)) return;
-    segment_name(number, canonical);
+    if (!file_name_parse(SEGMENT_PREFIX, name, &number)) return;
+    file_name(SEGMENT_PREFIX, number, canonical);
     must(number > 0);
     must(strcmp(name, canonical) == 0);
 }
@@ -38,7 +38,7 @@ static void encode(uint64_t position, const struct frame *frame) {
     if (frame->is_mark) {
         mark_frame_encode(STORAGE, position, &frame->mark, again);
     } else {
-        record_frame_encode(STORAGE, position, frame->partition, frame->key, frame->record, again);
+        change_frame_encode(STORAGE, position, &frame->change, again);
     }
 }
 

@@ -25,6 +25,13 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+// Byte order, a prefix before what it begins: negative, 0 or positive.
+static inline int slice_compare(struct slice a, struct slice b) {
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size == 0 ? 0 : memcmp(a.data, b.data, size);
+    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 // The part of s after its first n bytes.
 static inline struct slice slice_skip(struct slice s, size_t n) {
     must(n <= s.size);

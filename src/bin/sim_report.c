@@ -41,6 +41,9 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     for (uint32_t i = 0; i < CALL_KINDS; i++) sum->calls[i] += r->calls[i];
     add_oracle(&sum->oracle, &r->oracle);
     add_node(&sum->node, &r->node);
+    sum->flushes += r->flushes;
+    sum->compactions += r->compactions;
+    sum->blocks_read += r->blocks_read;
 }
 
 struct line {
@@ -94,6 +97,9 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path write forwarded", sum->node.forwarded);
     n = add(lines, n, "path time-out", sum->node.timeouts);
     n = add(lines, n, "path no quorum", sum->node.unavailable);
+    n = add(lines, n, "path flush", sum->flushes);
+    n = add(lines, n, "path tables merged", sum->compactions);
+    n = add(lines, n, "path block read", sum->blocks_read);
     must(n <= LINES_MAX);
     return n;
 }

@@ -23,6 +23,9 @@ struct sim_report {
     uint64_t calls[CALL_KINDS];
     struct oracle_counts oracle;
     struct node_stats node;
+    uint64_t flushes;
+    uint64_t compactions;
+    uint64_t blocks_read;
 };
 
 void sim_report_add(struct sim_report *sum, const struct simulation_report *report);

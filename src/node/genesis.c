@@ -244,6 +244,7 @@ void genesis_on_founded(struct node *node, struct slice body) {
     if (has_lost && !node->is_mending) {
         env_log(node->env, ENV_WARNING, "data of this member is gone: mending");
         node->is_mending = true;
+        store_forgive(node->store);
     }
     node->facts_wanted |= FACT_START | FACT_MAP;
     write_next_fact(node);
@@ -256,6 +257,18 @@ void genesis_on_mended(struct node *node) {
     node->storages[node->self] = store_actor(node->store).storage;
     node->facts_wanted |= FACT_START | FACT_MAP;
     write_next_fact(node);
+}
+
+void genesis_mend_if_damaged(struct node *node) {
+    if (node->state != NODE_SERVING || node->is_mending || node->map.member_count == 1) return;
+    if (!store_stats(node->store).was_damaged) return;
+    env_log(node->env, ENV_WARNING, "data was found damaged: mending");
+    node->is_mending = true;
+    store_renew(node->store);
+    store_forgive(node->store);
+    node->facts_wanted |= FACT_START;
+    write_next_fact(node);
+    reconcile_with_all(node);
 }
 
 void genesis_outlive(struct node *node, uint64_t incarnation) {
@@ -363,9 +376,11 @@ static void on_map_read(struct store_read *read) {
         return;
     }
     if (store_stats(node->store).was_damaged && node->map.epoch > 0) {
-        env_log(node->env, ENV_WARNING, "the log was damaged: mending");
+        env_log(node->env, ENV_WARNING, "data was damaged: mending");
         node->is_mending = true;
     }
+    // One alone has nobody to fetch from: it keeps saying what it cannot read.
+    if (node->is_mending && node->map.member_count != 1) store_forgive(node->store);
     node->state = NODE_FOUNDING;
     node->facts_wanted |= FACT_START;
     write_next_fact(node);

@@ -34,6 +34,10 @@ void genesis_step(struct node *node);
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);
 
+// To be called now and then: data that was found damaged while serving is fetched from the others,
+// and this member has no vote until then.
+void genesis_mend_if_damaged(struct node *node);
+
 // Somebody remembers a later life of ours than we do: this one becomes the last, durably.
 void genesis_outlive(struct node *node, uint64_t incarnation);
 

@@ -13,7 +13,7 @@ static void refresh_self(struct node *node) {
     e->storage = store_actor(node->store).storage;
     e->state = node->is_mending ? MEMBER_MENDING : MEMBER_SERVING;
     e->key_count = stats.live_count;
-    e->disk_size = stats.log_size;
+    e->disk_size = stats.log_size + stats.table_size;
     e->memory_size = stats.memory_used;
     uint64_t now = node->env->now;
     if (now - node->load_since < NS_PER_SECOND) return;
@@ -48,6 +48,7 @@ static void on_round(struct timer *timer) {
     timer_arm(&node->timers, timer, node->env->now + node->options.gossip_ns);
     peers_sweep(node);
     genesis_step(node);
+    genesis_mend_if_damaged(node);
     if (node->state == NODE_SERVING) refresh_self(node);
     send_round(node);
 }

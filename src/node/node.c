@@ -130,13 +130,16 @@ struct timers *node_timers(struct node *node) {
     return &node->timers;
 }
 
+// Blocks are aligned to 4 bytes, behind a head of 4; a buffer may hold a structure.
+enum { BUFFER_SHIFT = 8 - TLSF_HEAD };
+
 uint8_t *buffer_take(struct node *node, size_t size) {
-    uint32_t block = tlsf_take(&node->buffers, size);
-    return block == 0 ? NULL : tlsf_at(&node->buffers, block);
+    uint32_t block = tlsf_take(&node->buffers, size + BUFFER_SHIFT);
+    return block == 0 ? NULL : (uint8_t *)tlsf_at(&node->buffers, block) + BUFFER_SHIFT;
 }
 
 void buffer_give(struct node *node, uint8_t *buffer) {
-    tlsf_give(&node->buffers, tlsf_of(&node->buffers, buffer));
+    tlsf_give(&node->buffers, tlsf_of(&node->buffers, buffer - BUFFER_SHIFT));
 }
 
 // Starting.
@@ -181,6 +184,7 @@ static void on_store_closed(void *context, enum status status) {
 
 static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
+    if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
     if (node->is_fact_pending || node->is_accepting) return false;
     for (uint32_t i = 0; i < node->link_count; i++) {
         if (node->links[i].state != LINK_FREE) return false;
@@ -390,6 +394,11 @@ struct node_stats node_stats(const struct node *node) {
     struct node_stats stats = node->stats;
     stats.requests_under_way = node->operations.busy_count;
     return stats;
+}
+
+void node_compact(struct node *node) {
+    must(node->state == NODE_SERVING);
+    store_compact(node->store);
 }
 
 struct store *node_store(struct node *node) {

@@ -190,6 +190,9 @@ struct node_stats node_stats(const struct node *node);
 struct store_partition node_partition(const struct node *node, uint16_t slot);
 struct store_stats node_store_stats(const struct node *node);
 
+// Merges all tables of this member into one level, in the background. Requires NODE_SERVING.
+void node_compact(struct node *node);
+
 // Lends the store, to look into.
 struct store *node_store(struct node *node);
 const struct node_options *node_options(const struct node *node);

@@ -17,21 +17,21 @@ enum {
     PART_SIZE_MAX = 128 * 1024, // of the keys listed; of the records sent back, but for the last
 };
 
-static_assert((int)PART_SIZE_MAX + 12 <= (int)SCRATCH_SIZE_MIN, "a part is listed in the scratch");
+enum { LISTED_MAX = PART_SIZE_MAX + 12 };
 
 static void on_step(struct timer *timer);
 static void on_round(struct timer *timer);
 static void compare_on(struct node *node);
 
 size_t reconcile_memory_size(void) {
-    return SLOT_COUNT / 8 + 2 * KEY_SIZE_MAX + 256;
+    return SLOT_COUNT / 8 + KEY_SIZE_MAX + LISTED_MAX + 256;
 }
 
 void reconcile_init(struct node *node, struct arena *arena) {
     struct reconcile *rec = &node->reconcile;
     rec->differ = ARENA_ARRAY(arena, uint8_t, SLOT_COUNT / 8);
     rec->after = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
-    rec->covered = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
+    rec->listed = ARENA_ARRAY(arena, uint8_t, LISTED_MAX);
     rec->step.fired = on_step;
     rec->round.fired = on_round;
 }
@@ -174,52 +174,58 @@ void reconcile_on_digests_done(struct node *node, uint32_t member,
 
 // Comparing a slot, as the one who asks.
 
-struct listing {
-    struct store_scan scan;
-    struct writer *entries;
-    uint32_t count;
-    bool is_cut;
-};
-
 static bool list_key(struct store_scan *scan, struct slice key, struct slice record,
                      bool is_durable) {
     struct listing *l = CONTAINER_OF(scan, struct listing, scan);
-    if (l->count == PART_KEYS_MAX || l->entries->capacity - l->entries->size < 12 + key.size) {
+    if (l->count == PART_KEYS_MAX || l->entries.capacity - l->entries.size < 12 + key.size) {
         l->is_cut = true;
         return false;
     }
     if (!is_durable) return true;
-    write_u64(l->entries, record_digest(key, record));
-    write_sized(l->entries, key);
+    write_u64(&l->entries, record_digest(key, record));
+    write_sized(&l->entries, key);
     l->count++;
     return true;
 }
 
-static bool ask_compare(struct node *node) {
+static bool send_listing(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct link *link = peer_link(node, rec->peer);
-    if (link == NULL) return false;
-    uint32_t capacity = PART_SIZE_MAX + 12;
-    struct writer entries = writer_to(node->scratch, capacity);
-    struct listing l = {.entries = &entries};
-    l.scan = (struct store_scan){
-        .visit = list_key,
-        .partition = {.slot = (uint16_t)rec->slot},
-        .after = {rec->after, rec->after_size},
-    };
-    bool is_over = store_each(node->store, &l.scan);
-    must(is_over); // the store holds everything in memory
+    if (link == NULL || rec->listing.scan.status != ST_OK) return false;
     const struct message_compare m = {
-        .id = ++rec->id,
+        .id = rec->id,
         .slot = (uint16_t)rec->slot,
-        .is_last = !l.is_cut,
+        .is_last = !rec->listing.is_cut,
         .after = {rec->after, rec->after_size},
-        .entries = writer_bytes(&entries),
+        .entries = writer_bytes(&rec->listing.entries),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(m.after.size + m.entries.size));
     message_compare_encode(&m, &w);
-    pause(node, QUESTION_MAX_NS);
     return link_end(link, MESSAGE_COMPARE, &w);
+}
+
+static void on_listed(struct store_scan *scan) {
+    struct node *node = CONTAINER_OF(scan, struct node, reconcile.listing.scan);
+    struct reconcile *rec = &node->reconcile;
+    rec->listing.is_under_way = false;
+    bool is_wanted = rec->state == RECONCILE_COMPARE && rec->listing.id == rec->id;
+    if (is_wanted && !send_listing(node)) abandon(node);
+}
+
+// Lists the next part and sends it, now or when the store has come to it.
+static void ask_compare(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct listing *l = &rec->listing;
+    *l = (struct listing){.id = ++rec->id, .is_under_way = true};
+    l->entries = writer_to(rec->listed, LISTED_MAX);
+    l->scan = (struct store_scan){
+        .visit = list_key,
+        .done = on_listed,
+        .partition = {.slot = (uint16_t)rec->slot},
+        .after = {rec->after, rec->after_size},
+    };
+    pause(node, QUESTION_MAX_NS);
+    if (store_each(node->store, &l->scan)) on_listed(&l->scan);
 }
 
 // Goes on with the slot under way, or the next that differs; after the last the peer is finished.
@@ -229,38 +235,11 @@ static void compare_on(struct node *node) {
     bool is_through = rec->slot == SLOT_COUNT;
     if (is_through && rec->merging == 0) {
         finish_peer(node);
-    } else if (is_through || rec->merging >= MERGING_MAX) {
+    } else if (is_through || rec->merging >= MERGING_MAX || rec->listing.is_under_way) {
         rec->is_pausing = true;
         pause(node, PAUSE_NS);
-    } else if (!ask_compare(node)) {
-        abandon(node);
-    }
-}
-
-// Sends what the peer lacks or holds differently. It merges that with its own, as we do with what
-// it sends: both come to the same.
-static void send_wanted(struct node *node, struct slice wanted) {
-    struct reconcile *rec = &node->reconcile;
-    struct link *link = peer_link(node, rec->peer);
-    struct reader r = reader_of(wanted);
-    while (!r.failed && r.rest.size > 0) {
-        struct slice key = read_sized(&r, KEY_SIZE_MAX);
-        if (r.failed || key.size == 0) break;
-        struct store_read read = {.partition = {.slot = (uint16_t)rec->slot}, .key = key};
-        enum status st = store_peek(node->store, &read);
-        if (st == ST_NOT_FOUND) continue;
-        const struct message_put put = {
-            .slot = (uint16_t)rec->slot, .key = key, .record = read.record};
-        struct writer w = {.failed = true};
-        if (st == ST_OK && link != NULL) {
-            w = link_begin(link, 64 + (uint32_t)(key.size + read.record.size));
-            message_put_encode(&put, &w);
-        }
-        if (!w.failed && link_end(link, MESSAGE_PUT, &w)) {
-            node->stats.reconciled++;
-        } else {
-            rec->had_hitch = true;
-        }
+    } else {
+        ask_compare(node);
     }
 }
 
@@ -270,6 +249,30 @@ static void on_merged(struct replica_job *job) {
     must(rec->merging > 0);
     rec->merging--;
     if (job->write.status != ST_OK) rec->had_hitch = true;
+}
+
+static void on_offered(struct replica_job *job) {
+    struct node *node = job->node;
+    if (job->write.status == ST_OK) node->stats.reconciled++;
+    if (job->write.status == ST_NOT_FOUND) job->write.status = ST_OK; // it was removed meanwhile
+    on_merged(job);
+}
+
+// Sends what the peer lacks or holds differently. It merges that with its own, as we do with what
+// it sends: both come to the same.
+static void send_wanted(struct node *node, struct slice wanted) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    struct partition partition = {.slot = (uint16_t)rec->slot};
+    struct reader r = reader_of(wanted);
+    while (!r.failed && r.rest.size > 0) {
+        struct slice key = read_sized(&r, KEY_SIZE_MAX);
+        if (r.failed || key.size == 0) break;
+        rec->merging++;
+        if (link != NULL && replica_offer(node, link, partition, key, on_offered)) continue;
+        rec->merging--;
+        rec->had_hitch = true;
+    }
 }
 
 static void merge_records(struct node *node, struct slice records) {
@@ -329,18 +332,24 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
 
 // Comparing a slot, as the one who is asked.
 
+// A question of a peer, in a buffer of the node.
 struct comparison {
     struct store_scan scan;
-    struct reconcile *rec;
+    struct node *node;
+    struct link *link; // who asked
+    uint64_t link_life;
+    uint64_t id;
     struct reader entries;
     struct slice key; // of the entry next in turn; empty: none left
     uint64_t digest;
-    struct writer *wanted;
-    struct writer *records;
+    struct writer wanted;
+    struct writer records;
     bool is_open; // covers keys past the last entry
     bool is_cut;
     bool is_malformed;
     uint32_t covered_size;
+    uint8_t covered[KEY_SIZE_MAX]; // the key up to which it compared
+    uint8_t bytes[];               // entries and `after` as they came, then wanted, then records
 };
 
 static void next_entry(struct comparison *c) {
@@ -351,22 +360,16 @@ static void next_entry(struct comparison *c) {
     if (c->entries.failed || c->key.size == 0) c->is_malformed = true;
 }
 
-static int key_compare(struct slice a, struct slice b) {
-    size_t common = a.size < b.size ? a.size : b.size;
-    int order = memcmp(a.data, b.data, common);
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static void cover(struct comparison *c, struct slice key) {
-    memcpy(c->rec->covered, key.data, key.size);
+    memcpy(c->covered, key.data, key.size);
     c->covered_size = (uint32_t)key.size;
 }
 
 static bool compare_key(struct store_scan *scan, struct slice key, struct slice record,
                         bool is_durable) {
     struct comparison *c = CONTAINER_OF(scan, struct comparison, scan);
-    while (c->key.size > 0 && !c->is_malformed && key_compare(c->key, key) < 0) {
-        write_sized(c->wanted, c->key); // we lack it
+    while (c->key.size > 0 && !c->is_malformed && slice_compare(c->key, key) < 0) {
+        write_sized(&c->wanted, c->key); // we lack it
         cover(c, c->key);
         next_entry(c);
     }
@@ -378,65 +381,77 @@ static bool compare_key(struct store_scan *scan, struct slice key, struct slice 
         return false;
     }
     if (!is_same) {
-        size_t room = c->records->capacity - c->records->size;
-        if (c->records->size >= PART_SIZE_MAX || room < 8 + key.size + record.size) {
+        size_t room = c->records.capacity - c->records.size;
+        if (c->records.size >= PART_SIZE_MAX || room < 8 + key.size + record.size) {
             c->is_cut = true;
             return false;
         }
-        write_sized(c->records, key);
-        write_sized(c->records, record);
-        if (is_listed) write_sized(c->wanted, key);
+        write_sized(&c->records, key);
+        write_sized(&c->records, record);
+        if (is_listed) write_sized(&c->wanted, key);
     }
     cover(c, key);
     if (is_listed) next_entry(c);
     return true;
 }
 
-static void answer_compare(struct node *node, struct link *link, const struct message_compare *m,
-                           const struct comparison *c) {
+static void answer_compare(const struct comparison *c) {
     const struct message_compare_done done = {
-        .id = m->id,
+        .id = c->id,
         .is_last = c->is_open && !c->is_cut,
-        .covered = {node->reconcile.covered, c->covered_size},
-        .wanted = writer_bytes(c->wanted),
-        .records = writer_bytes(c->records),
+        .covered = {c->covered, c->covered_size},
+        .wanted = writer_bytes(&c->wanted),
+        .records = writer_bytes(&c->records),
     };
-    struct writer w =
-        link_begin(link, 64 + (uint32_t)(done.covered.size + done.wanted.size + done.records.size));
+    struct writer w = link_begin(
+        c->link, 64 + (uint32_t)(done.covered.size + done.wanted.size + done.records.size));
     message_compare_done_encode(&done, &w);
-    (void)link_end(link, MESSAGE_COMPARE_DONE, &w);
+    (void)link_end(c->link, MESSAGE_COMPARE_DONE, &w);
+}
+
+static void on_compared(struct store_scan *scan) {
+    struct comparison *c = CONTAINER_OF(scan, struct comparison, scan);
+    struct node *node = c->node;
+    while (!c->is_cut && !c->is_malformed && c->key.size > 0) {
+        write_sized(&c->wanted, c->key);
+        cover(c, c->key);
+        next_entry(c);
+    }
+    bool is_good = scan->status == ST_OK && !c->is_malformed && !c->wanted.failed;
+    bool is_there = c->link->life == c->link_life && link_is_open(c->link);
+    if (is_good && is_there) answer_compare(c); // else the peer asks again after its time-out
+    node->reconcile.comparing--;
+    buffer_give(node, (uint8_t *)c);
 }
 
 void reconcile_on_compare(struct node *node, struct link *link, const struct message_compare *m) {
     if (node->state != NODE_SERVING || m->slot >= SLOT_COUNT) return;
-    if (m->entries.size > PART_SIZE_MAX + 12 || !share(node, m->slot, link->peer)) return;
+    if (m->entries.size > LISTED_MAX || !share(node, m->slot, link->peer)) return;
+    if (m->after.size > KEY_SIZE_MAX) return;
+    size_t asked = m->entries.size + m->after.size;
+    size_t wanted_max = m->entries.size + 1;
     size_t records_max = PART_SIZE_MAX + KEY_SIZE_MAX + node->record_max + 8;
-    uint8_t *wanted_bytes = buffer_take(node, m->entries.size + 1);
-    uint8_t *records_bytes = buffer_take(node, records_max);
-    if (wanted_bytes != NULL && records_bytes != NULL) {
-        struct writer wanted = writer_to(wanted_bytes, m->entries.size + 1);
-        struct writer records = writer_to(records_bytes, records_max);
-        struct comparison c = {
-            .rec = &node->reconcile,
-            .entries = reader_of(m->entries),
-            .wanted = &wanted,
-            .records = &records,
-            .is_open = m->is_last,
-        };
-        next_entry(&c);
-        c.scan = (struct store_scan){
-            .visit = compare_key, .partition = {.slot = m->slot}, .after = m->after};
-        bool is_over = store_each(node->store, &c.scan);
-        must(is_over); // the store holds everything in memory
-        while (!c.is_cut && !c.is_malformed && c.key.size > 0) {
-            write_sized(&wanted, c.key);
-            cover(&c, c.key);
-            next_entry(&c);
-        }
-        if (!c.is_malformed && !wanted.failed) answer_compare(node, link, m, &c);
-    }
-    if (wanted_bytes != NULL) buffer_give(node, wanted_bytes);
-    if (records_bytes != NULL) buffer_give(node, records_bytes);
+    struct comparison *c = (void *)buffer_take(node, sizeof(*c) + asked + wanted_max + records_max);
+    if (c == NULL) return;
+    uint8_t *after = c->bytes + m->entries.size;
+    if (m->entries.size > 0) memcpy(c->bytes, m->entries.data, m->entries.size);
+    if (m->after.size > 0) memcpy(after, m->after.data, m->after.size);
+    c->node = node;
+    c->link = link;
+    c->link_life = link->life;
+    c->id = m->id;
+    c->entries = reader_of((struct slice){c->bytes, m->entries.size});
+    c->wanted = writer_to(c->bytes + asked, wanted_max);
+    c->records = writer_to(c->bytes + asked + wanted_max, records_max);
+    c->is_open = m->is_last;
+    c->is_cut = c->is_malformed = false;
+    c->covered_size = 0;
+    next_entry(c);
+    c->scan = (struct store_scan){
+        .visit = compare_key, .done = on_compared, .partition = {.slot = m->slot}};
+    c->scan.after = (struct slice){after, m->after.size};
+    node->reconcile.comparing++;
+    if (store_each(node->store, &c->scan)) on_compared(&c->scan);
 }
 
 // Driving it.
@@ -478,6 +493,11 @@ void reconcile_start(struct node *node) {
     end_mending_if_through(node);
 }
 
+void reconcile_with_all(struct node *node) {
+    memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
+    on_round(&node->reconcile.round);
+}
+
 void reconcile_stop(struct node *node) {
     timer_disarm(&node->timers, &node->reconcile.step);
     timer_disarm(&node->timers, &node->reconcile.round);
@@ -493,4 +513,8 @@ void reconcile_on_open(struct node *node, uint32_t member) {
 void reconcile_on_lost(struct node *node, uint32_t member) {
     struct reconcile *rec = &node->reconcile;
     if (rec->state != RECONCILE_IDLE && rec->peer == member) abandon(node);
+}
+
+bool reconcile_is_scanning(const struct node *node) {
+    return node->reconcile.listing.is_under_way || node->reconcile.comparing > 0;
 }

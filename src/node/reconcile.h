@@ -23,6 +23,16 @@
 
 enum reconcile_state { RECONCILE_IDLE, RECONCILE_DIGESTS, RECONCILE_COMPARE };
 
+// The part of a slot that is being listed for a question.
+struct listing {
+    struct store_scan scan;
+    uint64_t id; // of the question
+    struct writer entries;
+    uint32_t count;
+    bool is_cut;
+    bool is_under_way;
+};
+
 struct reconcile {
     enum reconcile_state state;
     uint8_t due[MEMBERS_MAX / 8];     // peers to be compared with
@@ -33,13 +43,15 @@ struct reconcile {
     uint8_t *differ; // bitmap of SLOT_COUNT slots
     uint8_t *after;  // the key up to which the slot was compared
     uint32_t after_size;
-    uint8_t *covered; // scratch, for answering others
+    struct listing listing;
+    uint8_t *listed;    // bytes of its entries
+    uint32_t comparing; // questions of others that wait for the store
     bool had_hitch;
-    bool is_pausing;    // between two parts
-    uint32_t merging;   // records taken from the peer and not yet durable here
-    uint32_t moved;     // slots and records since the last pause
-    uint32_t stuck;     // questions in a row that came to nothing
-    struct timer step;  // the pause, or the time-out of the question
+    bool is_pausing;   // between two parts
+    uint32_t merging;  // records taken from the peer and not yet durable here, or being read for it
+    uint32_t moved;    // slots and records since the last pause
+    uint32_t stuck;    // questions in a row that came to nothing
+    struct timer step; // the pause, or the time-out of the question
     struct timer round; // until everybody is due again
 };
 
@@ -47,6 +59,12 @@ void reconcile_init(struct node *node, struct arena *arena);
 size_t reconcile_memory_size(void);
 void reconcile_start(struct node *node);
 void reconcile_stop(struct node *node);
+
+// This member has begun to mend: it compares with everybody, from the start.
+void reconcile_with_all(struct node *node);
+
+// True while the store works for it.
+bool reconcile_is_scanning(const struct node *node);
 
 // The link to a peer has opened.
 void reconcile_on_open(struct node *node, uint32_t member);

@@ -3,16 +3,14 @@
 
 #include "node/internal.h"
 #include "node/peers.h"
-#include "node/replica_survey.h"
 
 size_t replica_memory_size(uint32_t capacity) {
-    return capacity * sizeof(struct replica_job) + REPLICA_SCAN_MAX * sizeof(uint64_t) + 128;
+    return capacity * sizeof(struct replica_job) + 64;
 }
 
 void replica_init(struct node *node, struct arena *arena, uint32_t capacity) {
     struct replica *replica = &node->replica;
     replica->jobs = ARENA_ARRAY(arena, struct replica_job, capacity);
-    replica->places = ARENA_ARRAY(arena, uint64_t, REPLICA_SCAN_MAX);
     replica->capacity = capacity;
     list_init(&replica->free);
     for (uint32_t i = 0; i < capacity; i++) {
@@ -235,4 +233,44 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     if (!store_get(node->store, &job->read)) return;
     answer_get(link, m->id, m->held, &job->read);
     give_job(job);
+}
+
+// Offering.
+
+static void end_offer(struct replica_job *job) {
+    struct link *link = link_of(job);
+    job->write.status = job->read.status;
+    if (job->read.status == ST_OK) {
+        const struct message_put put = {
+            .slot = job->read.partition.slot, .key = job->read.key, .record = job->read.record};
+        struct writer w = {.failed = true};
+        if (link != NULL) {
+            w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
+            message_put_encode(&put, &w);
+        }
+        if (w.failed || !link_end(link, MESSAGE_PUT, &w)) job->write.status = ST_UNAVAILABLE;
+    }
+    if (job->merged != NULL) job->merged(job);
+    give_job(job);
+}
+
+static void on_offer_read(struct store_read *read) {
+    end_offer(CONTAINER_OF(read, struct replica_job, read));
+}
+
+bool replica_offer(struct node *node, struct link *link, struct partition partition,
+                   struct slice key, void (*offered)(struct replica_job *job)) {
+    struct replica_job *job = take_job(node, link, 0);
+    if (job == NULL) return false;
+    job->bytes = buffer_take(node, key.size);
+    if (job->bytes == NULL) {
+        give_job(job);
+        return false;
+    }
+    memcpy(job->bytes, key.data, key.size);
+    job->merged = offered;
+    job->read = (struct store_read){.done = on_offer_read, .partition = partition};
+    job->read.key = (struct slice){job->bytes, key.size};
+    if (store_get(node->store, &job->read)) end_offer(job);
+    return true;
 }

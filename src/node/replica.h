@@ -36,10 +36,10 @@ struct replica_job {
 };
 
 struct replica {
-    uint64_t *places; // scratch for a scan
     struct replica_job *jobs;
     uint32_t capacity;
     uint32_t busy_count;
+    uint32_t scan_count; // under way
     struct list free;
 };
 
@@ -54,5 +54,11 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
 // for it now.
 bool replica_merge(struct node *node, struct partition partition, struct slice key,
                    struct slice record, void (*merged)(struct replica_job *job), uint64_t id);
+
+// Sends what this node's store holds of a key, if anything, to a peer, to be merged there; then, or
+// before it returns, calls `offered` with what became of it in job->write.status. False when there
+// is no room for it now.
+bool replica_offer(struct node *node, struct link *link, struct partition partition,
+                   struct slice key, void (*offered)(struct replica_job *job));
 
 #endif

@@ -7,21 +7,11 @@
 // A step looks through the whole slot twice: once to find how far the wanted number of keys
 // reaches, once to list them.
 
+enum { SCAN_BYTES_MAX = 256 * 1024 }; // of the entries of one answer
+
 static uint64_t place_of(struct slice key) {
     return hash_bytes(key, 0x5ca9) >> (64 - SCAN_PLACE_BITS);
 }
-
-struct scan {
-    struct store_scan scan;
-    struct node *node;
-    uint64_t from;  // first place wanted
-    uint64_t reach; // last place to list
-    uint32_t room;  // places to keep
-    uint32_t found; // kept in `places`, a heap with the greatest first
-    uint64_t *places;
-    struct writer *entries;
-    uint16_t slot;
-};
 
 static void sift_down(uint64_t *heap, uint32_t count, uint64_t value) {
     uint32_t at = 0;
@@ -53,9 +43,9 @@ static bool is_live(struct node *node, struct slice record) {
 static bool keep_least(struct store_scan *scan, struct slice key, struct slice record,
                        bool is_durable) {
     (void)is_durable;
-    struct scan *s = CONTAINER_OF(scan, struct scan, scan);
+    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
     uint64_t place = place_of(key);
-    if (place < s->from) return true;
+    if (place < s->first) return true;
     if (s->found == s->room && place >= s->places[0]) return true;
     if (!is_live(s->node, record)) return true;
     if (s->found < s->room) {
@@ -70,69 +60,122 @@ static bool keep_least(struct store_scan *scan, struct slice key, struct slice r
 static bool list_reached(struct store_scan *scan, struct slice key, struct slice record,
                          bool is_durable) {
     (void)is_durable;
-    struct scan *s = CONTAINER_OF(scan, struct scan, scan);
+    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
     uint64_t place = place_of(key);
-    if (place < s->from || place > s->reach || !is_live(s->node, record)) return true;
-    write_u64(s->entries, scan_begin(s->slot) | place);
-    write_sized(s->entries, key);
-    return !s->entries->failed;
+    if (place < s->first || place > s->reach || !is_live(s->node, record)) return true;
+    write_u64(&s->entries, scan_begin(s->slot) | place);
+    write_sized(&s->entries, key);
+    return !s->entries.failed;
 }
 
-static void look_through(struct scan *s, store_visit *visit) {
-    s->scan = (struct store_scan){.visit = visit, .partition = {.slot = s->slot}};
-    bool is_over = store_each(s->node->store, &s->scan);
-    must(is_over); // the store holds everything in memory
+static const uint64_t finished = (uint64_t)1 << SCAN_PLACE_BITS; // no place is as high
+
+static void next_slot(struct replica_scan *s) {
+    s->slot++;
+    s->first = 0;
+    s->room = s->left;
+    s->is_listing = false;
 }
 
-// Lists up to `room` keys of the slot, fewer when they do not fit; at least one must. Returns the
-// place to go on from, past the last one when the slot is finished.
-static uint64_t scan_one_slot(struct scan *s, uint32_t room) {
-    const uint64_t finished = (uint64_t)1 << SCAN_PLACE_BITS;
-    size_t size_before = s->entries->size;
-    for (s->room = room; s->room > 0; s->room /= 2) {
-        s->found = 0;
-        look_through(s, keep_least);
-        if (s->found == 0) return finished;
+// After the first time through a slot it is known how far to list. After the second the slot is
+// finished, or the limit reached, or less must do because keys are long.
+static void end_pass(struct replica_scan *s) {
+    if (s->scan.status != ST_OK) {
+        s->status = s->scan.status;
+        s->is_over = true;
+    } else if (!s->is_listing && s->found == 0) {
+        next_slot(s);
+    } else if (!s->is_listing) {
         s->reach = s->found < s->room ? finished : s->places[0];
-        look_through(s, list_reached);
-        if (!s->entries->failed) return s->found < s->room ? finished : s->reach + 1;
-        s->entries->failed = false;
-        s->entries->size = size_before;
+        s->size_before = s->entries.size;
+        s->is_listing = true;
+    } else if (s->entries.failed) {
+        s->entries.failed = false;
+        s->entries.size = s->size_before;
+        s->is_listing = false;
+        s->room /= 2;
+        s->is_over = s->room == 0;
+    } else if (s->found == s->room) {
+        s->first = s->reach + 1;
+        s->is_over = true;
+    } else {
+        s->left -= s->found;
+        next_slot(s);
+        s->is_over = s->left == 0;
     }
-    return s->from;
 }
 
-uint64_t replica_scan(struct node *node, uint64_t cursor, uint32_t end, uint32_t limit,
-                      struct writer *entries) {
-    struct scan s = {.node = node, .places = node->replica.places, .entries = entries};
-    uint32_t slot = scan_slot(cursor);
-    uint64_t from = cursor - scan_begin(slot);
-    uint32_t listed = 0;
-    if (limit > REPLICA_SCAN_MAX) limit = REPLICA_SCAN_MAX;
-    for (; slot < end && listed < limit; slot++, from = 0) {
-        struct partition partition = {.slot = (uint16_t)slot};
-        if (store_partition_of(node->store, partition).live_count == 0) continue;
-        s.slot = (uint16_t)slot;
-        s.from = from;
-        uint64_t next = scan_one_slot(&s, limit - listed);
-        if (next >> SCAN_PLACE_BITS == 0) return scan_begin(slot) + next;
-        listed += s.found;
+static void on_scanned(struct store_scan *scan);
+
+static void go_on(struct replica_scan *s) {
+    struct node *node = s->node;
+    while (!s->is_over && s->slot < s->end) {
+        struct partition partition = {.slot = (uint16_t)s->slot};
+        if (store_partition_of(node->store, partition).live_count == 0) {
+            next_slot(s);
+            continue;
+        }
+        if (!s->is_listing) s->found = 0;
+        s->scan = (struct store_scan){.partition = partition, .done = on_scanned};
+        s->scan.visit = s->is_listing ? list_reached : keep_least;
+        if (!store_each(node->store, &s->scan)) return;
+        end_pass(s);
     }
-    return scan_begin(slot);
+    s->cursor = scan_begin(s->slot) + s->first;
+    node->replica.scan_count--;
+    s->done(s);
+    buffer_give(node, (uint8_t *)s);
+}
+
+static void on_scanned(struct store_scan *scan) {
+    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
+    end_pass(s);
+    go_on(s);
+}
+
+bool replica_scan(struct node *node, uint64_t cursor, uint32_t end, uint32_t limit,
+                  const struct replica_scan *asker) {
+    struct replica_scan *s = (void *)buffer_take(node, sizeof(*s) + SCAN_BYTES_MAX);
+    if (s == NULL) return false;
+    s->node = node;
+    s->done = asker->done;
+    s->from = asker->from;
+    s->from_life = asker->from_life;
+    s->id = asker->id;
+    s->status = ST_OK;
+    s->entries = writer_to(s->bytes, SCAN_BYTES_MAX);
+    s->slot = scan_slot(cursor);
+    s->first = cursor - scan_begin(s->slot);
+    s->end = end;
+    s->left = s->room = limit < REPLICA_SCAN_MAX ? limit : REPLICA_SCAN_MAX;
+    s->found = 0;
+    s->is_listing = s->is_over = false;
+    node->replica.scan_count++;
+    go_on(s);
+    return true;
+}
+
+static void answer_scan(struct link *link, const struct message_scan_done *done) {
+    struct writer w = link_begin(link, 64 + (uint32_t)done->entries.size);
+    message_scan_done_encode(done, &w);
+    (void)link_end(link, MESSAGE_SCAN_DONE, &w);
+}
+
+static void on_scanned_for_peer(struct replica_scan *s) {
+    if (s->from->life != s->from_life || !link_is_open(s->from)) return;
+    struct message_scan_done done = {.id = s->id, .status = s->status, .next = s->cursor};
+    if (s->status == ST_OK) done.entries = writer_bytes(&s->entries);
+    answer_scan(s->from, &done);
 }
 
 void replica_on_scan(struct node *node, struct link *link, const struct message_scan *m) {
-    struct message_scan_done done = {.id = m->id, .status = ST_UNAVAILABLE};
-    struct writer entries = writer_to(node->scratch, SCRATCH_SIZE_MIN);
-    if (node->state == NODE_SERVING && !node->is_mending && m->end <= SLOT_COUNT && m->limit > 0 &&
-        scan_slot(m->cursor) < m->end) {
-        done.status = ST_OK;
-        done.next = replica_scan(node, m->cursor, m->end, m->limit, &entries);
-        done.entries = writer_bytes(&entries);
-    }
-    struct writer w = link_begin(link, 64 + (uint32_t)done.entries.size);
-    message_scan_done_encode(&done, &w);
-    (void)link_end(link, MESSAGE_SCAN_DONE, &w);
+    bool can_scan = node->state == NODE_SERVING && !node->is_mending && m->end <= SLOT_COUNT &&
+                    m->limit > 0 && scan_slot(m->cursor) < m->end;
+    const struct replica_scan asker = {
+        .done = on_scanned_for_peer, .from = link, .from_life = link->life, .id = m->id};
+    if (can_scan && replica_scan(node, m->cursor, m->end, m->limit, &asker)) return;
+    const struct message_scan_done done = {.id = m->id, .status = ST_UNAVAILABLE};
+    answer_scan(link, &done);
 }
 
 static uint32_t first_up(const struct map_run *run, struct slice up) {

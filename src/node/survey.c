@@ -19,12 +19,19 @@ static bool keep_part(struct operation *o, uint32_t place, uint64_t next, struct
     return true;
 }
 
-static void ask_self(struct operation *o, uint32_t end, uint32_t limit) {
-    struct node *node = o->node;
-    struct writer w = writer_to(node->scratch, SCRATCH_SIZE_MIN);
-    uint64_t next = replica_scan(node, o->cursor, end, limit, &w);
-    bool is_good = !node->is_mending && keep_part(o, o->self_place, next, writer_bytes(&w));
+static void on_scanned_here(struct replica_scan *s) {
+    struct operation *o = operation_find(s->node, s->id);
+    if (o == NULL || o->kind != REQUEST_SCAN) return; // it took too long
+    bool is_good =
+        s->status == ST_OK && keep_part(o, o->self_place, s->cursor, writer_bytes(&s->entries));
     quorum_vote(&o->quorum, o->self_place, is_good);
+    if (!o->is_starting) decide(o);
+}
+
+static void ask_self(struct operation *o, uint32_t end, uint32_t limit) {
+    const struct replica_scan asker = {.done = on_scanned_here, .id = o->id};
+    if (!o->node->is_mending && replica_scan(o->node, o->cursor, end, limit, &asker)) return;
+    quorum_vote(&o->quorum, o->self_place, false);
 }
 
 static void ask_peer(struct operation *o, uint32_t place, uint32_t end, uint32_t limit) {

@@ -44,10 +44,16 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.value_size_max = VALUE_OF_A_NODE;
     o.timeout_ns = 2 * NS_PER_SECOND;
     o.reconcile_ns = 5 * NS_PER_SECOND;
-    o.store.memory_max = (uint64_t)8 << 20;
+    const struct cluster_options *options = &cluster->options;
+    o.store.memory_max = options->memory_max == 0 ? (uint64_t)8 << 20 : options->memory_max;
+    o.store.flush_size = options->flush_size;
+    o.store.table_size = options->table_size;
+    o.store.block_size = options->block_size;
+    o.store.lookups_max = options->lookups_max;
+    o.store.codec = options->codec;
     o.store.segment_size = 256ull * 1024;
     o.store.disk_reserve = 64ull * 1024;
-    o.store.sync_interval_ns = cluster->options.sync_interval_ns;
+    o.store.sync_interval_ns = options->sync_interval_ns;
     o.minted = cluster->options.minted;
     o.minted_context = cluster->options.minted_context;
     return o;

@@ -201,15 +201,52 @@ static bool has_seen(const struct oracle_event *e, struct version dot) {
 
 // What members hold.
 
-static enum status held_record(const struct oracle *oracle, uint32_t member, uint32_t key,
-                               struct record *record, struct slice *bytes) {
+// What memory alone can tell: ST_BUSY when a table would have to be read.
+static enum status held_in_memory(const struct oracle *oracle, uint32_t member, uint32_t key,
+                                  struct record *record) {
     struct node *node = cluster_node(oracle->cluster, member);
     struct slice name = key_bytes(&oracle->keys[key]);
     struct store_read read = {.partition = {.slot = slot_of(name)}, .key = name};
     enum status st = store_peek(node_store(node), &read);
-    *bytes = st == ST_OK ? read.record : (struct slice){0};
     if (st != ST_OK && st != ST_NOT_FOUND) return st;
-    return record_decode(record, *bytes);
+    return record_decode(record, st == ST_OK ? read.record : (struct slice){0});
+}
+
+enum { HELD_MAX = 1 << 20 };
+
+struct held {
+    struct store_read read;
+    bool is_done;
+    size_t size;
+    uint8_t bytes[HELD_MAX];
+};
+
+static void on_held(struct store_read *read) {
+    struct held *h = CONTAINER_OF(read, struct held, read);
+    h->is_done = true;
+    h->size = read->status == ST_OK ? read->record.size : 0;
+    must(h->size <= HELD_MAX);
+    if (h->size > 0) memcpy(h->bytes, read->record.data, h->size);
+}
+
+// The record itself, wherever it is; the world goes on until it was read.
+static enum status held_record(const struct oracle *oracle, uint32_t member, uint32_t key,
+                               struct held *h, struct record *record) {
+    const struct process *p = &oracle->cluster->processes[member];
+    struct world *world = oracle->cluster->world;
+    struct slice name = key_bytes(&oracle->keys[key]);
+    h->read = (struct store_read){.done = on_held, .key = name};
+    h->read.partition.slot = slot_of(name);
+    h->is_done = false;
+    machine_enter(p->machine);
+    if (store_get(node_store(cluster_node(oracle->cluster, member)), &h->read)) on_held(&h->read);
+    machine_leave(p->machine);
+    uint64_t until = world_now(world) + 60 * NS_PER_SECOND;
+    while (!h->is_done && world_step(world, until)) {
+    }
+    if (!h->is_done) return ST_TIMEOUT;
+    if (h->read.status != ST_OK && h->read.status != ST_NOT_FOUND) return h->read.status;
+    return record_decode(record, (struct slice){h->bytes, h->size});
 }
 
 static bool contains(struct slice whole, struct slice part) {
@@ -243,17 +280,6 @@ static bool holds(const struct record *record, struct version dot) {
     return false;
 }
 
-// A replica that knew something newer may have dropped the write when it came.
-static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
-                             const struct oracle_write *w) {
-    static struct record record;
-    struct slice bytes;
-    if (cluster_node(oracle->cluster, member) == NULL || w->event == ORACLE_NONE) return false;
-    if (held_record(oracle, member, w->key, &record, &bytes) != ST_OK) return false;
-    struct version dot = oracle->events[w->event].dot;
-    return context_covers(&record.context, dot) && !holds(&record, dot);
-}
-
 // The version of an actor in a context.
 static struct slice dot_bytes(struct version dot, uint8_t *to, size_t capacity) {
     struct writer bytes = writer_to(to, capacity);
@@ -263,8 +289,8 @@ static struct slice dot_bytes(struct version dot, uint8_t *to, size_t capacity) 
     return writer_bytes(&bytes);
 }
 
-// As is_superseded_at, of a member that may be down by now: its disk has an event that had seen the
-// write.
+// A replica that knew something newer may have dropped the write when it came. Of a member that is
+// down, or has the record in a table only: its disk has an event that had seen the write.
 static bool has_newer_on_disk(const struct oracle *oracle, uint32_t member,
                               const struct oracle_write *w) {
     if (w->event == ORACLE_NONE) return false;
@@ -277,6 +303,17 @@ static bool has_newer_on_disk(const struct oracle *oracle, uint32_t member,
         if (is_on_disk(oracle->cluster->processes[member].machine, trace)) return true;
     }
     return false;
+}
+
+// The same of a member that is up.
+static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
+                             const struct oracle_write *w) {
+    static struct record record;
+    if (cluster_node(oracle->cluster, member) == NULL || w->event == ORACLE_NONE) return false;
+    enum status st = held_in_memory(oracle, member, w->key, &record);
+    if (st == ST_BUSY) return has_newer_on_disk(oracle, member, w);
+    struct version dot = oracle->events[w->event].dot;
+    return st == ST_OK && context_covers(&record.context, dot) && !holds(&record, dot);
 }
 
 // What a record with the write in it has among its bytes: the value; of a tombstone, its dot, as
@@ -294,7 +331,7 @@ static void check_durable(struct oracle *oracle, uint32_t write) {
     uint8_t memory[4096];
     const struct oracle_write *w = &oracle->writes[write];
     uint32_t need = w->needs.write;
-    if (oracle->syncs_late || oracle->counts.acks % 8 != 1) return;
+    if (oracle->syncs_late || oracle->is_compressed || oracle->counts.acks % 8 != 1) return;
     if (w->is_tombstone && w->event == ORACLE_NONE) return;
     struct slice trace = trace_of(oracle, write, memory, sizeof(memory));
     uint32_t copies = 0;
@@ -450,23 +487,13 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
 
 // The end.
 
-// Nothing that the oracle looks at is still on its way to a disk.
-static bool is_settled(const struct oracle *oracle, uint32_t member) {
-    static struct record record;
-    struct slice bytes;
-    for (uint32_t i = 0; i < oracle->key_count; i++) {
-        if (held_record(oracle, member, i, &record, &bytes) == ST_BUSY) return false;
-    }
-    return true;
-}
-
 bool oracle_is_converged(const struct oracle *oracle) {
     const struct cluster *cluster = oracle->cluster;
     for (uint32_t i = 0; i < cluster->options.members; i++) {
         if (!cluster_is_serving(cluster, i)) return false;
         const struct node *node = cluster_node(cluster, i);
         if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
-        if (node_store_stats(node).is_full || !is_settled(oracle, i)) return false;
+        if (node_store_stats(node).is_full) return false;
         for (uint32_t j = 0; j < cluster->options.members; j++) {
             if (!node_member_is_up(node, j)) return false;
         }
@@ -560,21 +587,22 @@ static void check_acknowledged(struct oracle *oracle, uint32_t key, const struct
 static void check_key(struct oracle *oracle, uint32_t key) {
     static struct record first;
     static struct record other;
+    static struct held of_first;
+    static struct held of_other;
     const struct cluster *cluster = oracle->cluster;
     const struct map *map = node_map(cluster_node(cluster, 0));
     const struct map_run *run = map_run_of(map, slot_of(key_bytes(&oracle->keys[key])));
-    struct slice first_bytes = {0};
     for (uint32_t i = 0; i < run->replica_count; i++) {
-        struct slice bytes;
         uint32_t member = run->replicas[i].member;
-        enum status st = held_record(oracle, member, key, i == 0 ? &first : &other, &bytes);
+        struct held *held = i == 0 ? &of_first : &of_other;
+        enum status st = held_record(oracle, member, key, held, i == 0 ? &first : &other);
         if (st != ST_OK) {
             oracle_fail(oracle, "O6 key=%s cannot be read at n%u: %s", oracle->keys[key].name,
                         member + 1, status_text(st));
             return;
         }
-        if (i == 0) first_bytes = bytes;
-        if (!slice_equal(first_bytes, bytes)) {
+        struct slice bytes = {held->bytes, held->size};
+        if (!slice_equal(bytes, (struct slice){of_first.bytes, of_first.size})) {
             oracle_fail(oracle, "O6 key=%s differs at n%u", oracle->keys[key].name, member + 1);
         }
     }

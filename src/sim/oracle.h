@@ -99,7 +99,8 @@ struct oracle {
     uint32_t event_count;
     uint32_t event_capacity;
     struct oracle_counts counts;
-    bool syncs_late; // durability is an interval: no copies are counted for O1; power stays on
+    bool is_compressed; // values do not lie on disks as they are: no copies are counted for O1
+    bool syncs_late;    // durability is an interval: no copies are counted for O1; power stays on
     bool has_failed;
     char failure[500]; // the first one: the oracle's number, and what it saw
 };

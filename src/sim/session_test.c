@@ -503,13 +503,21 @@ static void who_stops_in_the_middle_of_a_command_is_cut_off(void **state) {
     site_free(site);
 }
 
-static unsigned buffers_in_use(struct site *site, struct talker *t) {
-    talker_say(t, "INFO memory\r\n", 13);
+// The field of INFO, or of its section.
+static uint64_t info_number(struct site *site, struct talker *t, const char *words,
+                            const char *field) {
+    char start[64];
+    (void)snprintf(start, sizeof(start), "\n%s:", field);
+    talker_say(t, words, strlen(words));
     site_wait(site, NS_PER_SECOND);
     t->heard[t->heard_size] = '\0';
-    const char *found = strstr((const char *)t->heard, "buffers_in_use:");
+    const char *found = strstr((const char *)t->heard, start);
     assert_non_null(found);
-    return (unsigned)strtoul(found + 15, NULL, 10);
+    return strtoull(found + strlen(start), NULL, 10);
+}
+
+static uint64_t buffers_in_use(struct site *site, struct talker *t) {
+    return info_number(site, t, "INFO memory\r\n", "buffers_in_use");
 }
 
 // One who asks for much and takes nothing is not read from any more; others go on, and when it
@@ -614,6 +622,93 @@ static void an_orderly_stop_answers_what_has_arrived(void **state) {
     site_free(site);
 }
 
+static void small_flushes(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 64 * 1024;
+    node->store.sync_interval_ns = 250 * NS_PER_MS;
+}
+
+static uint64_t store_number(struct site *site, struct talker *t, const char *field) {
+    return info_number(site, t, "INFO store\r\n", field);
+}
+
+// A few tables are left as they are until somebody asks. INFO tells of it.
+static void tables_are_merged_when_somebody_asks(void **state) {
+    (void)state;
+    enum { KEYS = 100, SIZE = 1000 };
+    struct site *site = site_new(1, small_flushes);
+    struct talker *t = site_talker(site, 0, false);
+    char words[SIZE + 64];
+    for (int i = 0; i < KEYS; i++) {
+        size_t size = (size_t)snprintf(words, sizeof(words), "SET key:%d ", i);
+        memset(words + size, 'v', SIZE);
+        memcpy(words + size + SIZE, "\r\n", 3);
+        expect_dialogue(site, t, words, "+OK\r\n");
+    }
+    site_wait(site, 10 * NS_PER_SECOND);
+    uint64_t flushes = store_number(site, t, "store_flushes");
+    assert_in_range(flushes, 1, 3); // too few to be merged by themselves
+    assert_int_equal(store_number(site, t, "store_tables"), flushes);
+    assert_int_equal(store_number(site, t, "store_compactions"), 0);
+    expect_dialogue(site, t, "QUOIT COMPACT\r\n", "+OK\r\n");
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_int_equal(store_number(site, t, "store_compactions"), 1);
+    assert_int_equal(store_number(site, t, "store_is_compacting"), 0);
+    assert_int_equal(store_number(site, t, "store_tables"), 1);
+    uint64_t logged = store_number(site, t, "store_bytes_logged");
+    uint64_t written = logged + store_number(site, t, "store_bytes_flushed") +
+                       store_number(site, t, "store_bytes_compacted");
+    assert_int_equal(store_number(site, t, "store_write_amplification"), written / logged);
+    assert_int_equal(store_number(site, t, "durability_loss_window_ms"), 250);
+    site_free(site);
+}
+
+static void many_under_way(struct node_options *node, struct server_options *server) {
+    small_flushes(node, server);
+    node->requests_max = 2048;
+    server->commands_max = 2048;
+}
+
+// After a start nothing of the tables is in memory. There are fewer lookups than those who want
+// one.
+static void many_that_read_from_tables_at_once_are_all_answered(void **state) {
+    (void)state;
+    enum { TALKERS = 4, KEYS = 250, SIZE = 200, REPLY_SIZE = 6 + SIZE + 2 };
+    struct site *site = site_new(1, many_under_way);
+    struct talker *writer = site_talker(site, 0, false);
+    char value[SIZE + 1] = "";
+    memset(value, 'v', SIZE);
+    for (int i = 0; i < TALKERS * KEYS; i++) {
+        char words[SIZE + 32];
+        (void)snprintf(words, sizeof(words), "SET %d %s\r\n", i, value);
+        expect_dialogue(site, writer, words, "+OK\r\n");
+    }
+    site_wait(site, 5 * NS_PER_SECOND);
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, NS_PER_SECOND);
+    cluster_start(&site->cluster, 0);
+    while (!site_is_serving(site)) site_wait(site, NS_PER_SECOND);
+    world_options(site->world)->disk_delay = 20 * NS_PER_MS; // so they wait for each other
+    char words[TALKERS][KEYS * 16];
+    struct talker *readers[TALKERS];
+    for (int t = 0; t < TALKERS; t++) {
+        size_t size = 0;
+        for (int i = 0; i < KEYS; i++)
+            size += (size_t)sprintf(words[t] + size, "GET %d\r\n", t * KEYS + i);
+        readers[t] = site_talker(site, 0, false);
+        talker_say(readers[t], words[t], size);
+    }
+    for (int t = 0; t < TALKERS; t++) {
+        talker_wait(site, readers[t], (size_t)KEYS * REPLY_SIZE);
+        assert_int_equal(readers[t]->heard_size, KEYS * REPLY_SIZE);
+        for (int i = 0; i < KEYS; i++) {
+            assert_memory_equal(readers[t]->heard + (size_t)i * REPLY_SIZE, "$200\r\nvv", 8);
+        }
+    }
+    assert_in_range(store_number(site, readers[0], "store_blocks_read"), 2 * KEYS, UINT32_MAX);
+    site_free(site);
+}
+
 int session_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(says_what_redis_says_about_strings),
@@ -636,6 +731,8 @@ int session_test(void) {
         cmocka_unit_test(who_does_not_read_slows_nobody_down),
         cmocka_unit_test(who_waits_for_memory_does_not_keep_others_from_giving_it_back),
         cmocka_unit_test(an_orderly_stop_answers_what_has_arrived),
+        cmocka_unit_test(tables_are_merged_when_somebody_asks),
+        cmocka_unit_test(many_that_read_from_tables_at_once_are_all_answered),
     };
     return cmocka_run_group_tests_name("session", cases, NULL, NULL);
 }

@@ -41,6 +41,10 @@ static void add_stats(struct simulation *s) {
         sum->unavailable += n.unavailable;
         sum->frames_refused += n.frames_refused;
         sum->busy += n.busy;
+        struct store_stats store = node_store_stats(node);
+        s->report->flushes += store.flushes;
+        s->report->compactions += store.compactions;
+        s->report->blocks_read += store.blocks_read;
     }
 }
 
@@ -219,6 +223,18 @@ static void draw_world(struct simulation *s) {
     o->net_delay = rng_spread(&s->rng, NS_PER_MS / 20, 5 * NS_PER_MS);
 }
 
+// Mostly stores so small that each part of them is at work: what a server keeps in memory for hours
+// goes to disk within seconds, and comes back.
+static void draw_store(struct simulation *s, struct cluster_options *o) {
+    if (rng_chance(&s->rng, 1, 4)) return;
+    o->memory_max = rng_spread(&s->rng, 512 * 1024, 2048 * 1024);
+    o->flush_size = rng_spread(&s->rng, 4 * 1024, 256 * 1024);
+    o->table_size = rng_spread(&s->rng, 16 * 1024, 256 * 1024);
+    o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
+    o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
+    o->codec = rng_chance(&s->rng, 1, 3) ? CODEC_LZ4 : CODEC_NONE;
+}
+
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
 // to the arguments of a call, or to the fields of an initializer, is its own affair.
 static void draw(struct simulation *s) {
@@ -230,10 +246,12 @@ static void draw(struct simulation *s) {
     o.members = sizes[rng_below(&s->rng, 8)];
     o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;
     if (s->options->members > 0) o.members = s->options->members;
+    draw_store(s, &o);
     cluster_init(&s->cluster, s->world, &o);
     oracle_init(&s->oracle);
     s->oracle.cluster = &s->cluster;
     s->oracle.syncs_late = o.sync_interval_ns > 0;
+    s->oracle.is_compressed = o.codec != CODEC_NONE;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);

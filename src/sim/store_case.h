@@ -17,7 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SHOP_KEYS = 64, SHOP_CLIENTS = 8, SHOP_VALUE_MAX = 3000, SHOP_DOTS = 1 << 16 };
+enum {
+    SHOP_KEYS = 256,
+    SHOP_PARTITIONS = 5,
+    SHOP_CLIENTS = 8,
+    SHOP_VALUE_MAX = 3000,
+    SHOP_DOTS = 1 << 16
+};
 
 #define SHOP_MEMORY (UINT64_C(2) << 20)
 
@@ -169,7 +175,7 @@ static inline size_t shop_name(uint32_t key, char name[16]) {
 }
 
 static inline struct partition shop_partition(uint32_t key) {
-    return (struct partition){0, (uint16_t)(key % 5)};
+    return (struct partition){0, (uint16_t)(key % SHOP_PARTITIONS)};
 }
 
 // What a version of a key must look like, byte for byte.
@@ -224,6 +230,7 @@ static inline enum status shop_apply(struct store_write *write, struct slice old
     struct shop_client *c = CONTAINER_OF(write, struct shop_client, write);
     struct shop *shop = c->shop;
     uint8_t value[SHOP_VALUE_MAX];
+    assert_true(old.size > 0 || shop->keys[c->key].acked == 0); // nothing is forgotten
     assert_int_equal(record_decode(&shop->record, old), ST_OK);
     struct sibling sibling = {.timestamp = 1};
     sibling.value = (struct slice){value, shop_value(shop, c->key, c->version, value)};
@@ -318,6 +325,77 @@ static inline enum status shop_read(struct shop *shop, uint32_t key, uint32_t *v
     return r.read.status;
 }
 
+// What is there of any key.
+struct shop_found {
+    struct store_read read;
+    bool is_done;
+    size_t size;
+    uint64_t digest;
+    uint8_t bytes[64]; // the first of the record
+};
+
+static inline void on_shop_found(struct store_read *read) {
+    struct shop_found *f = CONTAINER_OF(read, struct shop_found, read);
+    f->is_done = true;
+    if (read->status != ST_OK) return;
+    f->size = read->record.size;
+    f->digest = record_digest(read->key, read->record);
+    memcpy(f->bytes, read->record.data, f->size < sizeof(f->bytes) ? f->size : sizeof(f->bytes));
+}
+
+static inline enum status shop_find(struct shop *shop, struct partition partition, struct slice key,
+                                    struct shop_found *f) {
+    *f = (struct shop_found){.read = {.done = on_shop_found, .partition = partition, .key = key}};
+    machine_enter(shop->machine);
+    if (store_get(shop->store, &f->read)) on_shop_found(&f->read);
+    machine_leave(shop->machine);
+    assert_true(shop_wait(shop, &f->is_done));
+    return f->read.status;
+}
+
+// Adding a partition up from a scan of it.
+struct shop_sum {
+    struct store_scan scan;
+    bool is_done;
+    struct store_partition sum;
+    uint8_t last[32];
+    size_t last_size;
+};
+
+static inline bool on_shop_visited(struct store_scan *scan, struct slice key, struct slice record,
+                                   bool is_durable) {
+    struct shop_sum *s = CONTAINER_OF(scan, struct shop_sum, scan);
+    (void)is_durable;
+    assert_true(slice_compare((struct slice){s->last, s->last_size}, key) < 0);
+    memcpy(s->last, key.data, s->last_size = key.size);
+    s->sum.digest += record_digest(key, record);
+    s->sum.key_count++;
+    s->sum.size += key.size + record.size;
+    return true;
+}
+
+static inline void on_shop_scanned(struct store_scan *scan) {
+    CONTAINER_OF(scan, struct shop_sum, scan)->is_done = true;
+}
+
+// What partitions are said to add up to is what they hold, in order. Requires that nobody writes.
+static inline void shop_check_sums(struct shop *shop) {
+    for (uint16_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
+        struct shop_sum s = {.scan = {.visit = on_shop_visited, .done = on_shop_scanned}};
+        s.scan.partition.slot = slot;
+        machine_enter(shop->machine);
+        if (store_each(shop->store, &s.scan)) s.is_done = true;
+        machine_leave(shop->machine);
+        assert_true(shop_wait(shop, &s.is_done));
+        if (s.scan.status == ST_CORRUPT && store_stats(shop->store).was_damaged) continue;
+        assert_int_equal(s.scan.status, ST_OK);
+        struct store_partition said = store_partition_of(shop->store, s.scan.partition);
+        assert_int_equal(said.key_count, s.sum.key_count);
+        assert_int_equal(said.size, s.sum.size);
+        assert_int_equal(said.digest, s.sum.digest);
+    }
+}
+
 // Reads every key; each version was asked for. Returns how many are older than what was
 // acknowledged.
 static inline uint32_t shop_count_lost(struct shop *shop) {
@@ -326,7 +404,8 @@ static inline uint32_t shop_count_lost(struct shop *shop) {
         uint32_t acked = shop->keys[key].acked;
         uint32_t version = 0;
         enum status status = shop_read(shop, key, &version);
-        assert_true(status == ST_OK || status == ST_NOT_FOUND);
+        assert_true(status == ST_OK || status == ST_NOT_FOUND || status == ST_CORRUPT);
+        if (status == ST_CORRUPT) assert_true(store_stats(shop->store).was_damaged);
         lost += version < acked;
     }
     return lost;
@@ -334,6 +413,7 @@ static inline uint32_t shop_count_lost(struct shop *shop) {
 
 static inline void shop_check_all(struct shop *shop) {
     assert_int_equal(shop_count_lost(shop), 0);
+    if (shop->busy == 0) shop_check_sums(shop);
 }
 
 // Goes on from what is there now.

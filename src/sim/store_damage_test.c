@@ -47,12 +47,15 @@ static void damage_is_never_served_and_always_noticed(void **state) {
             shop_free(shop);
             continue;
         }
+        uint64_t at_start = store_stats(shop->store).damaged;
         uint32_t lost = shop_count_lost(shop);
         struct store_stats stats = store_stats(shop->store);
         noticed += stats.was_damaged;
         lossy += lost > 0;
         // The very last batch may look like one that was never synced, but no dot is minted again.
-        if (lost > 0) assert_true(store_actor(shop->store).epoch > actor.epoch);
+        // What was seen only when it was read is neither shown nor written until the next start.
+        bool is_known = stats.damaged == at_start;
+        if (lost > 0 && is_known) assert_true(store_actor(shop->store).epoch > actor.epoch);
         if (lost > 1) assert_true(stats.was_damaged);
         if (lost > 0 && seed % 2 == 0) assert_true(stats.was_damaged);
         // The store goes on, and the next start judges alike.
@@ -118,7 +121,7 @@ static void damage_in_what_is_still_in_memory_is_healed(void **state) {
         shop_stop_selling(shop);
     }
     shop_run(shop, 5 * NS_PER_SECOND);
-    assert_true(store_stats(shop->store).damaged > 0);
+    assert_true(store_stats(shop->store).flushes > 0);
     char now[ENV_FILE_NAME_MAX + 1];
     assert_string_not_equal(segment_of(shop, 0, now), name); // it is gone
     machine_power_loss(shop->machine);
@@ -133,6 +136,7 @@ static void segments_that_are_cut_or_missing_are_noticed(void **state) {
     for (uint32_t which = 0; which < 6; which++) {
         struct world_options options = world_quiet();
         struct shop *shop = shop_new(test_seed() + which, &options);
+        shop->options.memory_max = UINT64_C(16) << 20; // no flush
         assert_int_equal(shop_open(shop), ST_OK);
         uint32_t epoch = store_actor(shop->store).epoch;
         sell_for(shop, NS_PER_SECOND / 6);
@@ -240,16 +244,17 @@ static void a_lower_limit_does_not_drop_the_end_of_the_log(void **state) {
 
     shop->options = high;
     assert_int_equal(shop_open(shop), ST_OK);
-    struct store_read read = {.partition.slot = 100, .key = SLICE("large")};
-    assert_true(store_get(shop->store, &read));
-    assert_int_equal(read.status, ST_OK);
-    assert_int_equal(read.record.size, 1500000);
+    struct shop_found found;
+    struct partition partition = {.slot = 100};
+    assert_int_equal(shop_find(shop, partition, SLICE("large"), &found), ST_OK);
+    assert_int_equal(found.size, 1500000);
     machine_kill(shop->machine);
 
     // What is not a frame, but says that it is large, is damage as it always was.
     char name[ENV_FILE_NAME_MAX + 1];
-    assert_non_null(segment_of(shop, 0, name));
-    assert_true(machine_rot(shop->machine, name, 1000000));
+    for (uint32_t i = 0; segment_of(shop, i, name) != NULL; i++) {
+        (void)machine_rot(shop->machine, name, 1000000);
+    }
     shop->options = low;
     assert_int_equal(shop_open(shop), ST_OK);
     assert_true(store_stats(shop->store).was_damaged);
@@ -287,10 +292,10 @@ static void lower_limits_never_pass_for_damage(void **state) {
     shop->options = low;
     assert_int_equal(shop_open(shop), ST_OK);
     for (uint32_t i = 0; i < 5; i++) sell_for(shop, NS_PER_SECOND); // and the other is copied
-    struct store_read read = {.partition.slot = 100, .key = SLICE("large")};
-    assert_true(store_get(shop->store, &read));
-    assert_int_equal(read.status, ST_OK);
-    assert_int_equal(read.record.size, 100000);
+    struct shop_found found;
+    struct partition partition = {.slot = 100};
+    assert_int_equal(shop_find(shop, partition, SLICE("large"), &found), ST_OK);
+    assert_int_equal(found.size, 100000);
     shop_check_all(shop);
     shop_end(shop);
     shop_free(shop);

@@ -71,13 +71,12 @@ static void a_full_disk_refuses_writes_until_there_is_room(void **state) {
     (void)state;
     struct world_options options = world_quiet();
     struct shop *shop = shop_new(test_seed(), &options);
-    shop->options.disk_reserve = 4 * shop->options.segment_size;
-    machine_set_quota(shop->machine, 8 * shop->options.segment_size);
     assert_int_equal(shop_open(shop), ST_OK);
     shop_start_selling(shop, SHOP_CLIENTS);
+    shop_run(shop, NS_PER_SECOND / 2);
+    machine_set_quota(shop->machine, shop->options.segment_size);
     shop_run(shop, 3 * NS_PER_SECOND);
     shop_stop_selling(shop);
-    // The log keeps to four segments, and another is made ahead: it is full before it is small.
     assert_int_equal(shop->refused, ST_NO_SPACE);
     assert_true(store_stats(shop->store).is_full);
     assert_false(store_stats(shop->store).is_failed);
@@ -124,40 +123,79 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
     shop_free(shop);
 }
 
+static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint8_t number) {
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    c->key = 0;
+    c->version = ++shop->keys[0].asked;
+    shop->keys[0].acked = 0; // of this key nothing was written
+    key[0] = number;
+    shop->busy++;
+    c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
+    c->write.key = (struct slice){key, KEY_SIZE_MAX};
+    machine_enter(shop->machine);
+    store_put(shop->store, &c->write);
+    machine_leave(shop->machine);
+    shop_stop_selling(shop);
+}
+
+static void what_memory_cannot_hold_is_on_disk(void **state) {
+    (void)state;
+    enum { MANY = 100 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(1) << 20;
+    assert_int_equal(shop_open(shop), ST_OK);
+    static uint8_t key[KEY_SIZE_MAX];
+    for (uint8_t i = 0; i < MANY; i++) {
+        write_large_key(shop, key, i);
+        assert_int_equal(shop->clients[0].write.status, ST_OK);
+    }
+    assert_false(store_stats(shop->store).is_full);
+    assert_true(store_stats(shop->store).table_size > 3 * shop->options.memory_max);
+    for (uint8_t i = 0; i < MANY; i++) {
+        key[0] = i;
+        struct shop_found found;
+        struct slice large = {key, sizeof(key)};
+        assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
+    }
+    assert_true(store_stats(shop->store).blocks_read > MANY / 2);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// Memory is full of what no disk takes.
 static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     (void)state;
     struct world_options options = world_quiet();
     struct shop *shop = shop_new(test_seed(), &options);
     shop->options.memory_max = UINT64_C(1) << 20;
+    shop->options.segment_size = UINT64_C(4) << 20;
+    shop->options.disk_reserve = 0;
     assert_int_equal(shop_open(shop), ST_OK);
-    // Siblings that nobody resolves do not exist here; large keys do as well.
-    struct shop_client *c = &shop->clients[0];
-    c->shop = shop;
-    uint8_t key[KEY_SIZE_MAX] = {0};
+    shop_run(shop, 2 * NS_PER_SECOND); // the next segment is there
+    machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)) + 9 * 1024 * 1024);
+    shop_run(shop, 2 * NS_PER_SECOND);
+    assert_false(store_stats(shop->store).is_full);
+    world_options(shop->world)->rates[FAULT_DESCRIPTORS] = FAULT_CERTAIN; // no table is made
+    static uint8_t key[KEY_SIZE_MAX];
     uint32_t refused = 0;
-    for (uint32_t i = 0; i < 40; i++) {
-        c->key = 0;
-        c->version = ++shop->keys[0].asked;
-        key[0] = (uint8_t)i;
-        shop->busy++;
-        c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
-        c->write.key = (struct slice){key, sizeof(key)};
-        machine_enter(shop->machine);
-        store_put(shop->store, &c->write);
-        machine_leave(shop->machine);
-        shop_stop_selling(shop);
-        if (c->write.status != ST_OK) {
-            assert_int_equal(c->write.status, ST_NO_SPACE);
-            refused++;
-        }
+    for (uint8_t i = 0; i < 40; i++) {
+        write_large_key(shop, key, i);
+        if (shop->clients[0].write.status == ST_OK) continue;
+        assert_int_equal(shop->clients[0].write.status, ST_NO_SPACE);
+        refused++;
     }
     assert_true(refused > 5);
     assert_true(refused < 35);
-    assert_true(store_stats(shop->store).is_full);
-    struct store_read read = {.key = {key, sizeof(key)}};
     key[0] = 0;
+    struct store_read read = {.key = {key, sizeof(key)}};
     assert_true(store_get(shop->store, &read));
     assert_int_equal(read.status, ST_OK);
+    world_options(shop->world)->rates[FAULT_DESCRIPTORS] = 0;
+    shop_run(shop, 3 * NS_PER_SECOND);
+    write_large_key(shop, key, 77);
+    assert_int_equal(shop->clients[0].write.status, ST_OK);
     shop_end(shop);
     shop_free(shop);
 }
@@ -207,6 +245,7 @@ int store_fault_test(void) {
         cmocka_unit_test(a_lack_of_descriptors_only_delays),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
+        cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
     };

@@ -181,16 +181,15 @@ static void make_place(struct commit_log *log, size_t size) {
     if (!log->has_batch) open_batch(log);
 }
 
-uint64_t commit_log_append(struct commit_log *log, struct partition partition, struct slice key,
-                           struct slice record) {
-    size_t size = record_frame_size(key, record);
+uint64_t commit_log_append(struct commit_log *log, const struct change *change) {
+    size_t size = change_frame_size(change);
     must(size <= log->options.frame_max);
     must(log->is_started);
     must(!log->is_failed);
     make_place(log, size);
     struct log_buffer *b = current(log);
     uint64_t position = log->cursor;
-    record_frame_encode(log->storage, position, partition, key, record, b->data + b->filled);
+    change_frame_encode(log->storage, position, change, b->data + b->filled);
     b->filled += (uint32_t)size;
     log->cursor += size;
     log->tail = log->cursor;
@@ -208,6 +207,12 @@ void commit_log_mark(struct commit_log *log) {
     act_later(log);
 }
 
+void commit_log_sync(struct commit_log *log) {
+    if (!log->is_started || log->is_failed) return;
+    log->sync_due = log->cursor;
+    act_later(log);
+}
+
 struct slice commit_log_read(const struct commit_log *log, uint64_t position) {
     for (uint32_t i = 0; i < log->buffer_count; i++) {
         const struct log_buffer *b = &log->buffers[buffer_index(log, i)];
@@ -217,7 +222,7 @@ struct slice commit_log_read(const struct commit_log *log, uint64_t position) {
         enum status status = frame_decode(log->storage, position, bytes, &frame);
         must(status == ST_OK);
         must(!frame.is_mark);
-        return frame.record;
+        return frame.change.record;
     }
     unreachable();
 }

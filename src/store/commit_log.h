@@ -115,9 +115,11 @@ bool commit_log_has_room(const struct commit_log *log);
 // True when there is no room because there is no space on the disk.
 bool commit_log_is_full(const struct commit_log *log);
 
-// Copies the record into the log and returns its position. Requires room.
-uint64_t commit_log_append(struct commit_log *log, struct partition partition, struct slice key,
-                           struct slice record);
+// Copies the change into the log and returns its position. Requires room.
+uint64_t commit_log_append(struct commit_log *log, const struct change *change);
+
+// Asks for a sync of all that was appended so far, also where syncs come at intervals.
+void commit_log_sync(struct commit_log *log);
 
 // Writes log->mark into the log, to be synced soon. Requires room.
 void commit_log_mark(struct commit_log *log);

@@ -9,13 +9,13 @@
 #define QUOIT_STORE_ENTRY_H
 
 #include "base/tlsf.h"
-#include "model/slot.h"
+#include "store/full_key.h"
 
 struct entry {
     uint32_t position[2]; // of its frame in the log, low half first; blocks are aligned to 4
     uint32_t key_size : 24;
     uint32_t is_live : 1; // some sibling is not a tombstone
-    uint32_t is_copy : 1; // the frame is a copy: the record was durable before
+    uint32_t is_used : 1; // since eviction looked at it last
     struct partition partition;
     uint8_t bytes[]; // key, record
 };
@@ -44,13 +44,6 @@ static inline struct slice entry_record(const struct tlsf *t, uint32_t block) {
     const struct entry *e = entry_at(t, block);
     size_t size = tlsf_size(t, block) - sizeof(*e) - e->key_size;
     return (struct slice){e->bytes + e->key_size, size};
-}
-
-// Byte order, a prefix before what it begins.
-static inline int key_compare(struct slice a, struct slice b) {
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size == 0 ? 0 : memcmp(a.data, b.data, size);
-    return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
 #endif

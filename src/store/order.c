@@ -47,7 +47,7 @@ static uint32_t child_index(const struct tlsf *t, struct node *n, struct slice k
     uint32_t high = n->count - 1u;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (key_compare(separator_key(t, separators(n)[middle]), key) <= 0) {
+        if (slice_compare(separator_key(t, separators(n)[middle]), key) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -62,7 +62,7 @@ static uint32_t upper_bound(const struct tlsf *t, const struct node *leaf, struc
     uint32_t high = leaf->sorted;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (key_compare(key_of(t, leaf->items[middle]), key) <= 0) {
+        if (slice_compare(key_of(t, leaf->items[middle]), key) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
@@ -336,7 +336,7 @@ struct check {
 
 static bool on_check(void *context, uint32_t entry) {
     struct check *c = context;
-    if (c->count > 0) must(key_compare(key_of(c->t, c->last), key_of(c->t, entry)) < 0);
+    if (c->count > 0) must(slice_compare(key_of(c->t, c->last), key_of(c->t, entry)) < 0);
     c->last = entry;
     c->count++;
     return true;

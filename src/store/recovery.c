@@ -53,8 +53,9 @@ static void take_names(struct recovery *r, const uint8_t *names, uint32_t size) 
     for (uint32_t i = 0; i < size; i += (uint32_t)strlen((const char *)names + i) + 1) {
         uint32_t number = 0;
         if (strcmp((const char *)names + i, BLANK_NAME) == 0) r->has_blank = true;
-        if (!segment_name_parse((const char *)names + i, &number)) continue;
+        if (!file_name_parse(SEGMENT_PREFIX, (const char *)names + i, &number)) continue;
         r->number_max = number; // names come in order
+        if (number < r->first_needed) continue;
         if (r->segments->count < SEGMENTS_MAX - 2) segment_set_add(r->segments, number, 0);
     }
 }
@@ -387,11 +388,12 @@ static bool end_search(struct recovery *r) {
         return true;
     }
     r->end = r->hole;
-    if (segment_set_at(r->segments, 0)->number > r->mark.oldest) {
+    uint32_t wanted = r->mark.oldest > r->first_needed ? r->mark.oldest : r->first_needed;
+    if (segment_set_at(r->segments, 0)->number > wanted) {
         r->damage_count++;
         r->was_damaged = true;
         env_log(r->env, ENV_ERROR, "segments_missing first=%u wanted=%u",
-                segment_set_at(r->segments, 0)->number, r->mark.oldest);
+                segment_set_at(r->segments, 0)->number, wanted);
     }
     // Before that, the runs knew that it was on disk.
     r->at = (struct place){0, 0};
@@ -442,7 +444,7 @@ static bool remove_next(struct recovery *r) {
         return false;
     }
     uint32_t number = segment_set_at(r->segments, count - 1)->number;
-    segment_name(number, r->name);
+    file_name(SEGMENT_PREFIX, number, r->name);
     r->op.done = on_removed;
     bool is_blank = r->has_mark && r->dirty_end < position_of(number, 0);
     if (is_blank && !r->has_blank) {

@@ -58,6 +58,7 @@ struct recovery {
     struct segment_set *segments; // borrowed; empty at first
     recovery_replay *replay;      // set by the owner
     recovery_done *done;
+    uint32_t first_needed; // number of the first segment that is looked at
 
     // Results.
     uint64_t storage;      // 0: there is no log
@@ -76,7 +77,7 @@ struct recovery {
 
     enum recovery_phase phase;
     struct env_op op;
-    char name[SEGMENT_NAME_SIZE];
+    char name[FILE_NAME_SIZE];
     struct segment_reader reader;
     struct place at;
     uint64_t proved;      // what lay before was synced

@@ -13,35 +13,10 @@ enum {
     FLAG_DAMAGED = 8,
     FLAGS = FLAG_FIRST | FLAG_CLEAN | FLAG_INTERVAL | FLAG_DAMAGED,
     HEADER_SIZE = 8 + 4 + 4 + 8 + 8, // less the checksum
-    NAME_DIGITS = 16,
 };
 
-#define NAME_PREFIX SLICE("log-")
 #define MAGIC SLICE("QUOITLOG")
 #define HEADER_SEED 0x71756f69746c6f67u // "quoitlog"
-
-void segment_name(uint32_t number, char name[SEGMENT_NAME_SIZE]) {
-    memcpy(name, NAME_PREFIX.data, NAME_PREFIX.size);
-    char *digit = name + SEGMENT_NAME_SIZE - 1;
-    *digit = '\0';
-    for (uint32_t i = 0; i < NAME_DIGITS; i++, number >>= 4) {
-        *--digit = "0123456789abcdef"[number & 15];
-    }
-}
-
-bool segment_name_parse(const char *name, uint32_t *number) {
-    char canonical[SEGMENT_NAME_SIZE];
-    if (strlen(name) != SEGMENT_NAME_SIZE - 1) return false;
-    uint32_t value = 0;
-    for (const char *c = name + SEGMENT_NAME_SIZE - 1 - 8; *c != '\0'; c++) {
-        bool is_letter = *c >= 'a' && *c <= 'f';
-        if (!is_letter && !(*c >= '0' && *c <= '9')) return false;
-        value = value << 4 | (uint32_t)(is_letter ? *c - 'a' + 10 : *c - '0');
-    }
-    segment_name(value, canonical);
-    *number = value;
-    return value > 0 && memcmp(name, canonical, SEGMENT_NAME_SIZE) == 0;
-}
 
 void segment_header_encode(const struct segment_header *h, uint8_t to[SEGMENT_FIRST]) {
     memset(to, 0, SEGMENT_FIRST);
@@ -86,16 +61,19 @@ static void seal(uint64_t storage, uint64_t position, size_t size, uint8_t *fram
     (void)store_u64(to, checksum_of(storage, position, payload));
 }
 
-void record_frame_encode(uint64_t storage, uint64_t position, struct partition partition,
-                         struct slice key, struct slice record, uint8_t *frame) {
-    must(key.size <= KEY_SIZE_MAX);
+void change_frame_encode(uint64_t storage, uint64_t position, const struct change *change,
+                         uint8_t *frame) {
+    must(change->key.size <= KEY_SIZE_MAX);
     uint8_t *to = store_u8(frame + FRAME_HEAD_SIZE, KIND_RECORD);
-    to = store_u16(to, partition.keyspace);
-    to = store_u16(to, partition.slot);
-    to = store_u32(to, (uint32_t)key.size);
-    memcpy(to, key.data, key.size);
-    if (record.size > 0) memcpy(to + key.size, record.data, record.size);
-    seal(storage, position, RECORD_HEAD_SIZE + key.size + record.size, frame);
+    to = store_u16(to, change->partition.keyspace);
+    to = store_u16(to, change->partition.slot);
+    to = footprint_store(to, &change->old);
+    to = store_u32(to, (uint32_t)change->key.size);
+    memcpy(to, change->key.data, change->key.size);
+    if (change->record.size > 0) {
+        memcpy(to + change->key.size, change->record.data, change->record.size);
+    }
+    seal(storage, position, RECORD_HEAD_SIZE + change->key.size + change->record.size, frame);
 }
 
 void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark,
@@ -130,13 +108,14 @@ static bool mark_decode(struct reader *r, struct mark *mark) {
     return reader_done(r) && mark->run > 0 && mark->epoch > 0 && (flags & ~FLAGS) == 0;
 }
 
-static bool record_decode_payload(struct reader *r, struct frame *frame) {
-    frame->partition.keyspace = read_u16(r);
-    frame->partition.slot = read_u16(r);
-    frame->key = read_sized(r, KEY_SIZE_MAX);
-    frame->record = r->rest;
-    return !r->failed && frame->key.size > 0 && frame->partition.keyspace == 0 &&
-           frame->partition.slot <= SLOT_SYSTEM;
+static bool change_decode(struct reader *r, struct change *change) {
+    change->partition.keyspace = read_u16(r);
+    change->partition.slot = read_u16(r);
+    bool is_good = footprint_load(r, &change->old);
+    change->key = read_sized(r, KEY_SIZE_MAX);
+    change->record = r->rest;
+    return is_good && !r->failed && change->key.size > 0 && change->partition.keyspace == 0 &&
+           change->partition.slot <= SLOT_SYSTEM;
 }
 
 enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes,
@@ -155,7 +134,7 @@ enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes
     uint8_t kind = read_u8(&r);
     frame->is_mark = kind == KIND_MARK;
     bool is_good = kind == KIND_MARK     ? mark_decode(&r, &frame->mark)
-                   : kind == KIND_RECORD ? record_decode_payload(&r, frame)
+                   : kind == KIND_RECORD ? change_decode(&r, &frame->change)
                                          : false;
     return is_good ? ST_OK : ST_CORRUPT;
 }

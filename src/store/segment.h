@@ -8,7 +8,8 @@
 //     segment = header, header again, batch, batch, ... zeros        each begins on a sector
 //     batch   = mark, frame, frame, ... zeros
 //     frame   = u32 size of payload | u64 checksum | payload
-//     payload = u8 1 | u16 keyspace | u16 slot | u32 key size | key | record
+//     payload = u8 1 | u16 keyspace | u16 slot | old footprint (facts.h) | u32 key size | key |
+//     record
 //             | u8 2 | mark
 //
 // A checksum is bound to the storage id and the position: bytes that belong to another file,
@@ -24,15 +25,15 @@
 
 #include "base/hash.h"
 #include "base/status.h"
-#include "model/slot.h"
+#include "store/facts.h"
+#include "store/file_name.h"
 
 enum {
-    SEGMENT_VERSION = 1,
+    SEGMENT_VERSION = 2,
     SECTOR_SIZE = 512,
     SEGMENT_FIRST = 2 * SECTOR_SIZE, // offset of the first batch
-    SEGMENT_NAME_SIZE = 4 + 16 + 1,  // "log-", hexadecimal digits, NUL
     FRAME_HEAD_SIZE = 4 + 8,
-    RECORD_HEAD_SIZE = 1 + 2 + 2 + 4,
+    RECORD_HEAD_SIZE = 1 + 2 + 2 + FOOTPRINT_SIZE + 4,
     MARK_SIZE = 1 + 4 + 4 + 8 + 8 + 8 + 4 + 1,
     MARK_FRAME_SIZE = FRAME_HEAD_SIZE + MARK_SIZE,
 };
@@ -54,10 +55,7 @@ static inline uint32_t sector_up(uint32_t offset) {
     return (offset + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
 }
 
-void segment_name(uint32_t number, char name[SEGMENT_NAME_SIZE]);
-
-// False when it is not the name of a segment.
-bool segment_name_parse(const char *name, uint32_t *number);
+#define SEGMENT_PREFIX SLICE("log-")
 
 struct segment_header {
     uint64_t storage;
@@ -83,22 +81,28 @@ struct mark {
     bool is_damaged;   // something is missing since some recovery, and was not yet repaired
 };
 
+// What a write does to a key.
+struct change {
+    struct partition partition;
+    struct slice key;
+    struct slice record;  // empty: the key was removed
+    struct footprint old; // of the record before
+};
+
 struct frame {
     size_t size; // with its head; also set for ST_TOO_LARGE
     bool is_mark;
     struct mark mark;
-    struct partition partition;
-    struct slice key;    // lent from the bytes, like
-    struct slice record; // this
+    struct change change; // key and record are lent from the bytes
 };
 
-static inline size_t record_frame_size(struct slice key, struct slice record) {
-    return FRAME_HEAD_SIZE + RECORD_HEAD_SIZE + key.size + record.size;
+static inline size_t change_frame_size(const struct change *c) {
+    return FRAME_HEAD_SIZE + RECORD_HEAD_SIZE + c->key.size + c->record.size;
 }
 
-// Write record_frame_size() or MARK_FRAME_SIZE bytes.
-void record_frame_encode(uint64_t storage, uint64_t position, struct partition partition,
-                         struct slice key, struct slice record, uint8_t *frame);
+// Write change_frame_size() or MARK_FRAME_SIZE bytes.
+void change_frame_encode(uint64_t storage, uint64_t position, const struct change *change,
+                         uint8_t *frame);
 void mark_frame_encode(uint64_t storage, uint64_t position, const struct mark *mark,
                        uint8_t *frame);
 

@@ -38,7 +38,7 @@ void maker_start(struct segment_maker *m, const struct segment_header *header) {
     must(header->size % SECTOR_SIZE == 0);
     m->state = MAKER_BUSY;
     m->header = *header;
-    segment_name(header->number, m->name);
+    file_name(SEGMENT_PREFIX, header->number, m->name);
     segment_header_encode(header, m->head);
     m->file = NULL;
     m->is_named = false;

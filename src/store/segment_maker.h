@@ -47,7 +47,7 @@ struct segment_maker {
     struct env_file *file;
     struct segment_header header;
     const char *temporary; // the name that the file has first
-    char name[SEGMENT_NAME_SIZE];
+    char name[FILE_NAME_SIZE];
     bool has_blank;    // set by the owner: there is a file of that name
     bool is_named;     // the file has its own name
     bool is_stopping;  // gives up as soon as it can

@@ -25,7 +25,7 @@ void segment_reader_open(struct segment_reader *r, uint32_t number, segment_read
     r->done = done;
     r->number = number;
     r->start = r->filled = 0;
-    segment_name(number, r->name);
+    file_name(SEGMENT_PREFIX, number, r->name);
     r->op.done = on_opened;
     env_open(r->env, &r->op, r->name, ENV_OPEN, &r->file);
 }

@@ -21,7 +21,7 @@ struct segment_reader {
     segment_reader_done *done;
     struct env_op op;
     struct env_file *file; // NULL: none is open
-    char name[SEGMENT_NAME_SIZE];
+    char name[FILE_NAME_SIZE];
     uint32_t number;
     uint64_t size;     // of the file
     uint8_t *window;   // borrowed

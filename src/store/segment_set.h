@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// segment_set.h -- which segments of the log exist, and how much of each is still needed.
-//
-// A frame is live while the table holds the record it wrote; a segment without live frames can go
-// once what replaced them is on disk.
+// segment_set.h -- which segments of the log exist.
 #ifndef QUOIT_STORE_SEGMENT_SET_H
 #define QUOIT_STORE_SEGMENT_SET_H
 
@@ -16,8 +13,7 @@ enum { SEGMENTS_MAX = 8192 };
 
 struct segment_info {
     uint32_t number;
-    uint32_t live_count; // frames
-    uint64_t size;       // bytes of the file
+    uint64_t size; // bytes of the file
 };
 
 struct segment_set {

@@ -36,13 +36,22 @@ struct store;
 // The most that a store can use for keys, records and their index.
 #define STORE_MEMORY_MAX TLSF_REGION_MAX
 
+// How blocks of tables are compressed. Formats hold these numbers.
+enum codec { CODEC_NONE, CODEC_LZ4, CODECS };
+
 struct store_options {
-    uint64_t memory_max;       // bytes for keys, records and their index; at most STORE_MEMORY_MAX
+    uint64_t
+        memory_max; // bytes for keys, records and their index in memory; at most STORE_MEMORY_MAX
     uint64_t segment_size;     // bytes of one log segment; at least twice the largest record
     uint64_t disk_reserve;     // bytes of disk left free: below, writes get ST_NO_SPACE
     uint64_t sync_interval_ns; // 0: sync before a write is done (durability = always)
     uint64_t seed;             // a random number from outside: storage id, hash seeds
     uint32_t record_size_max;  // bytes of the largest record that will be written
+    uint32_t block_size;       // bytes of a table's block before compression; 0: 4096
+    uint32_t lookups_max;      // records looked for in tables at a time; 0: 256
+    uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
+    uint64_t table_size;       // bytes of a table of the base; 0: 64 MiB
+    enum codec codec;
 };
 
 // How many bytes of arena a store takes.
@@ -74,6 +83,14 @@ void store_renew(struct store *store);
 // false from now on. After the next start, too, once the log has been rid of its holes, which takes
 // seconds.
 void store_repaired(struct store *store);
+
+// From here until store_repaired, a damaged block counts as not there, because what was in it will
+// be fetched from peers; until then an older record of a key may show. The actor must not go on
+// under its epoch then.
+void store_forgive(struct store *store);
+
+// Merges all tables into one level, in the background.
+void store_compact(struct store *store);
 
 // Writing.
 
@@ -117,8 +134,8 @@ struct store_read {
 // True: the answer is in `read` now, and done is not called. False: done will be called.
 bool store_get(struct store *store, struct store_read *read);
 
-// The same without waiting and without a callback: ST_BUSY where store_get would return false.
-// ST_NOT_FOUND and ST_OK are answers.
+// The same from memory alone, without waiting and without a callback: ST_BUSY where store_get would
+// return false. ST_NOT_FOUND and ST_OK are answers.
 NODISCARD enum status store_peek(struct store *store, struct store_read *read);
 
 // Starts fetching into the processor's caches what store_get and store_put will look at: to be
@@ -126,7 +143,9 @@ NODISCARD enum status store_peek(struct store *store, struct store_read *read);
 void store_prefetch(struct store *store, struct partition partition, struct slice key);
 void store_prefetch_rest(struct store *store);
 
-// Scanning one partition in ascending byte order of keys.
+// Scanning one partition in ascending byte order of keys. Each key that is there all the time is
+// visited once, with its record as it is then. What is visited before control returns to the env is
+// one consistent state.
 
 struct store_scan;
 
@@ -145,16 +164,21 @@ struct store_scan {
     struct list link;   // the rest is the store's
 };
 
-// True: all visits were made before the call returned, and done is not called.
+// True: all visits were made before the call returned, and done is not called. False: visits and
+// then done come later. A status other than ST_OK: ST_CORRUPT, ST_IO, ST_NO_SPACE for want of
+// memory.
 bool store_each(struct store *store, struct store_scan *scan);
 
 // Facts.
 
+enum { STORE_LEAVES = 16 };
+
 struct store_partition {
-    uint64_t digest;     // sum of record_digest over all keys
-    uint64_t key_count;  // records, tombstones included
-    uint64_t live_count; // records with at least one sibling that is not a tombstone
-    uint64_t size;       // bytes of keys and records
+    uint64_t digest;               // sum of record_digest over all keys
+    uint64_t leaves[STORE_LEAVES]; // the same for the keys of each leaf, to which hashes deal them
+    uint64_t key_count;            // records, tombstones included
+    uint64_t live_count;           // records with at least one sibling that is not a tombstone
+    uint64_t size;                 // bytes of keys and records
 };
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
@@ -164,9 +188,19 @@ struct store_stats {
     uint64_t live_count;
     uint64_t memory_used;
     uint64_t memory_max;
-    uint64_t log_size; // bytes of all segments
+    uint64_t dirty_size; // bytes that only the log has
+    uint64_t log_size;   // bytes of all segments
     uint64_t segment_count;
     uint64_t live_size; // bytes a log of just the live records would have
+    uint64_t table_count;
+    uint64_t table_size; // bytes of all tables
+    uint64_t flushes;    // since open, like all up to blocks_read
+    uint64_t compactions;
+    uint64_t bytes_logged;
+    uint64_t bytes_flushed;
+    uint64_t bytes_compacted;
+    uint64_t blocks_read; // by reads and writes of single keys
+    bool is_compacting;
     uint64_t disk_free; // bytes, as of the last look
     uint64_t syncs;     // completed since open
     uint64_t writes;    // done since open

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/table.h"
+#include "store/memtable.h"
 
 #include "base/rng.h"
-#include "model/slot.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -22,7 +21,7 @@ struct model {
 
 struct fixture {
     void *memory;
-    struct table table;
+    struct memtable table;
     struct model *models;
     uint32_t model_count;
 };
@@ -34,11 +33,11 @@ static struct slice model_key(const struct model *m) {
 static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t slots,
                                    struct rng *rng) {
     struct fixture *f = calloc(1, sizeof(*f));
-    size_t size = table_memory_size(memory_max);
+    size_t size = memtable_memory_size(memory_max);
     f->memory = aligned_alloc(64, size);
     memset(f->memory, 0, size);
     struct arena arena = arena_over(f->memory, size);
-    table_init(&f->table, &arena, memory_max, rng_next(rng));
+    memtable_init(&f->table, &arena, memory_max, rng_next(rng));
     f->models = calloc(keys, sizeof(struct model));
     f->model_count = keys;
     for (uint32_t i = 0; i < keys; i++) {
@@ -58,18 +57,18 @@ static void fixture_free(struct fixture *f) {
 }
 
 static uint32_t find(const struct fixture *f, const struct model *m) {
-    uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
-    return table_find(&f->table, tag, m->partition, model_key(m));
+    uint32_t tag = memtable_tag(&f->table, m->partition, model_key(m));
+    return memtable_find(&f->table, tag, m->partition, model_key(m));
 }
 
 static bool put(struct fixture *f, struct model *m, uint32_t size, uint8_t fill) {
     uint8_t record[RECORD_MAX];
     memset(record, fill, size);
-    uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
+    uint32_t tag = memtable_tag(&f->table, m->partition, model_key(m));
     uint32_t entry = find(f, m);
     struct slice bytes = {record, size};
-    if (!table_put(&f->table, tag, &entry, m->partition, model_key(m), bytes)) return false;
-    entry_set_position(table_entry(&f->table, entry), fill);
+    if (!memtable_put(&f->table, tag, &entry, m->partition, model_key(m), bytes)) return false;
+    entry_set_position(memtable_entry(&f->table, entry), fill);
     memcpy(m->record, record, size);
     m->record_size = size;
     m->is_present = true;
@@ -80,30 +79,19 @@ static void check_key(const struct fixture *f, const struct model *m) {
     uint32_t entry = find(f, m);
     assert_int_equal(entry != 0, m->is_present);
     if (entry == 0) return;
-    struct slice record = table_record(&f->table, entry);
+    struct slice record = memtable_record(&f->table, entry);
     assert_int_equal(record.size, m->record_size);
     assert_memory_equal(record.data, m->record, record.size);
-    assert_int_equal(entry_position(table_entry(&f->table, entry)), m->record[0]);
+    assert_int_equal(entry_position(memtable_entry(&f->table, entry)), m->record[0]);
 }
 
-static void check_facts(const struct fixture *f) {
-    struct store_partition *sums = calloc(SLOT_COUNT + 1, sizeof(*sums));
+static void check_all(const struct fixture *f) {
+    uint64_t count = 0;
     for (uint32_t i = 0; i < f->model_count; i++) {
-        const struct model *m = &f->models[i];
-        check_key(f, m);
-        if (!m->is_present) continue;
-        struct store_partition *sum = &sums[m->partition.slot];
-        struct slice record = {m->record, m->record_size};
-        sum->digest += record_digest(model_key(m), record);
-        sum->key_count++;
-        sum->live_count++; // these bytes are no records
-        sum->size += m->key_size + m->record_size;
+        check_key(f, &f->models[i]);
+        count += f->models[i].is_present;
     }
-    for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
-        struct partition partition = {0, (uint16_t)slot};
-        assert_memory_equal(&table_part(&f->table, partition)->facts, &sums[slot], sizeof(*sums));
-    }
-    free(sums);
+    assert_int_equal(f->table.count, count);
 }
 
 // Checks one partition against the models in the most obvious way: what is the least key past the
@@ -119,8 +107,8 @@ static const struct model *next_model(const struct listing *l) {
     for (uint32_t i = 0; i < l->f->model_count; i++) {
         const struct model *m = &l->f->models[i];
         if (!m->is_present || m->partition.slot != l->partition.slot) continue;
-        if (key_compare(model_key(m), l->last) <= 0) continue;
-        if (best == NULL || key_compare(model_key(m), model_key(best)) < 0) best = m;
+        if (slice_compare(model_key(m), l->last) <= 0) continue;
+        if (best == NULL || slice_compare(model_key(m), model_key(best)) < 0) best = m;
     }
     return best;
 }
@@ -129,14 +117,14 @@ static bool on_listed(void *context, uint32_t entry) {
     struct listing *l = context;
     const struct model *m = next_model(l);
     assert_non_null(m);
-    assert_true(slice_equal(entry_key(table_entry(&l->f->table, entry)), model_key(m)));
+    assert_true(slice_equal(entry_key(memtable_entry(&l->f->table, entry)), model_key(m)));
     l->last = model_key(m);
     return true;
 }
 
 static void check_listing(struct fixture *f, uint16_t slot, struct slice after) {
     struct listing l = {.f = f, .partition = {0, slot}, .last = after};
-    uint32_t root = table_part(&f->table, l.partition)->root;
+    uint32_t root = memtable_part(&f->table, l.partition)->root;
     assert_true(order_each(&f->table.tlsf, root, after, on_listed, &l));
     assert_null(next_model(&l));
 }
@@ -152,18 +140,18 @@ static void agrees_with_a_naive_table(void **state) {
             uint32_t removals = step / 5000 % 2 == 0 ? 1 : 8;
             if (rng_chance(&rng, removals, 10)) {
                 if (m->is_present) {
-                    table_remove(&f->table, table_tag(&f->table, m->partition, model_key(m)),
-                                 find(f, m));
+                    memtable_remove(&f->table, memtable_tag(&f->table, m->partition, model_key(m)),
+                                    find(f, m));
                 }
                 m->is_present = false;
             } else {
                 assert_true(put(f, m, 1 + rng_below(&rng, RECORD_MAX), (uint8_t)step));
             }
             check_key(f, m);
-            if (step % 2500 == 0) table_check(&f->table);
+            if (step % 2500 == 0) memtable_check(&f->table);
         }
-        table_check(&f->table);
-        check_facts(f);
+        memtable_check(&f->table);
+        check_all(f);
         check_listing(f, SLOT_SYSTEM, (struct slice){NULL, 0});
         check_listing(f, SLOT_SYSTEM, SLICE("zzz"));
         check_listing(f, SLOT_SYSTEM, model_key(&f->models[7]));
@@ -182,16 +170,16 @@ static void a_full_table_refuses_and_is_as_it_was(void **state) {
     }
     assert_true(refused > MANY / 10);
     assert_true(f->table.tlsf.used > NEARLY_ALL);
-    table_check(&f->table);
-    check_facts(f);
+    memtable_check(&f->table);
+    check_all(f);
     for (uint32_t i = 0; i < MANY; i++) { // and gives back what it took
         struct model *m = &f->models[i];
         if (!m->is_present) continue;
-        table_remove(&f->table, table_tag(&f->table, m->partition, model_key(m)), find(f, m));
+        memtable_remove(&f->table, memtable_tag(&f->table, m->partition, model_key(m)), find(f, m));
         m->is_present = false;
     }
-    table_check(&f->table);
-    check_facts(f);
+    memtable_check(&f->table);
+    check_all(f);
     assert_true(put(f, &f->models[0], RECORD_MAX, 1));
     fixture_free(f);
 }
@@ -203,15 +191,41 @@ static void a_record_may_come_out_of_the_one_it_replaces(void **state) {
     for (uint32_t i = 0; i < 100; i++) assert_true(put(f, &f->models[i], RECORD_MAX, (uint8_t)i));
     for (uint32_t i = 0; i < 100; i++) {
         struct model *m = &f->models[i];
-        struct slice old = table_record(&f->table, find(f, m));
+        struct slice old = memtable_record(&f->table, find(f, m));
         struct slice part = {old.data + 3, 1 + rng_below(&rng, RECORD_MAX - 10)};
-        uint32_t tag = table_tag(&f->table, m->partition, model_key(m));
+        uint32_t tag = memtable_tag(&f->table, m->partition, model_key(m));
         uint32_t entry = find(f, m);
-        assert_true(table_put(&f->table, tag, &entry, m->partition, model_key(m), part));
+        assert_true(memtable_put(&f->table, tag, &entry, m->partition, model_key(m), part));
         m->record_size = (uint32_t)part.size;
         check_key(f, m);
     }
-    table_check(&f->table);
+    memtable_check(&f->table);
+    fixture_free(f);
+}
+
+static void what_is_clean_and_unused_goes_first_and_what_is_dirty_stays(void **state) {
+    (void)state;
+    enum { MANY = 2000, DIRTY = 100, SIZE = 50 };
+    struct rng rng = {test_seed() + 4};
+    struct fixture *f = fixture_new(1 << 20, MANY, 9, &rng);
+    for (uint32_t i = 0; i < MANY; i++) {
+        assert_true(put(f, &f->models[i], SIZE, (uint8_t)(i % 2 == 0 ? DIRTY : i % DIRTY)));
+        memtable_entry(&f->table, find(f, &f->models[i]))->is_used = i % 4 == 1;
+    }
+    uint64_t freed = memtable_evict(&f->table, DIRTY, 100 * SIZE);
+    assert_true(freed >= 100 * SIZE);
+    assert_true(freed < 200 * SIZE);
+    memtable_check(&f->table);
+    uint32_t gone[4] = {0};
+    for (uint32_t i = 0; i < MANY; i++) gone[i % 4] += find(f, &f->models[i]) == 0;
+    assert_int_equal(gone[0] + gone[2], 0); // dirty
+    assert_true(gone[3] > 3 * gone[1]);     // used ones only where the hand came by
+    assert_true(gone[3] > 20);
+
+    (void)memtable_evict(&f->table, DIRTY, UINT64_MAX);
+    memtable_check(&f->table);
+    for (uint32_t i = 0; i < MANY; i++) f->models[i].is_present = i % 2 == 0;
+    check_all(f);
     fixture_free(f);
 }
 
@@ -222,18 +236,20 @@ static void a_key_costs_at_most_sixty_bytes(void **state) {
     struct fixture *f = fixture_new(MANY_MEMORY, 1, 1, &rng);
     uint64_t worst = 0;
     uint64_t sum = 0;
+    uint64_t size = 0; // of keys and records
     uint8_t record[100] = {0};
     for (uint32_t i = 0; i < MANY; i++) {
         char text[20];
         snprintf(text, sizeof(text), "key:%012u", i * 7919u % 1000000u);
         struct slice key = {(uint8_t *)text, 16};
         struct partition partition = {0, slot_of(key)};
-        uint32_t tag = table_tag(&f->table, partition, key);
+        uint32_t tag = memtable_tag(&f->table, partition, key);
         struct slice bytes = {record, 60 + i % 40};
         uint32_t entry = 0;
-        assert_true(table_put(&f->table, tag, &entry, partition, key, bytes));
+        assert_true(memtable_put(&f->table, tag, &entry, partition, key, bytes));
+        size += key.size + bytes.size;
         if (i < MANY / 3) continue;
-        uint64_t overhead = (f->table.tlsf.used - f->table.totals.size) / f->table.totals.key_count;
+        uint64_t overhead = (f->table.tlsf.used - size) / f->table.count;
         sum += overhead;
         if (overhead > worst) worst = overhead;
     }
@@ -243,12 +259,13 @@ static void a_key_costs_at_most_sixty_bytes(void **state) {
     fixture_free(f);
 }
 
-int table_test(void) {
+int memtable_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(agrees_with_a_naive_table),
         cmocka_unit_test(a_full_table_refuses_and_is_as_it_was),
         cmocka_unit_test(a_record_may_come_out_of_the_one_it_replaces),
+        cmocka_unit_test(what_is_clean_and_unused_goes_first_and_what_is_dirty_stays),
         cmocka_unit_test(a_key_costs_at_most_sixty_bytes),
     };
-    return cmocka_run_group_tests_name("table", cases, NULL, NULL);
+    return cmocka_run_group_tests_name("memtable", cases, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/table.h"
+#include "store/memtable.h"
 
 enum {
     CHUNK_LOG2 = 10,
@@ -24,22 +24,22 @@ static uint64_t rounded(uint64_t size) {
     return (size + LINE - 1) / LINE * LINE;
 }
 
-size_t table_memory_size(uint64_t memory_max) {
-    return rounded(memory_max) + rounded((SLOT_COUNT + 1) * sizeof(struct table_part)) +
-           rounded(chunk_max_of(memory_max) * sizeof(uint32_t)) + rounded(sizeof(struct record));
+size_t memtable_memory_size(uint64_t memory_max) {
+    return rounded(memory_max) + rounded((SLOT_COUNT + 1) * sizeof(struct memtable_part)) +
+           rounded(chunk_max_of(memory_max) * sizeof(uint32_t));
 }
 
-static struct bucket *bucket_at(const struct table *t, uint32_t index) {
+static struct bucket *bucket_at(const struct memtable *t, uint32_t index) {
     uint8_t *chunk = tlsf_at(&t->tlsf, t->chunks[index / CHUNK_BUCKETS]);
     chunk += (LINE - (uintptr_t)chunk % LINE) % LINE;
     return (struct bucket *)(void *)chunk + index % CHUNK_BUCKETS;
 }
 
-static struct bucket *flow_at(const struct table *t, uint32_t block) {
+static struct bucket *flow_at(const struct memtable *t, uint32_t block) {
     return tlsf_at(&t->tlsf, block);
 }
 
-static bool chunk_add(struct table *t) {
+static bool chunk_add(struct memtable *t) {
     if (t->chunk_count == t->chunk_max) return false;
     uint32_t block = tlsf_take(&t->tlsf, CHUNK_SIZE);
     if (block == 0) return false;
@@ -48,30 +48,30 @@ static bool chunk_add(struct table *t) {
     return true;
 }
 
-void table_init(struct table *t, struct arena *arena, uint64_t memory_max, uint64_t seed) {
+void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max, uint64_t seed) {
     must(memory_max >= 2 * CHUNK_SIZE);
-    *t = (struct table){.seed = seed, .level = CHUNK_LOG2, .chunk_max = chunk_max_of(memory_max)};
+    *t =
+        (struct memtable){.seed = seed, .level = CHUNK_LOG2, .chunk_max = chunk_max_of(memory_max)};
     tlsf_init(&t->tlsf, arena, memory_max);
-    t->parts = ARENA_ARRAY(arena, struct table_part, SLOT_COUNT + 1);
+    t->parts = ARENA_ARRAY(arena, struct memtable_part, SLOT_COUNT + 1);
     t->chunks = ARENA_ARRAY(arena, uint32_t, t->chunk_max);
-    t->scratch = ARENA_NEW(arena, struct record);
     must(chunk_add(t));
 }
 
-static uint32_t bucket_index(const struct table *t, uint32_t tag) {
+static uint32_t bucket_index(const struct memtable *t, uint32_t tag) {
     uint32_t index = tag & ((1u << t->level) - 1);
     return index >= t->split ? index : tag & ((2u << t->level) - 1);
 }
 
-static bool entry_is(const struct table *t, uint32_t entry, struct partition partition,
+static bool entry_is(const struct memtable *t, uint32_t entry, struct partition partition,
                      struct slice key) {
-    const struct entry *e = table_entry(t, entry);
+    const struct entry *e = memtable_entry(t, entry);
     return e->key_size == key.size && e->partition.slot == partition.slot &&
            e->partition.keyspace == partition.keyspace && memcmp(e->bytes, key.data, key.size) == 0;
 }
 
-uint32_t table_find(const struct table *t, uint32_t tag, struct partition partition,
-                    struct slice key) {
+uint32_t memtable_find(const struct memtable *t, uint32_t tag, struct partition partition,
+                       struct slice key) {
     const struct bucket *b = bucket_at(t, bucket_index(t, tag));
     for (;;) {
         for (uint32_t i = 0; i < b->count; i++) {
@@ -85,29 +85,29 @@ uint32_t table_find(const struct table *t, uint32_t tag, struct partition partit
 }
 
 // Looks into a bucket that was asked for, and asks for the entry.
-static void look_ahead(struct table *t, uint32_t place) {
+static void look_ahead(struct memtable *t, uint32_t place) {
     const struct bucket *b = t->ahead[place];
     if (b == NULL) return;
     t->ahead[place] = NULL;
     for (uint32_t i = 0; i < b->count; i++) {
         if (b->tags[i] != t->ahead_tags[place]) continue;
-        const uint8_t *block = (const uint8_t *)table_entry(t, b->entries[i]) - TLSF_HEAD;
+        const uint8_t *block = (const uint8_t *)memtable_entry(t, b->entries[i]) - TLSF_HEAD;
         for (uint32_t line = 0; line < PREFETCH_LINES; line++) {
             __builtin_prefetch(block + (size_t)line * LINE);
         }
     }
 }
 
-void table_prefetch(struct table *t, struct partition partition, struct slice key) {
+void memtable_prefetch(struct memtable *t, struct partition partition, struct slice key) {
     uint32_t place = t->ahead_next++ % PREFETCH_DISTANCE;
     look_ahead(t, place);
-    t->ahead_tags[place] = table_tag(t, partition, key);
+    t->ahead_tags[place] = memtable_tag(t, partition, key);
     t->ahead[place] = bucket_at(t, bucket_index(t, t->ahead_tags[place]));
     __builtin_prefetch(t->ahead[place]);
-    __builtin_prefetch(table_part(t, partition));
+    __builtin_prefetch(memtable_part(t, partition));
 }
 
-void table_prefetch_rest(struct table *t) {
+void memtable_prefetch_rest(struct memtable *t) {
     for (uint32_t i = 0; i < PREFETCH_DISTANCE; i++) {
         look_ahead(t, t->ahead_next++ % PREFETCH_DISTANCE);
     }
@@ -115,13 +115,13 @@ void table_prefetch_rest(struct table *t) {
 
 // Buckets.
 
-static struct bucket *chain_last(const struct table *t, struct bucket *b) {
+static struct bucket *chain_last(const struct memtable *t, struct bucket *b) {
     while (b->next != 0) b = flow_at(t, b->next);
     return b;
 }
 
 // `spare` is a list of blocks for buckets, linked by `next`; without one, memory is asked.
-static bool chain_add(struct table *t, struct bucket *b, uint32_t tag, uint32_t entry,
+static bool chain_add(struct memtable *t, struct bucket *b, uint32_t tag, uint32_t entry,
                       uint32_t *spare) {
     b = chain_last(t, b);
     if (b->count == BUCKET_ENTRIES) {
@@ -139,7 +139,7 @@ static bool chain_add(struct table *t, struct bucket *b, uint32_t tag, uint32_t 
 }
 
 // Moves the last entry of the chain into the place, and an emptied bucket to the spare ones.
-static void chain_remove(struct table *t, struct bucket *b, uint32_t i, struct bucket *chain,
+static void chain_remove(struct memtable *t, struct bucket *b, uint32_t i, struct bucket *chain,
                          uint32_t *spare) {
     struct bucket *before = NULL;
     struct bucket *last = chain;
@@ -156,7 +156,7 @@ static void chain_remove(struct table *t, struct bucket *b, uint32_t i, struct b
     before->next = 0;
 }
 
-static void give_spare(struct table *t, uint32_t spare) {
+static void give_spare(struct memtable *t, uint32_t spare) {
     while (spare != 0) {
         uint32_t next = flow_at(t, spare)->next;
         tlsf_give(&t->tlsf, spare);
@@ -165,7 +165,7 @@ static void give_spare(struct table *t, uint32_t spare) {
 }
 
 // Deals the entries of a bucket out to the two chains that its chain becomes.
-static void deal(struct table *t, const struct bucket *from, struct bucket *low,
+static void deal(struct memtable *t, const struct bucket *from, struct bucket *low,
                  struct bucket *high, uint32_t *spare) {
     for (uint32_t i = 0; i < from->count; i++) {
         struct bucket *chain = (from->tags[i] >> t->level & 1) == 0 ? low : high;
@@ -174,7 +174,7 @@ static void deal(struct table *t, const struct bucket *from, struct bucket *low,
 }
 
 // Splits the next bucket in two. Nothing happens when memory is full: chains get longer.
-static void split_one(struct table *t) {
+static void split_one(struct memtable *t) {
     uint32_t index = (1u << t->level) + t->split;
     if (t->level >= LEVEL_MAX) return;
     if (index / CHUNK_BUCKETS >= t->chunk_count && !chunk_add(t)) return;
@@ -205,7 +205,8 @@ static void split_one(struct table *t) {
 }
 
 // The place of an entry in its chain.
-static struct bucket *bucket_of(const struct table *t, uint32_t tag, uint32_t entry, uint32_t *i) {
+static struct bucket *bucket_of(const struct memtable *t, uint32_t tag, uint32_t entry,
+                                uint32_t *i) {
     struct bucket *b = bucket_at(t, bucket_index(t, tag));
     for (;;) {
         for (*i = 0; *i < b->count; ++*i) {
@@ -216,67 +217,21 @@ static struct bucket *bucket_of(const struct table *t, uint32_t tag, uint32_t en
     }
 }
 
-// Facts.
-
-// What a partition adds up over its records. A node's own facts are not records.
-static struct store_partition facts_of(const struct table *t, struct partition partition,
-                                       struct slice key, struct slice record) {
-    struct store_partition facts = {
-        .digest = record_digest(key, record),
-        .key_count = 1,
-        .live_count = 1,
-        .size = key.size + record.size,
-    };
-    if (partition.slot == SLOT_SYSTEM) return facts;
-    if (record_decode(t->scratch, record) != ST_OK) return facts;
-    facts.live_count = 0;
-    for (uint32_t i = 0; i < t->scratch->sibling_count; i++) {
-        if (!t->scratch->siblings[i].is_tombstone) facts.live_count = 1;
-    }
-    return facts;
-}
-
-static void facts_add(struct store_partition *sum, const struct store_partition *facts) {
-    sum->digest += facts->digest;
-    sum->key_count += facts->key_count;
-    sum->live_count += facts->live_count;
-    sum->size += facts->size;
-}
-
-static void facts_subtract(struct store_partition *sum, const struct store_partition *facts) {
-    sum->digest -= facts->digest;
-    sum->key_count -= facts->key_count;
-    sum->live_count -= facts->live_count;
-    sum->size -= facts->size;
-}
-
-// What an entry has added.
-static struct store_partition facts_in(const struct table *t, uint32_t entry) {
-    const struct entry *e = table_entry(t, entry);
-    struct slice record = table_record(t, entry);
-    return (struct store_partition){
-        .digest = record_digest(entry_key(e), record),
-        .key_count = 1,
-        .live_count = e->is_live,
-        .size = e->key_size + record.size,
-    };
-}
-
 // Entries.
 
-static bool add(struct table *t, uint32_t tag, struct partition partition, struct slice key,
+static bool add(struct memtable *t, uint32_t tag, struct partition partition, struct slice key,
                 struct slice record, uint32_t *added) {
     uint32_t entry = tlsf_take(&t->tlsf, sizeof(struct entry) + key.size + record.size);
     if (entry == 0) return false;
-    struct entry *e = table_entry(t, entry);
+    struct entry *e = memtable_entry(t, entry);
     *e = (struct entry){.key_size = (uint32_t)key.size & 0xffffff, .partition = partition};
     memcpy(e->bytes, key.data, key.size);
     memcpy(e->bytes + key.size, record.data, record.size);
     uint32_t spare = 0;
     struct bucket *chain = bucket_at(t, bucket_index(t, tag));
     if (!chain_add(t, chain, tag, entry, &spare)) goto no_bucket;
-    if (!order_add(&t->tlsf, &table_part(t, partition)->root, entry)) goto no_order;
-    if (t->split > 0 || t->totals.key_count >= (uint64_t)LOAD_MAX << t->level) split_one(t);
+    if (!order_add(&t->tlsf, &memtable_part(t, partition)->root, entry)) goto no_order;
+    if (t->split > 0 || t->count >= (uint64_t)LOAD_MAX << t->level) split_one(t);
     *added = entry;
     return true;
 
@@ -291,8 +246,8 @@ no_bucket:
 }
 
 // Gives the entry the new record, in another block if need be. The record may lie inside the old.
-static bool replace(struct table *t, uint32_t tag, uint32_t *entry, struct slice record) {
-    struct entry *e = table_entry(t, *entry);
+static bool replace(struct memtable *t, uint32_t tag, uint32_t *entry, struct slice record) {
+    struct entry *e = memtable_entry(t, *entry);
     size_t old_size = tlsf_size(&t->tlsf, *entry);
     size_t size = sizeof(*e) + e->key_size + record.size;
     if (size <= old_size) {
@@ -305,44 +260,29 @@ static bool replace(struct table *t, uint32_t tag, uint32_t *entry, struct slice
     }
     uint32_t moved = tlsf_take(&t->tlsf, size);
     if (moved == 0) return false;
-    struct entry *to = table_entry(t, moved);
+    struct entry *to = memtable_entry(t, moved);
     memcpy(to, e, sizeof(*e) + e->key_size);
     memcpy(to->bytes + e->key_size, record.data, record.size);
     uint32_t i = 0;
     bucket_of(t, tag, *entry, &i)->entries[i] = moved;
-    order_replace(&t->tlsf, table_part(t, e->partition)->root, *entry, moved);
+    order_replace(&t->tlsf, memtable_part(t, e->partition)->root, *entry, moved);
     tlsf_give(&t->tlsf, *entry);
     *entry = moved;
     return true;
 }
 
-bool table_put(struct table *t, uint32_t tag, uint32_t *entry, struct partition partition,
-               struct slice key, struct slice record) {
+bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry, struct partition partition,
+                  struct slice key, struct slice record) {
     must(key.size <= KEY_SIZE_MAX);
-    struct table_part *part = table_part(t, partition);
-    struct store_partition facts = facts_of(t, partition, key, record);
-    if (*entry != 0) {
-        struct store_partition old = facts_in(t, *entry);
-        if (!replace(t, tag, entry, record)) return false;
-        facts_subtract(&part->facts, &old);
-        facts_subtract(&t->totals, &old);
-    } else if (!add(t, tag, partition, key, record, entry)) {
-        return false;
-    }
-    facts_add(&part->facts, &facts);
-    facts_add(&t->totals, &facts);
-    struct entry *e = table_entry(t, *entry);
-    e->is_live = facts.live_count > 0;
-    e->is_copy = false;
+    if (*entry != 0) return replace(t, tag, entry, record);
+    if (!add(t, tag, partition, key, record, entry)) return false;
+    memtable_part(t, partition)->count++;
+    t->count++;
     return true;
 }
 
-void table_remove(struct table *t, uint32_t tag, uint32_t entry) {
-    struct partition partition = table_entry(t, entry)->partition;
-    struct table_part *part = table_part(t, partition);
-    struct store_partition facts = facts_in(t, entry);
-    facts_subtract(&part->facts, &facts);
-    facts_subtract(&t->totals, &facts);
+void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry) {
+    struct memtable_part *part = memtable_part(t, memtable_entry(t, entry)->partition);
     order_remove(&t->tlsf, &part->root, entry);
     uint32_t i = 0;
     uint32_t spare = 0;
@@ -350,10 +290,47 @@ void table_remove(struct table *t, uint32_t tag, uint32_t entry) {
     chain_remove(t, b, i, bucket_at(t, bucket_index(t, tag)), &spare);
     give_spare(t, spare);
     tlsf_give(&t->tlsf, entry);
+    part->count--;
+    t->count--;
 }
 
-void table_each(const struct table *t, uint32_t bucket, table_visit *visit, void *context) {
-    must(bucket < table_bucket_count(t));
+// Evicting.
+
+// The first entry of the chain that can go, or 0; takes the mark off those before it.
+static uint32_t evictable(const struct memtable *t, const struct bucket *b, uint64_t clean_before,
+                          uint32_t *tag) {
+    for (;;) {
+        for (uint32_t i = 0; i < b->count; i++) {
+            struct entry *e = memtable_entry(t, b->entries[i]);
+            *tag = b->tags[i];
+            if (entry_position(e) >= clean_before) continue;
+            if (!e->is_used) return b->entries[i];
+            e->is_used = false;
+        }
+        if (b->next == 0) return 0;
+        b = flow_at(t, b->next);
+    }
+}
+
+uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t wanted) {
+    uint64_t before = t->tlsf.used;
+    uint64_t goal = before > wanted ? before - wanted : 0;
+    uint32_t count = memtable_bucket_count(t);
+    for (uint64_t looked = 0; looked < 2 * (uint64_t)count && t->tlsf.used > goal; looked++) {
+        if (t->hand >= count) t->hand = 0;
+        uint32_t tag = 0;
+        uint32_t entry = 0;
+        while ((entry = evictable(t, bucket_at(t, t->hand), clean_before, &tag)) != 0) {
+            memtable_remove(t, tag, entry);
+        }
+        t->hand++;
+    }
+    return before - t->tlsf.used;
+}
+
+void memtable_each(const struct memtable *t, uint32_t bucket, memtable_visit *visit,
+                   void *context) {
+    must(bucket < memtable_bucket_count(t));
     const struct bucket *b = bucket_at(t, bucket);
     for (;;) {
         for (uint32_t i = 0; i < b->count; i++) visit(context, b->entries[i]);
@@ -362,16 +339,16 @@ void table_each(const struct table *t, uint32_t bucket, table_visit *visit, void
     }
 }
 
-void table_check(struct table *t) {
+void memtable_check(struct memtable *t) {
     tlsf_check(&t->tlsf);
     uint64_t in_buckets = 0;
-    for (uint32_t index = 0; index < table_bucket_count(t); index++) {
+    for (uint32_t index = 0; index < memtable_bucket_count(t); index++) {
         const struct bucket *b = bucket_at(t, index);
         for (;;) {
             in_buckets += b->count;
             for (uint32_t i = 0; i < b->count; i++) {
-                const struct entry *e = table_entry(t, b->entries[i]);
-                must(table_tag(t, e->partition, entry_key(e)) == b->tags[i]);
+                const struct entry *e = memtable_entry(t, b->entries[i]);
+                must(memtable_tag(t, e->partition, entry_key(e)) == b->tags[i]);
                 must(bucket_index(t, b->tags[i]) == index);
             }
             if (b->next == 0) break;
@@ -383,9 +360,9 @@ void table_check(struct table *t) {
     uint64_t in_trees = 0;
     for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
         uint64_t count = order_check(&t->tlsf, t->parts[slot].root);
-        must(count == t->parts[slot].facts.key_count);
+        must(count == t->parts[slot].count);
         in_trees += count;
     }
-    must(in_buckets == t->totals.key_count);
-    must(in_trees == t->totals.key_count);
+    must(in_buckets == t->count);
+    must(in_trees == t->count);
 }

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store with so little memory that every part of it is at work all the time: records go to
+// tables within moments, leave memory, are read back, overwritten, and merged away.
+#include "sim/store_case.h"
+
+static void make_small(struct shop *shop, struct rng *rng) {
+    shop->options.memory_max = 0; // the least there is
+    shop->options.segment_size = UINT64_C(96) * 1024;
+    shop->options.flush_size = rng_spread(rng, 2 * 1024, 64 * 1024);
+    shop->options.table_size = rng_spread(rng, 8 * 1024, 128 * 1024);
+    shop->options.block_size = (uint32_t)rng_spread(rng, 64, 8192);
+    shop->options.lookups_max = (uint32_t)rng_spread(rng, 1, 20);
+    shop->options.codec = rng_chance(rng, 1, 2) ? CODEC_LZ4 : CODEC_NONE;
+}
+
+static void sell_for(struct shop *shop, uint64_t time) {
+    shop_start_selling(shop, SHOP_CLIENTS);
+    shop_run(shop, time);
+    shop_stop_selling(shop);
+}
+
+static void what_is_cold_is_read_and_overwritten(void **state) {
+    (void)state;
+    uint64_t flushes = 0;
+    uint64_t compactions = 0;
+    uint64_t reads = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        for (uint32_t round = 0; round < 3; round++) {
+            assert_int_equal(shop_open(shop), ST_OK);
+            shop_check_all(shop);
+            sell_for(shop, NS_PER_SECOND);
+            shop_check_all(shop);
+            struct store_stats stats = store_stats(shop->store);
+            flushes += stats.flushes;
+            compactions += stats.compactions;
+            reads += stats.blocks_read;
+            assert_int_equal(stats.damaged, 0);
+            assert_false(stats.was_damaged);
+            shop_end(shop);
+        }
+        assert_int_equal(shop->refused_count, 0);
+        shop_free(shop);
+    }
+    assert_true(flushes > 100);
+    assert_true(compactions > 20);
+    assert_true(reads > 2500);
+}
+
+static void no_crash_takes_what_was_acknowledged(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 12; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        if (seed % 5 == 0) shop->options.sync_interval_ns = 0;
+        for (uint32_t round = 0; round < 8; round++) {
+            shop_begin(shop);
+            uint32_t steps = rng_below(&shop->rng, rng_chance(&shop->rng, 1, 3) ? 200 : 6000);
+            while (steps > 0 && !shop->is_opened) {
+                assert_true(world_step(shop->world, UINT64_MAX));
+                steps--;
+            }
+            if (shop->is_opened) {
+                assert_int_equal(shop->opened, ST_OK);
+                assert_false(store_stats(shop->store).was_damaged);
+                shop_check_all(shop);
+                shop_start_selling(shop, 1 + rng_below(&shop->rng, SHOP_CLIENTS));
+                while (steps-- > 0) assert_true(world_step(shop->world, UINT64_MAX));
+            }
+            if (rng_chance(&shop->rng, 1, 3)) {
+                machine_kill(shop->machine);
+            } else {
+                machine_power_loss(shop->machine);
+            }
+        }
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        assert_int_equal(shop->refused_count, 0);
+        shop_free(shop);
+    }
+}
+
+// A few writes, each of which is followed by a flush, and so in the end by a merge. False: the
+// steps were spent before that.
+static bool live(struct shop *shop, uint32_t *steps) {
+    shop_begin(shop);
+    for (uint32_t key = 0; key < 7; key++) {
+        while (!shop->is_opened || shop->busy > 0 || store_stats(shop->store).dirty_size > 0) {
+            if (*steps == 0) return false;
+            (*steps)--;
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_enter(shop->machine);
+        shop->clients[0].shop = shop;
+        shop_write(&shop->clients[0], key % 4);
+        machine_leave(shop->machine);
+    }
+    uint64_t until = world_now(shop->world) + NS_PER_SECOND / 2;
+    while (world_now(shop->world) < until) {
+        if (*steps == 0) return false;
+        (*steps)--;
+        (void)world_step(shop->world, until);
+    }
+    return true;
+}
+
+static void a_crash_at_every_step_of_flush_and_merge(void **state) {
+    (void)state;
+    uint64_t merged = 0;
+    for (uint32_t personality = 0; personality < DISK_PERSONALITIES; personality++) {
+        bool is_over = false;
+        for (uint32_t step = personality; !is_over; step += 7) {
+            struct world_options options = world_quiet();
+            options.personality = (int32_t)personality;
+            struct shop *shop = shop_new(test_seed(), &options);
+            shop->options.memory_max = 0;
+            shop->options.flush_size = 1;
+            shop->options.table_size = 4096;
+            uint32_t steps = step;
+            is_over = live(shop, &steps);
+            if (is_over) merged += store_stats(shop->store).compactions;
+            machine_power_loss(shop->machine);
+            // And once more, on the way back.
+            shop_begin(shop);
+            for (steps = step * 7 % 61; steps > 0 && !shop->is_opened; steps--) {
+                assert_true(world_step(shop->world, UINT64_MAX));
+            }
+            machine_power_loss(shop->machine);
+            assert_int_equal(shop_open(shop), ST_OK);
+            assert_false(store_stats(shop->store).was_damaged);
+            shop_check_all(shop);
+            shop_free(shop);
+            assert_true(step < 5000);
+        }
+    }
+    assert_true(merged >= DISK_PERSONALITIES);
+}
+
+// One kind of request fails for a while, at any moment; then the process ends, one way or another.
+static void a_request_that_fails_loses_nothing(void **state) {
+    (void)state;
+    static const enum fault faults[] = {FAULT_DISK_READ_ERROR, FAULT_DISK_WRITE_ERROR,
+                                        FAULT_DISK_SYNC_ERROR, FAULT_DESCRIPTORS};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        uint32_t steps = rng_below(&shop->rng, 8000);
+        while (steps-- > 0) assert_true(world_step(shop->world, UINT64_MAX));
+        enum fault fault = faults[seed % 4];
+        world_options(shop->world)->rates[fault] = FAULT_CERTAIN / (1 + rng_below(&shop->rng, 20));
+        for (steps = 1 + rng_below(&shop->rng, 60); steps > 0; steps--) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        world_options(shop->world)->rates[fault] = 0;
+        shop_run(shop, 3 * NS_PER_SECOND);
+        if (rng_chance(&shop->rng, 1, 2)) {
+            machine_power_loss(shop->machine);
+        } else {
+            machine_kill(shop->machine);
+        }
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_free(shop);
+    }
+}
+
+// Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
+static void rot_tables(struct shop *shop, bool at_end) {
+    uint8_t names[8192];
+    uint32_t size = machine_durable_names(shop->machine, names, sizeof(names));
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
+        const char *name = (char *)names + at;
+        if (strncmp(name, "table-", 6) != 0) continue;
+        uint8_t byte = 0;
+        uint32_t end = 0;
+        while (machine_durable_read(shop->machine, name, end, &byte, 1) == 1) end += 64;
+        uint32_t from = at_end ? end - (end < 2000 ? end / 2 : 1000) : 0;
+        uint32_t to = at_end ? end - 64 : end / 3;
+        (void)machine_rot(shop->machine, name, from + rng_below(&shop->rng, to - from + 1));
+    }
+}
+
+static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
+    (void)state;
+    uint32_t told = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 14; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        rot_tables(shop, seed % 2 == 0);
+        assert_int_equal(shop_open(shop), ST_OK);
+        (void)shop_count_lost(shop); // nothing that is shown is wrong
+        told += store_stats(shop->store).was_damaged;
+
+        // As a member that has peers does.
+        machine_enter(shop->machine);
+        store_renew(shop->store);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        shop_forget(shop);
+        sell_for(shop, NS_PER_SECOND / 4);
+        shop_run(shop, 5 * NS_PER_SECOND);
+        shop_check_all(shop);
+        machine_enter(shop->machine);
+        store_repaired(shop->store);
+        store_compact(shop->store);
+        machine_leave(shop->machine);
+        shop_run(shop, 10 * NS_PER_SECOND);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_run(shop, 3 * NS_PER_SECOND);
+        assert_false(store_stats(shop->store).was_damaged);
+        assert_int_equal(store_stats(shop->store).damaged, 0);
+        shop_end(shop);
+        assert_int_equal(shop->refused_count, 0);
+        shop_free(shop);
+    }
+    assert_true(told > 6);
+}
+
+// Scans while others write: each key once, in order, with a record that was asked for.
+struct watcher {
+    struct store_scan scan;
+    struct shop *shop;
+    uint8_t last[32];
+    size_t last_size;
+    uint32_t visits;
+    bool is_done;
+};
+
+static bool on_watched(struct store_scan *scan, struct slice key, struct slice record,
+                       bool is_durable) {
+    struct watcher *w = CONTAINER_OF(scan, struct watcher, scan);
+    (void)is_durable;
+    assert_true(slice_compare((struct slice){w->last, w->last_size}, key) < 0);
+    memcpy(w->last, key.data, w->last_size = key.size);
+    uint32_t number = 0;
+    for (size_t i = 3; i < key.size; i++) number = 10 * number + (key.data[i] - '0');
+    uint32_t version = shop_check_record(w->shop, number, record);
+    assert_true(version >= w->shop->keys[number].acked || w->shop->busy > 0);
+    w->visits++;
+    return true;
+}
+
+static void on_watch_over(struct store_scan *scan) {
+    CONTAINER_OF(scan, struct watcher, scan)->is_done = true;
+}
+
+static void a_scan_sees_each_key_once_while_others_write(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_start_selling(shop, 4);
+        for (uint32_t i = 0; i < 60; i++) {
+            struct watcher w = {.scan = {.visit = on_watched, .done = on_watch_over}, .shop = shop};
+            w.scan.partition.slot = (uint16_t)(i % SHOP_PARTITIONS);
+            uint64_t before = store_partition_of(shop->store, w.scan.partition).key_count;
+            machine_enter(shop->machine);
+            if (store_each(shop->store, &w.scan)) w.is_done = true;
+            machine_leave(shop->machine);
+            assert_true(shop_wait(shop, &w.is_done));
+            assert_int_equal(w.scan.status, ST_OK);
+            assert_true(w.visits >= before); // nothing is ever removed here
+        }
+        shop_stop_selling(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+}
+
+int store_engine_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(what_is_cold_is_read_and_overwritten),
+        cmocka_unit_test(no_crash_takes_what_was_acknowledged),
+        cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
+        cmocka_unit_test(a_request_that_fails_loses_nothing),
+        cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
+        cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
+    };
+    return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);
+}

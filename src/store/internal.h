@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal.h -- the store as its own files see it.
+//
+//     store    made, closed; ticks, facts, statistics          open   what a directory holds
+//     put      writes: look, apply, log, memory                get    reads
+//     flush    the log's records become a table                scan   a partition in order
+//     compact  tables become fewer                             recount  facts after damage
+//
+// A record is in one of three places. Dirty: in memory and in the log from the manifest's position
+// on, perhaps over an older record in the tables. Clean: in the tables, with a copy in memory.
+// Cold: in the tables only. Reading moves it from cold to clean, writing to dirty, a flush to
+// clean, and eviction to cold.
+#ifndef QUOIT_STORE_INTERNAL_H
+#define QUOIT_STORE_INTERNAL_H
+
+#include "store/commit_log.h"
+#include "store/compaction.h"
+#include "store/facts.h"
+#include "store/flush.h"
+#include "store/lookup.h"
+#include "store/manifest.h"
+#include "store/memtable.h"
+#include "store/merge.h"
+#include "store/recovery.h"
+#include "store/store.h"
+
+// What store_open goes through.
+struct opening {
+    struct env_op op;
+    struct env_file *file;
+    char name[FILE_NAME_SIZE];
+    uint32_t names_size; // of the list of files
+    uint32_t names_at;
+    uint32_t table; // of the manifest, being loaded
+    struct sstable_loader loader;
+    bool is_damaged;  // a table cannot be read
+    bool needs_facts; // they have to be added up anew
+    uint32_t slot;    // being added up
+    struct store_scan scan;
+    bool is_writing_again; // what may not be on disk
+    bool is_short_of_room;
+    uint32_t bucket; // of the memtable, being looked at
+    uint64_t proved; // what lies before was synced
+    uint64_t begin;  // of this run
+    uint64_t until;  // to be synced
+    uint64_t written_again;
+};
+
+// Facts being added up anew.
+struct recount {
+    struct store_scan scan;
+    struct part_facts sum; // of the partition
+    uint32_t slot;
+    bool is_under_way;
+    void (*done)(struct store *s);
+};
+
+// Going through one partition.
+struct scanning {
+    struct merge merge;
+    struct list queue; // store_scan, the first under way
+    bool is_under_way;
+    bool is_over;    // to be ended when the merge is quiet
+    bool has_merge;  // there are tables to go through
+    bool has_record; // of the merge, not yet visited
+    bool is_merge_over;
+    uint64_t generation; // of the tables
+    uint8_t *after;      // the last key visited
+    size_t after_size;
+    struct env_op op;
+    bool is_later;
+};
+
+struct store {
+    struct env *env;
+    struct timers *timers;
+    struct store_options options;
+    struct memtable table;
+    struct facts facts;
+    struct segment_set segments;
+    struct commit_log log;
+    struct tlsf memory; // of tables: filters, indexes, what a merge reads
+    struct sstable_set set;
+    struct manifest_file manifest;
+    struct lookups lookups;
+    struct flush flush;
+    struct compaction compaction;
+    struct scanning scanning;
+    struct recovery recovery;
+    struct opening opening;
+    struct recount recount;
+    struct record *scratch;
+    struct actor actor;
+    uint64_t own_counter; // highest of this actor in what was replayed
+    bool is_open;
+    bool is_renewed;  // its mark is not in the log yet
+    bool is_repaired; // the next flush makes the damage forgotten
+    bool is_disk_full;
+    bool is_memory_full;
+    bool is_looking; // for space on the disk
+    bool is_closing;
+    bool is_closing_tables;
+    bool is_log_stopped;
+    bool wants_flush;        // whatever there is to flush
+    uint64_t flush_retry_at; // after one that failed
+
+    store_done *done; // of open or close
+    void *done_context;
+    enum status done_status;
+
+    struct list waiting;  // writes for which there is no room, or too many lookups
+    struct list pending;  // writes in the log, in the order of their positions
+    struct list finished; // writes that are done
+    struct list readers;  // reads of what is not shown yet
+    struct list starved;  // reads for which there are too many lookups
+    struct env_op later_op;
+    bool is_later;
+    struct env_op space_op;
+    struct timer tick;
+
+    uint64_t
+        dirty_count; // entries in memory that only the log has; as if a flush under way were over
+    uint64_t dirty_size;
+    uint64_t frozen_count; // of the flush under way
+    uint64_t frozen_size;
+    uint64_t flush_size;    // a flush begins when so much is dirty
+    uint32_t segment_count; // when space was looked for
+    uint64_t disk_free;
+    uint64_t write_count;
+    uint64_t logged; // bytes appended
+};
+
+// What is dirty, for the flush under way or else the next: frames from this position on.
+static inline uint64_t store_clean_before(const struct store *s) {
+    return s->manifest.current.position;
+}
+
+static inline bool store_is_shown(const struct store *s, const struct entry *e) {
+    return entry_position(e) < s->log.shown;
+}
+
+// What an entry in memory adds to its partition.
+struct footprint store_footprint(struct store *s, uint32_t entry);
+
+// True when the log takes a write now. The mark of a new actor epoch comes before it.
+bool store_has_log_room(struct store *s);
+
+// Something that was on disk cannot be read: remembered until the owner says that it is repaired.
+void store_note_damage(struct store *s);
+
+// Makes room in memory for `size` more bytes. False: all there is is dirty.
+bool store_make_room(struct store *s, uint64_t size);
+
+// Keeps a copy of what the tables hold, if there is room.
+void store_cache(struct store *s, struct partition partition, struct slice key,
+                 struct slice record);
+
+// Notes that an entry was put whose record is now in the log at the position. `was_dirty`, and of
+// what size, as it was before.
+void store_note_dirty(struct store *s, uint32_t entry, uint64_t old_position, uint64_t old_size);
+
+// Begins a flush when there is reason for one.
+void store_flush_if_due(struct store *s);
+
+// Writes that wait may go on.
+void store_wake_writes(struct store *s);
+
+// Reads that wait for a lookup.
+void store_wake_reads(struct store *s);
+
+// What a lookup has found goes to those who want it.
+void store_answer_reads(struct store *s, struct lookup *l);
+void store_answer_writes(struct store *s, struct lookup *l);
+
+// Answers reads of what is shown now, or never will be.
+void store_show_reads(struct store *s);
+void store_show_writes(struct store *s);
+
+// Opening, as far as a new run of the log, which calls store_begin_run; then store_opened follows,
+// or s->done with a failure.
+void store_begin_open(struct store *s);
+void store_begin_run(struct store *s);
+void store_opening_goes_on(struct store *s); // the log has room, was synced, or has failed
+void store_opened(struct store *s);
+
+// Closes what is read, then what is written, and ends opening or closing with s->done_status.
+void store_close_tables(struct store *s);
+
+// Adds all facts up anew, and calls back.
+void store_recount(struct store *s, void (*done)(struct store *s));
+
+// A record has changed while that may be under way.
+void store_recount_change(struct store *s, struct partition partition, struct slice key,
+                          const struct footprint *old, const struct footprint *new);
+
+void store_scan_init(struct store *s, struct arena *arena);
+
+#endif

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/manifest.h"
+
+#include "base/codec.h"
+
+enum {
+    TABLE_ENCODED_SIZE = 4 + 4 + 4 + 8,
+    STATE_ENCODED_SIZE = 8 + 8 + 4 + 8 + 4 + 8 + 4 + 4,
+    COPY_HEAD = 8 + 4 + 4,
+};
+
+#define MAGIC SLICE("QUOITMAN")
+#define MANIFEST_SEED 0x71756f69746d616eu // "quoitman"
+
+static size_t copy_size(uint32_t table_count) {
+    return COPY_HEAD + STATE_ENCODED_SIZE + (size_t)table_count * TABLE_ENCODED_SIZE +
+           sizeof(uint64_t);
+}
+
+size_t manifest_size_max(void) {
+    return 2 * copy_size(SSTABLES_MAX);
+}
+
+size_t manifest_encode(const struct manifest *m, uint8_t *to) {
+    size_t size = copy_size(m->table_count);
+    struct writer w = writer_to(to, size);
+    write_bytes(&w, MAGIC);
+    write_u32(&w, MANIFEST_VERSION);
+    write_u32(&w, (uint32_t)size);
+    write_u64(&w, m->storage);
+    write_u64(&w, m->position);
+    write_u32(&w, m->epoch);
+    write_u64(&w, m->minted);
+    write_u32(&w, m->next_number);
+    write_u64(&w, m->next_sequence);
+    write_u32(&w, m->facts_number);
+    write_u32(&w, m->table_count);
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        write_u32(&w, m->tables[i].number);
+        write_u32(&w, m->tables[i].first);
+        write_u32(&w, m->tables[i].last);
+        write_u64(&w, m->tables[i].sequence);
+    }
+    write_u64(&w, hash_bytes(writer_bytes(&w), MANIFEST_SEED));
+    must(!w.failed);
+    must(w.size == size);
+    memcpy(to + size, to, size);
+    return 2 * size;
+}
+
+static bool decode_table(struct reader *r, const struct manifest *m, struct manifest_table *t) {
+    t->number = read_u32(r);
+    t->first = read_u32(r);
+    t->last = read_u32(r);
+    t->sequence = read_u64(r);
+    return !r->failed && t->number > 0 && t->number < m->next_number && t->first <= t->last &&
+           t->sequence < m->next_sequence;
+}
+
+static enum status decode_copy(struct manifest *m, struct slice bytes) {
+    struct reader r = reader_of(bytes);
+    struct slice magic = read_bytes(&r, MAGIC.size);
+    uint32_t version = read_u32(&r);
+    uint32_t size = read_u32(&r);
+    if (r.failed || !slice_equal(magic, MAGIC) || size != bytes.size) return ST_CORRUPT;
+    struct reader tail = reader_of(slice_skip(bytes, size - sizeof(uint64_t)));
+    struct slice signed_bytes = {bytes.data, size - sizeof(uint64_t)};
+    if (read_u64(&tail) != hash_bytes(signed_bytes, MANIFEST_SEED)) return ST_CORRUPT;
+    if (version != MANIFEST_VERSION) return ST_INVALID;
+    m->storage = read_u64(&r);
+    m->position = read_u64(&r);
+    m->epoch = read_u32(&r);
+    m->minted = read_u64(&r);
+    m->next_number = read_u32(&r);
+    m->next_sequence = read_u64(&r);
+    m->facts_number = read_u32(&r);
+    m->table_count = read_u32(&r);
+    if (r.failed || m->storage == 0 || m->epoch == 0) return ST_CORRUPT;
+    if (m->facts_number >= m->next_number) return ST_CORRUPT;
+    if (m->table_count > SSTABLES_MAX || size != copy_size(m->table_count)) return ST_CORRUPT;
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        if (!decode_table(&r, m, &m->tables[i])) return ST_CORRUPT;
+    }
+    return ST_OK;
+}
+
+enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good) {
+    size_t half = bytes.size / 2;
+    *good = 0;
+    if (bytes.size % 2 != 0 || half < copy_size(0)) return ST_CORRUPT;
+    struct slice first = {bytes.data, half};
+    struct slice second = {bytes.data + half, half};
+    enum status status = decode_copy(m, first);
+    if (status == ST_OK) {
+        *good = slice_equal(first, second) ? 2 : 1;
+    } else if (status == ST_CORRUPT) {
+        status = decode_copy(m, second);
+        *good = status == ST_OK;
+    }
+    return status;
+}
+
+// Changes.
+
+void manifest_add(struct manifest *m, const struct manifest_table *t) {
+    must(m->table_count < SSTABLES_MAX);
+    m->tables[m->table_count++] = *t;
+}
+
+static uint32_t place_of(const struct manifest *m, uint32_t number) {
+    for (uint32_t i = 0;; i++) {
+        must(i < m->table_count);
+        if (m->tables[i].number == number) return i;
+    }
+}
+
+void manifest_remove(struct manifest *m, uint32_t number) {
+    uint32_t i = place_of(m, number);
+    m->tables[i] = m->tables[--m->table_count];
+}
+
+void manifest_trim(struct manifest *m, uint32_t number, uint32_t past) {
+    struct manifest_table *t = &m->tables[place_of(m, number)];
+    if (past >= t->last) {
+        manifest_remove(m, number);
+    } else if (past >= t->first) {
+        t->first = past + 1;
+    }
+}
+
+void manifest_copy(struct manifest *to, const struct manifest *from) {
+    struct manifest_table *tables = to->tables;
+    *to = *from;
+    to->tables = tables;
+    memcpy(to->tables, from->tables, from->table_count * sizeof(*tables));
+}
+
+// The file.
+
+size_t manifest_file_memory_size(void) {
+    return 2 * SSTABLES_MAX * sizeof(struct manifest_table) + manifest_size_max() + 64 * 3;
+}
+
+void manifest_file_init(struct manifest_file *f, struct arena *arena, struct env *env) {
+    *f = (struct manifest_file){.env = env, .next_number = 1};
+    f->current.next_sequence = 1;
+    f->current.tables = ARENA_ARRAY(arena, struct manifest_table, SSTABLES_MAX);
+    f->next.tables = ARENA_ARRAY(arena, struct manifest_table, SSTABLES_MAX);
+    f->bytes = arena_take(arena, manifest_size_max(), 1);
+}
+
+static struct manifest_file *of(struct env_op *op) {
+    return CONTAINER_OF(op, struct manifest_file, op);
+}
+
+static void finish(struct manifest_file *f, enum status status) {
+    f->is_busy = false;
+    f->status = status;
+    if (status != ST_OK) {
+        env_log(f->env, status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR,
+                "manifest_failed status=\"%s\"", status_text(status));
+    }
+    f->done(f);
+    if (!f->is_busy) f->idle(f);
+}
+
+uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count) {
+    uint32_t first = f->next_number;
+    f->next_number += count;
+    return first;
+}
+
+// Reading.
+
+static void on_read_closed(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    finish(f, f->status);
+}
+
+static void on_read(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    uint32_t good = 0;
+    f->status = op->status;
+    if (op->status == ST_OK) {
+        f->status = manifest_decode(&f->current, (struct slice){f->bytes, op->size}, &good);
+        if (f->status == ST_OK) f->next_number = f->current.next_number;
+        if (good == 1) env_log(f->env, ENV_WARNING, "manifest_damaged good_copies=1");
+    }
+    // Of another version or of nobody: there is nothing to be done with it here.
+    if (f->status == ST_INVALID) f->status = ST_CORRUPT;
+    op->done = on_read_closed;
+    env_close(f->env, op, f->file);
+}
+
+static void on_opened(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status == ST_NOT_FOUND) {
+        finish(f, ST_OK);
+        return;
+    }
+    if (op->status != ST_OK) {
+        finish(f, op->status);
+        return;
+    }
+    op->done = on_read;
+    env_read(f->env, op, f->file, 0, f->bytes, (uint32_t)manifest_size_max());
+}
+
+void manifest_read(struct manifest_file *f, manifest_done *done) {
+    must(!f->is_busy);
+    f->is_busy = true;
+    f->done = done;
+    f->op.done = on_opened;
+    env_open(f->env, &f->op, MANIFEST_NAME, ENV_OPEN, &f->file);
+}
+
+// Saving.
+
+static void on_names_synced(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status == ST_OK) {
+        manifest_copy(&f->current, &f->next);
+    } else {
+        f->is_uncertain = true;
+    }
+    finish(f, op->status);
+}
+
+static void on_renamed(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status != ST_OK) {
+        f->is_uncertain = true;
+        finish(f, op->status);
+        return;
+    }
+    op->done = on_names_synced;
+    env_sync_names(f->env, op);
+}
+
+static void on_write_closed(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (f->status != ST_OK) {
+        finish(f, f->status);
+        return;
+    }
+    op->done = on_renamed;
+    env_rename(f->env, op, MANIFEST_NEW_NAME, MANIFEST_NAME);
+}
+
+static void on_synced(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    f->status = op->status;
+    op->done = on_write_closed;
+    env_close(f->env, op, f->file);
+}
+
+static void on_written(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status != ST_OK) {
+        on_synced(op);
+        return;
+    }
+    op->done = on_synced;
+    env_sync(f->env, op, f->file);
+}
+
+static void on_created(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status != ST_OK) {
+        finish(f, op->status);
+        return;
+    }
+    op->done = on_written;
+    env_write(f->env, op, f->file, 0, f->bytes, (uint32_t)f->size);
+}
+
+void manifest_save(struct manifest_file *f, manifest_done *done) {
+    must(!f->is_busy);
+    must(!f->is_uncertain);
+    f->is_busy = true;
+    f->done = done;
+    f->next.next_number = f->next_number;
+    f->size = manifest_encode(&f->next, f->bytes);
+    f->op.done = on_created;
+    env_open(f->env, &f->op, MANIFEST_NEW_NAME, ENV_CREATE, &f->file);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// manifest.h -- which tables make up the store, and from where on the log goes beyond them.
+//
+//     manifest = copy, copy                      both the same: one may be damaged
+//     copy     = "QUOITMAN" | u32 version | u32 size of the copy | state | tables | u64 checksum
+//     state    = u64 storage id | u64 position | u32 epoch | u64 minted | u32 next number
+//              | u64 next sequence | u32 number of the file of facts (0: none) | u32 count of
+//              tables
+//     table    = u32 number | u32 first | u32 last | u64 sequence
+//
+// What the log holds before the position is in the tables; the facts (facts.h) are those at the
+// position. The file is replaced as a whole:
+//
+//     write "manifest-new" -> sync -> rename to "manifest" -> sync names
+//
+// so at any moment one of two manifests is there. Files that it does not name are left over from
+// something that did not come to its end, and go at the next start.
+#ifndef QUOIT_STORE_MANIFEST_H
+#define QUOIT_STORE_MANIFEST_H
+
+#include "base/arena.h"
+#include "env/env.h"
+#include "store/sstable_set.h"
+
+#define MANIFEST_NAME "manifest"
+#define MANIFEST_NEW_NAME "manifest-new"
+
+enum { MANIFEST_VERSION = 1 };
+
+struct manifest_table {
+    uint32_t number;
+    uint32_t first;
+    uint32_t last;
+    uint64_t sequence;
+};
+
+struct manifest {
+    uint64_t storage; // 0: there is no manifest
+    uint64_t position;
+    uint64_t minted; // highest counter of the actor's epoch at the position
+    uint64_t next_sequence;
+    uint32_t epoch;
+    uint32_t next_number; // of tables and files of facts
+    uint32_t facts_number;
+    uint32_t table_count;
+    struct manifest_table *tables; // borrowed: room for SSTABLES_MAX
+};
+
+size_t manifest_size_max(void);
+
+// Writes both copies. Returns their size; `to` has room for manifest_size_max().
+size_t manifest_encode(const struct manifest *m, uint8_t *to);
+
+// From the whole file. ST_INVALID: of another version; ST_CORRUPT: no copy is good. *good: how many
+// are.
+NODISCARD enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good);
+
+// Changes, before they are saved.
+void manifest_add(struct manifest *m, const struct manifest_table *t);
+void manifest_remove(struct manifest *m, uint32_t number);
+void manifest_trim(struct manifest *m, uint32_t number, uint32_t past); // as sstable_set_trim
+
+// Copies the state and the tables.
+void manifest_copy(struct manifest *to, const struct manifest *from);
+
+// The file.
+
+struct manifest_file;
+typedef void manifest_done(struct manifest_file *f);
+
+struct manifest_file {
+    struct env *env;
+    manifest_done *idle; // set by the owner: it is not busy any more
+    manifest_done *done;
+    void *context;           // of whoever saves
+    struct manifest current; // what is on disk
+    struct manifest next;    // being saved, or free to be prepared for that
+    uint32_t next_number;    // of files
+    bool is_busy;
+    enum status status;
+    bool is_uncertain; // a save failed so late that either may be on disk: nothing may be removed
+    struct env_op op;
+    struct env_file *file;
+    uint8_t *bytes;
+    size_t size;
+};
+
+size_t manifest_file_memory_size(void);
+void manifest_file_init(struct manifest_file *f, struct arena *arena, struct env *env);
+
+// Reads the file into `current`. Calls back with `status`: ST_OK, also when there is none;
+// ST_CORRUPT, ST_IO.
+void manifest_read(struct manifest_file *f, manifest_done *done);
+
+// Takes so many numbers for files, and returns the first.
+uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count);
+
+// Saves `next`. Calls back with `status`; ST_OK: it is `current` now.
+void manifest_save(struct manifest_file *f, manifest_done *done);
+
+#endif

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/merge.h"
+
+void merge_begin(struct merge *m, uint32_t last) {
+    m->last = last;
+    m->count = m->heap_count = m->waiting = 0;
+    m->read_bytes = 0;
+    m->is_stepping = false;
+    m->status = ST_OK;
+    m->key = m->record = (struct slice){NULL, 0};
+    m->from = NULL;
+}
+
+static void give(struct merge *m, uint32_t *block) {
+    if (*block != 0) tlsf_give(m->memory, *block);
+    *block = 0;
+}
+
+static void release(struct source *s) {
+    give(s->merge, &s->bytes_block);
+    give(s->merge, &s->raw_block);
+    give(s->merge, &s->key_block);
+    sstable_unpin(s->table);
+}
+
+void merge_end(struct merge *m) {
+    must(merge_is_quiet(m));
+    for (uint32_t i = 0; i < m->count; i++) release(&m->sources[i]);
+    m->count = m->heap_count = 0;
+}
+
+enum status merge_add(struct merge *m, struct sstable *t) {
+    if (m->count == MERGE_SOURCES_MAX) return ST_BUSY;
+    struct source *s = &m->sources[m->count];
+    *s = (struct source){.merge = m, .table = t};
+    s->key_block = tlsf_take(m->memory, FULL_KEY_MAX);
+    if (s->key_block == 0) return ST_NO_SPACE;
+    sstable_pin(t);
+    m->count++;
+    return ST_OK;
+}
+
+// The heap.
+
+static bool is_less(const struct merge *m, uint32_t a, uint32_t b) {
+    int order = slice_compare(m->sources[a].cursor.key, m->sources[b].cursor.key);
+    return order != 0 ? order < 0 : a < b; // of one key the newest first
+}
+
+static void sift_down(struct merge *m, uint32_t at) {
+    uint32_t item = m->heap[at];
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= m->heap_count) break;
+        if (child + 1 < m->heap_count && is_less(m, m->heap[child + 1], m->heap[child])) child++;
+        if (!is_less(m, m->heap[child], item)) break;
+        m->heap[at] = m->heap[child];
+        at = child;
+    }
+    m->heap[at] = item;
+}
+
+static void push(struct merge *m, uint32_t item) {
+    uint32_t at = m->heap_count++;
+    for (; at > 0 && is_less(m, item, m->heap[(at - 1) / 2]); at = (at - 1) / 2) {
+        m->heap[at] = m->heap[(at - 1) / 2];
+    }
+    m->heap[at] = item;
+}
+
+static void pop(struct merge *m) {
+    m->heap[0] = m->heap[--m->heap_count];
+    if (m->heap_count > 0) sift_down(m, 0);
+}
+
+// Loading.
+
+// Ends the merge, or where that is wanted, leaves the block out.
+static void damaged(struct source *s, uint64_t offset) {
+    struct merge *m = s->merge;
+    bool is_forgiven = sstable_note_damage(s->table, offset);
+    m->damaged++;
+    if (m->status == ST_OK && !is_forgiven && !m->skips_damage) m->status = ST_CORRUPT;
+}
+
+static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t wanted) {
+    if (*capacity >= wanted) return true;
+    give(m, block);
+    *capacity = 0;
+    *block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(m->memory, wanted);
+    if (*block == 0) {
+        if (m->status == ST_OK) m->status = ST_NO_SPACE;
+        return false;
+    }
+    *capacity = (uint32_t)wanted;
+    return true;
+}
+
+// Opens the block that the source is to go through next, which is in its bytes.
+static bool open_block(struct source *s) {
+    struct merge *m = s->merge;
+    s->is_open = false;
+    uint64_t offset = index_offset(&s->table->index, s->block);
+    uint64_t base = index_offset(&s->table->index, s->first);
+    const uint8_t *bytes = (const uint8_t *)tlsf_at(m->memory, s->bytes_block) + (offset - base);
+    struct slice all = {bytes, index_offset(&s->table->index, s->block + 1) - offset};
+    struct piece piece;
+    struct slice content;
+    struct slice raw = {NULL, 0};
+    enum status status = piece_open(s->table->id, offset, all, &piece, &content);
+    if (status == ST_OK && piece.codec != CODEC_NONE) {
+        if (!grow(m, &s->raw_block, &s->raw_capacity, piece.raw_size)) return false;
+    }
+    uint8_t *to = s->raw_block == 0 ? NULL : tlsf_at(m->memory, s->raw_block);
+    if (status == ST_OK) status = codec_expand(&piece, content, to, &raw);
+    if (status == ST_OK) block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
+    s->is_open = status == ST_OK && !s->cursor.failed;
+    if (!s->is_open) damaged(s, offset);
+    return s->is_open;
+}
+
+static void on_read(struct env_op *op);
+
+// Reads as many blocks as fit, from `s->block` on. False: memory is full.
+static bool load(struct source *s) {
+    struct merge *m = s->merge;
+    const struct sstable_index *index = &s->table->index;
+    uint64_t from = index_offset(index, s->block);
+    uint64_t least = index_offset(index, s->block + 1) - from;
+    uint64_t wanted = least > m->read_size ? least : m->read_size;
+    if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
+    s->first = s->block;
+    s->end = s->block + 1;
+    while (s->end < index->count && index_offset(index, s->end + 1) - from <= s->capacity) s->end++;
+    uint32_t size = (uint32_t)(index_offset(index, s->end) - from);
+    m->waiting++;
+    m->read_bytes += size;
+    s->op.done = on_read;
+    env_read(m->env, &s->op, s->table->file, from, tlsf_at(m->memory, s->bytes_block), size);
+    return true;
+}
+
+// Whether the record is one of those that are wanted; what comes after one past them is not,
+// either.
+static bool is_wanted(struct source *s) {
+    uint32_t partition = partition_number(full_key_partition(s->cursor.key));
+    s->is_over = partition > s->merge->last || partition > s->table->last;
+    return !s->is_over;
+}
+
+// Moves to the next record, in this block or the next of those in memory. False: it has to load, is
+// over, or failed.
+static bool advance(struct source *s) {
+    for (;;) {
+        if (s->is_open && block_next(&s->cursor)) return is_wanted(s);
+        if (s->is_open && s->cursor.failed) {
+            damaged(s, index_offset(&s->table->index, s->block));
+        }
+        if (s->merge->status != ST_OK || ++s->block >= s->end) return false;
+        (void)open_block(s);
+    }
+}
+
+// Puts the source where it belongs after it moved.
+static void place(struct source *s, bool has_record) {
+    struct merge *m = s->merge;
+    if (has_record) {
+        push(m, (uint32_t)(s - m->sources));
+    } else if (m->status == ST_OK && !s->is_over) {
+        s->is_over = s->block >= s->table->index.count;
+        if (!s->is_over) (void)load(s);
+    }
+}
+
+// The key from which the source is wanted. `head` has room for FULL_KEY_HEAD bytes.
+static struct slice begin_of(const struct source *s, uint8_t *head) {
+    const struct merge *m = s->merge;
+    struct slice seek = {m->seek, m->seek_size};
+    if (s->table->first <= partition_number(full_key_partition(seek))) return seek;
+    struct partition first = partition_of_number(s->table->first);
+    return (struct slice){head, full_key_write(head, first, (struct slice){0})};
+}
+
+// The first record from where the merge begins, in the block that was read for it or behind.
+static bool find_first(struct source *s) {
+    uint8_t head[FULL_KEY_HEAD];
+    s->is_seeking = false;
+    if (s->is_open && block_seek(&s->cursor, begin_of(s, head))) return is_wanted(s);
+    return advance(s);
+}
+
+static void on_read(struct env_op *op) {
+    struct source *s = CONTAINER_OF(op, struct source, op);
+    struct merge *m = s->merge;
+    uint64_t from = index_offset(&s->table->index, s->first);
+    m->waiting--;
+    if (op->status != ST_OK) {
+        if (m->status == ST_OK) m->status = op->status;
+    } else if (op->size != index_offset(&s->table->index, s->end) - from) {
+        if (m->status == ST_OK) m->status = ST_CORRUPT; // the file is cut: nothing is to be had
+    } else if (m->status == ST_OK) {
+        (void)open_block(s);
+        place(s, s->is_seeking ? find_first(s) : advance(s));
+    }
+    if (m->waiting == 0) m->ready(m);
+}
+
+void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past) {
+    m->seek_size = full_key_write(m->seek, partition, key);
+    // The least key past another is that one with a zero byte behind it.
+    if (is_past) m->seek[m->seek_size++] = 0;
+    for (uint32_t i = 0; i < m->count && m->status == ST_OK; i++) {
+        struct source *s = &m->sources[i];
+        uint8_t head[FULL_KEY_HEAD];
+        s->is_seeking = true;
+        s->block = index_find(&s->table->index, begin_of(s, head));
+        (void)load(s);
+    }
+}
+
+// Stepping.
+
+// All sources that are at the key that was given out move on.
+static void step(struct merge *m) {
+    m->is_stepping = false;
+    struct source *top = &m->sources[m->heap[0]];
+    pop(m);
+    while (m->heap_count > 0) {
+        struct source *s = &m->sources[m->heap[0]];
+        if (!slice_equal(s->cursor.key, top->cursor.key)) break;
+        pop(m);
+        place(s, advance(s));
+    }
+    place(top, advance(top));
+}
+
+enum merge_step merge_next(struct merge *m) {
+    if (m->is_stepping) step(m);
+    if (m->waiting > 0) return MERGE_LOADING;
+    if (m->status != ST_OK) return MERGE_FAILED;
+    if (m->heap_count == 0) return MERGE_END;
+    const struct source *s = &m->sources[m->heap[0]];
+    m->key = s->cursor.key;
+    m->record = s->cursor.record;
+    m->from = s->table;
+    m->is_stepping = true;
+    return MERGE_RECORD;
+}

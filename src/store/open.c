@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// open.c -- what a directory holds: manifest, left-over files, facts, tables, log.
+//
+//     manifest -> remove what it does not name -> facts -> tables -> log from its position on
+//         -> (add the facts up anew) -> a new run of the log -> open
+//
+// A table that cannot be read is damage, like a hole in the log: the store opens without it, says
+// so, and its owner gets from peers what is missing. Facts then follow from what is there.
+#include "store/internal.h"
+
+static struct store *of(struct env_op *op) {
+    return CONTAINER_OF(op, struct store, opening.op);
+}
+
+static void fail(struct store *s, const char *what, enum status status) {
+    env_log(s->env, ENV_ERROR, "recovery_failed at=%s status=\"%s\"", what, status_text(status));
+    s->done_status = status;
+    store_close_tables(s);
+}
+
+// The log.
+
+static void note_own_dots(struct store *s, uint64_t storage, struct slice record) {
+    if (record_decode(s->scratch, record) != ST_OK) return;
+    for (uint32_t i = 0; i < s->scratch->context.count; i++) {
+        const struct version *v = &s->scratch->context.entries[i];
+        if (v->actor.storage != storage || v->actor.epoch < s->actor.epoch) continue;
+        if (v->actor.epoch > s->actor.epoch) s->own_counter = 0;
+        s->actor.epoch = v->actor.epoch;
+        if (v->counter > s->own_counter) s->own_counter = v->counter;
+    }
+}
+
+static enum status on_replay(struct recovery *r, uint64_t position, const struct frame *frame) {
+    struct store *s = CONTAINER_OF(r, struct store, recovery);
+    const struct change *c = &frame->change;
+    note_own_dots(s, r->storage, c->record);
+    if (position < s->manifest.current.position) return ST_OK; // it is in a table
+    uint32_t tag = memtable_tag(&s->table, c->partition, c->key);
+    uint32_t entry = memtable_find(&s->table, tag, c->partition, c->key);
+    uint64_t old_position = 0;
+    uint64_t old_size = 0;
+    if (entry != 0) {
+        old_position = entry_position(memtable_entry(&s->table, entry));
+        old_size = sizeof(struct entry) + c->key.size + memtable_record(&s->table, entry).size;
+    }
+    struct slice record = c->record;
+    if (record.size == 0) record.data = c->key.data;
+    if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record)) {
+        env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
+                (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
+        return ST_NO_SPACE;
+    }
+    struct footprint now = footprint_of(s->scratch, c->partition, c->key, record);
+    struct entry *e = memtable_entry(&s->table, entry);
+    e->is_live = now.is_live;
+    entry_set_position(e, position);
+    store_note_dirty(s, entry, old_position, old_size);
+    facts_change(&s->facts, c->partition, c->key, &c->old, &now);
+    return ST_OK;
+}
+
+// The mark from which this run goes on: what the log said last, or the manifest, or what records
+// tell of us.
+static bool find_mark(struct store *s, struct mark *mark) {
+    const struct recovery *r = &s->recovery;
+    const struct manifest *m = &s->manifest.current;
+    *mark = r->mark;
+    if (m->epoch > mark->epoch || (m->epoch == mark->epoch && m->minted > mark->minted)) {
+        mark->epoch = m->epoch;
+        mark->minted = m->minted;
+    }
+    bool is_known = s->actor.epoch <= mark->epoch;
+    if (!is_known) { // somebody knows a later life of ours
+        mark->epoch = s->actor.epoch;
+        mark->minted = 0;
+    }
+    if (s->actor.epoch == mark->epoch && s->own_counter > mark->minted) {
+        mark->minted = s->own_counter;
+    }
+    return is_known;
+}
+
+// Who mints from now on. The epoch goes on only when it is proven that nothing was forgotten: the
+// log ended in order, or after an end that cannot have been a sync that was later lost.
+static void take_identity(struct store *s) {
+    const struct recovery *r = &s->recovery;
+    struct mark *mark = &s->log.mark;
+    bool is_damaged = r->was_damaged || s->opening.is_damaged || r->mark.is_damaged;
+    if (!r->has_mark) {
+        uint64_t storage = hash_number(s->options.seed);
+        *mark = (struct mark){.epoch = 1};
+        s->log.storage = storage == 0 ? 1 : storage;
+    } else {
+        s->log.storage = r->storage;
+        bool is_proven = find_mark(s, mark) && !is_damaged && r->is_blank &&
+                         (r->ends_clean || !mark->has_interval);
+        if (!is_proven) {
+            mark->epoch++;
+            mark->minted = 0;
+        }
+    }
+    mark->run++;
+    mark->is_damaged |= is_damaged;
+    s->actor = (struct actor){.storage = s->log.storage, .epoch = mark->epoch};
+}
+
+static void start_log(struct store *s) {
+    const struct recovery *r = &s->recovery;
+    uint32_t number = r->number_max;
+    uint32_t needed = position_number(s->manifest.current.position);
+    if (number < needed) number = needed;
+    s->log.mark.oldest =
+        s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
+    if (needed > 0) s->log.mark.oldest = needed;
+    commit_log_start(&s->log, number + 1, r->end);
+}
+
+static void on_recounted(struct store *s) {
+    s->opening.needs_facts = false;
+    s->scanning.merge.skips_damage = false;
+    if (s->scanning.merge.damaged > 0) s->log.mark.is_damaged = true;
+    start_log(s);
+}
+
+static void on_recovered(struct recovery *r, enum status status) {
+    struct store *s = CONTAINER_OF(r, struct store, recovery);
+    struct opening *o = &s->opening;
+    const struct manifest *m = &s->manifest.current;
+    if (status == ST_OK && m->storage != 0 && (!r->has_mark || r->storage != m->storage)) {
+        status = ST_CORRUPT; // tables without the log that belongs to them
+    }
+    if (status != ST_OK) {
+        fail(s, "log", status);
+        return;
+    }
+    if (r->has_mark && r->end < m->position) {
+        r->was_damaged = true;
+        r->damage_count++;
+        env_log(s->env, ENV_ERROR, "log_ends_early segment=%u offset=%u", position_number(r->end),
+                position_offset(r->end));
+    }
+    bool is_new = !r->has_mark;
+    take_identity(s);
+    // What is there from a time of larger limits stays until it is in a table.
+    if (r->frame_max > s->log.options.frame_max) s->log.options.frame_max = r->frame_max;
+    env_log(s->env, ENV_INFO,
+            "recovered records=%llu segments=%u tables=%u damaged=%llu storage=%016llx epoch=%u "
+            "run=%u new=%d",
+            (unsigned long long)r->replayed, s->segments.count, s->set.count,
+            (unsigned long long)r->damage_count, (unsigned long long)s->log.storage, s->actor.epoch,
+            s->log.mark.run, is_new);
+    s->log.maker.has_blank = r->has_blank;
+    s->compaction.storage = s->log.storage;
+    s->lookups.hash_seed = s->flush.hash_seed = s->compaction.hash_seed = s->log.storage;
+    // Frames that are missing would have said what they replaced.
+    o->needs_facts |= s->log.mark.is_damaged;
+    s->wants_flush = o->needs_facts;
+    if (!o->needs_facts) {
+        start_log(s);
+        return;
+    }
+    // What is in a damaged block is not counted; nor is it served.
+    s->scanning.merge.skips_damage = true;
+    facts_clear(&s->facts);
+    store_recount(s, on_recounted);
+}
+
+static void read_log(struct store *s) {
+    recovery_init(&s->recovery, s->env, &s->segments, s->log.buffers[0].data, s->log.buffer_size,
+                  commit_log_frame_limit(&s->log));
+    s->recovery.first_needed = position_number(s->manifest.current.position);
+    s->recovery.replay = on_replay;
+    s->recovery.done = on_recovered;
+    recovery_start(&s->recovery);
+}
+
+// Tables.
+
+static void load_next(struct store *s);
+
+static void on_loaded(struct sstable_loader *l, enum status status) {
+    struct store *s = CONTAINER_OF(l, struct store, opening.loader);
+    struct opening *o = &s->opening;
+    if (status == ST_OK) {
+        sstable_set_add(&s->set, l->table);
+    } else {
+        sstable_set_give(&s->set, l->table);
+        if (status != ST_CORRUPT && status != ST_NOT_FOUND) {
+            fail(s, "table", status);
+            return;
+        }
+        o->is_damaged = true;
+        manifest_remove(&s->manifest.current, s->manifest.current.tables[o->table].number);
+        o->table--; // the last one is in its place now
+    }
+    o->table++;
+    load_next(s);
+}
+
+static void load_next(struct store *s) {
+    struct opening *o = &s->opening;
+    const struct manifest *m = &s->manifest.current;
+    if (o->table == m->table_count) {
+        read_log(s);
+        return;
+    }
+    const struct manifest_table *named = &m->tables[o->table];
+    struct sstable *t = sstable_set_take(&s->set);
+    must(t != NULL); // a manifest names at most SSTABLES_MAX
+    t->number = named->number;
+    t->first = named->first;
+    t->last = named->last;
+    t->sequence = named->sequence;
+    o->loader.env = s->env;
+    o->loader.memory = &s->memory;
+    o->loader.done = on_loaded;
+    o->loader.storage = m->storage;
+    o->loader.block_max = s->lookups.large_size;
+    o->loader.table = t;
+    sstable_load(&o->loader);
+}
+
+// Facts.
+
+static void on_facts_closed(struct env_op *op) {
+    struct store *s = of(op);
+    if (s->opening.needs_facts) {
+        env_log(s->env, ENV_ERROR, "facts_damaged file=%u", s->manifest.current.facts_number);
+    }
+    load_next(s);
+}
+
+static void on_facts_read(struct env_op *op) {
+    struct store *s = of(op);
+    struct piece piece;
+    struct slice content;
+    uint64_t id = sstable_id(s->manifest.current.storage, s->manifest.current.facts_number);
+    enum status status = op->status;
+    struct slice bytes = {s->flush.facts_bytes, op->size};
+    if (status == ST_OK) status = piece_open(id, 0, bytes, &piece, &content);
+    if (status == ST_OK) status = facts_decode(&s->facts, content);
+    s->opening.needs_facts = status != ST_OK;
+    op->done = on_facts_closed;
+    env_close(s->env, op, s->opening.file);
+}
+
+static void on_facts_opened(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK) {
+        s->opening.needs_facts = true;
+        load_next(s);
+        return;
+    }
+    op->done = on_facts_read;
+    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes,
+             (uint32_t)piece_size_of(facts_encoded_size_max()));
+}
+
+static void read_facts(struct store *s) {
+    uint32_t number = s->manifest.current.facts_number;
+    if (number == 0) {
+        load_next(s);
+        return;
+    }
+    file_name(FACTS_PREFIX, number, s->opening.name);
+    s->opening.op.done = on_facts_opened;
+    env_open(s->env, &s->opening.op, s->opening.name, ENV_OPEN, &s->opening.file);
+}
+
+// Left-over files.
+
+static bool is_named(const struct manifest *m, uint32_t table) {
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        if (m->tables[i].number == table) return true;
+    }
+    return false;
+}
+
+static bool is_left_over(const struct store *s, const char *name) {
+    const struct manifest *m = &s->manifest.current;
+    uint32_t number = 0;
+    if (strcmp(name, MANIFEST_NEW_NAME) == 0) return true;
+    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !is_named(m, number);
+    if (file_name_parse(FACTS_PREFIX, name, &number)) return number != m->facts_number;
+    return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
+}
+
+static void remove_next(struct store *s);
+
+static void on_removed(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
+        fail(s, "left-over file", op->status);
+        return;
+    }
+    remove_next(s);
+}
+
+static void remove_next(struct store *s) {
+    struct opening *o = &s->opening;
+    const char *names = (const char *)s->log.buffers[0].data;
+    while (o->names_at < o->names_size) {
+        const char *name = names + o->names_at;
+        o->names_at += (uint32_t)strlen(name) + 1;
+        if (!is_left_over(s, name)) continue;
+        o->op.done = on_removed;
+        env_remove(s->env, &o->op, name);
+        return;
+    }
+    read_facts(s);
+}
+
+static void on_listed(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK) {
+        fail(s, "list of files", op->status);
+        return;
+    }
+    s->opening.names_size = op->size;
+    s->opening.names_at = 0;
+    remove_next(s);
+}
+
+static void on_manifest(struct manifest_file *f) {
+    struct store *s = CONTAINER_OF(f, struct store, manifest);
+    if (f->status != ST_OK) {
+        fail(s, "manifest", f->status);
+        return;
+    }
+    s->opening.op.done = on_listed;
+    env_list(s->env, &s->opening.op, s->log.buffers[0].data, s->log.buffer_size);
+}
+
+void store_begin_open(struct store *s) {
+    manifest_read(&s->manifest, on_manifest);
+}
+
+// What was read beyond what the log proves to be on disk may be in a cache that forgot to write it,
+// after a sync that failed. It is written once more, and shown when it is synced.
+
+static void write_again(struct store *s);
+
+static bool is_proved(const struct store *s, const struct entry *e) {
+    return entry_position(e) < s->opening.proved || entry_position(e) >= s->opening.begin;
+}
+
+static void on_unproved(void *context, uint32_t entry) {
+    struct store *s = context;
+    struct opening *o = &s->opening;
+    struct entry *e = memtable_entry(&s->table, entry);
+    if (is_proved(s, e)) return;
+    if (!commit_log_has_room(&s->log)) {
+        o->is_short_of_room = true;
+        return;
+    }
+    struct change change = {.partition = e->partition, .key = entry_key(e)};
+    change.record = memtable_record(&s->table, entry);
+    change.old = store_footprint(s, entry);
+    entry_set_position(e, commit_log_append(&s->log, &change));
+    o->written_again++;
+}
+
+static void write_again(struct store *s) {
+    struct opening *o = &s->opening;
+    for (; o->bucket < memtable_bucket_count(&s->table); o->bucket++) {
+        o->is_short_of_room = false;
+        memtable_each(&s->table, o->bucket, on_unproved, s);
+        if (o->is_short_of_room) return; // store_opening_goes_on comes
+    }
+    if (o->until == 0) {
+        o->until = s->log.cursor;
+        if (o->written_again > 0) {
+            env_log(s->env, ENV_INFO, "written_again records=%llu",
+                    (unsigned long long)o->written_again);
+        }
+        commit_log_sync(&s->log);
+    }
+    if (s->log.synced >= o->until || o->written_again == 0) {
+        o->is_writing_again = false;
+        store_opened(s);
+    }
+}
+
+void store_opening_goes_on(struct store *s) {
+    if (!s->opening.is_writing_again) return;
+    if (s->log.is_failed) {
+        s->opening.is_writing_again = false;
+        store_opened(s); // which fails
+        return;
+    }
+    write_again(s);
+}
+
+void store_begin_run(struct store *s) {
+    struct opening *o = &s->opening;
+    o->is_writing_again = true;
+    o->proved = s->recovery.ends_clean ? UINT64_MAX : s->recovery.mark.synced;
+    o->begin = s->log.cursor;
+    write_again(s);
+}

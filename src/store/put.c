@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// put.c -- writes: the old record is looked for, the new one applied, logged and kept in memory.
+#include "store/internal.h"
+
+enum { EVICTIONS_MAX = 6 };
+
+struct footprint store_footprint(struct store *s, uint32_t entry) {
+    const struct entry *e = memtable_entry(&s->table, entry);
+    struct slice record = memtable_record(&s->table, entry);
+    if (record.size == 0) return (struct footprint){0};
+    return (struct footprint){
+        .digest = record_digest(entry_key(e), record),
+        .size = (uint32_t)(e->key_size + record.size),
+        .is_live = e->is_live,
+    };
+}
+
+// Memory.
+
+bool store_make_room(struct store *s, uint64_t size) {
+    uint64_t most = (uint64_t)s->table.tlsf.unit_count * TLSF_UNIT;
+    if (s->table.tlsf.used + size <= most) return true;
+    uint64_t wanted = s->table.tlsf.used + size - most;
+    return memtable_evict(&s->table, store_clean_before(s), wanted) >= wanted;
+}
+
+static uint64_t room_wanted(const struct store *s) {
+    uint64_t most = (uint64_t)s->table.tlsf.unit_count * TLSF_UNIT;
+    uint64_t record = s->options.record_size_max + KEY_SIZE_MAX;
+    return record < most / 8 ? record : most / 8;
+}
+
+// Puts the record of a key into memory; where memory is in pieces, more is evicted.
+static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partition partition,
+                 struct slice key, struct slice record) {
+    if (memtable_put(&s->table, tag, entry, partition, key, record)) return true;
+    // The entry itself must stay, and is not dirty perhaps.
+    uint64_t position = UINT64_MAX;
+    if (*entry != 0) {
+        position = entry_position(memtable_entry(&s->table, *entry));
+        entry_set_position(memtable_entry(&s->table, *entry), UINT64_MAX);
+    }
+    uint64_t wanted = 4 * (key.size + record.size) + 64 * 1024;
+    bool is_kept = false;
+    for (uint32_t i = 0; i < EVICTIONS_MAX && !is_kept; i++, wanted *= 4) {
+        uint64_t freed = memtable_evict(&s->table, store_clean_before(s), wanted);
+        is_kept = memtable_put(&s->table, tag, entry, partition, key, record);
+        if (freed == 0) break;
+    }
+    if (*entry != 0 && position != UINT64_MAX) {
+        entry_set_position(memtable_entry(&s->table, *entry), position);
+    }
+    return is_kept;
+}
+
+void store_cache(struct store *s, struct partition partition, struct slice key,
+                 struct slice record) {
+    uint32_t tag = memtable_tag(&s->table, partition, key);
+    uint32_t entry = memtable_find(&s->table, tag, partition, key);
+    if (entry != 0) return;
+    if (!store_make_room(s, sizeof(struct entry) + key.size + record.size + room_wanted(s) / 2)) {
+        return;
+    }
+    struct footprint f = footprint_of(s->scratch, partition, key, record);
+    if (!memtable_put(&s->table, tag, &entry, partition, key, record)) return;
+    struct entry *e = memtable_entry(&s->table, entry);
+    e->is_live = f.is_live;
+    entry_set_position(e, 0);
+}
+
+void store_note_dirty(struct store *s, uint32_t entry, uint64_t old_position, uint64_t old_size) {
+    const struct entry *e = memtable_entry(&s->table, entry);
+    uint64_t from = s->flush.state == FLUSH_IDLE ? store_clean_before(s) : s->flush.position;
+    uint64_t size = sizeof(*e) + e->key_size + memtable_record(&s->table, entry).size;
+    s->dirty_size += size;
+    if (old_position != 0 && old_position >= from) {
+        s->dirty_size -= old_size;
+    } else {
+        s->dirty_count++;
+    }
+}
+
+// Finishing.
+
+static void on_later(struct env_op *op) {
+    struct store *s = CONTAINER_OF(op, struct store, later_op);
+    s->is_later = false;
+    // What callbacks finish now waits for the next turn.
+    struct list batch;
+    list_init(&batch);
+    while (!list_is_empty(&s->finished)) {
+        struct list *link = s->finished.next;
+        list_remove(link);
+        list_append(&batch, link);
+    }
+    while (!list_is_empty(&batch)) {
+        struct store_write *write = CONTAINER_OF(batch.next, struct store_write, link);
+        list_remove(&write->link);
+        write->done(write);
+    }
+}
+
+static void finish(struct store *s, struct store_write *write, enum status status) {
+    write->status = status;
+    list_append(&s->finished, &write->link);
+    if (s->is_later) return;
+    s->is_later = true;
+    s->later_op.done = on_later;
+    env_later(s->env, &s->later_op);
+}
+
+// The status of a write that cannot begin now, or ST_OK. What a node knows of itself may use the
+// reserve: without that it could not start on a full disk.
+static enum status refusal(const struct store *s, const struct store_write *write) {
+    if (store_is_failed(s)) return ST_IO;
+    bool is_full = s->is_disk_full && write->partition.slot != SLOT_SYSTEM;
+    if (is_full || commit_log_is_full(&s->log)) return ST_NO_SPACE;
+    if (s->is_memory_full && s->flush.state == FLUSH_IDLE) return ST_NO_SPACE;
+    return ST_OK;
+}
+
+// Running.
+
+// Done when the record there is, which stays.
+static void leave(struct store *s, struct store_write *write, uint32_t entry) {
+    const struct entry *e = entry == 0 ? NULL : memtable_entry(&s->table, entry);
+    if (e == NULL || store_is_shown(s, e)) {
+        finish(s, write, ST_OK);
+        return;
+    }
+    write->position = entry_position(e);
+    list_append(&s->pending, &write->link);
+}
+
+// Keeps and logs what the write makes of the old record.
+static void change(struct store *s, struct store_write *write, uint32_t entry, struct slice old,
+                   struct slice new) {
+    uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
+    struct change change = {.partition = write->partition, .key = write->key};
+    uint64_t old_position = 0;
+    uint64_t old_size = 0;
+    if (entry != 0) {
+        old_position = entry_position(memtable_entry(&s->table, entry));
+        old_size = sizeof(struct entry) + write->key.size + old.size;
+        change.old = store_footprint(s, entry);
+    } else {
+        change.old = footprint_of(s->scratch, write->partition, write->key, old);
+    }
+    struct footprint now = footprint_of(s->scratch, write->partition, write->key, new);
+    if (new.size == 0) new.data = write->key.data; // a removal is kept until it is in a table
+    if (!keep(s, tag, &entry, write->partition, write->key, new)) {
+        s->is_memory_full = true;
+        finish(s, write, ST_NO_SPACE);
+        return;
+    }
+    s->is_memory_full = false;
+    struct entry *e = memtable_entry(&s->table, entry);
+    e->is_live = now.is_live;
+    e->is_used = true;
+    change.record = memtable_record(&s->table, entry);
+    write->position = commit_log_append(&s->log, &change);
+    s->logged += change_frame_size(&change);
+    entry_set_position(e, write->position);
+    store_note_dirty(s, entry, old_position, old_size);
+    facts_change(&s->facts, write->partition, write->key, &change.old, &now);
+    store_recount_change(s, write->partition, write->key, &change.old, &now);
+    list_append(&s->pending, &write->link);
+}
+
+// `found`: what the tables hold, where there is no entry in memory.
+static void run(struct store *s, struct store_write *write, struct slice found) {
+    uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
+    uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
+    struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
+    struct slice new = old;
+    enum status status = write->apply(write, old, &new);
+    if (status == ST_OK && new.size > s->options.record_size_max) status = ST_TOO_LARGE;
+    if (status != ST_OK) {
+        finish(s, write, status);
+    } else if ((new.data == old.data &&new.size == old.size) || (new.size == 0 && old.size == 0)) {
+        leave(s, write, entry);
+    } else {
+        change(s, write, entry, old, new);
+        store_flush_if_due(s);
+    }
+}
+
+// Waiting.
+
+bool store_has_log_room(struct store *s) {
+    if (s->is_renewed && commit_log_has_room(&s->log)) {
+        commit_log_mark(&s->log);
+        s->is_renewed = false;
+    }
+    return commit_log_has_room(&s->log);
+}
+
+// True when a write can begin, whatever it finds.
+static bool can_begin(struct store *s) {
+    if (!store_has_log_room(s)) return false;
+    // Half of the memory can be had at any time, so even a large record finds a place.
+    bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
+    if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
+    if (pool_left(&s->lookups.pool) == 0) return false;
+    if (store_make_room(s, room_wanted(s))) return true;
+    s->wants_flush = true;
+    store_flush_if_due(s);
+    // It waits for a flush, or for the merge that a flush waits for; unless flushes fail.
+    if (s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK) s->is_memory_full = true;
+    return false;
+}
+
+// Runs the write, or looks for its old record first.
+static void begin(struct store *s, struct store_write *write) {
+    uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
+    bool is_in_memory = memtable_find(&s->table, tag, write->partition, write->key) != 0;
+    if (is_in_memory || !lookups_may_find(&s->lookups, write->partition, write->key)) {
+        run(s, write, (struct slice){NULL, 0});
+        return;
+    }
+    struct lookup *l = lookups_begin(&s->lookups, write->partition, write->key);
+    must(l != NULL); // can_begin
+    list_append(&l->writes, &write->link);
+}
+
+void store_put(struct store *s, struct store_write *write) {
+    must(s->is_open);
+    must(write->key.size > 0);
+    must(write->key.size <= KEY_SIZE_MAX);
+    list_init(&write->link);
+    enum status status = refusal(s, write);
+    struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
+    if (status != ST_OK) {
+        finish(s, write, status);
+    } else if (l != NULL) {
+        list_append(&l->writes, &write->link); // behind those that came before
+    } else if (list_is_empty(&s->waiting) && can_begin(s)) {
+        begin(s, write);
+    } else {
+        list_append(&s->waiting, &write->link);
+    }
+}
+
+void store_wake_writes(struct store *s) {
+    while (!list_is_empty(&s->waiting)) {
+        struct store_write *write = CONTAINER_OF(s->waiting.next, struct store_write, link);
+        enum status status = refusal(s, write);
+        struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
+        if (status == ST_OK && l == NULL && !can_begin(s)) {
+            if (refusal(s, write) == ST_OK) return;
+            continue;
+        }
+        list_remove(&write->link);
+        if (status != ST_OK) {
+            finish(s, write, status);
+        } else if (l != NULL) {
+            list_append(&l->writes, &write->link);
+        } else {
+            begin(s, write);
+        }
+    }
+}
+
+void store_answer_writes(struct store *s, struct lookup *l) {
+    while (!list_is_empty(&l->writes)) {
+        struct store_write *write = CONTAINER_OF(l->writes.next, struct store_write, link);
+        list_remove(&write->link);
+        enum status status = refusal(s, write);
+        if (status == ST_OK && l->status != ST_OK && l->status != ST_NOT_FOUND) status = l->status;
+        if (status != ST_OK) {
+            finish(s, write, status);
+        } else if (list_is_empty(&s->waiting) && can_begin(s)) {
+            run(s, write, l->record);
+        } else {
+            list_append(&s->waiting, &write->link);
+        }
+    }
+}
+
+void store_show_writes(struct store *s) {
+    while (!list_is_empty(&s->pending)) {
+        struct store_write *write = CONTAINER_OF(s->pending.next, struct store_write, link);
+        if (write->position >= s->log.shown && !s->log.is_failed) return;
+        list_remove(&write->link);
+        write->status = write->position < s->log.shown ? ST_OK : ST_IO;
+        if (write->status == ST_OK) s->write_count++;
+        write->done(write);
+    }
+}

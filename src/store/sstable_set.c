@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sstable_set.h"
+
+size_t sstable_set_memory_size(void) {
+    return pool_memory_size(SSTABLES_MAX, sizeof(struct sstable)) +
+           SSTABLES_MAX * sizeof(struct sstable *) + 64;
+}
+
+void sstable_set_init(struct sstable_set *set, struct arena *arena, struct env *env,
+                      struct tlsf *memory) {
+    *set = (struct sstable_set){.env = env, .memory = memory};
+    pool_init(&set->pool, arena, SSTABLES_MAX, sizeof(struct sstable));
+    set->tables = ARENA_ARRAY(arena, struct sstable *, SSTABLES_MAX);
+}
+
+struct sstable *sstable_set_take(struct sstable_set *set) {
+    struct sstable *t = pool_take(&set->pool);
+    if (t != NULL) *t = (struct sstable){.set = set};
+    return t;
+}
+
+void sstable_set_give(struct sstable_set *set, struct sstable *t) {
+    pool_give(&set->pool, t);
+}
+
+static bool comes_before(const struct sstable *a, const struct sstable *b) {
+    return a->sequence != b->sequence ? a->sequence > b->sequence : a->first < b->first;
+}
+
+void sstable_set_add(struct sstable_set *set, struct sstable *t) {
+    must(set->count < SSTABLES_MAX);
+    uint32_t at = set->count++;
+    for (; at > 0 && comes_before(t, set->tables[at - 1]); at--) {
+        set->tables[at] = set->tables[at - 1];
+    }
+    const struct sstable *before = at > 0 ? set->tables[at - 1] : NULL;
+    const struct sstable *after = at + 1 < set->count ? set->tables[at + 1] : NULL;
+    must(before == NULL || before->sequence != t->sequence || before->last < t->first);
+    must(after == NULL || after->sequence != t->sequence || after->first > t->last);
+    set->tables[at] = t;
+    t->set = set;
+    set->size += t->size;
+    set->generation++;
+}
+
+// Leaving.
+
+static void left(struct sstable_set *set) {
+    must(set->leaving > 0);
+    if (--set->leaving == 0) set->is_quiet(set);
+}
+
+static void on_removed(struct env_op *op) {
+    struct sstable *t = CONTAINER_OF(op, struct sstable, op);
+    struct sstable_set *set = t->set;
+    if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
+        // It is not in the manifest: the next start removes it.
+        env_log(set->env, ENV_WARNING, "table_not_removed table=%u status=\"%s\"", t->number,
+                status_text(op->status));
+    }
+    sstable_set_give(set, t);
+    left(set);
+}
+
+static void on_closed(struct env_op *op) {
+    struct sstable *t = CONTAINER_OF(op, struct sstable, op);
+    struct sstable_set *set = t->set;
+    t->file = NULL;
+    sstable_give_memory(set->memory, t);
+    if (!t->is_dropped) {
+        sstable_set_give(set, t);
+        left(set);
+        return;
+    }
+    file_name(SSTABLE_PREFIX, t->number, t->name);
+    op->done = on_removed;
+    env_remove(set->env, op, t->name);
+}
+
+static void close_file(struct sstable *t) {
+    must(t->pins == 0);
+    t->op.done = on_closed;
+    env_close(t->set->env, &t->op, t->file);
+}
+
+static void take_out(struct sstable_set *set, struct sstable *t) {
+    uint32_t at = 0;
+    while (set->tables[at] != t) {
+        at++;
+        must(at < set->count);
+    }
+    set->count--;
+    for (; at < set->count; at++) set->tables[at] = set->tables[at + 1];
+    set->size -= t->size;
+    set->generation++;
+    set->leaving++;
+}
+
+void sstable_set_remove(struct sstable_set *set, struct sstable *t) {
+    take_out(set, t);
+    t->is_dropped = true;
+    if (t->pins == 0) close_file(t);
+}
+
+void sstable_set_trim(struct sstable_set *set, struct sstable *t, uint32_t past) {
+    if (past >= t->last) {
+        sstable_set_remove(set, t);
+        return;
+    }
+    if (past >= t->first) t->first = past + 1;
+    set->generation++;
+}
+
+void sstable_unpin(struct sstable *t) {
+    must(t->pins > 0);
+    t->pins--;
+    if (t->pins == 0 && t->is_dropped) close_file(t);
+}
+
+bool sstable_note_damage(struct sstable *t, uint64_t offset) {
+    if (!t->is_damaged) {
+        env_log(t->set->env, ENV_ERROR, "table_damaged table=%u offset=%llu", t->number,
+                (unsigned long long)offset);
+    }
+    t->is_damaged = true;
+    t->is_forgiven |= t->set->forgives;
+    return t->is_forgiven;
+}
+
+void sstable_set_close(struct sstable_set *set) {
+    set->leaving++; // while we look
+    while (set->count > 0) {
+        struct sstable *t = set->tables[set->count - 1];
+        take_out(set, t);
+        close_file(t);
+    }
+    left(set);
+}
+
+// Searching.
+
+struct sstable *sstable_set_next(const struct sstable_set *set, uint32_t partition,
+                                 uint32_t *index) {
+    uint32_t at = *index;
+    while (at < set->count && set->tables[at]->sequence > 0) {
+        if (sstable_covers(set->tables[at], partition)) {
+            *index = at + 1;
+            return set->tables[at];
+        }
+        at++;
+    }
+    // In the base at most one table covers it.
+    uint32_t low = at;
+    uint32_t high = set->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (set->tables[middle]->last < partition) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *index = set->count;
+    return low < set->count && sstable_covers(set->tables[low], partition) ? set->tables[low]
+                                                                           : NULL;
+}
+
+struct sstable *sstable_set_next_holding(const struct sstable_set *set, uint32_t partition,
+                                         uint64_t hash, uint32_t *index) {
+    struct sstable *t;
+    do {
+        t = sstable_set_next(set, partition, index);
+    } while (t != NULL && !sstable_may_hold(t, hash));
+    return t;
+}
