@@ -116,26 +116,37 @@ static bool parse_level(const char *text, void *to) {
     return level_parse(slice_of_string(text), to) == ST_OK;
 }
 
+// Which of the names the text is, or `count`.
+static size_t find_word(const char *text, const char *const *names, size_t count) {
+    size_t i = 0;
+    while (i < count && strcmp(text, names[i]) != 0) i++;
+    return i;
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 static bool parse_log_level(const char *text, void *to) {
     static const char *const names[] = {"debug", "info", "warning", "error"};
     static const enum env_level levels[] = {ENV_DEBUG, ENV_INFO, ENV_WARNING, ENV_ERROR};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *(enum env_level *)to = levels[i];
-        return true;
-    }
-    return false;
+    size_t i = find_word(text, names, COUNT_OF(names));
+    if (i < COUNT_OF(names)) *(enum env_level *)to = levels[i];
+    return i < COUNT_OF(names);
 }
 
 static bool parse_io(const char *text, void *to) {
     static const char *const names[] = {"auto", "uring", "portable"};
     static const enum config_io kinds[] = {CONFIG_IO_AUTO, CONFIG_IO_URING, CONFIG_IO_PORTABLE};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *(enum config_io *)to = kinds[i];
-        return true;
-    }
-    return false;
+    size_t i = find_word(text, names, COUNT_OF(names));
+    if (i < COUNT_OF(names)) *(enum config_io *)to = kinds[i];
+    return i < COUNT_OF(names);
+}
+
+static bool parse_compression(const char *text, void *to) {
+    static const char *const names[] = {"none", "lz4"};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4};
+    size_t i = find_word(text, names, COUNT_OF(names));
+    if (i < COUNT_OF(names)) *(enum codec *)to = codecs[i];
+    return i < COUNT_OF(names);
 }
 
 #define FIELD(name) offsetof(struct config, name)
@@ -185,6 +196,8 @@ static const struct key keys[] = {
      "When a write counts as stored: forced to the disk, or handed to it and forced every so "
      "often.",
      false},
+    {"compression", "none|lz4", "lz4", FIELD(compression), parse_compression, "none or lz4",
+     "How tables on disk are compressed from now on; those there are stay readable.", false},
     {"memory", "SIZE", "1G", FIELD(memory), parse_size, SIZE, "Memory of the whole process.",
      false},
     {"value-max", "SIZE", "1M", FIELD(value_max), parse_value_max, SIZE ", from 64K to 8M",
@@ -217,7 +230,7 @@ static const struct key keys[] = {
      "How to talk to the kernel.", false},
 };
 
-enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
+enum { KEYS = COUNT_OF(keys) };
 
 static_assert((int)KEYS <= (int)CONFIG_KEYS_MAX, "room for what each was set to");
 

@@ -13,6 +13,7 @@
 #include "env/env.h"
 #include "model/level.h"
 #include "model/map.h"
+#include "store/store.h"
 
 #include <stdio.h>
 
@@ -51,6 +52,7 @@ struct config {
     uint64_t interval_ms; // 0: durability = always
     struct level read;
     struct level write;
+    enum codec compression;
     enum env_level log_level;
     enum config_io io;
     bool wants_help;

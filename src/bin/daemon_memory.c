@@ -17,6 +17,7 @@ enum {
 #define MIB ((uint64_t)1 << 20)
 #define PROGRAM_SIZE (24 * MIB)
 #define DATA_MIN (16 * MIB)
+#define DATA_STEP (MIB / 16)
 
 static uint64_t between(uint64_t value, uint64_t low, uint64_t high) {
     return value < low ? low : value > high ? high : value;
@@ -63,6 +64,15 @@ static uint64_t enough_of(uint64_t needed, const struct config *config,
     }
 }
 
+// Makes the split with so much for data. False when that is more than there is.
+static bool data_fits(const struct config *config, struct node_options *node,
+                      struct memory_split *split, uint64_t data) {
+    node->store.memory_max = data;
+    split->data = data;
+    split->node = node_memory_size(node) - data;
+    return split->program + split->clients + split->node + data <= config->memory;
+}
+
 bool memory_divide(const struct config *config, struct node_options *node,
                    struct server_options *server, struct memory_split *split,
                    struct complaint *complaint) {
@@ -85,14 +95,17 @@ bool memory_divide(const struct config *config, struct node_options *node,
                     config->memory / MIB, usable / MIB);
         return false;
     }
-    // What a store needs beside its data may grow with it.
-    split->data = between(config->memory - needed + DATA_MIN, DATA_MIN, STORE_MEMORY_MAX);
-    for (;;) {
-        node->store.memory_max = split->data;
-        split->node = node_memory_size(node) - split->data;
-        uint64_t sum = split->program + split->clients + split->node + split->data;
-        if (sum <= config->memory) return true;
-        must(sum - config->memory < split->data);
-        split->data -= sum - config->memory;
+    // What a store needs beside its data grows with it: the most that fits is searched for.
+    uint64_t low = DATA_MIN;
+    uint64_t high = between(config->memory, DATA_MIN, STORE_MEMORY_MAX) + 1;
+    while (high - low > DATA_STEP) {
+        uint64_t middle = low + (high - low) / 2;
+        if (data_fits(config, node, split, middle)) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
+    must(data_fits(config, node, split, low));
+    return true;
 }

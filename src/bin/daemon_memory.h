@@ -3,7 +3,7 @@
 // daemon_memory.h -- one number for the whole process, and what becomes of it.
 //
 // What serves clients and peers is sized first, in proportion and within bounds; what is left holds
-// data.
+// data: records in memory and, for three bytes of them one, filters and indexes of tables.
 #ifndef QUOIT_BIN_DAEMON_MEMORY_H
 #define QUOIT_BIN_DAEMON_MEMORY_H
 
@@ -12,8 +12,8 @@
 #include "server/server.h"
 
 struct memory_split {
-    size_t data;    // keys, records and their index
-    size_t node;    // requests, peers, logs
+    size_t data;    // keys and records in memory, and their index
+    size_t node;    // requests, peers, logs, filters and indexes of tables
     size_t clients; // connections, commands, replies
     size_t program; // code, stacks and what libraries allocate
 };

@@ -137,6 +137,7 @@ static void make_options(struct daemon *d) {
     node->hedge_ns = config->hedge_ms * NS_PER_MS;
     node->suspect_ns = config->suspect_ms * NS_PER_MS;
     node->store.sync_interval_ns = config->interval_ms * NS_PER_MS;
+    node->store.codec = config->compression;
     system_random(&node->store.seed, sizeof(node->store.seed));
 
     struct server_options *server = &d->server_options;
@@ -191,7 +192,10 @@ static const char *start_failure(enum status status) {
         return "cannot start: the data cannot be read; move it away, and the other members give "
                "back what was in it";
     }
-    if (status == ST_NO_SPACE) return "cannot start: the disk is full";
+    if (status == ST_NO_SPACE) {
+        return "cannot start: the disk is full, or memory is too little for what is on it; the "
+               "lines before say which";
+    }
     if (status == ST_TOO_LARGE) {
         return "cannot start: the cluster has more members, or more copies of a key, than "
                "members-max and replication allow for; make them as much as on the other nodes";

@@ -31,7 +31,7 @@ struct member_entry {
     uint64_t storage;     // of its data directory
     enum member_state state;
     uint64_t key_count;   // live keys held
-    uint64_t disk_size;   // bytes used on disk
+    uint64_t disk_size;   // bytes on disk: log and tables
     uint64_t memory_size; // bytes of data in memory
     uint32_t load;        // operations per second, lately
 };

@@ -227,6 +227,8 @@ const struct command_spec command_table[] = {
             "Shows the members of the cluster and how they do"),
     COMMAND("quoit|digest", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_quoit_digest), "",
             "Sums up the records that this member holds"),
+    COMMAND("quoit|compact", 2, NO_KEYS, CLUSTER, IS(ADMIN), LOCAL(local_quoit_compact), "",
+            "Merges the tables of this member, in the background"),
     COMMAND("quoit|help", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_help), "", "Lists the subcommands"),
     REFUSED("meet"),
     REFUSED("addslots"),

@@ -109,5 +109,6 @@ command_local_function local_time;
 // commands_quoit.c
 command_local_function local_quoit_status;
 command_local_function local_quoit_digest;
+command_local_function local_quoit_compact;
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// INFO: facts about this node, in the sections and fields that Redis's tools read, and one of our
+// INFO: facts about this node, in the sections and fields that Redis's tools read, and two of our
 // own. What has no meaning here is left out, not invented.
 #include "server/commands.h"
 
@@ -153,7 +153,45 @@ static const char *state_text(enum node_state state) {
     unreachable();
 }
 
-static void write_quoit_store(struct server *server, struct text *text) {
+// Bytes written for each byte that the log took, in hundredths; 0 before the first.
+static uint64_t write_amplification(const struct store_stats *store) {
+    if (store->bytes_logged == 0) return 0;
+    uint64_t written = store->bytes_logged + store->bytes_flushed + store->bytes_compacted;
+    return written * 100 / store->bytes_logged;
+}
+
+static void write_durability(struct server *server, struct text *text) {
+    uint64_t window_ms = node_options(server->node)->store.sync_interval_ns / NS_PER_MS;
+    text_string(text, "durability:");
+    if (window_ms == 0) {
+        text_string(text, "always");
+    } else {
+        text_printf(text, "interval:%" PRIu64, window_ms);
+    }
+    text_printf(text, "\r\ndurability_loss_window_ms:%" PRIu64 "\r\n", window_ms);
+}
+
+static void write_tables(const struct store_stats *store, struct text *text) {
+    uint64_t hundredths = write_amplification(store);
+    text_printf(text,
+                "store_tables:%" PRIu64 "\r\nstore_table_bytes:%" PRIu64
+                "\r\nstore_dirty_bytes:%" PRIu64 "\r\n",
+                store->table_count, store->table_size, store->dirty_size);
+    text_printf(text,
+                "store_flushes:%" PRIu64 "\r\nstore_compactions:%" PRIu64
+                "\r\nstore_is_compacting:%d\r\n",
+                store->flushes, store->compactions, store->is_compacting);
+    text_printf(text,
+                "store_bytes_logged:%" PRIu64 "\r\nstore_bytes_flushed:%" PRIu64
+                "\r\nstore_bytes_compacted:%" PRIu64 "\r\n",
+                store->bytes_logged, store->bytes_flushed, store->bytes_compacted);
+    text_printf(text,
+                "store_write_amplification:%" PRIu64 ".%02" PRIu64 "\r\nstore_blocks_read:%" PRIu64
+                "\r\n",
+                hundredths / 100, hundredths % 100, store->blocks_read);
+}
+
+static void write_store(struct server *server, struct text *text) {
     struct store_stats store = node_store_stats(server->node);
     text_printf(text, "store_keys:%" PRIu64 "\r\nstore_records:%" PRIu64 "\r\n", store.live_count,
                 store.key_count);
@@ -163,8 +201,10 @@ static void write_quoit_store(struct server *server, struct text *text) {
                 "store_segments:%" PRIu64 "\r\nstore_syncs:%" PRIu64 "\r\nstore_writes:%" PRIu64
                 "\r\nstore_disk_free_bytes:%" PRIu64 "\r\n",
                 store.segment_count, store.syncs, store.writes, store.disk_free);
+    write_tables(&store, text);
     text_printf(text, "store_damaged:%" PRIu64 "\r\nstore_is_full:%d\r\nstore_is_failed:%d\r\n",
                 store.damaged, store.is_full, store.is_failed);
+    write_durability(server, text);
 }
 
 static void write_quoit(struct server *server, struct text *text) {
@@ -200,7 +240,6 @@ static void write_quoit(struct server *server, struct text *text) {
                 "frames_sent:%" PRIu64 "\r\nframes_received:%" PRIu64 "\r\nframes_refused:%" PRIu64
                 "\r\n",
                 n.frames_sent, n.frames_received, n.frames_refused);
-    write_quoit_store(server, text);
 }
 
 struct section {
@@ -222,6 +261,7 @@ static const struct section sections[] = {
     {"errorstats", "Errorstats", true, write_errorstats},
     {"cluster", "Cluster", true, write_cluster},
     {"quoit", "Quoit", true, write_quoit},
+    {"store", "Store", true, write_store},
     {"keyspace", "Keyspace", true, write_keyspace},
 };
 

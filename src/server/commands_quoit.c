@@ -93,13 +93,16 @@ void local_quoit_status(struct command *c, struct reply *r) {
     for (uint32_t i = 0; i < map->member_count; i++) reply_member(r, node, i, &counts);
 }
 
+static bool is_loading(const struct node *node, struct reply *r) {
+    if (node_state(node) == NODE_SERVING) return false;
+    reply_error(r, SLICE("LOADING this node is reading its data from disk"));
+    return true;
+}
+
 // Equal on two members that hold the same records.
 void local_quoit_digest(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
-    if (node_state(node) != NODE_SERVING) {
-        reply_error(r, SLICE("LOADING this node is reading its data from disk"));
-        return;
-    }
+    if (is_loading(node, r)) return;
     struct store_partition sum = {0};
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         struct store_partition partition = node_partition(node, (uint16_t)slot);
@@ -115,4 +118,12 @@ void local_quoit_digest(struct command *c, struct reply *r) {
     reply_number(r, "records", sum.key_count);
     reply_number(r, "live", sum.live_count);
     reply_number(r, "size", sum.size);
+}
+
+// Says so at once; INFO tells how it goes.
+void local_quoit_compact(struct command *c, struct reply *r) {
+    struct node *node = c->session->server->node;
+    if (is_loading(node, r)) return;
+    node_compact(node);
+    reply_ok(r);
 }
