@@ -127,7 +127,7 @@ static void values_together_have_a_limit_but_one_may_stand_alone(void **state) {
 // Each actor's siblings are all it minted, under whatever epoch.
 static void a_share_is_what_one_storage_has_minted(void **state) {
     (void)state;
-    uint8_t bytes[30] = {0};
+    static const uint8_t bytes[30];
     fill(&a, 1, 4);
     a.siblings[1].dot.actor = (struct actor){1, 2};
     a.siblings[0].value = (struct slice){bytes, 10};

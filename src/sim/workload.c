@@ -107,6 +107,8 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
         arguments[1] = SLICE("0");
         break;
     case CALL_CONSISTENCY:
+        must(w->read_level != NULL);
+        must(w->write_level != NULL);
         arguments[0] = SLICE("CONSISTENCY");
         arguments[1] = SLICE("READ");
         arguments[2] = text_of(w->read_level);
