@@ -624,7 +624,7 @@ static void an_orderly_stop_answers_what_has_arrived(void **state) {
 
 static void small_flushes(struct node_options *node, struct server_options *server) {
     (void)server;
-    node->store.flush_size = 64 * 1024;
+    node->store.flush_size = 65536;
     node->store.sync_interval_ns = 250 * NS_PER_MS;
 }
 

@@ -10,6 +10,7 @@
 #define HEAL_MAX_NS (60 * NS_PER_SECOND)
 #define WORKS_MAX_NS (20 * NS_PER_SECOND)
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
+#define KIB UINT64_C(1024)
 
 enum { OPERATIONS_AT_THE_END = 60 };
 
@@ -227,9 +228,9 @@ static void draw_world(struct simulation *s) {
 // goes to disk within seconds, and comes back.
 static void draw_store(struct simulation *s, struct cluster_options *o) {
     if (rng_chance(&s->rng, 1, 4)) return;
-    o->memory_max = rng_spread(&s->rng, 512 * 1024, 2048 * 1024);
-    o->flush_size = rng_spread(&s->rng, 4 * 1024, 256 * 1024);
-    o->table_size = rng_spread(&s->rng, 16 * 1024, 256 * 1024);
+    o->memory_max = rng_spread(&s->rng, 512 * KIB, 2048 * KIB);
+    o->flush_size = rng_spread(&s->rng, 4 * KIB, 256 * KIB);
+    o->table_size = rng_spread(&s->rng, 16 * KIB, 256 * KIB);
     o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
     o->codec = rng_chance(&s->rng, 1, 3) ? CODEC_LZ4 : CODEC_NONE;

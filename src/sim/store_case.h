@@ -380,9 +380,9 @@ static inline void on_shop_scanned(struct store_scan *scan) {
 
 // What partitions are said to add up to is what they hold, in order. Requires that nobody writes.
 static inline void shop_check_sums(struct shop *shop) {
-    for (uint16_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
+    for (uint32_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
         struct shop_sum s = {.scan = {.visit = on_shop_visited, .done = on_shop_scanned}};
-        s.scan.partition.slot = slot;
+        s.scan.partition.slot = (uint16_t)slot;
         machine_enter(shop->machine);
         if (store_each(shop->store, &s.scan)) s.is_done = true;
         machine_leave(shop->machine);

@@ -7,8 +7,8 @@
 static void make_small(struct shop *shop, struct rng *rng) {
     shop->options.memory_max = 0; // the least there is
     shop->options.segment_size = UINT64_C(96) * 1024;
-    shop->options.flush_size = rng_spread(rng, 2 * 1024, 64 * 1024);
-    shop->options.table_size = rng_spread(rng, 8 * 1024, 128 * 1024);
+    shop->options.flush_size = rng_spread(rng, 2048, 65536);
+    shop->options.table_size = rng_spread(rng, 8192, 131072);
     shop->options.block_size = (uint32_t)rng_spread(rng, 64, 8192);
     shop->options.lookups_max = (uint32_t)rng_spread(rng, 1, 20);
     shop->options.codec = rng_chance(rng, 1, 2) ? CODEC_LZ4 : CODEC_NONE;

@@ -123,13 +123,13 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
     shop_free(shop);
 }
 
-static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint8_t number) {
+static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
     c->key = 0;
     c->version = ++shop->keys[0].asked;
     shop->keys[0].acked = 0; // of this key nothing was written
-    key[0] = number;
+    key[0] = (uint8_t)number;
     shop->busy++;
     c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
     c->write.key = (struct slice){key, KEY_SIZE_MAX};
@@ -147,14 +147,14 @@ static void what_memory_cannot_hold_is_on_disk(void **state) {
     shop->options.memory_max = UINT64_C(1) << 20;
     assert_int_equal(shop_open(shop), ST_OK);
     static uint8_t key[KEY_SIZE_MAX];
-    for (uint8_t i = 0; i < MANY; i++) {
+    for (uint32_t i = 0; i < MANY; i++) {
         write_large_key(shop, key, i);
         assert_int_equal(shop->clients[0].write.status, ST_OK);
     }
     assert_false(store_stats(shop->store).is_full);
     assert_true(store_stats(shop->store).table_size > 3 * shop->options.memory_max);
-    for (uint8_t i = 0; i < MANY; i++) {
-        key[0] = i;
+    for (uint32_t i = 0; i < MANY; i++) {
+        key[0] = (uint8_t)i;
         struct shop_found found;
         struct slice large = {key, sizeof(key)};
         assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
@@ -174,13 +174,13 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     shop->options.disk_reserve = 0;
     assert_int_equal(shop_open(shop), ST_OK);
     shop_run(shop, 2 * NS_PER_SECOND); // the next segment is there
-    machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)) + 9 * 1024 * 1024);
+    machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)) + (UINT64_C(9) << 20));
     shop_run(shop, 2 * NS_PER_SECOND);
     assert_false(store_stats(shop->store).is_full);
     world_options(shop->world)->rates[FAULT_DESCRIPTORS] = FAULT_CERTAIN; // no table is made
     static uint8_t key[KEY_SIZE_MAX];
     uint32_t refused = 0;
-    for (uint8_t i = 0; i < 40; i++) {
+    for (uint32_t i = 0; i < 40; i++) {
         write_large_key(shop, key, i);
         if (shop->clients[0].write.status == ST_OK) continue;
         assert_int_equal(shop->clients[0].write.status, ST_NO_SPACE);

@@ -338,8 +338,8 @@ static void partitions_add_up_what_they_hold(void **state) {
             sum->key_count++;
             sum->size += bytes.size + found.size;
         }
-        for (uint16_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
-            struct partition partition = {0, slot};
+        for (uint32_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
+            struct partition partition = {0, (uint16_t)slot};
             struct store_partition facts = store_partition_of(shop->store, partition);
             assert_int_equal(facts.digest, sums[slot].digest);
             assert_int_equal(facts.key_count, sums[slot].key_count);

@@ -80,7 +80,8 @@ static uint32_t restart_at(const struct block_cursor *c, uint32_t index) {
 }
 
 void block_open(struct block_cursor *c, struct slice bytes, uint8_t *key_bytes) {
-    *c = (struct block_cursor){.bytes = bytes, .key_bytes = key_bytes};
+    *c = (struct block_cursor){.bytes = bytes};
+    c->key_bytes = key_bytes;
     if (bytes.size < sizeof(uint32_t) || bytes.size > UINT32_MAX) {
         (void)fail(c);
         return;

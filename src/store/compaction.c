@@ -19,7 +19,7 @@ static void on_ready(struct merge *m);
 
 size_t compaction_memory_size(uint32_t record_size_max) {
     return sstable_writer_memory_size(record_size_max) + sizeof(struct record) + FULL_KEY_MAX +
-           64 * 3;
+           (size_t)64 * 3;
 }
 
 void compaction_init(struct compaction *c, struct arena *arena, struct tlsf *memory,

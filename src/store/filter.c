@@ -7,8 +7,8 @@
 enum { PROBES = 7, BIT_OF_LINE = 9 }; // 2^9 bits to a line; 7 * 9 bits of one number
 
 uint32_t filter_line_count(uint64_t key_count) {
-    uint64_t bits = key_count * FILTER_BITS_PER_KEY;
-    uint64_t lines = (bits + FILTER_LINE * 8 - 1) / (FILTER_LINE * 8);
+    enum { LINE_BITS = FILTER_LINE * 8 };
+    uint64_t lines = (key_count * FILTER_BITS_PER_KEY + LINE_BITS - 1) / LINE_BITS;
     must(lines < UINT32_MAX);
     return lines == 0 ? 1 : (uint32_t)lines;
 }

@@ -5,7 +5,7 @@
 
 size_t flush_memory_size(uint32_t record_size_max) {
     return sstable_writer_memory_size(record_size_max) + piece_size_of(facts_encoded_size_max()) +
-           sizeof(struct record) + KEY_SIZE_MAX + 64 * 4;
+           sizeof(struct record) + KEY_SIZE_MAX + (size_t)64 * 4;
 }
 
 void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,

@@ -9,7 +9,7 @@ size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_
     return pool_memory_size(count, sizeof(struct lookup)) +
            pool_memory_size(count, piece_size_of(block_size)) +
            LOOKUP_BUCKETS * sizeof(struct list) + 2 * large_size_of(record_size_max) +
-           2 * FULL_KEY_MAX + 64 * 7;
+           (size_t)2 * FULL_KEY_MAX + (size_t)64 * 7;
 }
 
 void lookups_init(struct lookups *ls, struct arena *arena, struct env *env, struct sstable_set *set,

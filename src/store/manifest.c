@@ -138,7 +138,8 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
 // The file.
 
 size_t manifest_file_memory_size(void) {
-    return 2 * SSTABLES_MAX * sizeof(struct manifest_table) + manifest_size_max() + 64 * 3;
+    return (size_t)2 * SSTABLES_MAX * sizeof(struct manifest_table) + manifest_size_max() +
+           (size_t)64 * 3;
 }
 
 void manifest_file_init(struct manifest_file *f, struct arena *arena, struct env *env) {

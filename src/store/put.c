@@ -41,7 +41,7 @@ static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partitio
         position = entry_position(memtable_entry(&s->table, *entry));
         entry_set_position(memtable_entry(&s->table, *entry), UINT64_MAX);
     }
-    uint64_t wanted = 4 * (key.size + record.size) + 64 * 1024;
+    uint64_t wanted = 4 * (key.size + record.size) + KEY_SIZE_MAX;
     bool is_kept = false;
     for (uint32_t i = 0; i < EVICTIONS_MAX && !is_kept; i++, wanted *= 4) {
         uint64_t freed = memtable_evict(&s->table, store_clean_before(s), wanted);

@@ -4,7 +4,7 @@
 enum { LINE = 64 };
 
 uint8_t *piece_take(struct tlsf *memory, uint64_t size, uint32_t *block) {
-    uint64_t whole = piece_size_of(size) + 2 * LINE;
+    uint64_t whole = piece_size_of(size) + (uint64_t)2 * LINE;
     *block = whole > TLSF_SIZE_MAX ? 0 : tlsf_take(memory, whole);
     if (*block == 0) return NULL;
     uint8_t *content = (uint8_t *)tlsf_at(memory, *block) + PIECE_HEAD;

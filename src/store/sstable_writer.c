@@ -18,8 +18,8 @@ static size_t out_capacity_of(uint32_t record_size_max) {
 }
 
 size_t sstable_writer_memory_size(uint32_t record_size_max) {
-    return block_max_of(record_size_max) + out_capacity_of(record_size_max) + 2 * FULL_KEY_MAX +
-           CODEC_WORK_SIZE + 64 * 5;
+    return block_max_of(record_size_max) + out_capacity_of(record_size_max) +
+           (size_t)2 * FULL_KEY_MAX + CODEC_WORK_SIZE + (size_t)64 * 5;
 }
 
 void sstable_writer_init(struct sstable_writer *w, struct arena *arena, struct env *env,
