@@ -384,7 +384,8 @@ static void plan_split(struct compaction *c) {
         size += sstable_share(c->inputs[i], c->inputs[i]->size, c->from, c->to);
     }
     uint64_t pieces = size / c->table_size;
-    c->split_size = pieces < 2 ? UINT64_MAX : size / pieces;
+    // Above the base a merge makes one table: what counts there is how many there are.
+    c->split_size = pieces < 2 || !c->is_major ? UINT64_MAX : size / pieces;
 }
 
 // About how many keys the stretch has.
@@ -432,9 +433,9 @@ static void begin_stretch(struct compaction *c) {
 
 void compaction_start_if_due(struct compaction *c) {
     if (c->state != COMPACTION_IDLE || c->is_stopping || c->manifest->is_uncertain) return;
-    if (!choose(c)) return;
-    c->is_wanted = false;
-    begin_stretch(c);
+    bool is_chosen = choose(c);
+    if (!is_chosen || c->is_major) c->is_wanted = false; // there is no more to it than that
+    if (is_chosen) begin_stretch(c);
 }
 
 void compaction_go_on(struct compaction *c) {

@@ -183,6 +183,11 @@ static void load_next(struct store *s);
 static void on_loaded(struct sstable_loader *l, enum status status) {
     struct store *s = CONTAINER_OF(l, struct store, opening.loader);
     struct opening *o = &s->opening;
+    if (status == ST_OK && !sstable_set_fits(&s->set, l->table)) {
+        env_log(s->env, ENV_ERROR, "tables_overlap table=%u", l->table->number);
+        fail(s, "manifest", ST_CORRUPT); // not even what is known can be right
+        return;
+    }
     if (status == ST_OK) {
         sstable_set_add(&s->set, l->table);
     } else {

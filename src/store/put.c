@@ -196,19 +196,23 @@ bool store_has_log_room(struct store *s) {
     return commit_log_has_room(&s->log);
 }
 
-// True when a write can begin, whatever it finds.
-static bool can_begin(struct store *s) {
+// True when a write can be carried out whose old record is known.
+static bool can_run(struct store *s) {
     if (!store_has_log_room(s)) return false;
     // Half of the memory can be had at any time, so even a large record finds a place.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
-    if (pool_left(&s->lookups.pool) == 0) return false;
     if (store_make_room(s, room_wanted(s))) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
     // It waits for a flush, or for the merge that a flush waits for; unless flushes fail.
     if (s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK) s->is_memory_full = true;
     return false;
+}
+
+// True when a write can begin, whatever it finds.
+static bool can_begin(struct store *s) {
+    return pool_left(&s->lookups.pool) > 0 && can_run(s);
 }
 
 // Runs the write, or looks for its old record first.
@@ -270,8 +274,8 @@ void store_answer_writes(struct store *s, struct lookup *l) {
         if (status == ST_OK && l->status != ST_OK && l->status != ST_NOT_FOUND) status = l->status;
         if (status != ST_OK) {
             finish(s, write, status);
-        } else if (list_is_empty(&s->waiting) && can_begin(s)) {
-            run(s, write, l->record);
+        } else if (can_run(s)) {
+            run(s, write, l->record); // those that wait came later, if they are of the same key
         } else {
             list_append(&s->waiting, &write->link);
         }

@@ -27,17 +27,27 @@ static bool comes_before(const struct sstable *a, const struct sstable *b) {
     return a->sequence != b->sequence ? a->sequence > b->sequence : a->first < b->first;
 }
 
+// Where the table belongs.
+static uint32_t place_of(const struct sstable_set *set, const struct sstable *t) {
+    uint32_t at = set->count;
+    while (at > 0 && comes_before(t, set->tables[at - 1])) at--;
+    return at;
+}
+
+bool sstable_set_fits(const struct sstable_set *set, const struct sstable *t) {
+    uint32_t at = place_of(set, t);
+    const struct sstable *before = at > 0 ? set->tables[at - 1] : NULL;
+    const struct sstable *after = at < set->count ? set->tables[at] : NULL;
+    if (before != NULL && before->sequence == t->sequence && before->last >= t->first) return false;
+    return after == NULL || after->sequence != t->sequence || after->first > t->last;
+}
+
 void sstable_set_add(struct sstable_set *set, struct sstable *t) {
     must(set->count < SSTABLES_MAX);
-    uint32_t at = set->count++;
-    for (; at > 0 && comes_before(t, set->tables[at - 1]); at--) {
-        set->tables[at] = set->tables[at - 1];
-    }
-    const struct sstable *before = at > 0 ? set->tables[at - 1] : NULL;
-    const struct sstable *after = at + 1 < set->count ? set->tables[at + 1] : NULL;
-    must(before == NULL || before->sequence != t->sequence || before->last < t->first);
-    must(after == NULL || after->sequence != t->sequence || after->first > t->last);
-    set->tables[at] = t;
+    must(sstable_set_fits(set, t));
+    uint32_t place = place_of(set, t);
+    for (uint32_t at = set->count++; at > place; at--) set->tables[at] = set->tables[at - 1];
+    set->tables[place] = t;
     t->set = set;
     set->size += t->size;
     set->generation++;

@@ -45,6 +45,10 @@ void sstable_set_init(struct sstable_set *set, struct arena *arena, struct env *
 struct sstable *sstable_set_take(struct sstable_set *set);
 void sstable_set_give(struct sstable_set *set, struct sstable *t);
 
+// False when the table overlaps another one of its sequence.
+bool sstable_set_fits(const struct sstable_set *set, const struct sstable *t);
+
+// Requires that it fits.
 void sstable_set_add(struct sstable_set *set, struct sstable *t);
 
 // Takes the table out; its file goes too, once nobody has it pinned.
