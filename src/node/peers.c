@@ -10,7 +10,7 @@
 #define REDIAL_FIRST_NS (50 * NS_PER_MS)
 #define REDIAL_MAX_NS (1000 * NS_PER_MS)
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
-#define SILENCE_MAX_NS (10 * NS_PER_SECOND)
+#define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
 enum { CALLERS_MAX = 8 }; // accepted links of nobody yet
@@ -270,9 +270,12 @@ void peers_on_trusted(struct link *link) {
 
 void peers_sweep(struct node *node) {
     uint64_t now = node->env->now;
+    // An end that vanished without a word would else keep its member down for long.
+    uint64_t silence = 2 * node->options.suspect_ns;
+    if (silence < SILENCE_LEAST_NS) silence = SILENCE_LEAST_NS;
     for (uint32_t i = 0; i < node->link_count; i++) {
         struct link *link = &node->links[i];
         if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
-        if (link->state == LINK_OPEN && now - link->heard > SILENCE_MAX_NS) link_shut(link);
+        if (link->state == LINK_OPEN && now - link->heard > silence) link_shut(link);
     }
 }

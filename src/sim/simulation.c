@@ -140,8 +140,9 @@ static void heal(struct simulation *s) {
     nemesis_heal(&s->nemesis);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
-    // A store looks once a second whether there is space again.
-    world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
+    // A store looks once a second whether there is space again, and a link whose other end is gone
+    // without a word is given up after seconds of silence or of greeting, and dialled anew.
+    world_run(s->world, world_now(s->world) + 8 * NS_PER_SECOND);
 }
 
 // O14: every operation of a healed cluster is done.

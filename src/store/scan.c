@@ -193,7 +193,7 @@ static void begin_next(struct store *s) {
     struct store_scan *scan = current(s);
     sc->is_under_way = true;
     sc->is_over = false;
-    memcpy(sc->after, scan->after.data, scan->after.size);
+    if (scan->after.size > 0) memcpy(sc->after, scan->after.data, scan->after.size);
     sc->after_size = scan->after.size;
     begin_merge(s);
     if (!merge_is_quiet(&sc->merge)) return;
