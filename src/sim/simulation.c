@@ -8,6 +8,7 @@
 
 #define CHAOS_MAX_NS (600 * NS_PER_SECOND)
 #define HEAL_MAX_NS (60 * NS_PER_SECOND)
+#define SETTLE_MAX_NS (6 * NS_PER_SECOND)
 #define WORKS_MAX_NS (20 * NS_PER_SECOND)
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
 #define KIB UINT64_C(1024)
@@ -140,9 +141,11 @@ static void heal(struct simulation *s) {
     nemesis_heal(&s->nemesis);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
-    // A store looks once a second whether there is space again, and a link whose other end is gone
-    // without a word is given up after seconds of silence or of greeting, and dialled anew.
-    world_run(s->world, world_now(s->world) + 8 * NS_PER_SECOND);
+    // A store looks once a second whether there is space again.
+    world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
+    // By now a link whose other end is gone without a word shows by its silence. It is given up some
+    // seconds later, and dialled anew.
+    if (!run_until(s, SETTLE_MAX_NS, is_converged)) explain_divergence(s, "some time after healing");
 }
 
 // O14: every operation of a healed cluster is done.

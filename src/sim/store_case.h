@@ -422,6 +422,29 @@ static inline void shop_forget(struct shop *shop) {
     (void)shop_count_lost(shop);
 }
 
+// One life of the process, and its death at a random step: of the first `few` one time in three, as
+// sometimes the power goes before recovery is through, else of the first `many`.
+static inline void shop_live_and_crash(struct shop *shop, uint32_t few, uint32_t many) {
+    shop_begin(shop);
+    uint32_t steps = rng_below(&shop->rng, rng_chance(&shop->rng, 1, 3) ? few : many);
+    while (steps > 0 && !shop->is_opened) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        steps--;
+    }
+    if (shop->is_opened) {
+        assert_int_equal(shop->opened, ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_start_selling(shop, 1 + rng_below(&shop->rng, SHOP_CLIENTS));
+        while (steps-- > 0) assert_true(world_step(shop->world, UINT64_MAX));
+    }
+    if (rng_chance(&shop->rng, 1, 3)) {
+        machine_kill(shop->machine);
+    } else {
+        machine_power_loss(shop->machine);
+    }
+}
+
 static inline void shop_close(struct shop *shop) {
     machine_enter(shop->machine);
     store_close(shop->store, on_shop_closed, shop);

@@ -58,26 +58,7 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
         struct shop *shop = shop_new(seed, &options);
         make_small(shop, &shop->rng);
         if (seed % 5 == 0) shop->options.sync_interval_ns = 0;
-        for (uint32_t round = 0; round < 8; round++) {
-            shop_begin(shop);
-            uint32_t steps = rng_below(&shop->rng, rng_chance(&shop->rng, 1, 3) ? 200 : 6000);
-            while (steps > 0 && !shop->is_opened) {
-                assert_true(world_step(shop->world, UINT64_MAX));
-                steps--;
-            }
-            if (shop->is_opened) {
-                assert_int_equal(shop->opened, ST_OK);
-                assert_false(store_stats(shop->store).was_damaged);
-                shop_check_all(shop);
-                shop_start_selling(shop, 1 + rng_below(&shop->rng, SHOP_CLIENTS));
-                while (steps-- > 0) assert_true(world_step(shop->world, UINT64_MAX));
-            }
-            if (rng_chance(&shop->rng, 1, 3)) {
-                machine_kill(shop->machine);
-            } else {
-                machine_power_loss(shop->machine);
-            }
-        }
+        for (uint32_t round = 0; round < 8; round++) shop_live_and_crash(shop, 200, 6000);
         assert_int_equal(shop_open(shop), ST_OK);
         shop_check_all(shop);
         assert_int_equal(shop->refused_count, 0);

@@ -30,24 +30,3 @@ void segment_set_remove_last(struct segment_set *set) {
     set->count--;
     set->size -= segment_set_at(set, set->count)->size;
 }
-
-struct segment_info *segment_set_find(const struct segment_set *set, uint32_t number) {
-    if (set->count == 0) return NULL;
-    uint32_t low = 0;
-    uint32_t high = set->count - 1;
-    // There are gaps only after damage, so the first guess is nearly always right.
-    uint32_t guess = number - segment_set_at(set, 0)->number;
-    if (guess <= high && segment_set_at(set, guess)->number == number) {
-        return segment_set_at(set, guess);
-    }
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (segment_set_at(set, middle)->number < number) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    struct segment_info *found = segment_set_at(set, low);
-    return found->number == number ? found : NULL;
-}

@@ -40,7 +40,4 @@ static inline struct segment_info *segment_set_at(const struct segment_set *set,
     return &set->ring[(set->first + index) % SEGMENTS_MAX];
 }
 
-// NULL when there is none of that number.
-struct segment_info *segment_set_find(const struct segment_set *set, uint32_t number);
-
 #endif
