@@ -168,10 +168,6 @@ void portable_wake(struct env *env) {
     uv_async_send(&portable_of(env)->wake);
 }
 
-bool portable_owns(const struct env *env) {
-    return env->ops == &ops;
-}
-
 // Life.
 
 struct env *portable_create(const struct env_options *options, struct env_complaint *complaint) {

@@ -23,6 +23,4 @@ void portable_wake(struct env *env);
 // Withdraws what is under way, without calling back, and closes everything.
 void portable_destroy(struct env *env);
 
-bool portable_owns(const struct env *env);
-
 #endif

@@ -425,10 +425,6 @@ bool machine_is_paused(const struct machine *machine) {
     return machine->is_paused;
 }
 
-void *machine_node(const struct machine *machine) {
-    return machine->node;
-}
-
 const char *machine_host(const struct machine *machine) {
     return machine->host;
 }

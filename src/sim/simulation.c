@@ -145,7 +145,7 @@ static void heal(struct simulation *s) {
     world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
     // By now a link whose other end is gone without a word shows by its silence. It is given up some
     // seconds later, and dialled anew.
-    if (!run_until(s, SETTLE_MAX_NS, is_converged)) explain_divergence(s, "some time after healing");
+    if (!run_until(s, SETTLE_MAX_NS, is_converged)) explain_divergence(s, "later, healed");
 }
 
 // O14: every operation of a healed cluster is done.

@@ -173,10 +173,6 @@ struct machine *world_add_machine(struct world *world, const char *host) {
     return machine;
 }
 
-uint32_t world_machine_count(const struct world *world) {
-    return world->machine_count;
-}
-
 struct machine *world_machine(const struct world *world, uint32_t index) {
     must(index < world->machine_count);
     return world->machines[index];

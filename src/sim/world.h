@@ -103,7 +103,6 @@ struct rng world_stream(const struct world *world, uint32_t purpose);
 
 // Machines, in the order in which they were added. The name is copied; at most NAME_SIZE_MAX bytes.
 struct machine *world_add_machine(struct world *world, const char *host);
-uint32_t world_machine_count(const struct world *world);
 struct machine *world_machine(const struct world *world, uint32_t index);
 struct machine *world_find_machine(const struct world *world, const char *host); // may be NULL
 
@@ -143,7 +142,6 @@ void machine_kill(struct machine *machine);
 void machine_power_loss(struct machine *machine);
 
 bool machine_is_running(const struct machine *machine); // a process lives, perhaps paused
-void *machine_node(const struct machine *machine);      // what was attached, or NULL
 
 // As SIGSTOP and SIGCONT: the kernel goes on, the process finds everything later.
 void machine_pause(struct machine *machine);

@@ -32,9 +32,4 @@ static inline uint64_t filter_size(const struct filter *f) {
 void filter_add(struct filter *f, uint64_t hash);
 bool filter_may_hold(const struct filter *f, uint64_t hash);
 
-// Starts fetching what filter_may_hold will look at.
-static inline void filter_prefetch(const struct filter *f, uint64_t hash) {
-    __builtin_prefetch(f->lines + (((hash >> 32) * f->line_count) >> 32) * FILTER_LINE);
-}
-
 #endif
