@@ -143,8 +143,8 @@ static void heal(struct simulation *s) {
     (void)run_until(s, HEAL_MAX_NS, workload_over);
     // A store looks once a second whether there is space again.
     world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
-    // By now a link whose other end is gone without a word shows by its silence. It is given up some
-    // seconds later, and dialled anew.
+    // By now a link whose other end is gone without a word shows by its silence. It is given up
+    // some seconds later, and dialled anew.
     if (!run_until(s, SETTLE_MAX_NS, is_converged)) explain_divergence(s, "later, healed");
 }
 
