@@ -98,13 +98,27 @@ static bool is_down(const struct nemesis *n, uint32_t member) {
     return n->cluster->processes[member].state == PROCESS_DOWN;
 }
 
+// What an operator does with a member that refuses to start because too much of its log is damaged:
+// gives it an empty directory.
+static void empty_if_refused(struct nemesis *n, uint32_t member) {
+    struct process *p = &n->cluster->processes[member];
+    if (p->bytes_lost == 0 || p->start_status != ST_CORRUPT) return;
+    machine_wipe(p->machine);
+    p->bytes_lost = world_now(world_of(n));
+}
+
+static void start(struct nemesis *n, uint32_t member) {
+    empty_if_refused(n, member);
+    cluster_start(n->cluster, member);
+}
+
 static void on_restart(void *context) {
     struct relief *r = context;
     struct nemesis *n = r->nemesis;
     uint32_t member = r->member;
     memory_give(r);
     n->is_quiet[member] = false;
-    if (is_down(n, member)) cluster_start(n->cluster, member);
+    if (is_down(n, member)) start(n, member);
 }
 
 static void restart_later(struct nemesis *n, uint32_t member) {
@@ -331,6 +345,6 @@ void nemesis_heal(struct nemesis *n) {
 void nemesis_attend(struct nemesis *n) {
     restart_failed(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
-        if (is_down(n, i) && !n->is_quiet[i]) cluster_start(n->cluster, i);
+        if (is_down(n, i) && !n->is_quiet[i]) start(n, i);
     }
 }
