@@ -71,11 +71,11 @@ static bool fail(struct block_cursor *c) {
     return false;
 }
 
-static uint32_t restart_count(const struct block_cursor *c) {
+uint32_t block_restart_count(const struct block_cursor *c) {
     return load_u32(c->bytes.data + c->bytes.size - sizeof(uint32_t));
 }
 
-static uint32_t restart_at(const struct block_cursor *c, uint32_t index) {
+uint32_t block_restart(const struct block_cursor *c, uint32_t index) {
     return load_u32(c->bytes.data + c->end + (size_t)index * sizeof(uint32_t));
 }
 
@@ -86,8 +86,8 @@ void block_open(struct block_cursor *c, struct slice bytes, uint8_t *key_bytes) 
         (void)fail(c);
         return;
     }
-    uint64_t tail = ((uint64_t)restart_count(c) + 1) * sizeof(uint32_t);
-    if (tail > bytes.size || restart_count(c) == 0) {
+    uint64_t tail = ((uint64_t)block_restart_count(c) + 1) * sizeof(uint32_t);
+    if (tail > bytes.size || block_restart_count(c) == 0) {
         (void)fail(c);
         return;
     }
@@ -141,11 +141,11 @@ bool block_next(struct block_cursor *c) {
 // The last restart whose key is before the full key, or the first. False: this is no block.
 static bool find_restart(const struct block_cursor *c, struct slice full_key, uint32_t *offset) {
     uint32_t low = 0;
-    uint32_t high = restart_count(c) - 1;
+    uint32_t high = block_restart_count(c) - 1;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
         struct entry_head h;
-        uint32_t at = restart_at(c, middle);
+        uint32_t at = block_restart(c, middle);
         if (at >= c->end || !get_head(c, at, &h) || h.shared != 0) return false;
         struct slice key = {c->bytes.data + h.body, h.rest};
         if (slice_compare(key, full_key) < 0) {
@@ -154,7 +154,7 @@ static bool find_restart(const struct block_cursor *c, struct slice full_key, ui
             high = middle - 1;
         }
     }
-    *offset = restart_at(c, low);
+    *offset = block_restart(c, low);
     return *offset < c->end;
 }
 

@@ -77,6 +77,11 @@ void block_open(struct block_cursor *c, struct slice bytes, uint8_t *key_bytes);
 // Moves to the next entry. False when there is none, or the block is none.
 bool block_next(struct block_cursor *c);
 
+// Where a search may begin: so many entries, and the offset of one. Requires that it has not
+// failed.
+uint32_t block_restart_count(const struct block_cursor *c);
+uint32_t block_restart(const struct block_cursor *c, uint32_t index);
+
 // Moves to the first entry whose key is not before the full key. False when there is none.
 bool block_seek(struct block_cursor *c, struct slice full_key);
 

@@ -2,6 +2,7 @@
 #include "store/facts.h"
 
 #include "base/little.h"
+#include "store/sstable_format.h"
 
 enum {
     PARTS = SLOT_COUNT + 1,
@@ -153,4 +154,20 @@ enum status facts_decode(struct facts *f, struct slice bytes) {
         return ST_CORRUPT;
     }
     return ST_OK;
+}
+
+// The file.
+
+size_t facts_file_size_max(void) {
+    return (size_t)piece_size_of(facts_encoded_size_max());
+}
+
+enum status facts_open(struct facts *f, uint64_t storage, uint32_t number, struct slice file) {
+    struct piece piece;
+    struct slice content;
+    enum status status = piece_open(sstable_id(storage, number), 0, file, &piece, &content);
+    if (status == ST_OK && piece.codec != CODEC_NONE) status = ST_CORRUPT;
+    if (status == ST_OK) return facts_decode(f, content);
+    facts_clear(f);
+    return status;
 }

@@ -74,4 +74,10 @@ void facts_encode(const struct facts *f, struct writer *w);
 // ST_CORRUPT, and no facts, when the bytes are not that.
 NODISCARD enum status facts_decode(struct facts *f, struct slice bytes);
 
+// The same from the bytes of the file of that number, which has at most so many.
+#define FACTS_PREFIX SLICE("facts-")
+size_t facts_file_size_max(void);
+NODISCARD enum status facts_open(struct facts *f, uint64_t storage, uint32_t number,
+                                 struct slice file);
+
 #endif

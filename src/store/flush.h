@@ -22,8 +22,6 @@
 #include "store/memtable.h"
 #include "store/sstable_writer.h"
 
-#define FACTS_PREFIX SLICE("facts-")
-
 enum flush_state {
     FLUSH_IDLE,
     FLUSH_FACTS,    // the file of facts is being written

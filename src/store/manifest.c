@@ -2,6 +2,7 @@
 #include "store/manifest.h"
 
 #include "base/codec.h"
+#include "store/segment.h"
 
 enum {
     TABLE_ENCODED_SIZE = 4 + 4 + 4 + 8,
@@ -80,6 +81,10 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
     if (m->table_count > SSTABLES_MAX || size != copy_size(m->table_count)) return ST_CORRUPT;
     for (uint32_t i = 0; i < m->table_count; i++) {
         if (!decode_table(&r, m, &m->tables[i])) return ST_CORRUPT;
+        if (m->tables[i].number == m->facts_number) return ST_CORRUPT;
+        for (uint32_t before = 0; before < i; before++) {
+            if (m->tables[before].number == m->tables[i].number) return ST_CORRUPT;
+        }
     }
     return ST_OK;
 }
@@ -135,6 +140,23 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
     memcpy(to->tables, from->tables, from->table_count * sizeof(*tables));
 }
 
+// Files.
+
+static bool is_named(const struct manifest *m, uint32_t table) {
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        if (m->tables[i].number == table) return true;
+    }
+    return false;
+}
+
+bool manifest_leaves_over(const struct manifest *m, const char *name) {
+    uint32_t number = 0;
+    if (strcmp(name, MANIFEST_NEW_NAME) == 0) return true;
+    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !is_named(m, number);
+    if (file_name_parse(FACTS_PREFIX, name, &number)) return number != m->facts_number;
+    return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
+}
+
 // The file.
 
 size_t manifest_file_memory_size(void) {
@@ -180,15 +202,13 @@ static void on_read_closed(struct env_op *op) {
 
 static void on_read(struct env_op *op) {
     struct manifest_file *f = of(op);
-    uint32_t good = 0;
     f->status = op->status;
     if (op->status == ST_OK) {
-        f->status = manifest_decode(&f->current, (struct slice){f->bytes, op->size}, &good);
+        f->size = op->size;
+        f->status = manifest_decode(&f->current, (struct slice){f->bytes, op->size}, &f->good);
         if (f->status == ST_OK) f->next_number = f->current.next_number;
-        if (good == 1) env_log(f->env, ENV_WARNING, "manifest_damaged good_copies=1");
+        if (f->good == 1) env_log(f->env, ENV_WARNING, "manifest_damaged good_copies=1");
     }
-    // Of another version or of nobody: there is nothing to be done with it here.
-    if (f->status == ST_INVALID) f->status = ST_CORRUPT;
     op->done = on_read_closed;
     env_close(f->env, op, f->file);
 }

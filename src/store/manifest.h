@@ -52,14 +52,18 @@ size_t manifest_size_max(void);
 // Writes both copies. Returns their size; `to` has room for manifest_size_max().
 size_t manifest_encode(const struct manifest *m, uint8_t *to);
 
-// From the whole file. ST_INVALID: of another version; ST_CORRUPT: no copy is good. *good: how many
-// are.
+// From the whole file. ST_INVALID: of another version; ST_CORRUPT: no copy is good, or names a file
+// twice. *good: how many are.
 NODISCARD enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good);
 
 // Changes, before they are saved.
 void manifest_add(struct manifest *m, const struct manifest_table *t);
 void manifest_remove(struct manifest *m, uint32_t number);
 void manifest_trim(struct manifest *m, uint32_t number, uint32_t past); // as sstable_set_trim
+
+// True of the name of a file that is left over from something that did not come to its end: what
+// the manifest knows nothing of, or is done with.
+bool manifest_leaves_over(const struct manifest *m, const char *name);
 
 // Copies the state and the tables.
 void manifest_copy(struct manifest *to, const struct manifest *from);
@@ -84,13 +88,15 @@ struct manifest_file {
     struct env_file *file;
     uint8_t *bytes;
     size_t size;
+    uint32_t good;
 };
 
 size_t manifest_file_memory_size(void);
 void manifest_file_init(struct manifest_file *f, struct arena *arena, struct env *env);
 
 // Reads the file into `current`. Calls back with `status`: ST_OK, also when there is none;
-// ST_CORRUPT, ST_IO.
+// ST_INVALID: it is of another version; ST_CORRUPT, ST_IO. `good` says how many copies are, and
+// `size` how many bytes it has.
 void manifest_read(struct manifest_file *f, manifest_done *done);
 
 // Takes so many numbers for files, and returns the first.

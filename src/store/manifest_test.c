@@ -113,13 +113,13 @@ static void make_random(struct manifest *m, struct rng *rng) {
         .minted = rng_next(rng),
         .next_sequence = 1 + (rng_next(rng) >> rng_below(rng, 63)),
         .epoch = 1 + rng_below(rng, UINT32_MAX),
-        .next_number = 2 + rng_below(rng, UINT32_MAX - 1),
+        .next_number = 2 * SSTABLES_MAX + 2 + rng_below(rng, UINT32_MAX - 2 * SSTABLES_MAX - 1),
         .tables = tables,
     };
-    m->facts_number = rng_below(rng, m->next_number);
+    m->facts_number = rng_chance(rng, 1, 4) ? 0 : m->next_number - 1;
     uint32_t count = rng_chance(rng, 1, 8) ? SSTABLES_MAX : rng_below(rng, 20);
     for (uint32_t i = 0; i < count; i++) {
-        struct manifest_table t = {.number = 1 + rng_below(rng, m->next_number - 1)};
+        struct manifest_table t = {.number = 1 + 2 * i + rng_below(rng, 2)};
         t.first = rng_below(rng, UINT32_MAX);
         t.last = t.first + rng_below(rng, UINT32_MAX - t.first);
         t.sequence = rng_next(rng) % m->next_sequence;
@@ -221,12 +221,15 @@ static void what_cannot_be_is_refused_under_a_good_checksum(void **state) {
         {AT_NEXT_NUMBER, 9, true},
         {AT_NEXT_SEQUENCE, 5, false}, // that is the second table's
         {AT_NEXT_SEQUENCE, 7, true},
-        {AT_FACTS, 7, true},
+        {AT_FACTS, 5, true},
+        {AT_FACTS, 7, false}, // the number of a table
         {AT_FACTS, 8, false}, // not given out yet
         {AT_TABLE_COUNT, 1, false},
         {AT_TABLE_COUNT, 3, false},
         {AT_TABLE_COUNT, UINT32_MAX, false},
         {AT_TABLES, 0, false}, // files are numbered from 1
+        {AT_TABLES, 3, true},
+        {AT_TABLES, 7, false}, // that of the other one
         {AT_TABLES, 8, false},
         {AT_TABLES + 4, 16384, true},
         {AT_TABLES + 4, 16385, false}, // past its last

@@ -124,22 +124,35 @@ static void on_recounted(struct store *s) {
     start_log(s);
 }
 
+static void on_log_damage(struct recovery *r, const struct log_damage *d) {
+    uint32_t segment = position_number(d->from);
+    uint32_t offset = position_offset(d->from);
+    switch (d->kind) {
+    case LOG_HEADER:
+        env_log(r->env, ENV_WARNING, "header_damaged segment=%u good_copies=%u", segment,
+                d->good_copies);
+        return;
+    case LOG_HOLE:
+        env_log(r->env, ENV_ERROR, "log_damaged segment=%u from=%u until_segment=%u until=%u",
+                segment, offset, position_number(d->until), position_offset(d->until));
+        return;
+    case LOG_BEGIN:
+        env_log(r->env, ENV_ERROR, "segments_missing first=%u wanted=%u", segment,
+                position_number(d->until));
+        return;
+    case LOG_END:
+        env_log(r->env, ENV_ERROR, "log_ends_early segment=%u offset=%u", segment, offset);
+        return;
+    }
+    unreachable();
+}
+
 static void on_recovered(struct recovery *r, enum status status) {
     struct store *s = CONTAINER_OF(r, struct store, recovery);
     struct opening *o = &s->opening;
-    const struct manifest *m = &s->manifest.current;
-    if (status == ST_OK && m->storage != 0 && (!r->has_mark || r->storage != m->storage)) {
-        status = ST_CORRUPT; // tables without the log that belongs to them
-    }
     if (status != ST_OK) {
         fail(s, "log", status);
         return;
-    }
-    if (r->has_mark && r->end < m->position) {
-        r->was_damaged = true;
-        r->damage_count++;
-        env_log(s->env, ENV_ERROR, "log_ends_early segment=%u offset=%u", position_number(r->end),
-                position_offset(r->end));
     }
     bool is_new = !r->has_mark;
     take_identity(s);
@@ -170,8 +183,10 @@ static void on_recovered(struct recovery *r, enum status status) {
 static void read_log(struct store *s) {
     recovery_init(&s->recovery, s->env, &s->segments, s->log.buffers[0].data, s->log.buffer_size,
                   commit_log_frame_limit(&s->log));
-    s->recovery.first_needed = position_number(s->manifest.current.position);
+    s->recovery.position = s->manifest.current.position;
+    s->recovery.tables_storage = s->manifest.current.storage;
     s->recovery.replay = on_replay;
+    s->recovery.found = on_log_damage;
     s->recovery.done = on_recovered;
     recovery_start(&s->recovery);
 }
@@ -239,13 +254,10 @@ static void on_facts_closed(struct env_op *op) {
 
 static void on_facts_read(struct env_op *op) {
     struct store *s = of(op);
-    struct piece piece;
-    struct slice content;
-    uint64_t id = sstable_id(s->manifest.current.storage, s->manifest.current.facts_number);
+    const struct manifest *m = &s->manifest.current;
     enum status status = op->status;
     struct slice bytes = {s->flush.facts_bytes, op->size};
-    if (status == ST_OK) status = piece_open(id, 0, bytes, &piece, &content);
-    if (status == ST_OK) status = facts_decode(&s->facts, content);
+    if (status == ST_OK) status = facts_open(&s->facts, m->storage, m->facts_number, bytes);
     s->opening.needs_facts = status != ST_OK;
     op->done = on_facts_closed;
     env_close(s->env, op, s->opening.file);
@@ -259,8 +271,7 @@ static void on_facts_opened(struct env_op *op) {
         return;
     }
     op->done = on_facts_read;
-    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes,
-             (uint32_t)piece_size_of(facts_encoded_size_max()));
+    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes, (uint32_t)facts_file_size_max());
 }
 
 static void read_facts(struct store *s) {
@@ -275,22 +286,6 @@ static void read_facts(struct store *s) {
 }
 
 // Left-over files.
-
-static bool is_named(const struct manifest *m, uint32_t table) {
-    for (uint32_t i = 0; i < m->table_count; i++) {
-        if (m->tables[i].number == table) return true;
-    }
-    return false;
-}
-
-static bool is_left_over(const struct store *s, const char *name) {
-    const struct manifest *m = &s->manifest.current;
-    uint32_t number = 0;
-    if (strcmp(name, MANIFEST_NEW_NAME) == 0) return true;
-    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !is_named(m, number);
-    if (file_name_parse(FACTS_PREFIX, name, &number)) return number != m->facts_number;
-    return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
-}
 
 static void remove_next(struct store *s);
 
@@ -309,7 +304,7 @@ static void remove_next(struct store *s) {
     while (o->names_at < o->names_size) {
         const char *name = names + o->names_at;
         o->names_at += (uint32_t)strlen(name) + 1;
-        if (!is_left_over(s, name)) continue;
+        if (!manifest_leaves_over(&s->manifest.current, name)) continue;
         o->op.done = on_removed;
         env_remove(s->env, &o->op, name);
         return;
@@ -330,8 +325,9 @@ static void on_listed(struct env_op *op) {
 
 static void on_manifest(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
-    if (f->status != ST_OK) {
-        fail(s, "manifest", f->status);
+    if (f->status !=
+        ST_OK) { // if it is of another version, there is nothing to be done with it here
+        fail(s, "manifest", f->status == ST_INVALID ? ST_CORRUPT : f->status);
         return;
     }
     s->opening.op.done = on_listed;

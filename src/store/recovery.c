@@ -27,6 +27,8 @@ static void on_over(struct segment_reader *reader, enum status status) {
 }
 
 static void finish(struct recovery *r, enum status status) {
+    bool is_theirs = r->tables_storage == 0 || (r->has_mark && r->storage == r->tables_storage);
+    if (status == ST_OK && !is_theirs) status = ST_CORRUPT; // tables without their log
     r->phase = RECOVERY_DONE;
     r->op.status = status;
     if (r->reader.file != NULL) {
@@ -55,7 +57,7 @@ static void take_names(struct recovery *r, const uint8_t *names, uint32_t size) 
         if (strcmp((const char *)names + i, BLANK_NAME) == 0) r->has_blank = true;
         if (!file_name_parse(SEGMENT_PREFIX, (const char *)names + i, &number)) continue;
         r->number_max = number; // names come in order
-        if (number < r->first_needed) continue;
+        if (number < position_number(r->position)) continue;
         if (r->segments->count < SEGMENTS_MAX - 2) segment_set_add(r->segments, number, 0);
     }
 }
@@ -107,6 +109,14 @@ static enum sight look(struct recovery *r, struct place place, uint32_t wanted,
     }
     segment_reader_load(reader, place.offset, on_read);
     return SIGHT_LATER;
+}
+
+// Damage.
+
+static void damaged(struct recovery *r, const struct log_damage *damage) {
+    r->damage_count++;
+    if (damage->kind != LOG_HEADER) r->was_damaged = true;
+    r->found(r, damage);
 }
 
 // Headers.
@@ -167,9 +177,9 @@ static bool check_header(struct recovery *r) {
     bool is_ours = status == ST_OK && header.storage == r->storage &&
                    header.number == r->reader.number && header.size == r->reader.size;
     if (good < 2 || !is_ours) {
-        r->damage_count++;
-        env_log(r->env, ENV_WARNING, "header_damaged segment=%u good_copies=%u", r->reader.number,
-                good);
+        // Of a segment that is not used it may be torn, or that of another use of the file.
+        r->bad_header = r->reader.number;
+        r->good_copies = is_ours ? good : 0;
     }
     r->checked = r->at.index + 1;
     uint32_t tenth = r->checked * 10 / r->segments->count;
@@ -216,11 +226,18 @@ static void begin_search(struct recovery *r, size_t bad_size) {
 
 static enum status take_frame(struct recovery *r, const struct frame *frame) {
     uint64_t position = position_at(r, r->at);
+    if (position_number(position) == r->bad_header) {
+        uint64_t from = position_of(r->bad_header, 0);
+        damaged(r, &(struct log_damage){LOG_HEADER, r->good_copies, from, from});
+        r->bad_header = 0;
+    }
     if (frame->size > r->frame_max) r->frame_max = (uint32_t)frame->size;
     r->at.offset += (uint32_t)frame->size;
     r->has_other = false;
     if (frame->is_mark) {
         if (frame->mark.run != r->run) r->proved = 0;
+        bool is_beginning = r->at.index == 0 && position_offset(position) == SEGMENT_FIRST;
+        if (is_beginning) r->has_beginning = frame->mark.run == 1 && frame->mark.is_first;
         r->run = frame->mark.run;
         r->mark = frame->mark;
         r->has_mark = true;
@@ -291,11 +308,7 @@ static bool doubt(struct recovery *r) {
 
 // Goes on after damage: behind the one bad frame if there is a good one, else at `place`.
 static void resume(struct recovery *r, struct place place) {
-    r->damage_count++;
-    r->was_damaged = true;
-    r->damaged_last = segment_set_at(r->segments, place.index)->number;
-    env_log(r->env, ENV_ERROR, "log_damaged segment=%u from=%u until_segment=%u until=%u",
-            position_number(r->hole), position_offset(r->hole), r->damaged_last, place.offset);
+    damaged(r, &(struct log_damage){LOG_HOLE, 0, r->hole, position_at(r, place)});
     r->phase = RECOVERY_REPLAY;
     r->at = place;
     if (r->skipped <= r->hole || r->skipped >= position_at(r, place)) return;
@@ -374,6 +387,26 @@ static bool search(struct recovery *r) {
 
 // After the end: sync what was read, remove what was dropped.
 
+// The last phase, or the end where everything stays as it is.
+static bool remove_dropped(struct recovery *r) {
+    r->phase = RECOVERY_REMOVE;
+    if (r->only_looks) finish(r, ST_OK);
+    return !r->only_looks;
+}
+
+// Whether the log begins and ends where it should. What is in no table is there from the first run.
+static void check_ends(struct recovery *r) {
+    uint32_t first = segment_set_at(r->segments, 0)->number;
+    uint32_t needed = position_number(r->position);
+    uint32_t wanted = r->mark.oldest > needed ? r->mark.oldest : needed;
+    bool is_cut = r->position == 0 && !r->has_beginning && !r->was_damaged;
+    if (is_cut) wanted = 1;
+    uint64_t from = position_of(first, SEGMENT_FIRST);
+    uint64_t until = position_of(wanted, SEGMENT_FIRST);
+    if (first > wanted || is_cut) damaged(r, &(struct log_damage){LOG_BEGIN, 0, from, until});
+    if (r->end < r->position) damaged(r, &(struct log_damage){LOG_END, 0, r->end, r->position});
+}
+
 static bool end_search(struct recovery *r) {
     r->is_blank = r->dirty_end == 0;
     if (!r->has_mark) {
@@ -384,17 +417,11 @@ static bool end_search(struct recovery *r) {
             return false;
         }
         r->storage = 0;
-        r->phase = RECOVERY_REMOVE;
-        return true;
+        return remove_dropped(r);
     }
     r->end = r->hole;
-    uint32_t wanted = r->mark.oldest > r->first_needed ? r->mark.oldest : r->first_needed;
-    if (segment_set_at(r->segments, 0)->number > wanted) {
-        r->damage_count++;
-        r->was_damaged = true;
-        env_log(r->env, ENV_ERROR, "segments_missing first=%u wanted=%u",
-                segment_set_at(r->segments, 0)->number, wanted);
-    }
+    check_ends(r);
+    if (r->only_looks) return remove_dropped(r);
     // Before that, the runs knew that it was on disk.
     r->at = (struct place){0, 0};
     uint32_t first = position_number(r->mark.synced);

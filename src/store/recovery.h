@@ -36,6 +36,23 @@ typedef void recovery_done(struct recovery *r, enum status status);
 typedef enum status recovery_replay(struct recovery *r, uint64_t position,
                                     const struct frame *frame);
 
+// What is not as it should be. Those of a hole and at either end say that something is missing.
+enum log_damage_kind {
+    LOG_HEADER, // of the segment at `from`: so many copies are good
+    LOG_HOLE,   // synced bytes, from `from` until `until`
+    LOG_BEGIN,  // the log should begin in the segment of `until`, not in that of `from`
+    LOG_END,    // it ends at `from`, before `until`
+};
+
+struct log_damage {
+    enum log_damage_kind kind;
+    uint32_t good_copies; // of a header
+    uint64_t from;        // positions
+    uint64_t until;
+};
+
+typedef void recovery_found(struct recovery *r, const struct log_damage *damage);
+
 // A place in a segment, by its index in the set.
 struct place {
     uint32_t index;
@@ -57,8 +74,11 @@ struct recovery {
     struct env *env;
     struct segment_set *segments; // borrowed; empty at first
     recovery_replay *replay;      // set by the owner
+    recovery_found *found;        // the same
     recovery_done *done;
-    uint32_t first_needed; // number of the first segment that is looked at
+    uint64_t position;       // what lies before is in tables; older segments are not looked at
+    uint64_t tables_storage; // whose tables these are; 0: there are none
+    bool only_looks;         // leaves everything as it is
 
     // Results.
     uint64_t storage;      // 0: there is no log
@@ -68,8 +88,8 @@ struct recovery {
     uint64_t replayed;     // records
     uint32_t frame_max;    // bytes of the largest frame
     uint32_t number_max;   // of all segments found
-    uint32_t damaged_last; // number of the last segment that a hole reaches into, or 0
     bool has_mark;         // there is a log with something in it
+    bool has_beginning;    // its first frame is the first mark of the first run
     bool ends_clean;       // the last frame is a mark that says so
     bool is_blank;         // there are only zeros after the end
     bool was_damaged;      // something that was on disk is missing
@@ -92,6 +112,8 @@ struct recovery {
     struct place candidate;   // the first batch after the hole, perhaps dropped
     uint32_t run;             // of the frames before `at`, 0: none yet
     uint32_t checked;         // segments whose header was looked at
+    uint32_t bad_header;      // number of the last segment that has one, until a frame is in it
+    uint32_t good_copies;     // of that
     uint32_t tenth;           // of the segments, last reported
     bool has_other;
     bool has_candidate;

@@ -27,6 +27,7 @@ static void fail(struct sstable_loader *l, const char *what, enum status status)
     env_log(l->env, ENV_ERROR, "table_unreadable table=%u part=%s status=\"%s\"", l->table->number,
             what, status_text(status));
     l->status = status;
+    l->part = what;
     if (l->table->file == NULL) {
         on_closed(&l->op);
         return;
@@ -89,7 +90,6 @@ static void on_filter(struct env_op *op) {
         t->filter.line_count = (uint32_t)(content.size / FILTER_LINE);
     } else {
         // Slower, but nothing is lost.
-        l->is_whole = false;
         env_log(l->env, ENV_ERROR, "table_damaged table=%u part=filter", t->number);
         tlsf_give(l->memory, t->filter_block);
         t->filter_block = 0;
@@ -109,9 +109,8 @@ static void on_tail(struct env_op *op) {
     struct sstable *t = l->table;
     const struct footer *f = &l->footer;
     enum status status = op->status;
-    uint32_t good = 0;
     if (status == ST_OK) {
-        status = footer_decode((struct slice){l->tail, op->size}, &l->footer, &good);
+        status = footer_decode((struct slice){l->tail, op->size}, &l->footer, &l->good_footers);
     }
     bool is_ours = status == ST_OK && f->number == t->number && f->storage == l->storage &&
                    f->end == t->size - SSTABLE_TAIL;
@@ -122,8 +121,8 @@ static void on_tail(struct env_op *op) {
         fail(l, "footer", status);
         return;
     }
-    l->is_whole = good == 2;
-    if (good < 2) env_log(l->env, ENV_WARNING, "table_damaged table=%u part=footer", t->number);
+    if (l->good_footers < 2)
+        env_log(l->env, ENV_WARNING, "table_damaged table=%u part=footer", t->number);
     t->whole_first = t->first < f->first ? t->first : f->first;
     t->key_count = f->key_count;
     t->data_size = f->data_size;

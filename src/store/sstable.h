@@ -76,10 +76,11 @@ struct sstable_loader {
     uint64_t storage;
     uint32_t block_max;    // bytes of the largest block that can be read
     struct sstable *table; // number, sequence, first and last are set by the caller
-    bool is_whole;         // result: nothing of it was damaged
+    uint32_t good_footers; // result, like
+    const char *part;      // this: what of the table it was that failed
 
     struct env_op op;
-    char name[FILE_NAME_SIZE];
+    char name[FILE_NAME_SIZE]; // of the file
     uint8_t tail[SSTABLE_TAIL];
     struct footer footer;
     enum status status;
