@@ -423,13 +423,17 @@ bool config_read(struct config *config, int argc, char **argv, struct complaint 
 // Showing.
 
 void config_help(FILE *to) {
-    (void)fprintf(to, "usage: quoitd [--config FILE] [--KEY VALUE]...\n\n"
+    (void)fprintf(to, "usage: quoitd [--config FILE] [--KEY VALUE]...\n"
+                      "       quoitd --check DIRECTORY [--json]\n\n"
                       "Every key may stand in the file as 'KEY = VALUE'; flags win.\n\n");
     for (size_t i = 0; i < KEYS; i++) {
         (void)fprintf(to, "  --%s %s\n        %s", keys[i].name, keys[i].argument, keys[i].help);
         if (keys[i].standard != NULL) (void)fprintf(to, " [%s]", keys[i].standard);
         (void)fprintf(to, "\n");
     }
+    (void)fprintf(to,
+                  "  --check DIRECTORY [--json]\n        Look at the data of a node that does not "
+                  "run, change nothing, and say what is wrong.\n");
     (void)fprintf(to, "  -h, --help, --version\n        Say so and exit.\n");
 }
 

@@ -207,15 +207,25 @@ static void derive_from_initial(struct identity *identity, const char *initial) 
     identity->secret = derive(sum, sizeof(sum));
 }
 
+static bool key_path(const char *directory, char path[PATH_SIZE], struct complaint *complaint) {
+    int size = snprintf(path, PATH_SIZE, "%s/cluster.key", directory);
+    if (size > 0 && size < PATH_SIZE) return true;
+    complain_of(complaint, "dir: too long");
+    return false;
+}
+
+bool identity_key_is_good(const char *directory, struct complaint *complaint) {
+    struct identity identity;
+    char path[PATH_SIZE];
+    if (!key_path(directory, path, complaint)) return false;
+    return access(path, F_OK) != 0 || read_key(&identity, path, complaint);
+}
+
 static bool find_key(struct identity *identity, const struct config *config,
                      struct complaint *complaint) {
     if (config->key_file != NULL) return read_key(identity, config->key_file, complaint);
     char path[PATH_SIZE];
-    int size = snprintf(path, sizeof(path), "%s/cluster.key", config->directory);
-    if (size < 0 || (size_t)size >= sizeof(path)) {
-        complain_of(complaint, "dir: too long");
-        return false;
-    }
+    if (!key_path(config->directory, path, complaint)) return false;
     if (access(path, F_OK) == 0) return read_key(identity, path, complaint);
     if (!is_loopback(config->bind)) {
         complain_of(complaint,

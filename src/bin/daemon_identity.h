@@ -32,4 +32,7 @@ bool identity_find_self(struct identity *identity, const struct config *config,
 bool identity_find_secrets(struct identity *identity, const struct config *config,
                            struct complaint *complaint);
 
+// False, with a complaint, when there is a DIRECTORY/cluster.key that cannot be used.
+bool identity_key_is_good(const char *directory, struct complaint *complaint);
+
 #endif

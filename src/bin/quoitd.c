@@ -6,6 +6,7 @@
 //     SIGTERM or SIGINT -> server stops -> node stops -> exit 0
 //
 // What is wrong with the configuration or the place is said in one line, and the exit status is 1.
+#include "bin/daemon_check.h"
 #include "bin/daemon_identity.h"
 #include "bin/daemon_memory.h"
 #include "bin/version.h"
@@ -338,6 +339,7 @@ static int serve(struct daemon *d) {
 int main(int argc, char **argv) {
     static struct daemon daemon;
     struct daemon *d = &daemon;
+    if (argc > 1 && strcmp(argv[1], "--check") == 0) return check_main(argc - 2, argv + 2);
     if (!config_read(&d->config, argc, argv, &d->complaint)) return refuse(d->complaint.text);
     if (d->config.wants_help) {
         config_help(stdout);

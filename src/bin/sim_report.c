@@ -44,6 +44,7 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
     sum->blocks_read += r->blocks_read;
+    sum->inspections += r->inspections;
 }
 
 struct line {
@@ -100,6 +101,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path flush", sum->flushes);
     n = add(lines, n, "path tables merged", sum->compactions);
     n = add(lines, n, "path block read", sum->blocks_read);
+    n = add(lines, n, "path inspection", sum->inspections);
     must(n <= LINES_MAX);
     return n;
 }

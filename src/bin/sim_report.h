@@ -26,6 +26,7 @@ struct sim_report {
     uint64_t flushes;
     uint64_t compactions;
     uint64_t blocks_read;
+    uint64_t inspections;
 };
 
 void sim_report_add(struct sim_report *sum, const struct simulation_report *report);

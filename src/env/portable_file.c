@@ -31,7 +31,8 @@ static enum status done_or_failed(int result) {
 }
 
 static enum status open_file(struct job *job) {
-    int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    bool is_read_only = job->world->options.is_read_only;
+    int flags = (is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
     if (job->op->wanted == ENV_CREATE) flags |= O_CREAT | O_TRUNC;
     int fd = openat(job->world->directory, job->name, flags, 0600);
     if (fd < 0) return shared_status(errno);

@@ -20,6 +20,7 @@ struct env_options {
     env_log_sink *log;     // NULL: lines go to standard error
     void *log_context;
     bool is_portable;   // do without io_uring
+    bool is_read_only;  // nothing in the directory is ever changed
     uint32_t piece_max; // for tests: moves at most so many bytes at a time; 0: no limit
 
     // Of shared_clock: until then env_listen tries an address that is in use again, and holds up

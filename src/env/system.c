@@ -129,6 +129,26 @@ static bool sync_parent(int directory) {
     return is_synced;
 }
 
+// Locks the file that was opened, or not because of the error.
+static enum status hold(int fd, int error, const char *path, int *lock,
+                        struct env_complaint *complaint) {
+    if (fd < 0) {
+        complain(complaint, "cannot open %s/" SHARED_LOCK_NAME ": %s", path, strerror(error));
+        return ST_IO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        bool is_held = errno == EWOULDBLOCK;
+        complain(complaint,
+                 is_held ? "the directory %s is in use by another process"
+                         : "the directory %s cannot be locked",
+                 path);
+        close(fd);
+        return is_held ? ST_BUSY : ST_IO;
+    }
+    *lock = fd;
+    return ST_OK;
+}
+
 enum status system_lock_directory(const char *path, int *lock, struct env_complaint *complaint) {
     bool is_new = mkdir(path, 0700) == 0;
     if (!is_new && errno != EEXIST) {
@@ -147,25 +167,22 @@ enum status system_lock_directory(const char *path, int *lock, struct env_compla
     int fd = openat(directory, SHARED_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     int error = errno;
     close(directory);
-    if (fd < 0) {
-        complain(complaint, "cannot open %s/" SHARED_LOCK_NAME ": %s", path, strerror(error));
-        return ST_IO;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        bool is_held = errno == EWOULDBLOCK;
-        complain(complaint,
-                 is_held ? "the directory %s is in use by another process"
-                         : "the directory %s cannot be locked",
-                 path);
-        close(fd);
-        return is_held ? ST_BUSY : ST_IO;
-    }
-    *lock = fd;
-    return ST_OK;
+    return hold(fd, error, path, lock, complaint);
+}
+
+enum status system_lock_for_reading(const char *path, int *lock, struct env_complaint *complaint) {
+    int directory = shared_open_directory(path, complaint);
+    if (directory < 0) return ST_IO;
+    int fd = openat(directory, SHARED_LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int error = errno;
+    close(directory);
+    *lock = -1;
+    if (fd < 0 && error == ENOENT) return ST_OK;
+    return hold(fd, error, path, lock, complaint);
 }
 
 void system_unlock_directory(int lock) {
-    close(lock);
+    if (lock >= 0) close(lock);
 }
 
 struct arena system_arena(size_t size) {

@@ -43,6 +43,11 @@ bool system_is_stopping(void);
 // ST_IO; with a complaint.
 NODISCARD enum status system_lock_directory(const char *path, int *lock,
                                             struct env_complaint *complaint);
+
+// The same for who only reads: makes nothing, and holds nothing (*lock is -1) where no process has
+// ever held the directory.
+NODISCARD enum status system_lock_for_reading(const char *path, int *lock,
+                                              struct env_complaint *complaint);
 void system_unlock_directory(int lock);
 
 // Zeroed memory, in large pages where the kernel has them; pages are taken when they are first

@@ -32,6 +32,7 @@ static bool is_change(const struct env_op *op) {
 
 void uring_file_open(struct env *env, struct env_op *op, const char *name, enum env_open mode,
                      struct env_file **file) {
+    must(mode == ENV_OPEN || !uring_of(env)->options.is_read_only);
     op->target = file;
     op->wanted = mode;
     op->private[0] = name_of(name);
@@ -126,7 +127,7 @@ void uring_file_prepare(struct uring *u, struct env_op *op, struct io_uring_sqe 
     int flags;
     switch (op->kind) {
     case URING_OPEN:
-        flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+        flags = (u->options.is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
         if (op->wanted == ENV_CREATE) flags |= O_CREAT | O_TRUNC;
         io_uring_prep_openat(sqe, at, op->private[0], flags, 0600);
         return;

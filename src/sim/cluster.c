@@ -126,6 +126,8 @@ static void forget(struct process *p) {
     p->state = PROCESS_DOWN;
     p->node = NULL;
     p->server = NULL;
+    const struct cluster_options *o = &p->cluster->options;
+    if (o->ended != NULL) o->ended(o->ended_context, p->index);
 }
 
 void cluster_kill(struct cluster *cluster, uint32_t index) {

@@ -51,6 +51,10 @@ struct cluster_options {
     node_minted *minted;
     void *minted_context;
 
+    // Called when a process has ended, one way or another, and left its files; may be NULL.
+    void (*ended)(void *context, uint32_t index);
+    void *ended_context;
+
     // May change what a process is about to be created with; may be NULL.
     void (*adjust)(struct node_options *node, struct server_options *server);
 };

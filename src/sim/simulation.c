@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/simulation.h"
 
+#include "sim/inspector.h"
 #include "sim/memory.h"
 
 #include <stdio.h>
@@ -13,7 +14,10 @@
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
 #define KIB UINT64_C(1024)
 
-enum { OPERATIONS_AT_THE_END = 60 };
+enum {
+    OPERATIONS_AT_THE_END = 60,
+    RECORD_SIZE_MAX = 256 * 1024, // far more than a record of cluster_node_options() has
+};
 
 struct simulation {
     const struct simulation_options *options;
@@ -24,6 +28,7 @@ struct simulation {
     struct workload workload;
     struct nemesis nemesis;
     struct rng rng;
+    uint32_t tables_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
 };
 
 // The nodes count what happened to them; a life that ends takes its counts along, so they are
@@ -176,7 +181,31 @@ static void stop_all(struct simulation *s) {
             oracle_fail(&s->oracle, "O17 n%u leaves open requests=%u files=%u sockets=%u", i + 1,
                         open.requests, open.files, open.sockets);
         }
+        if (s->tables_left[i] > 0) {
+            oracle_fail(&s->oracle, "O20 n%u leaves tables that nobody names: %u", i + 1,
+                        s->tables_left[i]);
+        }
     }
+}
+
+// O20: what a process leaves behind is whole, whatever ended it, where no synced byte was changed.
+
+static void on_finding(void *context, const struct check_finding *f) {
+    bool is_table = strncmp(f->file, "table-", 6) == 0;
+    if (f->meaning == CHECK_HARMLESS && is_table) ++*(uint32_t *)context;
+}
+
+static void on_ended(void *context, uint32_t index) {
+    struct simulation *s = context;
+    const struct process *p = &s->cluster.processes[index];
+    if (p->bytes_lost > 0 && s->nemesis.counts[TROUBLE_DAMAGE] > 0) return;
+    s->tables_left[index] = 0;
+    struct inspection i = {.found = on_finding, .context = &s->tables_left[index]};
+    inspect(p->machine, RECORD_SIZE_MAX, &i);
+    s->report->inspections++;
+    if (i.status == ST_OK && i.counts.damaged == 0) return;
+    oracle_fail(&s->oracle, "O20 n%u leaves damage=%u: %s", index + 1, (unsigned)i.counts.damaged,
+                i.first);
 }
 
 // A restart changes nothing.
@@ -247,6 +276,8 @@ static void draw(struct simulation *s) {
     struct cluster_options o = {
         .minted = oracle_on_minted,
         .minted_context = &s->oracle,
+        .ended = on_ended,
+        .ended_context = s,
     };
     o.members = sizes[rng_below(&s->rng, 8)];
     o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;

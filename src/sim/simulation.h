@@ -42,6 +42,7 @@ struct simulation_report {
     uint64_t flushes; // of all stores, like
     uint64_t compactions;
     uint64_t blocks_read; // summed over members, as of the end of each life that was seen to end
+    uint64_t inspections; // of what a process left behind
     uint64_t mendings;    // members that had no vote for a while, and have it back
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/timer.h"
 #include "model/record.h"
+#include "sim/inspector.h"
 #include "sim/world.h"
 #include "store/store.h"
 #include "tests/test.h"
@@ -422,6 +423,24 @@ static inline void shop_forget(struct shop *shop) {
     (void)shop_count_lost(shop);
 }
 
+// Looks at what the process has left behind.
+static inline struct inspection shop_inspect(struct shop *shop) {
+    struct inspection i = {0};
+    inspect(shop->machine, shop->options.record_size_max, &i);
+    assert_int_equal(i.status, ST_OK);
+    return i;
+}
+
+// Ends the process, so or so. What it has left behind is whole.
+static inline void shop_crash(struct shop *shop, bool by_power) {
+    if (by_power) {
+        machine_power_loss(shop->machine);
+    } else {
+        machine_kill(shop->machine);
+    }
+    assert_string_equal(shop_inspect(shop).first, "");
+}
+
 // One life of the process, and its death at a random step: of the first `few` one time in three, as
 // sometimes the power goes before recovery is through, else of the first `many`.
 static inline void shop_live_and_crash(struct shop *shop, uint32_t few, uint32_t many) {
@@ -438,11 +457,7 @@ static inline void shop_live_and_crash(struct shop *shop, uint32_t few, uint32_t
         shop_start_selling(shop, 1 + rng_below(&shop->rng, SHOP_CLIENTS));
         while (steps-- > 0) assert_true(world_step(shop->world, UINT64_MAX));
     }
-    if (rng_chance(&shop->rng, 1, 3)) {
-        machine_kill(shop->machine);
-    } else {
-        machine_power_loss(shop->machine);
-    }
+    shop_crash(shop, !rng_chance(&shop->rng, 1, 3));
 }
 
 static inline void shop_close(struct shop *shop) {

@@ -88,26 +88,18 @@ static void a_crash_at_every_step_of_a_short_life(void **state) {
             shop->options.memory_max = 0; // the least there is
             uint32_t steps = step;
             is_over = live(shop, &steps);
-            machine_power_loss(shop->machine);
+            shop_crash(shop, true);
             // And once more, on the way back.
             shop_begin(shop);
             steps = step * 7 % 31;
             (void)walk(shop, &shop->is_opened, &steps);
-            machine_power_loss(shop->machine);
+            shop_crash(shop, true);
             assert_int_equal(shop_open(shop), ST_OK);
             assert_false(store_stats(shop->store).was_damaged);
             shop_check_all(shop);
             shop_free(shop);
             assert_true(step < 1000);
         }
-    }
-}
-
-static void crash(struct shop *shop) {
-    if (rng_chance(&shop->rng, 1, 3)) {
-        machine_kill(shop->machine);
-    } else {
-        machine_power_loss(shop->machine);
     }
 }
 
@@ -130,7 +122,7 @@ static void the_log_stays_small_and_loses_nothing(void **state) {
             assert_true(stats.log_size <=
                         2 * shop->options.segment_size + 3 * (stats.live_size + SHOP_LOG_LEAST));
             assert_int_equal(stats.damaged, 0);
-            crash(shop);
+            shop_crash(shop, !rng_chance(&shop->rng, 1, 3));
         }
         assert_int_equal(shop_open(shop), ST_OK);
         shop_check_all(shop);

@@ -105,13 +105,13 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
             uint32_t steps = step;
             is_over = live(shop, &steps);
             if (is_over) merged += store_stats(shop->store).compactions;
-            machine_power_loss(shop->machine);
+            shop_crash(shop, true);
             // And once more, on the way back.
             shop_begin(shop);
             for (steps = step * 7 % 61; steps > 0 && !shop->is_opened; steps--) {
                 assert_true(world_step(shop->world, UINT64_MAX));
             }
-            machine_power_loss(shop->machine);
+            shop_crash(shop, true);
             assert_int_equal(shop_open(shop), ST_OK);
             assert_false(store_stats(shop->store).was_damaged);
             shop_check_all(shop);
@@ -142,11 +142,7 @@ static void a_request_that_fails_loses_nothing(void **state) {
         }
         world_options(shop->world)->rates[fault] = 0;
         shop_run(shop, 3 * NS_PER_SECOND);
-        if (rng_chance(&shop->rng, 1, 2)) {
-            machine_power_loss(shop->machine);
-        } else {
-            machine_kill(shop->machine);
-        }
+        shop_crash(shop, rng_chance(&shop->rng, 1, 2));
         assert_int_equal(shop_open(shop), ST_OK);
         assert_false(store_stats(shop->store).was_damaged);
         shop_check_all(shop);
