@@ -362,6 +362,66 @@ static void a_directory_is_held_by_one_and_the_lock_is_no_file_of_it(void **stat
     assert_int_equal(system_lock_directory("/dev/null/x", &lock, &complaint), ST_IO);
 }
 
+static void who_only_reads_makes_nothing_and_is_refused_a_held_directory(void **state) {
+    (void)state;
+    int lock = 7;
+    int second = -1;
+    char path[80];
+    struct env_complaint complaint = {""};
+    snprintf(path, sizeof(path), "%s/LOCK", directory);
+    remove(path);
+    assert_int_equal(system_lock_for_reading(directory, &lock, &complaint), ST_OK);
+    assert_int_equal(lock, -1);
+    assert_int_equal(access(path, F_OK), -1);
+    system_unlock_directory(lock);
+    assert_int_equal(system_lock_directory(directory, &lock, &complaint), ST_OK);
+    assert_int_equal(system_lock_for_reading(directory, &second, &complaint), ST_BUSY);
+    assert_non_null(strstr(complaint.text, "in use"));
+    system_unlock_directory(lock);
+    assert_int_equal(system_lock_for_reading(directory, &lock, &complaint), ST_OK);
+    assert_int_equal(system_lock_directory(directory, &second, &complaint), ST_BUSY);
+    system_unlock_directory(lock);
+    assert_int_equal(system_lock_for_reading("/dev/null/x", &lock, &complaint), ST_IO);
+}
+
+static void what_is_opened_read_only_is_read_and_not_written(void **state) {
+    (void)state;
+    struct env_file *file = NULL;
+    uint8_t bytes[4] = "kept";
+    struct ask create = {.op.done = on_done};
+    struct ask fill = {.op.done = on_done};
+    env_open(env, &create.op, "file", ENV_CREATE, &file);
+    assert_int_equal(finish(&create), ST_OK);
+    env_write(env, &fill.op, file, 0, bytes, sizeof(bytes));
+    assert_int_equal(finish(&fill), ST_OK);
+    system_close(env);
+
+    struct env_complaint complaint = {""};
+    env = system_open(&(struct env_options){.directory = directory,
+                                            .log = on_log,
+                                            .is_portable = is_portable,
+                                            .is_read_only = true},
+                      &complaint);
+    assert_non_null(env);
+    struct ask open = {.op.done = on_done};
+    struct ask read = {.op.done = on_done};
+    struct ask write = {.op.done = on_done};
+    uint8_t found[4] = {0};
+    env_open(env, &open.op, "file", ENV_OPEN, &file);
+    assert_int_equal(finish(&open), ST_OK);
+    env_write(env, &write.op, file, 0, (const uint8_t *)"lost", 4);
+    assert_int_not_equal(finish(&write), ST_OK);
+    env_read(env, &read.op, file, 0, found, sizeof(found));
+    assert_int_equal(finish(&read), ST_OK);
+    assert_memory_equal(found, bytes, sizeof(bytes));
+    system_close(env);
+
+    env = open_world(0);
+    struct ask remove = {.op.done = on_done};
+    env_remove(env, &remove.op, "file");
+    assert_int_equal(finish(&remove), ST_OK);
+}
+
 static void only_the_portable_world_is_announced(void **state) {
     (void)state;
     assert_string_equal(system_name(env), is_portable ? "portable" : "io_uring");
@@ -473,6 +533,8 @@ int system_test(void) {
         ON_BOTH(another_thread_ends_an_endless_wait),
         ON_BOTH(a_signal_ends_an_endless_wait),
         ON_BOTH(a_directory_is_held_by_one_and_the_lock_is_no_file_of_it),
+        ON_BOTH(who_only_reads_makes_nothing_and_is_refused_a_held_directory),
+        ON_BOTH(what_is_opened_read_only_is_read_and_not_written),
         ON_BOTH(only_the_portable_world_is_announced),
         ON_BOTH(the_environment_can_ask_for_the_portable_world),
         ON_BOTH(a_directory_that_is_not_there_is_complained_of),

@@ -13,8 +13,8 @@ static struct shop *shop_at_work(uint64_t seed) {
     struct shop *shop = shop_new(seed, &options);
     shop->options.memory_max = 0; // the least there is
     shop->options.segment_size = UINT64_C(96) * 1024;
-    shop->options.flush_size = 48 * 1024;
-    shop->options.table_size = 64 * 1024;
+    shop->options.flush_size = UINT64_C(48) * 1024;
+    shop->options.table_size = UINT64_C(64) * 1024;
     shop->options.block_size = 1024;
     shop->options.codec = seed % 2 == 0 ? CODEC_LZ4 : CODEC_NONE;
     assert_int_equal(shop_open(shop), ST_OK);

@@ -20,7 +20,7 @@
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
 //     O20 the files that a process leaves, however it ends, are whole (store/check.h); after an
-//         orderly end there is no table that nobody names
+//         orderly end there are none that nobody names, but for old segments of the log
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H

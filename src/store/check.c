@@ -65,7 +65,7 @@ static void on_manifest_idle(struct manifest_file *f) {
     (void)f;
 }
 
-static void on_table_checked(struct table_check *t);
+static void on_table_checked(struct table_check *checked);
 static void on_sums_checked(struct sum_check *s);
 
 static void create_tables(struct check *c, struct arena *arena) {
