@@ -211,6 +211,7 @@ static void on_finding(void *context, const struct check_finding *f) {
 static void on_ended(void *context, uint32_t index) {
     struct simulation *s = context;
     const struct process *p = &s->cluster.processes[index];
+    s->files_left[index] = 0;
     if (p->bytes_lost > 0 && s->nemesis.counts[TROUBLE_DAMAGE] > 0) return;
     struct visit visit = {.simulation = s};
     struct inspection i = {.found = on_finding, .context = &visit};

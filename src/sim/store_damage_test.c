@@ -41,13 +41,16 @@ static void damage_is_never_served_and_always_noticed(void **state) {
             machine_power_loss(shop->machine);
         }
         rot(shop, 1 + (uint32_t)seed % 3);
+        uint64_t found = shop_inspect(shop).counts.damaged;
         enum status status = shop_open(shop);
         if (status != ST_OK) {
             assert_int_equal(status, ST_CORRUPT);
+            assert_true(found > 0);
             shop_free(shop);
             continue;
         }
         uint64_t at_start = store_stats(shop->store).damaged;
+        if (at_start > 0) assert_true(found > 0);
         uint32_t lost = shop_count_lost(shop);
         struct store_stats stats = store_stats(shop->store);
         noticed += stats.was_damaged;
