@@ -213,6 +213,25 @@ static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
     assert_true(told > 6);
 }
 
+// What was in tables is gone then, and nothing else says that there were any.
+static void a_missing_manifest_is_damage(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    make_small(shop, &shop->rng);
+    assert_int_equal(shop_open(shop), ST_OK);
+    uint32_t epoch = store_actor(shop->store).epoch;
+    sell_for(shop, NS_PER_SECOND / 2);
+    assert_true(store_stats(shop->store).flushes > 0);
+    shop_end(shop);
+    assert_true(disk_remove(machine_disk(shop->machine), "manifest"));
+    assert_int_equal(shop_open(shop), ST_OK);
+    assert_true(store_stats(shop->store).was_damaged);
+    assert_true(store_actor(shop->store).epoch > epoch);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Scans while others write: each key once, in order, with a record that was asked for.
 struct watcher {
     struct store_scan scan;
@@ -274,6 +293,7 @@ int store_engine_test(void) {
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
+        cmocka_unit_test(a_missing_manifest_is_damage),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);

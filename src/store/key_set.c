@@ -66,10 +66,3 @@ bool key_set_add(struct key_set *set, uint64_t hash, uint64_t number) {
     shard->count++;
     return true;
 }
-
-void key_set_clear(struct key_set *set) {
-    for (uint32_t i = 0; i < KEY_SET_SHARDS; i++) {
-        if (set->shards[i].block != 0) tlsf_give(set->memory, set->shards[i].block);
-        set->shards[i] = (struct key_set_shard){0};
-    }
-}

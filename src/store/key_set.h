@@ -29,7 +29,4 @@ uint64_t *key_set_find(const struct key_set *set, uint64_t hash);
 // Adds a hash that is not there. False: memory is full.
 bool key_set_add(struct key_set *set, uint64_t hash, uint64_t number);
 
-// Gives the memory back.
-void key_set_clear(struct key_set *set);
-
 #endif
