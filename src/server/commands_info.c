@@ -179,8 +179,9 @@ static void write_tables(const struct store_stats *store, struct text *text) {
                 store->table_count, store->table_size, store->dirty_size);
     text_printf(text,
                 "store_flushes:%" PRIu64 "\r\nstore_compactions:%" PRIu64
-                "\r\nstore_is_compacting:%d\r\n",
-                store->flushes, store->compactions, store->is_compacting);
+                "\r\nstore_is_compacting:%d\r\nstore_compaction_percent:%" PRIu32 "\r\n",
+                store->flushes, store->compactions, store->is_compacting,
+                store->compaction_percent);
     text_printf(text,
                 "store_bytes_logged:%" PRIu64 "\r\nstore_bytes_flushed:%" PRIu64
                 "\r\nstore_bytes_compacted:%" PRIu64 "\r\n",

@@ -62,7 +62,8 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     char address[ADDRESS_SIZE_MAX + 1];
     map_member_id_text(member, id);
     map_member_address(member, 0, address);
-    reply_map(r, 15);
+    bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
+    reply_map(r, 17);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -77,6 +78,8 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     reply_number(r, "disk", entry->disk_size);
     reply_number(r, "memory", entry->memory_size);
     reply_number(r, "load", entry->load);
+    reply_number(r, "merging", is_merging);
+    reply_number(r, "merged", is_merging ? entry->merged : 0);
     reply_number(r, "incarnation", entry->incarnation);
 }
 

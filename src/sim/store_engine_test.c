@@ -154,6 +154,30 @@ static void a_request_that_fails_loses_nothing(void **state) {
     }
 }
 
+static void a_merge_says_how_far_it_is(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    make_small(shop, &shop->rng);
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    struct store_stats last = store_stats(shop->store);
+    uint32_t changes = 0;
+    while (last.compactions < 10) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        struct store_stats now = store_stats(shop->store);
+        bool is_same = last.is_compacting && now.compactions == last.compactions;
+        assert_in_range(now.compaction_percent, is_same ? last.compaction_percent : 0,
+                        now.is_compacting ? 100 : 0);
+        changes += now.compaction_percent > last.compaction_percent;
+        last = now;
+    }
+    assert_true(changes > 20);
+    shop_stop_selling(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
@@ -274,6 +298,7 @@ int store_engine_test(void) {
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
+        cmocka_unit_test(a_merge_says_how_far_it_is),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };

@@ -95,6 +95,7 @@ static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
         if (t->first < c->from) c->from = t->first;
         if (t->last > c->end) c->end = t->last;
     }
+    c->begin = c->from;
 }
 
 static bool choose_damaged(struct compaction *c) {
@@ -145,6 +146,12 @@ static bool choose(struct compaction *c) {
 
 bool compaction_is_behind(const struct compaction *c) {
     return above_base(c) >= TABLES_MAX;
+}
+
+uint32_t compaction_percent(const struct compaction *c) {
+    uint32_t at = c->partition == UINT32_MAX ? c->from : c->partition;
+    if (c->state == COMPACTION_IDLE || at <= c->begin) return 0;
+    return (uint32_t)((uint64_t)(at - c->begin) * 100 / (c->end - c->begin + 1));
 }
 
 static bool is_urgent(const struct compaction *c) {

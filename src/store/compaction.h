@@ -63,7 +63,8 @@ struct compaction {
     uint32_t input_count;
     bool is_major;
     uint64_t sequence;    // of what is made
-    uint32_t from;        // partition number: the stretch begins here
+    uint32_t begin;       // partition number: the whole merge begins here
+    uint32_t from;        // and the stretch here
     uint32_t to;          // and ends here
     uint32_t end;         // of the whole merge
     struct sstable *base; // of the stretch, or NULL
@@ -84,6 +85,9 @@ void compaction_start_if_due(struct compaction *c);
 
 // True when there are so many tables above the base that no more should come.
 bool compaction_is_behind(const struct compaction *c);
+
+// How many percent of its partitions the merge under way has behind it; 0 when there is none.
+uint32_t compaction_percent(const struct compaction *c);
 
 // To be called when the manifest is free again.
 void compaction_go_on(struct compaction *c);

@@ -499,6 +499,7 @@ struct store_stats store_stats(const struct store *s) {
         .flushes = s->flush.count,
         .compactions = s->compaction.count,
         .is_compacting = s->compaction.state != COMPACTION_IDLE,
+        .compaction_percent = compaction_percent(&s->compaction),
         .bytes_logged = s->logged,
         .bytes_flushed = s->flush.written,
         .bytes_compacted = s->compaction.written,

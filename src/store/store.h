@@ -201,6 +201,7 @@ struct store_stats {
     uint64_t bytes_compacted;
     uint64_t blocks_read; // by reads and writes of single keys
     bool is_compacting;
+    uint32_t compaction_percent; // of the merge under way
     uint64_t disk_free; // bytes, as of the last look
     uint64_t syncs;     // completed since open
     uint64_t writes;    // done since open
