@@ -202,14 +202,14 @@ struct store_stats {
     uint64_t blocks_read; // by reads and writes of single keys
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
-    uint64_t disk_free; // bytes, as of the last look
-    uint64_t syncs;     // completed since open
-    uint64_t writes;    // done since open
-    uint64_t damaged;   // records or segments found damaged since open, recovery included
-    uint64_t replayed;  // records read at open
-    bool is_full;       // refusing writes for want of disk or memory
-    bool is_failed;     // a sync or write failed: takes no more writes until the next start
-    bool was_damaged;   // some recovery found damage: something acknowledged may be missing here
+    uint64_t disk_free;          // bytes, as of the last look
+    uint64_t syncs;              // completed since open
+    uint64_t writes;             // done since open
+    uint64_t damaged;            // records or segments found damaged since open, recovery included
+    uint64_t replayed;           // records read at open
+    bool is_full;                // refusing writes for want of disk or memory
+    bool is_failed;   // a sync or write failed: takes no more writes until the next start
+    bool was_damaged; // some recovery found damage: something acknowledged may be missing here
 };
 
 struct store_stats store_stats(const struct store *store);
