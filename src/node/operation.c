@@ -52,6 +52,7 @@ struct operation *operation_take(struct node *node) {
     o->is_storing = false;
     o->is_forwarded_away = false;
     o->is_repairing = false;
+    o->is_damaged = false;
     o->round = 1;
     o->request = NULL;
     o->from = NULL;

@@ -61,6 +61,7 @@ struct operation {
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX]; // of reads: of what replica i holds, 0: nothing
     bool is_repairing;             // of reads: waiting until enough hold what was read
+    bool is_damaged;               // of reads: what some replica holds fails its checksum
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;

@@ -45,19 +45,29 @@ static void take_answer(struct operation *o, uint32_t place, struct slice record
     vote(o, place, is_good);
 }
 
+static void take_refusal(struct operation *o, uint32_t place, enum status status) {
+    if (status == ST_CORRUPT) o->is_damaged = true;
+    vote(o, place, false);
+}
+
+static void take_read(struct operation *o) {
+    const struct store_read *read = &o->read;
+    if (read->status == ST_OK) {
+        take_answer(o, o->self_place, read->record);
+    } else if (read->status == ST_NOT_FOUND) {
+        take_answer(o, o->self_place, (struct slice){0});
+    } else {
+        take_refusal(o, o->self_place, read->status);
+    }
+}
+
 // Asking.
 
 static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
-    bool is_good = read->status == ST_OK || read->status == ST_NOT_FOUND;
-    struct slice record = read->status == ST_OK ? read->record : (struct slice){0};
-    if (is_good) {
-        take_answer(o, o->self_place, record);
-    } else {
-        vote(o, o->self_place, false);
-    }
+    take_read(o);
     decide(o);
 }
 
@@ -68,17 +78,8 @@ static void ask_self(struct operation *o) {
         return;
     }
     o->read = (struct store_read){.done = on_own_read, .partition = o->partition, .key = o->key};
-    if (!store_get(node->store, &o->read)) {
-        o->is_storing = true;
-        return;
-    }
-    if (o->read.status == ST_OK) {
-        take_answer(o, o->self_place, o->read.record);
-    } else if (o->read.status == ST_NOT_FOUND) {
-        take_answer(o, o->self_place, (struct slice){0});
-    } else {
-        vote(o, o->self_place, false);
-    }
+    o->is_storing = !store_get(node->store, &o->read);
+    if (!o->is_storing) take_read(o);
 }
 
 static void ask_peer(struct operation *o, uint32_t place) {
@@ -229,7 +230,7 @@ static void decide(struct operation *o) {
     case QUORUM_OPEN:
         return;
     case QUORUM_LOST:
-        operation_finish(o, ST_UNAVAILABLE);
+        operation_finish(o, o->is_damaged ? ST_CORRUPT : ST_UNAVAILABLE);
         return;
     case QUORUM_MET:
         if (o->is_repairing) {
@@ -250,7 +251,7 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {
         take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
     } else {
-        vote(o, place, false);
+        take_refusal(o, place, m->status);
     }
     decide(o);
 }

@@ -418,7 +418,7 @@ void answer_failure(struct command *c, struct failure failure) {
         answer_error(c, "DISKFULL no room for new data; not done");
         return;
     case ST_CORRUPT:
-        answer_error(c, "DAMAGED the stored record fails its checksum and is being repaired");
+        answer_error(c, "DAMAGED what is stored of the key fails its checksum and is not served");
         return;
     case ST_CANCELLED:
         answer_error(c, "BUSY this node is shutting down; not done, ask another");
