@@ -19,8 +19,8 @@
 #define FAULT_MAP(X)                                                                               \
     X(DISK_SLOW, "disk-slow")               /* per request: far longer than usual */               \
     X(DISK_READ_ERROR, "disk-read-error")   /* per read: ST_IO, once */                            \
-    X(DISK_WRITE_ERROR, "disk-write-error") /* per write: ST_IO, a part may be written */          \
-    X(DISK_SYNC_ERROR, "disk-sync-error")   /* per sync: ST_IO, and the writes are forgotten */    \
+    X(DISK_WRITE_ERROR, "disk-write-error") /* per write, rename: ST_IO, perhaps half done */      \
+    X(DISK_SYNC_ERROR, "disk-sync-error")   /* per sync, of names too: ST_IO, all forgotten */     \
     X(DISK_EVICTION, "disk-eviction")       /* act: a forgotten write vanished from the cache */   \
     X(DISK_ROT, "disk-rot")                 /* per read: a bit of what is stored there flips */    \
     X(DISK_MISDIRECT, "disk-misdirect")     /* per write: lands at another place */                \

@@ -227,6 +227,20 @@ static enum status sync_file(struct machine *m, struct env_op *op, struct disk_f
     return ST_OK;
 }
 
+static enum status sync_names(struct machine *m, struct env_op *op) {
+    if (dice_roll(&m->dice, FAULT_DISK_SYNC_ERROR)) return ST_IO;
+    disk_sync_names(m->disk, op->value);
+    return ST_OK;
+}
+
+static enum status rename_file(struct machine *m, struct env_op *op) {
+    bool fails = dice_roll(&m->dice, FAULT_DISK_WRITE_ERROR);
+    struct rng *rng = dice_stream(&m->dice, FAULT_DISK_WRITE_ERROR);
+    if (fails && rng_chance(rng, 1, 2)) return ST_IO;
+    bool is_there = disk_rename(m->disk, (const char *)op->from, op->private[0]);
+    return fails ? ST_IO : is_there ? ST_OK : ST_NOT_FOUND;
+}
+
 static enum status list_names(struct machine *m, struct env_op *op) {
     const struct disk_names *names = &m->disk->seen;
     uint32_t size = 0;
@@ -257,10 +271,9 @@ static enum status take_effect(struct machine *m, struct env_op *op) {
         close_file(m, open);
         return ST_OK;
     case FILES_SYNC_NAMES:
-        disk_sync_names(m->disk, op->value);
-        return ST_OK;
+        return sync_names(m, op);
     case FILES_RENAME:
-        return disk_rename(m->disk, (const char *)op->from, op->private[0]) ? ST_OK : ST_NOT_FOUND;
+        return rename_file(m, op);
     case FILES_REMOVE:
         return disk_remove(m->disk, (const char *)op->from) ? ST_OK : ST_NOT_FOUND;
     case FILES_LIST:

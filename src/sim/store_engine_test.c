@@ -238,6 +238,29 @@ static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
     assert_true(told > 6);
 }
 
+static void what_was_mended_may_be_damaged_again(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        store_repaired(shop->store);
+        machine_leave(shop->machine);
+        assert_false(store_stats(shop->store).was_damaged);
+        rot_tables(shop, false);
+        uint32_t lost = shop_count_lost(shop);
+        assert_in_range(lost, 1, SHOP_KEYS);
+        assert_true(store_stats(shop->store).was_damaged);
+        shop_free(shop);
+    }
+}
+
 // Scans while others write: each key once, in order, with a record that was asked for.
 struct watcher {
     struct store_scan scan;
@@ -300,6 +323,7 @@ int store_engine_test(void) {
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
+        cmocka_unit_test(what_was_mended_may_be_damaged_again),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);

@@ -148,9 +148,15 @@ bool compaction_is_behind(const struct compaction *c) {
     return above_base(c) >= TABLES_MAX;
 }
 
+bool compaction_is_stuck(const struct compaction *c) {
+    bool has_failed = c->status != ST_OK && c->status != ST_CANCELLED;
+    return has_failed && c->state == COMPACTION_IDLE && compaction_is_behind(c);
+}
+
 uint32_t compaction_percent(const struct compaction *c) {
     uint32_t at = c->partition == UINT32_MAX ? c->from : c->partition;
     if (c->state == COMPACTION_IDLE || at <= c->begin) return 0;
+    if (at > c->end) return 100; // the base goes on behind what is merged into it
     return (uint32_t)((uint64_t)(at - c->begin) * 100 / (c->end - c->begin + 1));
 }
 
@@ -392,16 +398,18 @@ static void plan_split(struct compaction *c) {
     }
     uint64_t pieces = size / c->table_size;
     // Above the base a merge makes one table: what counts there is how many there are.
-    c->split_size = pieces < 2 || !c->is_major ? UINT64_MAX : size / pieces;
+    c->pieces = pieces < 2 || !c->is_major ? 1 : pieces;
+    c->split_size = c->pieces == 1 ? UINT64_MAX : size / c->pieces;
 }
 
-// About how many keys the stretch has.
+// About how many keys the next table of the stretch has.
 static uint64_t count_keys(const struct compaction *c) {
     enum { SLACK = 1024 };
     uint64_t keys = c->base == NULL ? 0 : c->base->key_count;
     for (uint32_t i = 0; i < c->input_count; i++) {
         keys += sstable_share(c->inputs[i], c->inputs[i]->key_count, c->from, c->to);
     }
+    keys /= c->pieces;
     return keys + keys / 8 + SLACK;
 }
 

@@ -68,7 +68,8 @@ struct compaction {
     uint32_t to;          // and ends here
     uint32_t end;         // of the whole merge
     struct sstable *base; // of the stretch, or NULL
-    uint64_t split_size;  // the stretch ends with the partition in which the table becomes as large
+    uint64_t pieces;      // tables that are to be made of it
+    uint64_t split_size;  // it ends with the partition in which the table becomes as large
     uint32_t partition;   // of the last record
     uint64_t budget;      // bytes before others have their turn
     uint64_t count;       // merges done
@@ -85,6 +86,9 @@ void compaction_start_if_due(struct compaction *c);
 
 // True when there are so many tables above the base that no more should come.
 bool compaction_is_behind(const struct compaction *c);
+
+// True when, moreover, the last merge has failed: there is no telling when there will be fewer.
+bool compaction_is_stuck(const struct compaction *c);
 
 // How many percent of its partitions the merge under way has behind it; 0 when there is none.
 uint32_t compaction_percent(const struct compaction *c);

@@ -72,7 +72,7 @@ static void give_up(struct flush *f, enum status status) {
 }
 
 static bool must_give_up(struct flush *f) {
-    if (!f->is_stopping && !f->log->is_failed) return false;
+    if (!f->is_stopping && !f->log->is_failed && !f->manifest->is_uncertain) return false;
     give_up(f, f->is_stopping ? ST_CANCELLED : ST_IO);
     return true;
 }
@@ -118,6 +118,7 @@ static bool is_synced(const struct flush *f) {
 static void save(struct flush *f) {
     f->state = FLUSH_MANIFEST;
     if (f->manifest->is_busy) return; // flush_go_on comes again
+    if (must_give_up(f)) return;
     struct manifest *next = &f->manifest->next;
     manifest_copy(next, &f->manifest->current);
     next->storage = f->log->storage;
@@ -176,8 +177,11 @@ static void wait_for_log(struct flush *f) {
 void flush_go_on(struct flush *f) {
     if (f->state != FLUSH_BARRIER && f->state != FLUSH_MANIFEST) return;
     if (f->state == FLUSH_MANIFEST && f->manifest->is_busy) return;
-    if (must_give_up(f) || !is_synced(f)) return;
-    save(f);
+    if (is_synced(f)) {
+        save(f);
+    } else {
+        (void)must_give_up(f);
+    }
 }
 
 void flush_stop(struct flush *f) {

@@ -52,7 +52,9 @@ struct recount {
     struct store_scan scan;
     struct part_facts sum; // of the partition
     uint32_t slot;
+    enum status status; // of the first scan that failed, or ST_OK
     bool is_under_way;
+    bool begins_anew; // with the next partition
     void (*done)(struct store *s);
 };
 

@@ -197,7 +197,8 @@ static void on_read(struct env_op *op) {
     if (op->status != ST_OK) {
         if (m->status == ST_OK) m->status = op->status;
     } else if (op->size != index_offset(&s->table->index, s->end) - from) {
-        if (m->status == ST_OK) m->status = ST_CORRUPT; // the file is cut: nothing is to be had
+        damaged(s, from); // the file is cut: nothing is to be had from here on
+        s->is_over = true;
     } else if (m->status == ST_OK) {
         (void)open_block(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));

@@ -121,6 +121,10 @@ static void on_recounted(struct store *s) {
     s->opening.needs_facts = false;
     s->scanning.merge.skips_damage = false;
     if (s->scanning.merge.damaged > 0) s->log.mark.is_damaged = true;
+    if (s->recount.status != ST_OK) {
+        fail(s, "facts", s->recount.status); // nothing is right of what could not be read
+        return;
+    }
     start_log(s);
 }
 

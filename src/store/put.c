@@ -205,8 +205,9 @@ static bool can_run(struct store *s) {
     if (store_make_room(s, room_wanted(s))) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
-    // It waits for a flush, or for the merge that a flush waits for; unless flushes fail.
-    if (s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK) s->is_memory_full = true;
+    // It waits for a flush, or for the merge that a flush waits for; unless they fail.
+    bool flush_fails = s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK;
+    if (flush_fails || compaction_is_stuck(&s->compaction)) s->is_memory_full = true;
     return false;
 }
 
@@ -237,9 +238,11 @@ void store_put(struct store *s, struct store_write *write) {
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
     if (status != ST_OK) {
         finish(s, write, status);
+    } else if (!list_is_empty(&s->waiting)) {
+        list_append(&s->waiting, &write->link); // one of them may be of the same key
     } else if (l != NULL) {
         list_append(&l->writes, &write->link); // behind those that came before
-    } else if (list_is_empty(&s->waiting) && can_begin(s)) {
+    } else if (can_begin(s)) {
         begin(s, write);
     } else {
         list_append(&s->waiting, &write->link);

@@ -64,7 +64,7 @@ static void begin_merge(struct store *s) {
            (t = sstable_set_next_holding(&s->set, number, hash, &next)) != NULL) {
         sc->merge.status = merge_add(&sc->merge, t);
     }
-    sc->is_merge_over = sc->merge.count == 0;
+    sc->is_merge_over = sc->merge.status == ST_OK && sc->merge.count == 0;
     if (sc->merge.status != ST_OK || sc->is_merge_over) return;
     merge_seek(&sc->merge, partition, (struct slice){sc->after, sc->after_size},
                sc->after_size > 0);

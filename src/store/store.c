@@ -213,6 +213,7 @@ static void on_log_stopped(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     s->is_log_stopped = true;
     if (s->is_closing_tables) {
+        if (log->is_failed && s->is_closing) s->done_status = ST_IO; // what it synced last
         over(s, s->done_status);
     } else {
         store_close_tables(s); // the log could not be started
@@ -341,13 +342,15 @@ static void on_compacted(struct compaction *c) {
     if (c->status == ST_CORRUPT) store_note_damage(s);
     if (!s->is_open) {
         close_when_quiet(s);
-    } else if (c->status == ST_OK) {
+        return;
+    }
+    if (c->status == ST_OK) {
         uint64_t wanted = s->set.size / TABLES_WANTED;
         c->table_size = wanted > s->options.table_size ? wanted : s->options.table_size;
         compaction_start_if_due(c);
         store_flush_if_due(s);
-        store_wake_writes(s);
     }
+    store_wake_writes(s); // those who wait for a merge that has failed hear of it, too
 }
 
 static void on_manifest_idle(struct manifest_file *f) {
@@ -468,7 +471,10 @@ static void on_recounted(struct store *s) {
 void store_forgive(struct store *s) {
     must(s->is_open);
     s->set.forgives = true;
-    for (uint32_t i = 0; i < s->set.count; i++) s->set.tables[i]->is_forgiven = true;
+    for (uint32_t i = 0; i < s->set.count; i++) {
+        struct sstable *t = s->set.tables[i];
+        if (t->is_damaged) t->is_forgiven = true;
+    }
     store_recount(s, on_recounted);
 }
 
