@@ -46,11 +46,11 @@ parts.quoit-sim := sim
 main.quoitd     := src/bin/quoitd.c $(wildcard src/bin/daemon_*.c)
 main.quoit      := src/bin/quoit.c $(wildcard src/bin/cli_*.c)
 main.quoit-sim  := src/bin/quoit_sim.c $(wildcard src/bin/sim_*.c) tests/malloc_trap.c
-libs.quoitd     := liburing libuv libxxhash libsodium liblz4 inih
-libs.quoit      := hiredis jansson libxxhash libsodium liblz4
-libs.quoit-sim  := libxxhash libsodium liblz4
-libs.quoit-test := liburing libuv libxxhash libsodium liblz4 cmocka
-libs.fuzz       := libxxhash libsodium liblz4
+libs.quoitd     := liburing libuv libxxhash libsodium liblz4 libzstd inih
+libs.quoit      := hiredis jansson libxxhash libsodium liblz4 libzstd
+libs.quoit-sim  := libxxhash libsodium liblz4 libzstd
+libs.quoit-test := liburing libuv libxxhash libsodium liblz4 libzstd cmocka
+libs.fuzz       := libxxhash libsodium liblz4 libzstd
 programs := $(foreach p,quoitd quoit quoit-sim,$(if $(wildcard $(firstword $(main.$p))),$p))
 
 tests    := $(sort $(wildcard src/*/*_test.c tests/*_test.c))

@@ -142,8 +142,8 @@ static bool parse_io(const char *text, void *to) {
 }
 
 static bool parse_compression(const char *text, void *to) {
-    static const char *const names[] = {"none", "lz4"};
-    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4};
+    static const char *const names[] = {"none", "lz4", "zstd"};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
     size_t i = find_word(text, names, COUNT_OF(names));
     if (i < COUNT_OF(names)) *(enum codec *)to = codecs[i];
     return i < COUNT_OF(names);
@@ -196,7 +196,8 @@ static const struct key keys[] = {
      "When a write counts as stored: forced to the disk, or handed to it and forced every so "
      "often.",
      false},
-    {"compression", "none|lz4", "lz4", FIELD(compression), parse_compression, "none or lz4",
+    {"compression", "none|lz4|zstd", "lz4", FIELD(compression), parse_compression,
+     "none, lz4 or zstd",
      "How tables on disk are compressed from now on; those there are stay readable.", false},
     {"memory", "SIZE", "1G", FIELD(memory), parse_size, SIZE, "Memory of the whole process.",
      false},

@@ -107,6 +107,9 @@ void cluster_start(struct cluster *cluster, uint32_t index) {
     node.self.weight = 1;
     node.listen = p->listen;
     node.random = rng_next(&cluster->rng);
+    if (cluster->options.draws_codec) {
+        node.store.codec = (enum codec)rng_below(&cluster->rng, CODECS);
+    }
     if (cluster->options.adjust != NULL) cluster->options.adjust(&node, &server);
     struct env *env = machine_env(p->machine);
     struct arena arena =

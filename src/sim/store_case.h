@@ -168,6 +168,16 @@ static inline void on_shop_closed(void *context, enum status status) {
     shop->closed = status;
 }
 
+// The next name of a table among those that machine_durable_names gave, or NULL. *at begins at 0.
+static inline const char *shop_next_table(const uint8_t *names, uint32_t size, uint32_t *at) {
+    while (*at < size) {
+        const char *name = (const char *)names + *at;
+        *at += (uint32_t)strlen(name) + 1;
+        if (strncmp(name, "table-", 6) == 0) return name;
+    }
+    return NULL;
+}
+
 // Versions.
 
 static inline size_t shop_name(uint32_t key, char name[16]) {

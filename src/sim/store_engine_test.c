@@ -11,7 +11,7 @@ static void make_small(struct shop *shop, struct rng *rng) {
     shop->options.table_size = rng_spread(rng, 8192, 131072);
     shop->options.block_size = (uint32_t)rng_spread(rng, 64, 8192);
     shop->options.lookups_max = (uint32_t)rng_spread(rng, 1, 20);
-    shop->options.codec = rng_chance(rng, 1, 2) ? CODEC_LZ4 : CODEC_NONE;
+    shop->options.codec = (enum codec)rng_below(rng, CODECS);
 }
 
 static void sell_for(struct shop *shop, uint64_t time) {
@@ -182,9 +182,9 @@ static void a_merge_says_how_far_it_is(void **state) {
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
     uint32_t size = machine_durable_names(shop->machine, names, sizeof(names));
-    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
-        const char *name = (char *)names + at;
-        if (strncmp(name, "table-", 6) != 0) continue;
+    uint32_t at = 0;
+    const char *name;
+    while ((name = shop_next_table(names, size, &at)) != NULL) {
         uint8_t byte = 0;
         uint32_t end = 0;
         while (machine_durable_read(shop->machine, name, end, &byte, 1) == 1) end += 64;

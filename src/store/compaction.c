@@ -24,10 +24,11 @@ size_t compaction_memory_size(uint32_t record_size_max) {
 
 void compaction_init(struct compaction *c, struct arena *arena, struct tlsf *memory,
                      uint32_t record_size_max) {
-    sstable_writer_init(&c->writer, arena, c->env, memory, record_size_max);
+    sstable_writer_init(&c->writer, arena, c->env, memory, c->compressor, record_size_max);
     c->scratch = ARENA_NEW(arena, struct record);
     c->merge.env = c->env;
     c->merge.memory = memory;
+    c->merge.compressor = c->compressor;
     c->merge.ready = on_ready;
     c->merge.read_size = READ_SIZE;
     c->merge.seek = arena_take(arena, FULL_KEY_MAX + 1, 1);
@@ -440,7 +441,6 @@ static void begin_stretch(struct compaction *c) {
         .hash_seed = c->hash_seed,
         .key_count = count_keys(c),
         .block_size = c->block_size,
-        .codec = c->codec,
     };
     c->state = COMPACTION_WRITER;
     sstable_writer_open(&c->writer, &plan, on_writer);

@@ -47,7 +47,7 @@ struct compaction {
     uint64_t hash_seed;
     uint64_t table_size; // bytes that a table of the base should have
     uint32_t block_size;
-    enum codec codec;
+    struct compressor *compressor;
     compaction_done *done; // a merge is over, for good or ill (status)
 
     enum compaction_state state;

@@ -10,7 +10,7 @@ size_t flush_memory_size(uint32_t record_size_max) {
 
 void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
                 uint32_t record_size_max) {
-    sstable_writer_init(&f->writer, arena, f->env, memory, record_size_max);
+    sstable_writer_init(&f->writer, arena, f->env, memory, f->compressor, record_size_max);
     f->facts_bytes = arena_take(arena, piece_size_of(facts_encoded_size_max()), 1);
     f->scratch = ARENA_NEW(arena, struct record);
     f->after = arena_take(arena, KEY_SIZE_MAX, 1);
@@ -267,7 +267,6 @@ static void on_facts_named(struct env_op *op) {
         .hash_seed = f->hash_seed,
         .key_count = f->key_count,
         .block_size = f->block_size,
-        .codec = f->codec,
     };
     f->made = sstable_set_take(f->set);
     if (f->made == NULL) {

@@ -46,7 +46,7 @@ struct flush {
     struct manifest_file *manifest;
     uint64_t hash_seed;
     uint32_t block_size;
-    enum codec codec;
+    struct compressor *compressor;
     flush_done *switched; // the records are in a table now: what was dirty before is clean
     flush_done *done;     // it is over, for good or ill (status)
 

@@ -83,6 +83,7 @@ struct store {
     struct segment_set segments;
     struct commit_log log;
     struct tlsf memory; // of tables: filters, indexes, what a merge reads
+    struct compressor compressor;
     struct sstable_set set;
     struct manifest_file manifest;
     struct lookups lookups;

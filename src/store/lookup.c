@@ -89,7 +89,7 @@ static enum status search(struct lookup *l, struct slice *record) {
     enum status status =
         piece_open(l->table->id, l->offset, (struct slice){l->buffer, l->size}, &piece, &content);
     if (status == ST_OK && piece.raw_size > ls->large_size) status = ST_CORRUPT;
-    if (status == ST_OK) status = codec_expand(&piece, content, ls->expanded, &raw);
+    if (status == ST_OK) status = piece_expand(ls->compressor, &piece, content, ls->expanded, &raw);
     if (status != ST_OK) return status;
     struct slice wanted = {ls->full_key, full_key_write(ls->full_key, l->partition, l->key)};
     struct block_cursor c;

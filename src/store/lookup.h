@@ -13,6 +13,7 @@
 #define QUOIT_STORE_LOOKUP_H
 
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/sstable_set.h"
 
 enum { LOOKUP_BUCKETS = 512 };
@@ -49,9 +50,10 @@ struct lookup {
 struct lookups {
     struct env *env;
     struct sstable_set *set;
+    struct compressor *compressor; // set by the owner, like all up to freed
     uint64_t hash_seed;
-    lookup_done *done;                 // set by the owner
-    void (*freed)(struct lookups *ls); // set by the owner: one more can begin
+    lookup_done *done;
+    void (*freed)(struct lookups *ls); // one more can begin
     uint32_t block_size;
     uint32_t large_size;
     struct pool pool;

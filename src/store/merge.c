@@ -112,7 +112,7 @@ static bool open_block(struct source *s) {
         if (!grow(m, &s->raw_block, &s->raw_capacity, piece.raw_size)) return false;
     }
     uint8_t *to = s->raw_block == 0 ? NULL : tlsf_at(m->memory, s->raw_block);
-    if (status == ST_OK) status = codec_expand(&piece, content, to, &raw);
+    if (status == ST_OK) status = piece_expand(m->compressor, &piece, content, to, &raw);
     if (status == ST_OK) block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
     s->is_open = status == ST_OK && !s->cursor.failed;
     if (!s->is_open) damaged(s, offset);

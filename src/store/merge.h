@@ -15,6 +15,7 @@
 #define QUOIT_STORE_MERGE_H
 
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/sstable_set.h"
 
 enum { MERGE_SOURCES_MAX = 64 };
@@ -45,6 +46,7 @@ struct source {
 struct merge {
     struct env *env; // set by the owner, like all up to ready
     struct tlsf *memory;
+    struct compressor *compressor;
     merge_ready *ready;
     uint32_t read_size; // bytes to read at once, where blocks are not larger
     uint8_t *seek;      // FULL_KEY_MAX + 1 bytes for the key at which it begins

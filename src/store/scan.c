@@ -21,6 +21,7 @@ void store_scan_init(struct store *s, struct arena *arena) {
     sc->after = arena_take(arena, KEY_SIZE_MAX, 1);
     sc->merge.env = s->env;
     sc->merge.memory = &s->memory;
+    sc->merge.compressor = &s->compressor;
     sc->merge.ready = on_ready;
     sc->merge.read_size = READ_SIZE;
     sc->merge.seek = arena_take(arena, FULL_KEY_MAX + 1, 1);

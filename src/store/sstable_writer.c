@@ -19,18 +19,18 @@ static size_t out_capacity_of(uint32_t record_size_max) {
 
 size_t sstable_writer_memory_size(uint32_t record_size_max) {
     return block_max_of(record_size_max) + out_capacity_of(record_size_max) +
-           (size_t)2 * FULL_KEY_MAX + CODEC_WORK_SIZE + (size_t)64 * 5;
+           (size_t)2 * FULL_KEY_MAX + (size_t)64 * 4;
 }
 
 void sstable_writer_init(struct sstable_writer *w, struct arena *arena, struct env *env,
-                         struct tlsf *memory, uint32_t record_size_max) {
-    *w = (struct sstable_writer){.env = env, .memory = memory};
+                         struct tlsf *memory, struct compressor *compressor,
+                         uint32_t record_size_max) {
+    *w = (struct sstable_writer){.env = env, .memory = memory, .compressor = compressor};
     w->block_max = block_max_of(record_size_max);
     w->out_capacity = out_capacity_of(record_size_max);
     w->raw = arena_take(arena, w->block_max, 1);
     w->last = arena_take(arena, FULL_KEY_MAX, 1);
     w->full = arena_take(arena, FULL_KEY_MAX, 1);
-    w->work = arena_take(arena, CODEC_WORK_SIZE, 1);
     w->out = arena_take(arena, w->out_capacity, 1);
 }
 
@@ -124,7 +124,7 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->out_size = w->before_size = 0;
     w->offset = 0;
     w->partition = (struct sstable_partition){0};
-    w->footer = (struct footer){.number = plan->number, .storage = plan->storage};
+    w->footer = (struct footer){.version = 1, .number = plan->number, .storage = plan->storage};
     block_init(&w->builder, w->raw, w->block_max, w->last);
     w->filter.line_count = filter_line_count(plan->key_count + SLOT_COUNT / 16);
     w->filter_piece = piece_take(w->memory, filter_size(&w->filter), &w->filter_block);
@@ -162,14 +162,8 @@ static void end_block(struct sstable_writer *w) {
     if (raw.size > w->footer.block_max) w->footer.block_max = (uint32_t)raw.size;
     uint8_t *to = w->out + w->out_size;
     must(w->out_size + piece_size_of(raw.size) <= w->out_capacity);
-    size_t size = codec_compress(w->plan.codec, raw, to + PIECE_HEAD, w->work);
-    struct piece piece = {.size = (uint32_t)size, .raw_size = (uint32_t)raw.size};
-    piece.codec = w->plan.codec;
-    if (size == 0) {
-        memcpy(to + PIECE_HEAD, raw.data, raw.size);
-        piece.size = piece.raw_size;
-        piece.codec = CODEC_NONE;
-    }
+    struct piece piece = piece_fill(w->compressor, raw, to + PIECE_HEAD);
+    if (w->footer.version < piece_version(&piece)) w->footer.version = piece_version(&piece);
     w->out_size += piece_seal(w->id, end_offset(w), &piece, to);
     block_clear(&w->builder);
 }

@@ -62,7 +62,8 @@ size_t store_memory_size(const struct store_options *options) {
            tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
            lookups_memory_size(o.lookups_max, o.block_size, record) + flush_memory_size(record) +
-           compaction_memory_size(record) + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
+           compaction_memory_size(record) + compressor_memory_size(o.codec) + KEY_SIZE_MAX +
+           FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -99,7 +100,7 @@ static void create_flush(struct store *s, struct arena *arena) {
     f->set = &s->set;
     f->manifest = &s->manifest;
     f->block_size = s->options.block_size;
-    f->codec = s->options.codec;
+    f->compressor = &s->compressor;
     f->switched = on_switched;
     f->done = on_flushed;
     flush_init(f, arena, &s->memory, record_limit(&s->options));
@@ -113,7 +114,7 @@ static void create_compaction(struct store *s, struct arena *arena) {
     c->manifest = &s->manifest;
     c->table_size = s->options.table_size;
     c->block_size = s->options.block_size;
-    c->codec = s->options.codec;
+    c->compressor = &s->compressor;
     c->done = on_compacted;
     compaction_init(c, arena, &s->memory, record_limit(&s->options));
 }
@@ -126,6 +127,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->options = sane(options);
     memtable_init(&s->table, arena, s->options.memory_max, hash_number(s->options.seed + 1));
     tlsf_init(&s->memory, arena, tables_memory(&s->options));
+    compressor_init(&s->compressor, arena, s->options.codec);
     facts_init(&s->facts, arena);
     create_log(s, arena);
     sstable_set_init(&s->set, arena, env, &s->memory);
@@ -134,6 +136,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->manifest.idle = on_manifest_idle;
     lookups_init(&s->lookups, arena, env, &s->set, s->options.lookups_max, s->options.block_size,
                  record_limit(&s->options));
+    s->lookups.compressor = &s->compressor;
     s->lookups.done = on_looked_up;
     s->lookups.freed = on_lookup_freed;
     create_flush(s, arena);

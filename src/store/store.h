@@ -37,7 +37,7 @@ struct store;
 #define STORE_MEMORY_MAX TLSF_REGION_MAX
 
 // How blocks of tables are compressed. Formats hold these numbers.
-enum codec { CODEC_NONE, CODEC_LZ4, CODECS };
+enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODECS };
 
 struct store_options {
     uint64_t
@@ -51,7 +51,7 @@ struct store_options {
     uint32_t lookups_max;      // records looked for in tables at a time; 0: 256
     uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
     uint64_t table_size;       // bytes of a table of the base; 0: 64 MiB
-    enum codec codec;
+    enum codec codec;          // of tables that are written from now on
 };
 
 // How many bytes of arena a store takes.
