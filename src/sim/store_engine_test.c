@@ -122,6 +122,38 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
     assert_true(merged >= DISK_PERSONALITIES);
 }
 
+// True while the manifest has its new name and that may still be lost.
+static bool is_renamed(const struct shop *shop) {
+    const struct disk *disk = machine_disk(shop->machine);
+    return disk_find(disk, "manifest") != disk_find_durable(disk, "manifest");
+}
+
+static void what_a_killed_process_has_named_stays_named(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 60; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        uint32_t steps = rng_below(&shop->rng, 4000);
+        for (; steps > 0 || !is_renamed(shop); steps -= steps > 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_kill(shop->machine);
+        shop_begin(shop);
+        for (steps = rng_below(&shop->rng, 100); steps > 0 && !shop->is_opened; steps--) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_free(shop);
+    }
+}
+
 // One kind of request fails for a while, at any moment; then the process ends, one way or another.
 static void a_request_that_fails_loses_nothing(void **state) {
     (void)state;
@@ -297,6 +329,7 @@ int store_engine_test(void) {
         cmocka_unit_test(what_is_cold_is_read_and_overwritten),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
+        cmocka_unit_test(what_a_killed_process_has_named_stays_named),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),

@@ -2,8 +2,8 @@
 //
 // open.c -- what a directory holds: manifest, left-over files, facts, tables, log.
 //
-//     manifest -> remove what it does not name -> facts -> tables -> log from its position on
-//         -> (add the facts up anew) -> a new run of the log -> open
+//     manifest -> sync names -> remove what it does not name -> facts -> tables
+//         -> log from its position on -> (add the facts up anew) -> a new run of the log -> open
 //
 // A table that cannot be read is damage, like a hole in the log: the store opens without it, says
 // so, and its owner gets from peers what is missing. Facts then follow from what is there.
@@ -328,14 +328,26 @@ static void on_listed(struct env_op *op) {
     remove_next(s);
 }
 
+static void on_names_synced(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK) {
+        fail(s, "names of files", op->status);
+        return;
+    }
+    op->done = on_listed;
+    env_list(s->env, op, s->log.buffers[0].data, s->log.buffer_size);
+}
+
+// A process that was killed may have given the manifest its name without forcing that to disk. What
+// it does not name goes only afterwards, else a power loss could bring the one before it back.
 static void on_manifest(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
     if (f->status != ST_OK) {
         fail(s, "manifest", f->status);
         return;
     }
-    s->opening.op.done = on_listed;
-    env_list(s->env, &s->opening.op, s->log.buffers[0].data, s->log.buffer_size);
+    s->opening.op.done = on_names_synced;
+    env_sync_names(s->env, &s->opening.op);
 }
 
 void store_begin_open(struct store *s) {
