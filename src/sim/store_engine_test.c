@@ -66,6 +66,24 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
     }
 }
 
+// Writes one of many keys, all in the last partition.
+static void write_key(struct shop *shop, uint32_t number) {
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    c->key = 0;
+    c->version = ++shop->keys[0].asked;
+    shop->keys[0].acked = 0; // of this key nothing was written
+    shop->busy++;
+    c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
+    c->write.partition.slot = SHOP_PARTITIONS;
+    c->write.key = (struct slice){(const uint8_t *)&number, sizeof(number)};
+    machine_enter(shop->machine);
+    store_put(shop->store, &c->write);
+    machine_leave(shop->machine);
+    shop_stop_selling(shop);
+    assert_int_equal(c->write.status, ST_OK);
+}
+
 // A few writes, each of which is followed by a flush, and so in the end by a merge. False: the
 // steps were spent before that.
 static bool live(struct shop *shop, uint32_t *steps) {
@@ -150,6 +168,46 @@ static void what_a_killed_process_has_named_stays_named(void **state) {
         assert_int_equal(shop_open(shop), ST_OK);
         assert_false(store_stats(shop->store).was_damaged);
         shop_check_all(shop);
+        shop_free(shop);
+    }
+}
+
+// Of the tables and files of facts that are there, the highest number of those that were there when
+// the disk had made `made` files, or the lowest of those that were not.
+static uint64_t file_number(struct shop *shop, uint64_t made, bool is_older) {
+    const struct disk_names *names = &machine_disk(shop->machine)->seen;
+    uint64_t found = is_older ? 0 : UINT64_MAX;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = names->entries[i].text;
+        if (strncmp(name, "table-", 6) != 0 && strncmp(name, "facts-", 6) != 0) continue;
+        if ((names->entries[i].file->id <= made) != is_older) continue;
+        uint64_t number = strtoull(name + 6, NULL, 16);
+        if ((number > found) == is_older) found = number;
+    }
+    return found;
+}
+
+static void no_file_gets_the_number_of_one_that_is_there(void **state) {
+    (void)state;
+    bool is_over = false;
+    for (uint32_t step = 0; !is_over; step += 11) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 1;
+        uint32_t steps = step;
+        is_over = live(shop, &steps);
+        machine_kill(shop->machine);
+        uint64_t made = machine_disk(shop->machine)->last_id;
+        uint64_t highest = file_number(shop, made, true);
+        assert_int_equal(shop_open(shop), ST_OK);
+        write_key(shop, 0);
+        while (store_stats(shop->store).flushes == 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        uint64_t lowest = file_number(shop, made, false);
+        assert_true(lowest < UINT64_MAX);
+        assert_true(lowest > highest);
         shop_free(shop);
     }
 }
@@ -330,6 +388,7 @@ int store_engine_test(void) {
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
         cmocka_unit_test(what_a_killed_process_has_named_stays_named),
+        cmocka_unit_test(no_file_gets_the_number_of_one_that_is_there),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),

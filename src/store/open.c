@@ -292,6 +292,15 @@ static bool is_left_over(const struct store *s, const char *name) {
     return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
 }
 
+// Numbers that were handed out after the manifest was saved are not handed out again while their
+// files are there: checksums tell two files apart by them.
+static void note_number(struct store *s, const char *name) {
+    uint32_t number = 0;
+    bool is_numbered = file_name_parse(SSTABLE_PREFIX, name, &number) ||
+                       file_name_parse(FACTS_PREFIX, name, &number);
+    if (is_numbered) manifest_pass_number(&s->manifest, number);
+}
+
 static void remove_next(struct store *s);
 
 static void on_removed(struct env_op *op) {
@@ -309,6 +318,7 @@ static void remove_next(struct store *s) {
     while (o->names_at < o->names_size) {
         const char *name = names + o->names_at;
         o->names_at += (uint32_t)strlen(name) + 1;
+        note_number(s, name);
         if (!is_left_over(s, name)) continue;
         o->op.done = on_removed;
         env_remove(s->env, &o->op, name);
