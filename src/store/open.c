@@ -222,7 +222,7 @@ static void load_next(struct store *s) {
     o->loader.memory = &s->memory;
     o->loader.done = on_loaded;
     o->loader.storage = m->storage;
-    o->loader.block_max = s->lookups.large_size;
+    o->loader.block_max = (uint32_t)s->flush.writer.block_max; // it will be written again
     o->loader.table = t;
     sstable_load(&o->loader);
 }
