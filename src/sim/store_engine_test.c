@@ -268,6 +268,40 @@ static void a_merge_says_how_far_it_is(void **state) {
     shop_free(shop);
 }
 
+// How many steps of the world it takes until one key that was written is in a table, with so many
+// others clean in memory.
+static uint32_t steps_of_flush(uint32_t keys) {
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(8) << 20;
+    shop->value_max = 16;
+    assert_int_equal(shop_open(shop), ST_OK);
+    for (uint32_t i = 0; i < keys; i++) write_key(shop, i);
+    shop_end(shop);
+    shop->options.flush_size = 1;
+    assert_int_equal(shop_open(shop), ST_OK);
+    write_key(shop, 0); // all are dirty, and go to a table
+    shop_run(shop, 3 * NS_PER_SECOND);
+    struct store_stats before = store_stats(shop->store);
+    assert_int_equal(before.dirty_size, 0);
+    write_key(shop, 0);
+    uint32_t steps = 0;
+    while (store_stats(shop->store).flushes == before.flushes) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        steps++;
+    }
+    shop_end(shop);
+    shop_free(shop);
+    return steps;
+}
+
+static void a_flush_goes_through_a_large_memory_in_steps(void **state) {
+    (void)state;
+    enum { MANY = 30000, MORE = 2 };
+    assert_true(steps_of_flush(MANY) >= steps_of_flush(1) + MORE);
+}
+
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
@@ -391,6 +425,7 @@ int store_engine_test(void) {
         cmocka_unit_test(no_file_gets_the_number_of_one_that_is_there),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
+        cmocka_unit_test(a_flush_goes_through_a_large_memory_in_steps),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
