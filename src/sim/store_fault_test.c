@@ -123,6 +123,37 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
     shop_free(shop);
 }
 
+// What was acknowledged before its sync is written again, which takes more segments than one.
+static void a_store_that_cannot_write_again_does_not_start(void **state) {
+    (void)state;
+    enum { SEGMENT = 96 * 1024, STEP = 48 * 1024, STEPS = 12 };
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < STEPS; i++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.segment_size = UINT64_C(4) << 20;
+        shop->options.sync_interval_ns = 600 * NS_PER_SECOND;
+        assert_int_equal(shop_open(shop), ST_OK);
+        uint64_t empty = disk_used(machine_disk(shop->machine));
+        shop_start_selling(shop, SHOP_CLIENTS);
+        while (store_stats(shop->store).live_size < 3 * SEGMENT) shop_run(shop, NS_PER_MS);
+        shop_stop_selling(shop);
+        machine_kill(shop->machine);
+        shop->options.segment_size = SEGMENT;
+        machine_set_quota(shop->machine, empty + (uint64_t)STEP * i);
+        enum status status = shop_open(shop);
+        assert_true(status == ST_OK || status == ST_NO_SPACE);
+        refused += status == ST_NO_SPACE;
+        machine_kill(shop->machine);
+        machine_set_quota(shop->machine, UINT64_MAX);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_in_range(refused, 2, STEPS - 1);
+}
+
 static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
@@ -306,6 +337,7 @@ int store_fault_test(void) {
         cmocka_unit_test(a_lack_of_descriptors_only_delays),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
+        cmocka_unit_test(a_store_that_cannot_write_again_does_not_start),
         cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
         cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),

@@ -389,12 +389,25 @@ static void on_unproved(void *context, uint32_t entry) {
     o->written_again++;
 }
 
+static void end_for_want_of_room(struct store *s) {
+    enum status status = commit_log_refusal(&s->log);
+    if (status == ST_OK) return;
+    env_log(s->env, ENV_ERROR, "recovery_failed at=\"new segment\" status=\"%s\"",
+            status_text(status));
+    s->opening.is_writing_again = false;
+    s->done_status = status;
+    commit_log_stop(&s->log);
+}
+
 static void write_again(struct store *s) {
     struct opening *o = &s->opening;
     for (; o->bucket < memtable_bucket_count(&s->table); o->bucket++) {
         o->is_short_of_room = false;
         memtable_each(&s->table, o->bucket, on_unproved, s);
-        if (o->is_short_of_room) return; // store_opening_goes_on comes
+        if (o->is_short_of_room) {
+            end_for_want_of_room(s); // or store_opening_goes_on comes
+            return;
+        }
     }
     if (o->until == 0) {
         o->until = s->log.cursor;
