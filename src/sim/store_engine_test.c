@@ -66,6 +66,24 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
     }
 }
 
+// Writes one of many keys, all in the last partition.
+static void write_key(struct shop *shop, uint32_t number) {
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    c->key = 0;
+    c->version = ++shop->keys[0].asked;
+    shop->keys[0].acked = 0; // of this key nothing was written
+    shop->busy++;
+    c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
+    c->write.partition.slot = SHOP_PARTITIONS;
+    c->write.key = (struct slice){(const uint8_t *)&number, sizeof(number)};
+    machine_enter(shop->machine);
+    store_put(shop->store, &c->write);
+    machine_leave(shop->machine);
+    shop_stop_selling(shop);
+    assert_int_equal(c->write.status, ST_OK);
+}
+
 // A few writes, each of which is followed by a flush, and so in the end by a merge. False: the
 // steps were spent before that.
 static bool live(struct shop *shop, uint32_t *steps) {
@@ -122,6 +140,78 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
     assert_true(merged >= DISK_PERSONALITIES);
 }
 
+// True while the manifest has its new name and that may still be lost.
+static bool is_renamed(const struct shop *shop) {
+    const struct disk *disk = machine_disk(shop->machine);
+    return disk_find(disk, "manifest") != disk_find_durable(disk, "manifest");
+}
+
+static void what_a_killed_process_has_named_stays_named(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 60; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        uint32_t steps = rng_below(&shop->rng, 4000);
+        for (; steps > 0 || !is_renamed(shop); steps -= steps > 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_kill(shop->machine);
+        shop_begin(shop);
+        for (steps = rng_below(&shop->rng, 100); steps > 0 && !shop->is_opened; steps--) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_free(shop);
+    }
+}
+
+// Of the tables and files of facts that are there, the highest number of those that were there when
+// the disk had made `made` files, or the lowest of those that were not.
+static uint64_t file_number(struct shop *shop, uint64_t made, bool is_older) {
+    const struct disk_names *names = &machine_disk(shop->machine)->seen;
+    uint64_t found = is_older ? 0 : UINT64_MAX;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = names->entries[i].text;
+        if (strncmp(name, "table-", 6) != 0 && strncmp(name, "facts-", 6) != 0) continue;
+        if ((names->entries[i].file->id <= made) != is_older) continue;
+        uint64_t number = strtoull(name + 6, NULL, 16);
+        if ((number > found) == is_older) found = number;
+    }
+    return found;
+}
+
+static void no_file_gets_the_number_of_one_that_is_there(void **state) {
+    (void)state;
+    bool is_over = false;
+    for (uint32_t step = 0; !is_over; step += 11) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 1;
+        uint32_t steps = step;
+        is_over = live(shop, &steps);
+        machine_kill(shop->machine);
+        uint64_t made = machine_disk(shop->machine)->last_id;
+        uint64_t highest = file_number(shop, made, true);
+        assert_int_equal(shop_open(shop), ST_OK);
+        write_key(shop, 0);
+        while (store_stats(shop->store).flushes == 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        uint64_t lowest = file_number(shop, made, false);
+        assert_true(lowest < UINT64_MAX);
+        assert_true(lowest > highest);
+        shop_free(shop);
+    }
+}
+
 // One kind of request fails for a while, at any moment; then the process ends, one way or another.
 static void a_request_that_fails_loses_nothing(void **state) {
     (void)state;
@@ -176,6 +266,40 @@ static void a_merge_says_how_far_it_is(void **state) {
     shop_stop_selling(shop);
     shop_end(shop);
     shop_free(shop);
+}
+
+// How many steps of the world it takes until one key that was written is in a table, with so many
+// others clean in memory.
+static uint32_t steps_of_flush(uint32_t keys) {
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(8) << 20;
+    shop->value_max = 16;
+    assert_int_equal(shop_open(shop), ST_OK);
+    for (uint32_t i = 0; i < keys; i++) write_key(shop, i);
+    shop_end(shop);
+    shop->options.flush_size = 1;
+    assert_int_equal(shop_open(shop), ST_OK);
+    write_key(shop, 0); // all are dirty, and go to a table
+    shop_run(shop, 3 * NS_PER_SECOND);
+    struct store_stats before = store_stats(shop->store);
+    assert_int_equal(before.dirty_size, 0);
+    write_key(shop, 0);
+    uint32_t steps = 0;
+    while (store_stats(shop->store).flushes == before.flushes) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        steps++;
+    }
+    shop_end(shop);
+    shop_free(shop);
+    return steps;
+}
+
+static void a_flush_goes_through_a_large_memory_in_steps(void **state) {
+    (void)state;
+    enum { MANY = 30000, MORE = 2 };
+    assert_true(steps_of_flush(MANY) >= steps_of_flush(1) + MORE);
 }
 
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
@@ -320,8 +444,11 @@ int store_engine_test(void) {
         cmocka_unit_test(what_is_cold_is_read_and_overwritten),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
+        cmocka_unit_test(what_a_killed_process_has_named_stays_named),
+        cmocka_unit_test(no_file_gets_the_number_of_one_that_is_there),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
+        cmocka_unit_test(a_flush_goes_through_a_large_memory_in_steps),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(what_was_mended_may_be_damaged_again),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),

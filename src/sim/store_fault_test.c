@@ -123,6 +123,37 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
     shop_free(shop);
 }
 
+// What was acknowledged before its sync is written again, which takes more segments than one.
+static void a_store_that_cannot_write_again_does_not_start(void **state) {
+    (void)state;
+    enum { SEGMENT = 96 * 1024, STEP = 48 * 1024, STEPS = 12 };
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < STEPS; i++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.segment_size = UINT64_C(4) << 20;
+        shop->options.sync_interval_ns = 600 * NS_PER_SECOND;
+        assert_int_equal(shop_open(shop), ST_OK);
+        uint64_t empty = disk_used(machine_disk(shop->machine));
+        shop_start_selling(shop, SHOP_CLIENTS);
+        while (store_stats(shop->store).live_size < 3 * SEGMENT) shop_run(shop, NS_PER_MS);
+        shop_stop_selling(shop);
+        machine_kill(shop->machine);
+        shop->options.segment_size = SEGMENT;
+        machine_set_quota(shop->machine, empty + (uint64_t)STEP * i);
+        enum status status = shop_open(shop);
+        assert_true(status == ST_OK || status == ST_NO_SPACE);
+        refused += status == ST_NO_SPACE;
+        machine_kill(shop->machine);
+        machine_set_quota(shop->machine, UINT64_MAX);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_in_range(refused, 2, STEPS - 1);
+}
+
 static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
@@ -160,6 +191,67 @@ static void what_memory_cannot_hold_is_on_disk(void **state) {
         assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
     }
     assert_true(store_stats(shop->store).blocks_read > MANY / 2);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+enum { LARGE_LIMIT = 2 << 20, SMALL_LIMIT = 16 * 1024 };
+
+// Of the largest records that fit what a store with the small limit reads, and one more than fits
+// what it writes.
+static enum status apply_large(struct store_write *write, struct slice old, struct slice *new) {
+    static uint8_t record[(1 << 20) + 18];
+    (void)write;
+    (void)old;
+    *new = (struct slice){record, sizeof(record)};
+    return ST_OK;
+}
+
+static void a_table_with_a_record_beyond_the_limit_is_refused(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(4) << 20;
+    shop->options.flush_size = 1;
+    shop->options.codec = CODEC_NONE;
+    shop->options.record_size_max = LARGE_LIMIT;
+    static uint8_t key[KEY_SIZE_MAX];
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    // The second time, the flush takes the log away that has the record.
+    for (uint32_t round = 0; round < 2; round++) {
+        assert_int_equal(shop_open(shop), ST_OK);
+        c->write = (struct store_write){.apply = round == 0 ? apply_large : shop_apply};
+        c->write.done = on_shop_written;
+        c->write.key = (struct slice){key, round == 0 ? KEY_SIZE_MAX : 1};
+        c->version = ++shop->keys[0].asked;
+        shop->busy++;
+        machine_enter(shop->machine);
+        store_put(shop->store, &c->write);
+        machine_leave(shop->machine);
+        shop_stop_selling(shop);
+        assert_int_equal(c->write.status, ST_OK);
+        shop->keys[0].acked = 0;
+        shop_run(shop, 3 * NS_PER_SECOND);
+        assert_int_equal(store_stats(shop->store).dirty_size, 0);
+        shop_end(shop);
+    }
+    shop->options.record_size_max = SMALL_LIMIT;
+    enum status status = shop_open(shop);
+    if (status == ST_OK) { // it cannot be merged
+        machine_enter(shop->machine);
+        store_compact(shop->store);
+        machine_leave(shop->machine);
+        shop_run(shop, NS_PER_SECOND);
+    }
+    assert_int_equal(status, ST_TOO_LARGE);
+    machine_kill(shop->machine);
+    shop->options.record_size_max = LARGE_LIMIT;
+    assert_int_equal(shop_open(shop), ST_OK);
+    struct shop_found found;
+    struct slice large = {key, sizeof(key)};
+    assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
     shop_end(shop);
     shop_free(shop);
 }
@@ -245,7 +337,9 @@ int store_fault_test(void) {
         cmocka_unit_test(a_lack_of_descriptors_only_delays),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
+        cmocka_unit_test(a_store_that_cannot_write_again_does_not_start),
         cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
+        cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
     };

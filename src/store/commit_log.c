@@ -167,10 +167,10 @@ bool commit_log_has_room(const struct commit_log *log) {
     return b->filled == 0 || log->buffer_count < LOG_BUFFERS;
 }
 
-bool commit_log_is_full(const struct commit_log *log) {
-    if (!segment_ends(log, log->options.frame_max)) return false;
-    return segment_set_is_full(log->segments) ||
-           (log->maker.state == MAKER_FAILED && log->maker.status == ST_NO_SPACE);
+enum status commit_log_refusal(const struct commit_log *log) {
+    if (!segment_ends(log, log->options.frame_max)) return ST_OK;
+    if (segment_set_is_full(log->segments)) return ST_NO_SPACE;
+    return log->maker.state == MAKER_FAILED ? log->maker.status : ST_OK;
 }
 
 // Makes the buffer ready to take a frame of that size at the cursor.

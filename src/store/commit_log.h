@@ -112,8 +112,14 @@ void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail);
 // True when a frame of the largest size can be appended now.
 bool commit_log_has_room(const struct commit_log *log);
 
+// Why there will be no room before the next tick: a segment is needed, and could not be made.
+// ST_OK: there is room, or will be.
+NODISCARD enum status commit_log_refusal(const struct commit_log *log);
+
 // True when there is no room because there is no space on the disk.
-bool commit_log_is_full(const struct commit_log *log);
+static inline bool commit_log_is_full(const struct commit_log *log) {
+    return commit_log_refusal(log) == ST_NO_SPACE;
+}
 
 // Copies the change into the log and returns its position. Requires room.
 uint64_t commit_log_append(struct commit_log *log, const struct change *change);

@@ -69,10 +69,10 @@ static struct part_facts *part_of(const struct facts *f, struct partition partit
 
 // Differences are added modulo 2^64.
 static void change(struct part_facts *sum, const struct footprint *old,
-                   const struct footprint *new) {
-    sum->key_count += (uint64_t)(new->size > 0) - (uint64_t)(old->size > 0);
-    sum->live_count += (uint64_t) new->is_live - (uint64_t)old->is_live;
-    sum->size += (uint64_t) new->size - (uint64_t)old->size;
+                   const struct footprint *now) {
+    sum->key_count += (uint64_t)(now->size > 0) - (uint64_t)(old->size > 0);
+    sum->live_count += (uint64_t)now->is_live - (uint64_t)old->is_live;
+    sum->size += (uint64_t)now->size - (uint64_t)old->size;
 }
 
 void part_facts_change(struct part_facts *part, struct slice key, const struct footprint *old,

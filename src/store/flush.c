@@ -3,6 +3,8 @@
 
 #include "base/little.h"
 
+enum { VISITS_MAX = 256 }; // before env_later, which comes some thirty times in one turn
+
 size_t flush_memory_size(uint32_t record_size_max) {
     return sstable_writer_memory_size(record_size_max) + piece_size_of(facts_encoded_size_max()) +
            sizeof(struct record) + KEY_SIZE_MAX + (size_t)64 * 4;
@@ -225,25 +227,42 @@ static bool on_entry(void *context, uint32_t entry) {
         uint64_t digest = record.size == 0 ? 0 : record_digest(key, record);
         sstable_writer_add(&f->writer, e->partition, key, record, digest);
     }
-    if (!sstable_writer_is_full(&f->writer)) return true;
+    bool is_enough = ++f->visits == VISITS_MAX || sstable_writer_is_full(&f->writer) ||
+                     f->writer.status != ST_OK;
+    if (!is_enough) return true;
     memcpy(f->after, key.data, key.size);
     f->after_size = key.size;
     return false;
 }
 
+static void on_later(struct env_op *op) {
+    struct flush *f = of(op);
+    if (!must_give_up(f)) walk(f);
+}
+
+static void pause_walk(struct flush *f) {
+    if (f->writer.status != ST_OK) {
+        give_up(f, f->writer.status);
+    } else if (sstable_writer_is_full(&f->writer)) {
+        sstable_writer_write(&f->writer, on_writer);
+    } else {
+        f->op.done = on_later;
+        env_later(f->env, &f->op);
+    }
+}
+
 static void walk(struct flush *f) {
     f->state = FLUSH_TABLE;
+    f->visits = 0;
     for (; f->slot <= SLOT_SYSTEM; f->slot++, f->after_size = 0) {
         struct partition partition = {.slot = (uint16_t)f->slot};
         uint32_t root = memtable_part(f->table, partition)->root;
         struct slice after = {f->after, f->after_size};
         if (root == 0 || order_each(&f->table->tlsf, root, after, on_entry, f)) continue;
-        sstable_writer_write(&f->writer, on_writer);
+        pause_walk(f);
         return;
     }
-    if (f->writer.status != ST_OK) {
-        give_up(f, f->writer.status);
-    } else if (sstable_writer_key_count(&f->writer) > 0) {
+    if (sstable_writer_key_count(&f->writer) > 0) {
         sstable_writer_finish(&f->writer, on_finished);
     } else {
         sstable_writer_abandon(&f->writer, false, on_nothing_left);

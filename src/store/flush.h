@@ -27,7 +27,7 @@
 enum flush_state {
     FLUSH_IDLE,
     FLUSH_FACTS,    // the file of facts is being written
-    FLUSH_TABLE,    // the writer has something to do
+    FLUSH_TABLE,    // the writer has something to do, or the walk goes on in the next turn
     FLUSH_BARRIER,  // the log has to be synced
     FLUSH_MANIFEST, // the manifest waits for its turn, or is being saved
     FLUSH_SEGMENTS, // segments are being removed
@@ -67,8 +67,9 @@ struct flush {
     size_t facts_size;
     struct record *scratch;
     uint32_t slot;     // being walked through
-    uint8_t *after;    // the last key written of it
+    uint8_t *after;    // the last key visited of it
     size_t after_size; // 0: none yet
+    uint32_t visits;   // since others had their turn
     uint64_t count;    // flushes done
     uint64_t written;  // bytes of tables
 };

@@ -171,6 +171,11 @@ uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count) {
     return first;
 }
 
+void manifest_pass_number(struct manifest_file *f, uint32_t number) {
+    if (number > UINT32_MAX / 2) return; // no store comes so far: the file is not ours
+    if (number >= f->next_number) f->next_number = number + 1;
+}
+
 // Reading.
 
 static void on_read_closed(struct env_op *op) {

@@ -96,6 +96,9 @@ void manifest_read(struct manifest_file *f, manifest_done *done);
 // Takes so many numbers for files, and returns the first.
 uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count);
 
+// A file has the number: those that are taken next are higher.
+void manifest_pass_number(struct manifest_file *f, uint32_t number);
+
 // Saves `next`. Calls back with `status`; ST_OK: it is `current` now.
 void manifest_save(struct manifest_file *f, manifest_done *done);
 

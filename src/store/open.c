@@ -2,8 +2,8 @@
 //
 // open.c -- what a directory holds: manifest, left-over files, facts, tables, log.
 //
-//     manifest -> remove what it does not name -> facts -> tables -> log from its position on
-//         -> (add the facts up anew) -> a new run of the log -> open
+//     manifest -> sync names -> remove what it does not name -> facts -> tables
+//         -> log from its position on -> (add the facts up anew) -> a new run of the log -> open
 //
 // A table that cannot be read is damage, like a hole in the log: the store opens without it, says
 // so, and its owner gets from peers what is missing. Facts then follow from what is there.
@@ -226,7 +226,7 @@ static void load_next(struct store *s) {
     o->loader.memory = &s->memory;
     o->loader.done = on_loaded;
     o->loader.storage = m->storage;
-    o->loader.block_max = s->lookups.large_size;
+    o->loader.block_max = (uint32_t)s->flush.writer.block_max; // it will be written again
     o->loader.table = t;
     sstable_load(&o->loader);
 }
@@ -296,6 +296,15 @@ static bool is_left_over(const struct store *s, const char *name) {
     return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
 }
 
+// Numbers that were handed out after the manifest was saved are not handed out again while their
+// files are there: checksums tell two files apart by them.
+static void note_number(struct store *s, const char *name) {
+    uint32_t number = 0;
+    bool is_numbered = file_name_parse(SSTABLE_PREFIX, name, &number) ||
+                       file_name_parse(FACTS_PREFIX, name, &number);
+    if (is_numbered) manifest_pass_number(&s->manifest, number);
+}
+
 static void remove_next(struct store *s);
 
 static void on_removed(struct env_op *op) {
@@ -313,6 +322,7 @@ static void remove_next(struct store *s) {
     while (o->names_at < o->names_size) {
         const char *name = names + o->names_at;
         o->names_at += (uint32_t)strlen(name) + 1;
+        note_number(s, name);
         if (!is_left_over(s, name)) continue;
         o->op.done = on_removed;
         env_remove(s->env, &o->op, name);
@@ -332,14 +342,26 @@ static void on_listed(struct env_op *op) {
     remove_next(s);
 }
 
+static void on_names_synced(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK) {
+        fail(s, "names of files", op->status);
+        return;
+    }
+    op->done = on_listed;
+    env_list(s->env, op, s->log.buffers[0].data, s->log.buffer_size);
+}
+
+// A process that was killed may have given the manifest its name without forcing that to disk. What
+// it does not name goes only afterwards, else a power loss could bring the one before it back.
 static void on_manifest(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
     if (f->status != ST_OK) {
         fail(s, "manifest", f->status);
         return;
     }
-    s->opening.op.done = on_listed;
-    env_list(s->env, &s->opening.op, s->log.buffers[0].data, s->log.buffer_size);
+    s->opening.op.done = on_names_synced;
+    env_sync_names(s->env, &s->opening.op);
 }
 
 void store_begin_open(struct store *s) {
@@ -371,12 +393,25 @@ static void on_unproved(void *context, uint32_t entry) {
     o->written_again++;
 }
 
+static void end_for_want_of_room(struct store *s) {
+    enum status status = commit_log_refusal(&s->log);
+    if (status == ST_OK) return;
+    env_log(s->env, ENV_ERROR, "recovery_failed at=\"new segment\" status=\"%s\"",
+            status_text(status));
+    s->opening.is_writing_again = false;
+    s->done_status = status;
+    commit_log_stop(&s->log);
+}
+
 static void write_again(struct store *s) {
     struct opening *o = &s->opening;
     for (; o->bucket < memtable_bucket_count(&s->table); o->bucket++) {
         o->is_short_of_room = false;
         memtable_each(&s->table, o->bucket, on_unproved, s);
-        if (o->is_short_of_room) return; // store_opening_goes_on comes
+        if (o->is_short_of_room) {
+            end_for_want_of_room(s); // or store_opening_goes_on comes
+            return;
+        }
     }
     if (o->until == 0) {
         o->until = s->log.cursor;

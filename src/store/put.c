@@ -173,15 +173,16 @@ static void run(struct store *s, struct store_write *write, struct slice found) 
     uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
     uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
     struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
-    struct slice new = old;
-    enum status status = write->apply(write, old, &new);
-    if (status == ST_OK && new.size > s->options.record_size_max) status = ST_TOO_LARGE;
+    struct slice next = old;
+    enum status status = write->apply(write, old, &next);
+    if (status == ST_OK && next.size > s->options.record_size_max) status = ST_TOO_LARGE;
     if (status != ST_OK) {
         finish(s, write, status);
-    } else if ((new.data == old.data &&new.size == old.size) || (new.size == 0 && old.size == 0)) {
+    } else if ((next.data == old.data && next.size == old.size) ||
+               (next.size == 0 && old.size == 0)) {
         leave(s, write, entry);
     } else {
-        change(s, write, entry, old, new);
+        change(s, write, entry, old, next);
         store_flush_if_due(s);
     }
 }

@@ -437,6 +437,16 @@ static void on_removed(struct env_op *op) {
     step(r);
 }
 
+// The maker writes another header into it: a power loss may not bring its old name back.
+static void on_put_aside(struct env_op *op) {
+    if (op->status != ST_OK) {
+        on_removed(op);
+        return;
+    }
+    op->done = on_removed;
+    env_sync_names(CONTAINER_OF(op, struct recovery, op)->env, op);
+}
+
 static bool remove_next(struct recovery *r) {
     uint32_t count = r->segments->count;
     if (count == 0 || segment_set_at(r->segments, count - 1)->number <= position_number(r->end)) {
@@ -449,6 +459,7 @@ static bool remove_next(struct recovery *r) {
     bool is_blank = r->has_mark && r->dirty_end < position_of(number, 0);
     if (is_blank && !r->has_blank) {
         r->has_blank = true;
+        r->op.done = on_put_aside;
         env_rename(r->env, &r->op, r->name, BLANK_NAME);
     } else {
         env_remove(r->env, &r->op, r->name);

@@ -74,7 +74,7 @@ struct sstable_loader {
     struct tlsf *memory;
     sstable_loaded *done;
     uint64_t storage;
-    uint32_t block_max;    // bytes of the largest block that can be read
+    uint32_t block_max;    // bytes of the largest block before compression that is wanted
     struct sstable *table; // number, sequence, first and last are set by the caller
     bool is_whole;         // result: nothing of it was damaged
 

@@ -8,6 +8,10 @@ enum {
     VECTOR_FIRST = 256,
 };
 
+// Blocks begin below this, so that the last of them, filter, index and partitions do not take the
+// table to SSTABLE_SIZE_MAX: a block may have twice TLSF_SIZE_MAX bytes, each of the others once.
+#define BLOCKS_SIZE_MAX (SSTABLE_SIZE_MAX - 5 * (uint64_t)TLSF_SIZE_MAX)
+
 static size_t block_max_of(uint32_t record_size_max) {
     return block_size_of(FULL_KEY_MAX, record_size_max);
 }
@@ -62,11 +66,12 @@ static bool vector_grow(struct sstable_writer *w, struct vector *v, uint32_t siz
     if (v->capacity - v->size >= size) return true;
     uint32_t wanted = v->capacity == 0 ? VECTOR_FIRST : v->capacity + v->capacity / 2;
     while (wanted - v->size < size) wanted += wanted / 2;
-    if (v->block != 0 && tlsf_resize(w->memory, v->block, wanted)) {
+    bool is_too_large = wanted > TLSF_SIZE_MAX;
+    if (!is_too_large && v->block != 0 && tlsf_resize(w->memory, v->block, wanted)) {
         v->capacity = wanted;
         return true;
     }
-    uint32_t block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(w->memory, wanted);
+    uint32_t block = is_too_large ? 0 : tlsf_take(w->memory, wanted);
     if (block == 0) {
         note(w, "memory", ST_NO_SPACE);
         return false;
@@ -176,7 +181,10 @@ static struct slice separator_of(const struct sstable_writer *w, struct slice fu
 }
 
 static void begin_block(struct sstable_writer *w, struct slice full) {
-    must(end_offset(w) < SSTABLE_SIZE_MAX);
+    if (end_offset(w) >= BLOCKS_SIZE_MAX) {
+        note(w, "block", ST_TOO_LARGE);
+        return;
+    }
     vector_add_u32(w, &w->units, (uint32_t)(end_offset(w) / SSTABLE_UNIT));
     vector_add_u32(w, &w->places, w->separators.size);
     vector_add(w, &w->separators, separator_of(w, full));
