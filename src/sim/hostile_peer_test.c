@@ -337,9 +337,9 @@ static void answer_put(struct impostor *i, uint64_t id) {
     say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
 }
 
-static void answer_scan(struct impostor *i, uint64_t id) {
+static void answer_scan(struct impostor *i, uint64_t id, uint32_t end) {
     uint8_t bytes[64];
-    const struct message_scan_done m = {.id = id, .status = ST_OK, .next = UINT64_MAX};
+    const struct message_scan_done m = {.id = id, .status = ST_OK, .slot = end};
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_scan_done_encode(&m, &w);
     say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
@@ -363,7 +363,7 @@ static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
     answer_put(i, asked.id);
     pass(i->world, 50 * NS_PER_MS);
     assert_false(scan.is_done);
-    answer_scan(i, asked.id);
+    answer_scan(i, asked.id, asked.end);
     pass(i->world, 50 * NS_PER_MS);
     assert_true(scan.is_done);
     assert_int_equal(scan.status, ST_OK);

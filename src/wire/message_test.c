@@ -48,9 +48,18 @@ static const struct message_forward forward = {.id = 1,
                                                .seen = TEXT("seen")};
 static const struct message_forward_done forward_done = {
     .id = 1, .status = ST_TIMEOUT, .need = 2, .answered = 3, .record = TEXT("record")};
-static const struct message_scan scan = {.id = 1, .cursor = 2, .end = 3, .limit = 4};
+static const struct message_scan scan = {.id = 1,
+                                         .slot = 2,
+                                         .end = 3,
+                                         .limit = 4,
+                                         .now_ms = 5,
+                                         .flags = SCAN_REVERSE | SCAN_RECORDS,
+                                         .place = 6,
+                                         .from = TEXT("from"),
+                                         .to = TEXT("to"),
+                                         .tag = TEXT("tag")};
 static const struct message_scan_done scan_done = {
-    .id = 1, .status = ST_UNAVAILABLE, .next = 2, .entries = TEXT("entries")};
+    .id = 1, .status = ST_UNAVAILABLE, .slot = 2, .key = TEXT("key"), .entries = TEXT("entries")};
 static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
 static const struct message_digests digests = {.id = 1, .first = 2, .digests = TEXT("12345678")};
