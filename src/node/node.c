@@ -16,7 +16,7 @@
 
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024 };
+enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -61,6 +61,7 @@ static struct node_options completed(const struct node_options *options) {
     // A segment holds its header, the largest record with its key, and where it ends.
     uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
     if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
+    if (o.list_size == 0) o.list_size = LIST_SIZE;
     if (o.peer_buffer_size == 0) o.peer_buffer_size = 2 * message_max(options) + 4096;
     return o;
 }

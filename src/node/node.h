@@ -51,6 +51,7 @@ struct node_options {
     uint64_t request_memory;   // bytes for keys and records of operations under way
     uint32_t peer_buffer_size; // bytes, each way, per peer; 0: twice the largest message
     uint32_t value_size_max;   // bytes
+    uint32_t list_size;        // bytes of keys and records that one list is about; 0: 192 KiB
     uint64_t timeout_ns;       // of an operation
     uint64_t hedge_ns;         // silence after which a read asks further replicas
     uint64_t gossip_ns;        // between rounds

@@ -6,12 +6,16 @@
 
 enum {
     ENTRIES_SIZE = 256 * 1024, // bytes of the entries of one answer
-    WEIGHT_MAX = 192 * 1024,   // bytes of keys and records that one answer is about
-    LOOKED_MAX = 4096,         // keys that one answer, or one turn, looks at
+    LOOK_SIZE = 48,            // bytes of a list's size that looking at a key counts for
     ENTRY_HEAD = 32,           // bytes of an entry beside key and record
 };
 
 static_assert(ENTRIES_SIZE >= KEY_SIZE_MAX + ENTRY_HEAD, "any key alone has room");
+
+// Keys that one answer, or one turn, looks at.
+static uint32_t looks_max(const struct node *node) {
+    return node->options.list_size / LOOK_SIZE + 1;
+}
 
 static bool has_tag(struct slice key, struct slice tag) {
     struct slice part = slot_hashed_part(key);
@@ -40,7 +44,7 @@ static bool list(struct replica_scan *s, struct slice key, struct slice record, 
     size_t before = s->entries.size;
     if ((flags & SCAN_HASHES) != 0) {
         s->weight += key.size + record.size;
-        if (s->weight > WEIGHT_MAX && before > 0) return false;
+        if (s->weight > s->node->options.list_size && before > 0) return false;
         if (is_durable) entry.hash = hash_held(record);
         size_t room = s->entries.capacity - before;
         bool is_wanted = (flags & SCAN_RECORDS) != 0 && is_durable && !entry.is_dead;
@@ -66,7 +70,7 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
                        bool is_durable) {
     struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
     if (is_past_end(&s->wish, key)) return false;
-    s->is_stopped = s->looked == LOOKED_MAX || !list(s, key, record, is_durable);
+    s->is_stopped = s->looked == looks_max(s->node) || !list(s, key, record, is_durable);
     if (s->is_stopped) return false;
     look_at(s, key);
     s->is_stopped = s->left == 0;
@@ -80,7 +84,7 @@ static bool on_searched(struct store_scan *scan, struct slice key, struct slice 
     (void)is_durable;
     struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
     s->is_stopped = place_of_key(key) == s->wish.place;
-    s->is_pausing = !s->is_stopped && ++s->looked % LOOKED_MAX == 0;
+    s->is_pausing = !s->is_stopped && ++s->looked % looks_max(s->node) == 0;
     if (!s->is_stopped && !s->is_pausing) return true;
     look_at(s, key);
     return false;
