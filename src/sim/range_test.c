@@ -50,6 +50,8 @@ static void bounds_are_inclusive_exclusive_or_open(void **state) {
     // What stands before it in a pipeline is seen, what comes behind is not.
     expect_dialogue(site, t, "SET {p}a 1\r\nKV.RANGE p - +\r\nSET {p}b 2\r\n",
                     "+OK\r\n*2\r\n$-1\r\n*1\r\n" PAIR("4\r\n{p}a", "1") "+OK\r\n");
+    expect_dialogue(site, t, "DEL {p}a\r\nKV.RANGE p - +\r\n",
+                    ":1\r\n*2\r\n$-1\r\n*1\r\n" PAIR("4\r\n{p}b", "2"));
     talker_say(t, "HELLO 3\r\n", 9);
     site_wait(site, NS_PER_SECOND);
     expect_dialogue(site, t, "KV.RANGE nobody - +\r\n", "*2\r\n_\r\n*0\r\n");
