@@ -81,6 +81,28 @@ static void what_is_no_range_is_refused(void **state) {
     site_free(site);
 }
 
+// On the shard's port a tag is redirected as the key of that name is.
+static void a_range_is_redirected_as_its_tag(void **state) {
+    (void)state;
+    struct site *site = site_new(4, NULL);
+    struct talker *t = site_talker(site, 0, true);
+    uint32_t moved = 0;
+    for (char tag = 'a'; tag <= 'z'; tag++) {
+        char words[40];
+        char answer[80];
+        (void)snprintf(words, sizeof(words), "GET %c\r\n", tag);
+        talker_say(t, words, strlen(words));
+        talker_wait(site, t, 5);
+        bool is_moved = t->heard[0] == '-';
+        (void)snprintf(answer, sizeof(answer), "%.*s", (int)t->heard_size, (const char *)t->heard);
+        (void)snprintf(words, sizeof(words), "KV.RANGE %c - +\r\n", tag);
+        expect_dialogue(site, t, words, is_moved ? answer : "*2\r\n$-1\r\n*0\r\n");
+        moved += is_moved;
+    }
+    assert_in_range(moved, 1, 25);
+    site_free(site);
+}
+
 // Random keys of one tag, some in braces first and some behind, and what they hold.
 struct shelf {
     struct site *site;
@@ -341,6 +363,7 @@ int range_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(bounds_are_inclusive_exclusive_or_open),
         cmocka_unit_test(what_is_no_range_is_refused),
+        cmocka_unit_test(a_range_is_redirected_as_its_tag),
         cmocka_unit_test(any_range_is_what_a_sorted_list_says),
         cmocka_unit_test(large_values_come_in_parts),
         cmocka_unit_test(a_scan_goes_on_at_any_member_and_lists_each_key_once),
