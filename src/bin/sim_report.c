@@ -20,6 +20,8 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->deletes += o->deletes;
     sum->reads += o->reads;
     sum->pipelined += o->pipelined;
+    sum->ranges += o->ranges;
+    sum->ranges_cut += o->ranges_cut;
     sum->concurrent += o->concurrent;
     sum->converged += o->converged;
     sum->dots += o->dots;
@@ -86,6 +88,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
     n = add(lines, n, "O8 reads judged", sum->oracle.reads);
     n = add(lines, n, "O8 reads behind a write in a batch", sum->oracle.pipelined);
+    n = add(lines, n, "O20 ranges", sum->oracle.ranges);
+    n = add(lines, n, "O20 ranges that go on", sum->oracle.ranges_cut);
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);

@@ -5,13 +5,6 @@
 
 static void decide(struct operation *o);
 
-// What a replica holds, as a number; 0: nothing.
-static uint64_t hash_of(struct slice record) {
-    if (record.size == 0) return 0;
-    uint64_t hash = hash_bytes(record, 0);
-    return hash == 0 ? 1 : hash;
-}
-
 static uint32_t place_of(const struct operation *o, uint32_t member) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if (o->replicas[i] == member) return i;
@@ -41,7 +34,7 @@ static bool join(struct operation *o, struct slice record) {
 
 static void take_answer(struct operation *o, uint32_t place, struct slice record) {
     bool is_good = join(o, record);
-    if (is_good) o->hashes[place] = hash_of(record);
+    if (is_good) o->hashes[place] = hash_held(record);
     vote(o, place, is_good);
 }
 
@@ -91,7 +84,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
     const struct message_get get = {
         .id = o->id,
         .slot = o->partition.slot,
-        .held = o->record_size > 0 ? hash_of(operation_record(o)) : 0,
+        .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .key = o->key,
     };
     o->hashes[place] = get.held; // what "the same" will mean
@@ -113,33 +106,12 @@ static bool is_asked(const struct operation *o, uint32_t place) {
     return (o->asked >> place & 1) != 0;
 }
 
-static bool is_up(const struct operation *o, uint32_t place) {
-    return peer_is_up(o->node, o->replicas[place]);
-}
-
-// Asks until as many are asked and have not refused as are needed: this node, then those that are
-// up, then the rest.
-static void ask_enough(struct operation *o, uint32_t wanted) {
-    uint32_t hopeful = quorum_count(o->asked & ~o->quorum.no);
-    if (o->self_place < REPLICAS_MAX && !is_asked(o, o->self_place) && hopeful < wanted) {
-        ask(o, o->self_place);
-        hopeful = quorum_count(o->asked & ~o->quorum.no);
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < o->replica_count && hopeful < wanted; i++) {
-            if (is_asked(o, i) || (pass == 0 && !is_up(o, i))) continue;
-            ask(o, i);
-            hopeful = quorum_count(o->asked & ~o->quorum.no);
-        }
-    }
-}
-
 void read_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.reads++;
     quorum_init(&o->quorum, o->replica_count, need);
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
-    ask_enough(o, need);
+    operation_ask_enough(o, need, ask);
     if (o->replica_count > need) {
         delay_begin(&node->operations.hedges, &o->hedge);
     }
@@ -149,7 +121,7 @@ void read_start(struct operation *o, uint32_t need) {
 void read_on_hedge(struct operation *o) {
     if (o->kind != REQUEST_READ || o->is_repairing) return;
     o->node->stats.hedged++;
-    ask_enough(o, o->replica_count);
+    operation_ask_enough(o, o->replica_count, ask);
     decide(o);
 }
 
@@ -192,7 +164,7 @@ static void answer(struct operation *o) {
 // The needed answers are in. Whoever answered with less than the whole is brought up to date; if
 // fewer than a majority hold the whole, the answer waits until they do.
 static void complete(struct operation *o) {
-    uint64_t whole = hash_of(operation_record(o));
+    uint64_t whole = hash_held(operation_record(o));
     uint32_t answered = o->quorum.yes;
     uint32_t current = 0;
     for (uint32_t i = 0; i < o->replica_count; i++) {
@@ -223,7 +195,7 @@ static void complete(struct operation *o) {
 static void decide(struct operation *o) {
     enum quorum_verdict verdict = quorum_verdict(&o->quorum);
     if (verdict == QUORUM_OPEN && !o->is_repairing) {
-        ask_enough(o, o->quorum.need);
+        operation_ask_enough(o, o->quorum.need, ask);
         verdict = quorum_verdict(&o->quorum);
     }
     switch (verdict) {

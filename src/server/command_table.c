@@ -135,6 +135,9 @@ const struct command_spec command_table[] = {
 
     COMMAND("kv.del", -2, ONE_KEY, GENERIC, IS(WRITE) | IS(STEPPED), START(start_kv_del),
             "key [CONTEXT c] [W level]", "Deletes the values that the context covers, or all"),
+    COMMAND("kv.range", -4, ONE_KEY, GENERIC, IS(READ) | IS(BARRIER), START(start_kv_range),
+            "tag from to [LIMIT n] [REVERSE]",
+            "Shows the keys with a hash tag from one bound to another, and their values"),
     COMMAND("del", -2, ALL_KEYS, GENERIC, IS(WRITE) | IS(STEPPED), START(start_del),
             "key [key ...]", "Deletes keys and counts them"),
     COMMAND("unlink", -2, ALL_KEYS, GENERIC, IS(WRITE) | IS(FAST) | IS(STEPPED), START(start_del),

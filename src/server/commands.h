@@ -60,6 +60,9 @@ command_start_function start_kv_put;
 command_start_function start_kv_del;
 command_local_function local_consistency;
 
+// commands_range.c
+command_start_function start_kv_range;
+
 // commands_connection.c
 command_local_function local_ping;
 command_local_function local_echo;

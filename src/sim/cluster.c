@@ -45,6 +45,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.timeout_ns = 2 * NS_PER_SECOND;
     o.reconcile_ns = 5 * NS_PER_SECOND;
     const struct cluster_options *options = &cluster->options;
+    o.list_size = options->list_size;
     o.store.memory_max = options->memory_max == 0 ? (uint64_t)8 << 20 : options->memory_max;
     o.store.flush_size = options->flush_size;
     o.store.table_size = options->table_size;

@@ -41,7 +41,8 @@ struct cluster_options {
     uint32_t members;
     uint64_t sync_interval_ns; // 0: durability always
 
-    // Of each store; 0: as in a server.
+    // Of each node and store; 0: as in a server.
+    uint32_t list_size;
     uint64_t memory_max;
     uint64_t flush_size;
     uint64_t table_size;

@@ -452,6 +452,26 @@ static void check_earlier_reads(struct oracle *oracle, struct oracle_key *k, uin
     k->reads[k->read_count++] = (struct oracle_read){.end = now(oracle), .write_start = w->start};
 }
 
+void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t need,
+                     struct slice value) {
+    const struct oracle_key *k = &oracle->keys[key];
+    const struct past past = {start, ORACLE_NONE, need};
+    if (value.data != NULL) {
+        uint32_t number = oracle_writer(oracle, key, value);
+        if (number != ORACLE_NONE) oracle->writes[number].was_read = true;
+        return;
+    }
+    uint32_t missing = ORACLE_NONE;
+    for (uint32_t i = 0; i < k->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[k->writes[i]];
+        if (w->is_tombstone) return;
+        bool is_past = w->outcome == OUTCOME_OK && w->end < start;
+        if (is_past && must_see(oracle, &past, w)) missing = k->writes[i];
+    }
+    if (missing == ORACLE_NONE) return;
+    oracle_fail(oracle, "O8 key=%s is not there, w%u was acknowledged before", k->name, missing);
+}
+
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
                      uint32_t need, struct slice value) {
     struct oracle_key *k = &oracle->keys[key];

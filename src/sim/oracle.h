@@ -19,6 +19,8 @@
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
+//     O20 a range shows keys of its tag, in order, from bound to bound, none twice; and O2, O4, O8
+//         hold for each that it shows or leaves out
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -81,6 +83,8 @@ struct oracle_counts {
     uint64_t deletes;        // O2, O19: tombstones of which it is known who wrote them
     uint64_t reads;          // O4, O8
     uint64_t pipelined;      // O8: reads behind a write of the same key, in one batch
+    uint64_t ranges;         // O20
+    uint64_t ranges_cut;     // O20: that ended before their bound
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12
@@ -132,6 +136,11 @@ uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
 // NULL). `before` is a write that was done, and stood before the read in one batch; or ORACLE_NONE.
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
                      uint32_t need, struct slice value);
+
+// The same of a key that is no register. Data NULL: that it has no value is an error only if a
+// write was acknowledged and nobody ever began to delete it.
+void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t need,
+                     struct slice value);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

@@ -237,6 +237,7 @@ static void draw_store(struct simulation *s, struct cluster_options *o) {
     o->table_size = rng_spread(&s->rng, 16 * KIB, 256 * KIB);
     o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
+    o->list_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     if (!rng_chance(&s->rng, 1, 3)) return;
     o->codec = rng_chance(&s->rng, 1, 2) ? CODEC_LZ4 : CODEC_ZSTD;
     o->draws_codec = rng_chance(&s->rng, 1, 3);

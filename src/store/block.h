@@ -64,6 +64,7 @@ struct block_cursor {
     struct slice bytes; // borrowed
     uint8_t *key_bytes; // borrowed: FULL_KEY_MAX bytes
     uint32_t end;       // of the entries
+    uint32_t at;        // offset of the current entry; `end` past the last one
     uint32_t next;      // offset of the entry after the current
     struct slice key;   // the current: its full key, lent until the cursor moves
     struct slice record;
@@ -79,5 +80,11 @@ bool block_next(struct block_cursor *c);
 
 // Moves to the first entry whose key is not before the full key. False when there is none.
 bool block_seek(struct block_cursor *c, struct slice full_key);
+
+// Backwards: to past the last entry; to the entry before the current one; to the last entry whose
+// key is before the full key, or, inclusive, is it. A step costs up to RESTART_EVERY forward.
+void block_end(struct block_cursor *c);
+bool block_prev(struct block_cursor *c);
+bool block_seek_back(struct block_cursor *c, struct slice full_key, bool is_inclusive);
 
 #endif

@@ -132,6 +132,49 @@ static void entries_come_out_as_they_went_in(void **state) {
     free(f);
 }
 
+static void entries_come_out_backwards(void **state) {
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    uint32_t count = make(f->all, 1);
+    uint32_t end = 0;
+    for (uint32_t first = 0; first < count; first = end) {
+        struct slice block = build(f, first, count, &end);
+        struct block_cursor c;
+        block_open(&c, block, f->key);
+        block_end(&c);
+        for (uint32_t i = end; i > first; i--) {
+            assert_true(block_prev(&c));
+            assert_true(slice_equal(c.key, key_of(&f->all[i - 1])));
+            assert_true(slice_equal(c.record, record_of(&f->all[i - 1])));
+        }
+        assert_false(block_prev(&c));
+        assert_false(c.failed);
+    }
+    free(f);
+}
+
+static void a_search_back_finds_the_last_key_before(void **state) {
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    uint32_t count = make(f->all, 2);
+    uint32_t end = 0;
+    struct slice block = build(f, 100, count, &end);
+    struct block_cursor c;
+    for (uint32_t wanted = 0; wanted < count; wanted++) {
+        for (uint32_t inclusive = 0; inclusive < 2; inclusive++) {
+            block_open(&c, block, f->key);
+            uint32_t past = wanted + inclusive > end ? end : wanted + inclusive;
+            assert_int_equal(block_seek_back(&c, key_of(&f->all[wanted]), inclusive == 1),
+                             past > 100);
+            assert_false(c.failed);
+            if (past <= 100) continue;
+            assert_true(slice_equal(c.key, key_of(&f->all[past - 1])));
+            assert_int_equal(block_prev(&c), past > 101);
+        }
+    }
+    free(f);
+}
+
 static void a_search_finds_the_first_key_not_before(void **state) {
     (void)state;
     struct fixture *f = malloc(sizeof(*f));
@@ -202,6 +245,10 @@ static void what_is_no_block_fails(void **state) {
         for (uint32_t i = 0; i < 10 && block_next(&c); i++)
             assert_true(c.key.size >= FULL_KEY_HEAD);
         (void)block_seek(&c, key_of(&f->all[rng_below(&rng, count)]));
+        block_open(&c, (struct slice){bytes, size}, f->key);
+        if (block_seek_back(&c, key_of(&f->all[rng_below(&rng, count)]), false)) {
+            while (block_prev(&c)) assert_true(c.key.size >= FULL_KEY_HEAD);
+        }
         free(bytes);
     }
     struct block_cursor c;
@@ -215,7 +262,9 @@ int block_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
         cmocka_unit_test(entries_come_out_as_they_went_in),
+        cmocka_unit_test(entries_come_out_backwards),
         cmocka_unit_test(a_search_finds_the_first_key_not_before),
+        cmocka_unit_test(a_search_back_finds_the_last_key_before),
         cmocka_unit_test(one_entry_may_exceed_the_limit_and_none_the_capacity),
         cmocka_unit_test(what_is_no_block_fails),
     };

@@ -257,8 +257,8 @@ static void walk(struct flush *f) {
     for (; f->slot <= SLOT_SYSTEM; f->slot++, f->after_size = 0) {
         struct partition partition = {.slot = (uint16_t)f->slot};
         uint32_t root = memtable_part(f->table, partition)->root;
-        struct slice after = {f->after, f->after_size};
-        if (root == 0 || order_each(&f->table->tlsf, root, after, on_entry, f)) continue;
+        const struct order_start start = {.key = {f->after, f->after_size}};
+        if (root == 0 || order_each(&f->table->tlsf, root, &start, on_entry, f)) continue;
         pause_walk(f);
         return;
     }

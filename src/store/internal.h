@@ -68,8 +68,10 @@ struct scanning {
     bool has_record; // of the merge, not yet visited
     bool is_merge_over;
     uint64_t generation; // of the tables
-    uint8_t *after;      // the last key visited
+    uint8_t *after;      // the last key visited, or where to begin
     size_t after_size;
+    bool is_inclusive; // ... with that key
+    bool has_visited;  // some key
     struct env_op op;
     bool is_later;
 };
@@ -198,5 +200,8 @@ void store_recount_change(struct store *s, struct partition partition, struct sl
                           const struct footprint *old, const struct footprint *new);
 
 void store_scan_init(struct store *s, struct arena *arena);
+
+// To be called before the record of a key changes in memory.
+void store_scan_before_change(struct store *s, struct partition partition, struct slice key);
 
 #endif

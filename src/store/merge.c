@@ -6,6 +6,7 @@ void merge_begin(struct merge *m, uint32_t last) {
     m->count = m->heap_count = m->waiting = 0;
     m->read_bytes = 0;
     m->is_stepping = false;
+    m->is_reverse = false;
     m->status = ST_OK;
     m->key = m->record = (struct slice){NULL, 0};
     m->from = NULL;
@@ -44,6 +45,7 @@ enum status merge_add(struct merge *m, struct sstable *t) {
 
 static bool is_less(const struct merge *m, uint32_t a, uint32_t b) {
     int order = slice_compare(m->sources[a].cursor.key, m->sources[b].cursor.key);
+    if (m->is_reverse) order = -order;
     return order != 0 ? order < 0 : a < b; // of one key the newest first
 }
 
@@ -115,24 +117,35 @@ static bool open_block(struct source *s) {
     if (status == ST_OK) status = piece_expand(m->compressor, &piece, content, to, &raw);
     if (status == ST_OK) block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
     s->is_open = status == ST_OK && !s->cursor.failed;
+    if (s->is_open && m->is_reverse) block_end(&s->cursor);
     if (!s->is_open) damaged(s, offset);
     return s->is_open;
 }
 
 static void on_read(struct env_op *op);
 
+static uint64_t blocks_size(const struct sstable_index *index, uint32_t first, uint32_t end) {
+    return index_offset(index, end) - index_offset(index, first);
+}
+
 // Reads as many blocks as fit, from `s->block` on. False: memory is full.
 static bool load(struct source *s) {
     struct merge *m = s->merge;
     const struct sstable_index *index = &s->table->index;
-    uint64_t from = index_offset(index, s->block);
-    uint64_t least = index_offset(index, s->block + 1) - from;
+    uint64_t least = blocks_size(index, s->block, s->block + 1);
     uint64_t wanted = least > m->read_size ? least : m->read_size;
     if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
     s->first = s->block;
     s->end = s->block + 1;
-    while (s->end < index->count && index_offset(index, s->end + 1) - from <= s->capacity) s->end++;
-    uint32_t size = (uint32_t)(index_offset(index, s->end) - from);
+    if (m->is_reverse) {
+        while (s->first > 0 && blocks_size(index, s->first - 1, s->end) <= s->capacity) s->first--;
+    } else {
+        while (s->end < index->count && blocks_size(index, s->first, s->end + 1) <= s->capacity) {
+            s->end++;
+        }
+    }
+    uint64_t from = index_offset(index, s->first);
+    uint32_t size = (uint32_t)blocks_size(index, s->first, s->end);
     m->waiting++;
     m->read_bytes += size;
     s->op.done = on_read;
@@ -144,19 +157,32 @@ static bool load(struct source *s) {
 // either.
 static bool is_wanted(struct source *s) {
     uint32_t partition = partition_number(full_key_partition(s->cursor.key));
-    s->is_over = partition > s->merge->last || partition > s->table->last;
+    if (s->merge->is_reverse) {
+        s->is_over = partition < s->merge->last || partition < s->table->first;
+    } else {
+        s->is_over = partition > s->merge->last || partition > s->table->last;
+    }
     return !s->is_over;
+}
+
+// Moves to the next block in the direction; before the first is past the last, too. False: it is
+// not among those in memory.
+static bool next_block(struct source *s) {
+    s->block += s->merge->is_reverse ? UINT32_MAX : 1;
+    return s->block >= s->first && s->block < s->end;
 }
 
 // Moves to the next record, in this block or the next of those in memory. False: it has to load, is
 // over, or failed.
 static bool advance(struct source *s) {
     for (;;) {
-        if (s->is_open && block_next(&s->cursor)) return is_wanted(s);
+        bool has_moved =
+            s->is_open && (s->merge->is_reverse ? block_prev(&s->cursor) : block_next(&s->cursor));
+        if (has_moved) return is_wanted(s);
         if (s->is_open && s->cursor.failed) {
             damaged(s, index_offset(&s->table->index, s->block));
         }
-        if (s->merge->status != ST_OK || ++s->block >= s->end) return false;
+        if (s->merge->status != ST_OK || !next_block(s)) return false;
         (void)open_block(s);
     }
 }
@@ -184,9 +210,13 @@ static struct slice begin_of(const struct source *s, uint8_t *head) {
 // The first record from where the merge begins, in the block that was read for it or behind.
 static bool find_first(struct source *s) {
     uint8_t head[FULL_KEY_HEAD];
+    struct slice begin = begin_of(s, head);
     s->is_seeking = false;
-    if (s->is_open && block_seek(&s->cursor, begin_of(s, head))) return is_wanted(s);
-    return advance(s);
+    if (!s->is_open) return advance(s);
+    bool is_found = s->merge->is_reverse
+                        ? block_seek_back(&s->cursor, begin, s->merge->is_seek_inclusive)
+                        : block_seek(&s->cursor, begin);
+    return is_found ? is_wanted(s) : advance(s);
 }
 
 static void on_read(struct env_op *op) {
@@ -206,10 +236,8 @@ static void on_read(struct env_op *op) {
     if (m->waiting == 0) m->ready(m);
 }
 
-void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past) {
-    m->seek_size = full_key_write(m->seek, partition, key);
-    // The least key past another is that one with a zero byte behind it.
-    if (is_past) m->seek[m->seek_size++] = 0;
+// Sources read the block at which they begin.
+static void seek(struct merge *m) {
     for (uint32_t i = 0; i < m->count && m->status == ST_OK; i++) {
         struct source *s = &m->sources[i];
         uint8_t head[FULL_KEY_HEAD];
@@ -217,6 +245,23 @@ void merge_seek(struct merge *m, struct partition partition, struct slice key, b
         s->block = index_find(&s->table->index, begin_of(s, head));
         (void)load(s);
     }
+}
+
+void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past) {
+    m->seek_size = full_key_write(m->seek, partition, key);
+    // The least key past another is that one with a zero byte behind it.
+    if (is_past) m->seek[m->seek_size++] = 0;
+    seek(m);
+}
+
+void merge_seek_back(struct merge *m, struct partition partition, struct slice key,
+                     bool is_inclusive) {
+    m->is_reverse = true;
+    m->is_seek_inclusive = is_inclusive;
+    // Behind the last key of a partition is where the next one begins.
+    if (key.size == 0) partition = partition_of_number(partition_number(partition) + 1);
+    m->seek_size = full_key_write(m->seek, partition, key);
+    seek(m);
 }
 
 // Stepping.

@@ -50,8 +50,9 @@ struct merge {
     merge_ready *ready;
     uint32_t read_size; // bytes to read at once, where blocks are not larger
     uint8_t *seek;      // FULL_KEY_MAX + 1 bytes for the key at which it begins
-    uint32_t last;      // partition number: nothing past it is wanted
+    uint32_t last;      // partition number: nothing past it, or in reverse before it, is wanted
     bool skips_damage;  // leaves damaged blocks out, instead of failing
+    bool is_reverse;    // goes backwards
 
     struct source sources[MERGE_SOURCES_MAX]; // newest first
     uint32_t count;
@@ -63,6 +64,7 @@ struct merge {
     uint64_t read_bytes;
     uint64_t damaged; // blocks
     size_t seek_size;
+    bool is_seek_inclusive; // of reverse
 
     struct slice key;    // full; of the record given out: lent, like
     struct slice record; // this, until the next step
@@ -79,6 +81,11 @@ NODISCARD enum status merge_add(struct merge *m, struct sstable *t);
 // Begins at the first record that is not before the key, or past it. To be called once, after the
 // sources were added.
 void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past);
+
+// The same backwards: at the last record that is before the key, or, inclusive, has it; without a
+// key, at the last of the partition. Requires that all sources cover the partition.
+void merge_seek_back(struct merge *m, struct partition partition, struct slice key,
+                     bool is_inclusive);
 
 // The next record. MERGE_LOADING: `ready` will be called, and then it is to be asked again;
 // MERGE_FAILED: for the reason in `status`.

@@ -148,6 +148,7 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
         change.old = footprint_of(s->scratch, write->partition, write->key, old);
     }
     struct footprint now = footprint_of(s->scratch, write->partition, write->key, new);
+    store_scan_before_change(s, write->partition, write->key);
     if (new.size == 0) new.data = write->key.data; // a removal is kept until it is in a table
     if (!keep(s, tag, &entry, write->partition, write->key, new)) {
         s->is_memory_full = true;

@@ -143,9 +143,11 @@ NODISCARD enum status store_peek(struct store *store, struct store_read *read);
 void store_prefetch(struct store *store, struct partition partition, struct slice key);
 void store_prefetch_rest(struct store *store);
 
-// Scanning one partition in ascending byte order of keys. Each key that is there all the time is
-// visited once, with its record as it is then. What is visited before control returns to the env is
-// one consistent state.
+// Scanning one partition in byte order of keys, or in reverse. Each key that is there all the time
+// is visited once, with its record as it is then. What is visited before control returns to the env
+// is one consistent state; with is_one_state, so is all that is visited: when a key is about to
+// change that was visited, the scan ends there. The tables that it reads stay until it has read
+// them, whatever is merged away meanwhile.
 
 struct store_scan;
 
@@ -156,11 +158,16 @@ typedef bool store_visit(struct store_scan *scan, struct slice key, struct slice
 typedef void store_scanned(struct store_scan *scan);
 
 struct store_scan {
-    store_visit *visit; // set by the caller, like all up to after
+    store_visit *visit; // set by the caller, like all up to is_one_state
     store_scanned *done;
     struct partition partition;
-    struct slice after; // borrowed until done; begins past this key, empty: at the first
+    struct slice after; // borrowed until done; begins past this key; empty: at the first, or in
+                        // reverse at the last
+    bool is_inclusive;  // begins at that key, if it is there
+    bool is_reverse;
+    bool is_one_state;
     enum status status; // result
+    bool is_cut;        // result: ended after the last visit, as a key before it was to change
     struct list link;   // the rest is the store's
 };
 
