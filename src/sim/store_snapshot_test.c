@@ -410,6 +410,19 @@ static void a_snapshot_itself_is_no_store(void **state) {
     assert_int_equal(disk->seen.count, count);
     assert_int_equal(shop_open(shop), ST_SNAPSHOT);
     assert_int_equal(disk->seen.count, count);
+    machine_kill(shop->machine);
+
+    // As someone would who copies a part of it somewhere.
+    assert_true(disk_remove(disk, "manifest"));
+    for (uint32_t left = count - 1; left > 0; left--) {
+        char name[ENV_FILE_NAME_MAX + 1];
+        char prefixed[ENV_FILE_NAME_MAX + 1];
+        snprintf(name, sizeof(name), "%s", disk->seen.entries[0].text);
+        snprintf(prefixed, sizeof(prefixed), "snapshot-s.%.40s", name);
+        assert_true(disk_rename(disk, name, prefixed));
+    }
+    assert_int_equal(shop_open(shop), ST_SNAPSHOT);
+    assert_int_equal(disk->seen.count, count - 1);
     shop_free(shop);
 }
 

@@ -334,6 +334,19 @@ static void remove_next(struct store *s) {
     read_facts(s);
 }
 
+// Files of snapshots that were brought here, and no store that could have made them.
+static bool holds_only_snapshots(const struct store *s) {
+    const char *names = (const char *)s->log.buffers[0].data;
+    bool has_any = false;
+    for (uint32_t at = 0; at < s->opening.names_size; at += (uint32_t)strlen(names + at) + 1) {
+        struct snapshot_part part;
+        uint32_t number = 0;
+        if (file_name_parse(SEGMENT_PREFIX, names + at, &number)) return false;
+        has_any |= snapshot_file_parse(names + at, &part);
+    }
+    return has_any;
+}
+
 static void on_listed(struct env_op *op) {
     struct store *s = of(op);
     if (op->status != ST_OK) {
@@ -342,6 +355,10 @@ static void on_listed(struct env_op *op) {
     }
     s->opening.names_size = op->size;
     s->opening.names_at = 0;
+    if (s->manifest.current.storage == 0 && holds_only_snapshots(s)) {
+        fail(s, "list of files", ST_SNAPSHOT);
+        return;
+    }
     snapshots_recover(&s->snapshots, s->log.buffers[0].data, op->size);
 }
 
