@@ -417,7 +417,11 @@ static void a_snapshot_itself_is_no_store(void **state) {
     for (uint32_t left = count - 1; left > 0; left--) {
         char name[ENV_FILE_NAME_MAX + 1];
         char prefixed[ENV_FILE_NAME_MAX + 1];
-        snprintf(name, sizeof(name), "%s", disk->seen.entries[0].text);
+        struct slice owner;
+        const char *plain = NULL;
+        uint32_t i = 0;
+        while (store_snapshot_part(disk->seen.entries[i].text, &owner, &plain)) i++;
+        snprintf(name, sizeof(name), "%s", disk->seen.entries[i].text);
         snprintf(prefixed, sizeof(prefixed), "snapshot-s.%.40s", name);
         assert_true(disk_rename(disk, name, prefixed));
     }
