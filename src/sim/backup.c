@@ -5,29 +5,36 @@
 #include "sim/memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { RESTORE_MEMORY = 1024 * 1024, TIMERS = 16, EXTRA = 64 * 1024 };
-
-static void put_file(struct disk *to, const char *name, const uint8_t *bytes, uint32_t size) {
-    struct disk_file *file = disk_make(to, name);
-    if (size > 0) disk_write(to, file, 0, bytes, size, false);
-    disk_sync(to, file, to->sequence);
-}
+enum {
+    RESTORE_MEMORY = 1024 * 1024,
+    MANIFEST_MAX = 256 * 1024,
+    ALIGNMENT = 64, // of arenas
+    TIMERS = 16,
+    EXTRA = 64 * 1024,
+};
 
 // What becomes of the manifest. False: it is not that of a snapshot.
-static bool convert(struct disk *to, struct slice manifest, uint64_t actor, uint64_t cluster,
+static bool convert(struct disk *to, const struct disk_file *from, uint64_t actor, uint64_t cluster,
                     uint32_t *files) {
-    void *memory = aligned_alloc(4096, RESTORE_MEMORY);
-    must(memory != NULL);
-    must(store_restore_memory_size() <= RESTORE_MEMORY);
-    memset(memory, 0, RESTORE_MEMORY);
-    struct arena arena = arena_over(memory, RESTORE_MEMORY);
+    uint8_t *memory = memory_take(1, RESTORE_MEMORY + ALIGNMENT);
+    uint8_t *aligned = memory;
+    while ((uintptr_t)aligned % ALIGNMENT != 0) aligned++;
+    struct arena arena = arena_over(aligned, RESTORE_MEMORY);
+    must(from->seen.size <= MANIFEST_MAX);
+    must(MANIFEST_MAX + store_restore_memory_size() <= RESTORE_MEMORY);
+    uint8_t *bytes = arena_take(&arena, MANIFEST_MAX, 1);
+    image_read(&from->seen, 0, bytes, from->seen.size);
+    struct slice snapshot = {bytes, from->seen.size};
     struct slice restored;
-    bool is_good = store_restore(&arena, manifest, actor, cluster, &restored, files) == ST_OK;
-    if (is_good) put_file(to, "manifest", restored.data, (uint32_t)restored.size);
-    free(memory);
+    bool is_good = store_restore(&arena, snapshot, actor, cluster, &restored, files) == ST_OK;
+    if (is_good) {
+        struct disk_file *file = disk_make(to, "manifest");
+        image_write(&file->seen, 0, restored.data, restored.size);
+        image_write(&file->durable, 0, restored.data, restored.size);
+    }
+    memory_give(memory);
     return is_good;
 }
 
@@ -44,16 +51,14 @@ struct disk *backup_restore(struct disk *from, const char *snapshot, uint64_t ac
         const char *plain = NULL;
         if (!store_snapshot_part(from->seen.entries[i].text, &owner, &plain)) continue;
         if (!slice_equal(owner, wanted)) continue;
-        uint32_t size = (uint32_t)file->seen.size;
-        uint8_t *bytes = memory_take(1, size + 1);
-        must(disk_read(from, file, 0, bytes, size) == size);
         if (strcmp(plain, "manifest") == 0) {
-            is_good = convert(to, (struct slice){bytes, size}, actor, cluster, &files);
+            is_good = convert(to, file, actor, cluster, &files);
         } else {
-            put_file(to, plain, bytes, size);
+            struct disk_file *copy = disk_make(to, plain);
+            copy->seen = image_copy(&file->seen);
+            copy->durable = image_copy(&file->seen);
             count++;
         }
-        memory_give(bytes);
     }
     disk_sync_names(to, to->sequence);
     if (is_good && count == files) return to;
