@@ -19,7 +19,7 @@
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
-//     O20 snapshots: see operator.h
+//     O20 snapshots: see keeper.h
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
