@@ -113,6 +113,7 @@ static const struct env_ops null_ops = {
     .close = null_file,
     .sync_names = null_plain,
     .rename = null_rename,
+    .link = null_rename,
     .remove = null_remove,
     .list = null_list,
     .space = null_plain,

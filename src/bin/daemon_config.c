@@ -181,6 +181,10 @@ static const struct key keys[] = {
      true},
     {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_text, "a list",
      "Members of a cluster to join. This version admits nobody: such a node waits.", true},
+    {"new-cluster", "WORD", NULL, FIELD(new_cluster), parse_name, WORD,
+     "Sets the cluster apart from others with the same list of first members: the word that its "
+     "data was restored with.",
+     false},
     {"replication", "NUMBER", "3", FIELD(replication), parse_replication, "a number from 1 to 32",
      "Copies of each key, if there are as many machines. Fixed when the cluster is founded; "
      "the same on all nodes.",

@@ -35,6 +35,7 @@ struct config {
     const char *dc;
     const char *initial;       // or NULL
     const char *seeds;         // or NULL
+    const char *new_cluster;   // or NULL
     const char *key_file;      // or NULL
     const char *password_file; // or NULL
     uint64_t port;

@@ -6,6 +6,7 @@
 //     SIGTERM or SIGINT -> server stops -> node stops -> exit 0
 //
 // What is wrong with the configuration or the place is said in one line, and the exit status is 1.
+#include "base/text.h"
 #include "bin/daemon_identity.h"
 #include "bin/daemon_memory.h"
 #include "bin/version.h"
@@ -127,6 +128,9 @@ static void make_options(struct daemon *d) {
     node->self = d->identity.self;
     node->initial = config->initial;
     node->seeds = config->seeds;
+    if (config->new_cluster != NULL) {
+        node->cluster = map_cluster_number(slice_of_string(config->new_cluster));
+    }
     node->listen = config->bind;
     node->secret = d->identity.secret;
     system_random(&node->random, sizeof(node->random));
@@ -204,6 +208,10 @@ static const char *start_failure(enum status status) {
         return "cannot start: the data in this directory is not that of a member of this name; "
                "give "
                "it the name or port that it had, or another dir";
+    }
+    if (status == ST_SNAPSHOT) {
+        return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
+               "directory of it that a node can use";
     }
     return "cannot start: is the port for other nodes, port + 10000, in use?";
 }

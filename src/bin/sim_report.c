@@ -42,6 +42,10 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     for (uint32_t i = 0; i < FAULT_COUNT; i++) sum->faults[i] += r->faults[i];
     for (uint32_t i = 0; i < CALL_KINDS; i++) sum->calls[i] += r->calls[i];
     add_oracle(&sum->oracle, &r->oracle);
+    sum->backups.made += r->backups.made;
+    sum->backups.deleted += r->backups.deleted;
+    sum->backups.cut_short += r->backups.cut_short;
+    sum->backups.checked += r->backups.checked;
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
@@ -88,11 +92,15 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
     n = add(lines, n, "O8 reads judged", sum->oracle.reads);
     n = add(lines, n, "O8 reads behind a write in a batch", sum->oracle.pipelined);
-    n = add(lines, n, "O20 ranges", sum->oracle.ranges);
-    n = add(lines, n, "O20 ranges that go on", sum->oracle.ranges_cut);
+    n = add(lines, n, "O22 ranges", sum->oracle.ranges);
+    n = add(lines, n, "O22 ranges that go on", sum->oracle.ranges_cut);
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);
+    n = add(lines, n, "O23 snapshots made", sum->backups.made);
+    n = add(lines, n, "O23 snapshots deleted", sum->backups.deleted);
+    n = add(lines, n, "O23 that were cut short", sum->backups.cut_short);
+    n = add(lines, n, "O23 opened and compared", sum->backups.checked);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);

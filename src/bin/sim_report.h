@@ -22,6 +22,7 @@ struct sim_report {
     uint64_t faults[FAULT_COUNT];
     uint64_t calls[CALL_KINDS];
     struct oracle_counts oracle;
+    struct keeper_counts backups;
     struct node_stats node;
     uint64_t flushes;
     uint64_t compactions;

@@ -68,8 +68,9 @@ enum {
 };
 
 enum env_open {
-    ENV_OPEN,   // the file exists, or ST_NOT_FOUND
-    ENV_CREATE, // makes an empty file, in place of any that has the name
+    ENV_OPEN, // the file exists, or ST_NOT_FOUND
+    // Makes an empty file, in place of any that has the name, and that may have no further one.
+    ENV_CREATE,
 };
 
 enum env_level { ENV_DEBUG, ENV_INFO, ENV_WARNING, ENV_ERROR };
@@ -93,6 +94,7 @@ struct env_ops {
     void (*close)(struct env *env, struct env_op *op, struct env_file *file);
     void (*sync_names)(struct env *env, struct env_op *op);
     void (*rename)(struct env *env, struct env_op *op, const char *from, const char *to);
+    void (*link)(struct env *env, struct env_op *op, const char *from, const char *to);
     void (*remove)(struct env *env, struct env_op *op, const char *name);
     void (*list)(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity);
     void (*space)(struct env *env, struct env_op *op);
@@ -116,10 +118,10 @@ struct env_ops {
 };
 
 // Disk. Nothing is durable before env_sync calls back; until then a crash may keep any subset of
-// the bytes written since the last sync, in any order. A new, renamed or removed name is durable
-// after env_sync_names. A sync covers the writes that called back before it was asked for.
+// the bytes written since the last sync, in any order. A new, renamed, further or removed name is
+// durable after env_sync_names. A sync covers the writes that called back before it was asked for.
 //
-// Failures: ST_IO, ST_NO_SPACE (write, allocate, open), ST_NOT_FOUND (open, rename, remove),
+// Failures: ST_IO, ST_NO_SPACE (write, allocate, open), ST_NOT_FOUND (open, rename, link, remove),
 // ST_BUSY (open: no more descriptors). After a failed sync the state of the file is unknown.
 
 // On ST_OK sets *file, and op->value to the size of the file in bytes.
@@ -176,7 +178,14 @@ static inline void env_rename(struct env *env, struct env_op *op, const char *fr
     env->ops->rename(env, op, from, to);
 }
 
-// An open file stays readable until it is closed.
+// Gives a file one more name, which no file may have: else ST_IO. What is written to the file shows
+// under both.
+static inline void env_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    must(op->done != NULL);
+    env->ops->link(env, op, from, to);
+}
+
+// The file goes with its last name. An open one stays readable until it is closed.
 static inline void env_remove(struct env *env, struct env_op *op, const char *name) {
     must(op->done != NULL);
     env->ops->remove(env, op, name);

@@ -133,6 +133,44 @@ static void a_rename_replaces_and_a_removed_file_stays_readable(struct suite *s)
     close_file(s, c);
 }
 
+static enum status linked(struct suite *s, const char *from, const char *to) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_link(s->env, &a->op, from, to));
+    return finish(s, a);
+}
+
+static void removed(struct suite *s, const char *name) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_remove(s->env, &a->op, name));
+    assert_int_equal(finish(s, a), ST_OK);
+}
+
+static void a_file_stays_until_its_last_name_goes(struct suite *s) {
+    struct env_file *a = opened(s, "a", ENV_CREATE);
+    close_file(s, opened(s, "taken", ENV_CREATE));
+    assert_int_equal(linked(s, "none", "b"), ST_NOT_FOUND);
+    assert_int_equal(linked(s, "a", "taken"), ST_IO);
+    assert_int_equal(linked(s, "a", "b"), ST_OK);
+    assert_int_equal(write_at(s, a, 0, "aa", 2), ST_OK);
+    close_file(s, a);
+    removed(s, "a");
+    struct env_file *b = opened(s, "b", ENV_OPEN);
+    char text[2];
+    assert_int_equal(read_at(s, b, 0, text, 2), 2);
+    assert_memory_equal(text, "aa", 2);
+    close_file(s, b);
+
+    // A name that is replaced takes nothing from the other.
+    assert_int_equal(linked(s, "b", "c"), ST_OK);
+    struct ask *rename = new_ask(s);
+    ASK(s, env_rename(s->env, &rename->op, "taken", "b"));
+    assert_int_equal(finish(s, rename), ST_OK);
+    struct env_file *c = opened(s, "c", ENV_OPEN);
+    assert_int_equal(read_at(s, c, 0, text, 2), 2);
+    assert_memory_equal(text, "aa", 2);
+    close_file(s, c);
+}
+
 static void names_are_listed_in_byte_order(struct suite *s) {
     static const char *const names[] = {"b.table", "a", "b-1", "Z_9", "b"};
     uint8_t list[64];
@@ -239,6 +277,7 @@ const struct env_case file_cases[] = {
     ENV_CASE(creating_takes_the_place_of_an_older_file),
     ENV_CASE(allocated_room_reads_as_zeros_and_counts),
     ENV_CASE(a_rename_replaces_and_a_removed_file_stays_readable),
+    ENV_CASE(a_file_stays_until_its_last_name_goes),
     ENV_CASE(names_are_listed_in_byte_order),
     ENV_CASE(a_mebibyte_is_written_whole),
     ENV_CASE(many_requests_on_a_file_run_side_by_side),

@@ -102,6 +102,7 @@ static const struct env_ops ops = {
     .close = portable_file_close,
     .sync_names = portable_file_sync_names,
     .rename = portable_file_rename,
+    .link = portable_file_link,
     .remove = portable_file_remove,
     .list = portable_file_list,
     .space = portable_file_space,

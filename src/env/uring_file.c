@@ -96,6 +96,12 @@ void uring_file_rename(struct env *env, struct env_op *op, const char *from, con
     ask_to_change(uring_of(env), op, URING_RENAME);
 }
 
+void uring_file_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    op->private[0] = name_of(from);
+    op->private[1] = name_of(to);
+    ask_to_change(uring_of(env), op, URING_LINK);
+}
+
 void uring_file_remove(struct env *env, struct env_op *op, const char *name) {
     op->private[0] = name_of(name);
     ask_to_change(uring_of(env), op, URING_REMOVE);
@@ -152,6 +158,9 @@ void uring_file_prepare(struct uring *u, struct env_op *op, struct io_uring_sqe 
         return;
     case URING_RENAME:
         io_uring_prep_renameat(sqe, at, op->private[0], at, op -> private[1], 0);
+        return;
+    case URING_LINK:
+        io_uring_prep_linkat(sqe, at, op->private[0], at, op -> private[1], 0);
         return;
     case URING_REMOVE:
         io_uring_prep_unlinkat(sqe, at, op->private[0], 0);

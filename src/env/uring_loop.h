@@ -28,6 +28,7 @@ enum uring_kind {
     URING_CLOSE,
     URING_SYNC_NAMES,
     URING_RENAME,
+    URING_LINK,
     URING_REMOVE,
 
     URING_ACCEPT,

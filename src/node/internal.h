@@ -58,7 +58,11 @@ struct node {
     uint64_t incarnation;
     bool is_mending;    // takes writes but has no vote: may lack something acknowledged
     uint64_t *storages; // of the members at founding
-    uint8_t *fact;      // the encoded fact on its way to the store
+    // Of a store that was restored and has no map yet: the map_placement under which its records
+    // were written; else 0.
+    uint64_t former_placement;
+    bool is_refusing; // the log knows that this cluster cannot be
+    uint8_t *fact;    // the encoded fact on its way to the store
     size_t fact_size;
     size_t fact_capacity;
     struct store_write fact_write;

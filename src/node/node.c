@@ -416,6 +416,19 @@ void node_compact(struct node *node) {
     store_compact(node->store);
 }
 
+enum status node_snapshot_make(struct node *node, struct slice name, store_snapshot_done *done,
+                               void *context) {
+    must(node->state == NODE_SERVING);
+    if (node->is_mending) return ST_UNAVAILABLE;
+    return store_snapshot_make(node->store, name, done, context);
+}
+
+enum status node_snapshot_delete(struct node *node, struct slice name, store_snapshot_done *done,
+                                 void *context) {
+    must(node->state == NODE_SERVING);
+    return store_snapshot_delete(node->store, name, done, context);
+}
+
 struct store *node_store(struct node *node) {
     return node->store;
 }

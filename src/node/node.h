@@ -41,6 +41,7 @@ struct node_options {
     struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
     const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
     const char *seeds;      // borrowed for life: "host:port,...", or NULL; not both
+    uint64_t cluster;       // map_cluster_number of a cluster that was restored, or 0
     const char *listen;     // borrowed for life: host that the peer port is bound to
     struct mac_key secret;  // the cluster key
     uint64_t random;        // from outside; different in every start
@@ -202,6 +203,13 @@ struct store_stats node_store_stats(const struct node *node);
 
 // Merges all tables of this member into one level, in the background. Requires NODE_SERVING.
 void node_compact(struct node *node);
+
+// Snapshots of what this member holds, as store.h has them; ST_UNAVAILABLE: its data is not whole,
+// it is mending. Require NODE_SERVING.
+NODISCARD enum status node_snapshot_make(struct node *node, struct slice name,
+                                         store_snapshot_done *done, void *context);
+NODISCARD enum status node_snapshot_delete(struct node *node, struct slice name,
+                                           store_snapshot_done *done, void *context);
 
 // Lends the store, to look into.
 struct store *node_store(struct node *node);

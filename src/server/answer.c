@@ -428,6 +428,7 @@ void answer_failure(struct command *c, struct failure failure) {
         return;
     case ST_OK:
     case ST_NOT_FOUND:
+    case ST_SNAPSHOT:
         break;
     }
     unreachable();

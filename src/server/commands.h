@@ -113,5 +113,8 @@ command_local_function local_time;
 command_local_function local_quoit_status;
 command_local_function local_quoit_digest;
 command_local_function local_quoit_compact;
+command_start_function start_quoit_snapshot;
+command_local_function local_quoit_snapshots;
+command_start_function start_quoit_delsnapshot;
 
 #endif

@@ -203,6 +203,8 @@ static void write_store(struct server *server, struct text *text) {
                 "\r\nstore_disk_free_bytes:%" PRIu64 "\r\n",
                 store.segment_count, store.syncs, store.writes, store.disk_free);
     write_tables(&store, text);
+    text_printf(text, "store_snapshots:%" PRIu64 "\r\nstore_snapshot_bytes:%" PRIu64 "\r\n",
+                store.snapshot_count, store.snapshot_size);
     text_printf(text, "store_damaged:%" PRIu64 "\r\nstore_is_full:%d\r\nstore_is_failed:%d\r\n",
                 store.damaged, store.is_full, store.is_failed);
     write_durability(server, text);

@@ -32,7 +32,7 @@
     X(LOST_WRITE, "lost-write")             /* act: power loss took an unsynced write */           \
     X(TORN_WRITE, "torn-write")             /* act: power loss kept a part of one */               \
     X(GARBAGE, "garbage")                   /* act: power loss left nonsense in a sector */        \
-    X(LOST_NAME, "lost-name")               /* act: power loss undid a create, rename, remove */   \
+    X(LOST_NAME, "lost-name")               /* act: power loss undid a create, rename, link.. */   \
     X(KILL, "kill")                         /* act */                                              \
     X(POWER_LOSS, "power-loss")             /* act */                                              \
     X(PAUSE, "pause")                       /* act */                                              \

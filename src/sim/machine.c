@@ -259,6 +259,7 @@ static const struct env_ops machine_ops = {
     .close = files_close,
     .sync_names = files_sync_names,
     .rename = files_rename,
+    .link = files_link,
     .remove = files_remove,
     .list = files_list,
     .space = files_space,

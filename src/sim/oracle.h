@@ -19,8 +19,9 @@
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
-//     O20 a range shows keys of its tag, in order, from bound to bound, none twice; and O2, O4, O8
+//     O22 a range shows keys of its tag, in order, from bound to bound, none twice; and O2, O4, O8
 //         hold for each that it shows or leaves out
+//     O23 snapshots: see keeper.h
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -83,8 +84,8 @@ struct oracle_counts {
     uint64_t deletes;        // O2, O19: tombstones of which it is known who wrote them
     uint64_t reads;          // O4, O8
     uint64_t pipelined;      // O8: reads behind a write of the same key, in one batch
-    uint64_t ranges;         // O20
-    uint64_t ranges_cut;     // O20: that ended before their bound
+    uint64_t ranges;         // O22
+    uint64_t ranges_cut;     // O22: that ended before their bound
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12

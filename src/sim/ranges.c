@@ -118,7 +118,7 @@ void ranges_judge(struct oracle *oracle, struct range_ask *ask, uint64_t start, 
     shown = (struct shown){0};
     oracle->counts.ranges++;
     if (!take_reply(oracle, ask, &shown, reply)) {
-        oracle_fail(oracle, "O20 range %s %s%s limit=%u shows %.*s", ask->from, ask->to,
+        oracle_fail(oracle, "O22 range %s %s%s limit=%u shows %.*s", ask->from, ask->to,
                     ask->is_reverse ? " reverse" : "", ask->limit,
                     (int)(reply.size < 300 ? reply.size : 300), (const char *)reply.data);
         return;

@@ -23,6 +23,7 @@ struct simulation {
     struct oracle oracle;
     struct workload workload;
     struct nemesis nemesis;
+    struct keeper keeper;
     struct rng rng;
 };
 
@@ -131,6 +132,7 @@ static void chaos(struct simulation *s) {
         return;
     }
     nemesis_start(&s->nemesis);
+    keeper_start(&s->keeper);
     workload_start(&s->workload);
     (void)run_until(s, CHAOS_MAX_NS, workload_over);
     oracle_check_maps(&s->oracle);
@@ -138,6 +140,7 @@ static void chaos(struct simulation *s) {
 
 static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
+    keeper_stop(&s->keeper);
     nemesis_heal(&s->nemesis);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
@@ -198,6 +201,7 @@ static void play(struct simulation *s) {
     if (!s->oracle.has_failed) oracle_check_end(&s->oracle);
     if (!s->oracle.has_failed) add_stats(s);
     if (!s->oracle.has_failed) stop_all(s);
+    if (!s->oracle.has_failed) keeper_check_all(&s->keeper);
     if (!s->oracle.has_failed) restart_all(s);
 }
 
@@ -213,6 +217,7 @@ static void fill_report(struct simulation *s) {
     r->refused = s->workload.refused;
     r->unknown = s->workload.unknown;
     r->oracle = s->oracle.counts;
+    r->backups = s->keeper.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
@@ -261,6 +266,7 @@ static void draw(struct simulation *s) {
     s->oracle.syncs_late = o.sync_interval_ns > 0;
     s->oracle.is_compressed = o.codec != CODEC_NONE;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
+    keeper_init(&s->keeper, &s->nemesis, &s->oracle);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);
     uint32_t clients = 2 + rng_below(&s->rng, 5);

@@ -207,6 +207,18 @@ void commit_log_mark(struct commit_log *log) {
     act_later(log);
 }
 
+bool commit_log_cut(struct commit_log *log, uint64_t *end) {
+    must(log->is_started);
+    must(!log->is_failed);
+    maker_allow(&log->maker, UINT64_MAX);
+    bool has_buffer = current(log)->filled == 0 || log->buffer_count < LOG_BUFFERS;
+    if (log->maker.state != MAKER_READY || log->old_file != NULL || !has_buffer) return false;
+    next_segment(log);
+    *end = log->old_end;
+    commit_log_mark(log); // a segment never stands empty before a later one
+    return true;
+}
+
 void commit_log_sync(struct commit_log *log) {
     if (!log->is_started || log->is_failed) return;
     log->sync_due = log->cursor;

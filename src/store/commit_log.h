@@ -127,6 +127,11 @@ uint64_t commit_log_append(struct commit_log *log, const struct change *change);
 // Asks for a sync of all that was appended so far, also where syncs come at intervals.
 void commit_log_sync(struct commit_log *log);
 
+// Begins the next segment: what was appended so far is on disk, in files that are not written to
+// any more, once `synced` has reached *end. False: there is none yet; to be tried again when there
+// is more room.
+bool commit_log_cut(struct commit_log *log, uint64_t *end);
+
 // Writes log->mark into the log, to be synced soon. Requires room.
 void commit_log_mark(struct commit_log *log);
 

@@ -109,6 +109,14 @@ struct store_partition facts_of(const struct facts *f, struct partition partitio
     return sum;
 }
 
+uint64_t facts_digest(const struct facts *f) {
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < PARTS; i++) {
+        for (uint32_t leaf = 0; leaf < STORE_LEAVES; leaf++) digest += f->parts[i].leaves[leaf];
+    }
+    return digest;
+}
+
 // Bytes.
 
 size_t facts_encoded_size_max(void) {

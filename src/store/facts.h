@@ -63,6 +63,9 @@ void facts_replace(struct facts *f, struct partition partition, const struct par
 // Forgets everything.
 void facts_clear(struct facts *f);
 
+// Sum of the digests of all partitions.
+uint64_t facts_digest(const struct facts *f);
+
 struct store_partition facts_of(const struct facts *f, struct partition partition);
 
 // The bytes of all sums: for each partition that has keys

@@ -6,6 +6,7 @@
 //     put      writes: look, apply, log, memory                get    reads
 //     flush    the log's records become a table                scan   a partition in order
 //     compact  tables become fewer                             recount  facts after damage
+//     snapshot files get second names                          backup   that, for the owner
 //
 // A record is in one of three places. Dirty: in memory and in the log from the manifest's position
 // on, perhaps over an older record in the tables. Clean: in the tables, with a copy in memory.
@@ -23,6 +24,7 @@
 #include "store/memtable.h"
 #include "store/merge.h"
 #include "store/recovery.h"
+#include "store/snapshot.h"
 #include "store/store.h"
 
 // What store_open goes through.
@@ -95,6 +97,7 @@ struct store {
     struct recovery recovery;
     struct opening opening;
     struct recount recount;
+    struct snapshots snapshots;
     struct record *scratch;
     struct actor actor;
     uint64_t own_counter; // highest of this actor in what was replayed
@@ -189,6 +192,9 @@ void store_begin_run(struct store *s);
 void store_opening_goes_on(struct store *s); // the log has room, was synced, or has failed
 void store_opened(struct store *s);
 
+// When closing, and nothing is under way any more: goes on with that.
+void store_close_when_quiet(struct store *s);
+
 // Closes what is read, then what is written, and ends opening or closing with s->done_status.
 void store_close_tables(struct store *s);
 
@@ -203,5 +209,13 @@ void store_scan_init(struct store *s, struct arena *arena);
 
 // To be called before the record of a key changes in memory.
 void store_scan_before_change(struct store *s, struct partition partition, struct slice key);
+
+void store_snapshots_init(struct store *s, struct arena *arena);
+
+// It is known which snapshots there are: opening goes on.
+void store_on_snapshots(struct snapshots *snapshots);
+
+// Counts what only snapshots hold.
+void store_count_pinned(struct store *s);
 
 #endif

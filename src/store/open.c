@@ -2,7 +2,7 @@
 //
 // open.c -- what a directory holds: manifest, left-over files, facts, tables, log.
 //
-//     manifest -> sync names -> remove what it does not name -> facts -> tables
+//     manifest -> sync names -> snapshots -> remove what it does not name -> facts -> tables
 //         -> log from its position on -> (add the facts up anew) -> a new run of the log -> open
 //
 // A table that cannot be read is damage, like a hole in the log: the store opens without it, says
@@ -21,11 +21,18 @@ static void fail(struct store *s, const char *what, enum status status) {
 
 // The log.
 
+// Storage id under which this store mints; that of its files is `storage`.
+static uint64_t own_id(const struct store *s, uint64_t storage) {
+    const struct manifest_origin *origin = &s->manifest.current.origin;
+    return origin->kind == MANIFEST_RESTORED ? origin->actor : storage;
+}
+
 static void note_own_dots(struct store *s, uint64_t storage, struct slice record) {
+    uint64_t own = own_id(s, storage);
     if (record_decode(s->scratch, record) != ST_OK) return;
     for (uint32_t i = 0; i < s->scratch->context.count; i++) {
         const struct version *v = &s->scratch->context.entries[i];
-        if (v->actor.storage != storage || v->actor.epoch < s->actor.epoch) continue;
+        if (v->actor.storage != own || v->actor.epoch < s->actor.epoch) continue;
         if (v->actor.epoch > s->actor.epoch) s->own_counter = 0;
         s->actor.epoch = v->actor.epoch;
         if (v->counter > s->own_counter) s->own_counter = v->counter;
@@ -103,7 +110,7 @@ static void take_identity(struct store *s) {
     }
     mark->run++;
     mark->is_damaged |= is_damaged;
-    s->actor = (struct actor){.storage = s->log.storage, .epoch = mark->epoch};
+    s->actor = (struct actor){.storage = own_id(s, s->log.storage), .epoch = mark->epoch};
 }
 
 static void start_log(struct store *s) {
@@ -128,6 +135,22 @@ static void on_recounted(struct store *s) {
     start_log(s);
 }
 
+// The first time that a restored store is opened it must hold what its snapshot was made of, unless
+// it is known to be damaged.
+static bool is_as_saved(const struct store *s) {
+    const struct recovery *r = &s->recovery;
+    const struct manifest_origin *origin = &s->manifest.current.origin;
+    bool is_first = r->number_max <= position_number(origin->end);
+    if (origin->kind != MANIFEST_RESTORED || !is_first) return true;
+    if (s->opening.is_damaged || s->opening.needs_facts || r->was_damaged) return true;
+    uint64_t digest = facts_digest(&s->facts);
+    if (s->facts.totals.key_count == origin->key_count && digest == origin->digest) return true;
+    env_log(s->env, ENV_ERROR, "snapshot_differs keys=%llu digest=%016llx saved=%llu saved=%016llx",
+            (unsigned long long)s->facts.totals.key_count, (unsigned long long)digest,
+            (unsigned long long)origin->key_count, (unsigned long long)origin->digest);
+    return false;
+}
+
 static void on_recovered(struct recovery *r, enum status status) {
     struct store *s = CONTAINER_OF(r, struct store, recovery);
     struct opening *o = &s->opening;
@@ -135,6 +158,7 @@ static void on_recovered(struct recovery *r, enum status status) {
     if (status == ST_OK && m->storage != 0 && (!r->has_mark || r->storage != m->storage)) {
         status = ST_CORRUPT; // tables without the log that belongs to them
     }
+    if (status == ST_OK && !is_as_saved(s)) status = ST_CORRUPT;
     if (status != ST_OK) {
         fail(s, "log", status);
         return;
@@ -280,18 +304,11 @@ static void read_facts(struct store *s) {
 
 // Left-over files.
 
-static bool is_named(const struct manifest *m, uint32_t table) {
-    for (uint32_t i = 0; i < m->table_count; i++) {
-        if (m->tables[i].number == table) return true;
-    }
-    return false;
-}
-
 static bool is_left_over(const struct store *s, const char *name) {
     const struct manifest *m = &s->manifest.current;
     uint32_t number = 0;
     if (strcmp(name, MANIFEST_NEW_NAME) == 0) return true;
-    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !is_named(m, number);
+    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !manifest_has(m, number);
     if (file_name_parse(FACTS_PREFIX, name, &number)) return number != m->facts_number;
     return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
 }
@@ -331,6 +348,19 @@ static void remove_next(struct store *s) {
     read_facts(s);
 }
 
+// Files of snapshots that were brought here, and no store that could have made them.
+static bool holds_only_snapshots(const struct store *s) {
+    const char *names = (const char *)s->log.buffers[0].data;
+    bool has_any = false;
+    for (uint32_t at = 0; at < s->opening.names_size; at += (uint32_t)strlen(names + at) + 1) {
+        struct snapshot_part part;
+        uint32_t number = 0;
+        if (file_name_parse(SEGMENT_PREFIX, names + at, &number)) return false;
+        has_any |= snapshot_file_parse(names + at, &part);
+    }
+    return has_any;
+}
+
 static void on_listed(struct env_op *op) {
     struct store *s = of(op);
     if (op->status != ST_OK) {
@@ -339,6 +369,19 @@ static void on_listed(struct env_op *op) {
     }
     s->opening.names_size = op->size;
     s->opening.names_at = 0;
+    if (s->manifest.current.storage == 0 && holds_only_snapshots(s)) {
+        fail(s, "list of files", ST_SNAPSHOT);
+        return;
+    }
+    snapshots_recover(&s->snapshots, s->log.buffers[0].data, op->size);
+}
+
+void store_on_snapshots(struct snapshots *snapshots) {
+    struct store *s = CONTAINER_OF(snapshots, struct store, snapshots);
+    if (snapshots->status != ST_OK) {
+        fail(s, "snapshots", snapshots->status);
+        return;
+    }
     remove_next(s);
 }
 
@@ -358,6 +401,10 @@ static void on_manifest(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
     if (f->status != ST_OK) {
         fail(s, "manifest", f->status);
+        return;
+    }
+    if (f->current.origin.kind == MANIFEST_SNAPSHOT) {
+        fail(s, "manifest", ST_SNAPSHOT); // what is in here belongs to another
         return;
     }
     s->opening.op.done = on_names_synced;

@@ -77,18 +77,21 @@ struct fixture {
     void *region; // that the allocator gave
     struct sink sink;
     struct tlsf memory;
+    struct compressor compressor;
     struct sstable_writer writer;
 };
 
 static struct fixture *fixture_new(size_t memory_size) {
     struct fixture *f = calloc(1, sizeof(*f));
-    size_t size = memory_size + sstable_writer_memory_size(RECORD_MAX) + (size_t)64;
+    size_t size = memory_size + sstable_writer_memory_size(RECORD_MAX) +
+                  compressor_memory_size(CODEC_NONE) + (size_t)128;
     f->region = calloc(1, size + 64); // pages that are not touched cost nothing
     f->sink.env.ops = &sink_ops;
     uint8_t *memory = f->region;
     struct arena arena = arena_over(memory + (64 - (uintptr_t)memory % 64) % 64, size);
     tlsf_init(&f->memory, &arena, memory_size);
-    sstable_writer_init(&f->writer, &arena, &f->sink.env, &f->memory, RECORD_MAX);
+    compressor_init(&f->compressor, &arena, CODEC_NONE);
+    sstable_writer_init(&f->writer, &arena, &f->sink.env, &f->memory, &f->compressor, RECORD_MAX);
     static const struct sstable_plan plan = {
         .number = 1, .storage = 1, .sequence = 1, .key_count = 1, .block_size = 64};
     sstable_writer_open(&f->writer, &plan, on_done);

@@ -62,8 +62,8 @@ size_t store_memory_size(const struct store_options *options) {
            tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
            lookups_memory_size(o.lookups_max, o.block_size, record) + flush_memory_size(record) +
-           compaction_memory_size(record) + compressor_memory_size(o.codec) + KEY_SIZE_MAX +
-           FULL_KEY_MAX + ROUNDING;
+           compaction_memory_size(record) + compressor_memory_size(o.codec) +
+           snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -141,6 +141,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->lookups.freed = on_lookup_freed;
     create_flush(s, arena);
     create_compaction(s, arena);
+    store_snapshots_init(s, arena);
     store_scan_init(s, arena);
     s->scratch = ARENA_NEW(arena, struct record);
     list_init(&s->waiting);
@@ -194,10 +195,10 @@ void store_open(struct store *s, store_done *done, void *context) {
 
 // Closing: flush and compaction give up, then tables are closed, then the log.
 
-static void close_when_quiet(struct store *s) {
+void store_close_when_quiet(struct store *s) {
     bool is_busy = s->is_looking || s->flush.state != FLUSH_IDLE || s->manifest.is_busy ||
                    s->compaction.state != COMPACTION_IDLE || s->recount.is_under_way ||
-                   !lookups_are_idle(&s->lookups);
+                   s->snapshots.state != SNAPSHOT_IDLE || !lookups_are_idle(&s->lookups);
     if (!is_busy && !s->is_closing_tables) store_close_tables(s);
 }
 
@@ -245,7 +246,8 @@ void store_close(struct store *s, store_done *done, void *context) {
     timer_disarm(s->timers, &s->tick);
     flush_stop(&s->flush);
     compaction_stop(&s->compaction);
-    close_when_quiet(s);
+    snapshots_stop(&s->snapshots);
+    store_close_when_quiet(s);
 }
 
 // Space.
@@ -263,7 +265,7 @@ static void on_space(struct env_op *op) {
         }
         s->is_disk_full = is_full;
     }
-    if (!s->is_open) close_when_quiet(s);
+    if (!s->is_open) store_close_when_quiet(s);
 }
 
 static void look_for_space(struct store *s) {
@@ -281,6 +283,7 @@ static void on_tick(struct timer *timer) {
     s->is_memory_full = false;
     store_flush_if_due(s);
     compaction_start_if_due(&s->compaction);
+    store_count_pinned(s);
     store_wake_writes(s);
 }
 
@@ -330,7 +333,7 @@ static void on_flushed(struct flush *f) {
         s->wants_flush |= s->is_repaired;
     }
     if (!s->is_open) {
-        close_when_quiet(s);
+        store_close_when_quiet(s);
         return;
     }
     if (f->status == ST_OK) forget_damage(s);
@@ -344,7 +347,7 @@ static void on_compacted(struct compaction *c) {
     struct store *s = CONTAINER_OF(c, struct store, compaction);
     if (c->status == ST_CORRUPT) store_note_damage(s);
     if (!s->is_open) {
-        close_when_quiet(s);
+        store_close_when_quiet(s);
         return;
     }
     if (c->status == ST_OK) {
@@ -361,7 +364,8 @@ static void on_manifest_idle(struct manifest_file *f) {
     if (f->is_uncertain && s->is_open) store_wake_writes(s); // they hear of it
     flush_go_on(&s->flush);
     compaction_go_on(&s->compaction);
-    if (!s->is_open && s->done != NULL && s->log.is_started) close_when_quiet(s);
+    snapshots_go_on(&s->snapshots);
+    if (!s->is_open && s->done != NULL && s->log.is_started) store_close_when_quiet(s);
 }
 
 static void on_looked_up(struct lookup *l) {
@@ -376,7 +380,7 @@ static void on_looked_up(struct lookup *l) {
 static void on_lookup_freed(struct lookups *ls) {
     struct store *s = CONTAINER_OF(ls, struct store, lookups);
     if (!s->is_open) {
-        if (s->is_closing) close_when_quiet(s);
+        if (s->is_closing) store_close_when_quiet(s);
         return;
     }
     store_wake_reads(s);
@@ -427,6 +431,7 @@ static void forget_damage(struct store *s) {
 static void on_room(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     store_opening_goes_on(s);
+    snapshots_go_on(&s->snapshots);
     if (s->is_open) store_wake_writes(s);
 }
 
@@ -436,6 +441,7 @@ static void on_shown(struct commit_log *log) {
     store_show_writes(s);
     store_show_reads(s);
     flush_go_on(&s->flush);
+    snapshots_go_on(&s->snapshots);
     if (!s->is_open) return;
     if (s->segment_count != s->segments.count) {
         s->segment_count = s->segments.count;
@@ -467,7 +473,7 @@ static void on_recounted(struct store *s) {
     if (s->is_open) {
         store_flush_if_due(s);
     } else {
-        close_when_quiet(s);
+        store_close_when_quiet(s);
     }
 }
 
@@ -514,6 +520,8 @@ struct store_stats store_stats(const struct store *s) {
         .bytes_compacted = s->compaction.written,
         .blocks_read = s->lookups.reads,
         .disk_free = s->disk_free,
+        .snapshot_count = snapshot_set_whole(&s->snapshots.set),
+        .snapshot_size = s->snapshots.set.pinned,
         .syncs = s->log.sync_count,
         .writes = s->write_count,
         .damaged = s->recovery.damage_count + s->lookups.damaged + s->scanning.merge.damaged +

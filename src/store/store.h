@@ -61,7 +61,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
 
 // Recovers what the directory holds, or makes a new store in an empty one; then calls back, once.
 // ST_OK: everything else may be used now. ST_CORRUPT: the directory is not a store of a version
-// this program reads; other statuses as from env. Progress and damage are logged.
+// this program reads; ST_SNAPSHOT: it is a snapshot, and stays as it is; other statuses as from
+// env. Progress and damage are logged.
 typedef void store_done(void *context, enum status status);
 void store_open(struct store *store, store_done *done, void *context);
 
@@ -190,6 +191,57 @@ struct store_partition {
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
 
+// Snapshots: the store as it was at a moment, kept in further names of its files. They take no
+// time to speak of, and room only for what the store itself has no use for any more.
+
+enum { SNAPSHOTS_MAX = 16, SNAPSHOT_NAME_MAX = 31 };
+
+// 1 to SNAPSHOT_NAME_MAX letters, digits, '-' and '_'; the first is a letter or a digit.
+bool store_snapshot_name_is_good(struct slice name);
+
+typedef void store_snapshot_done(void *context, enum status status);
+
+// Makes a snapshot of all writes that are done, and maybe some under way. ST_OK: `done` is called
+// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_TOO_LARGE (files are
+// too many): there is none. Else it is not: ST_INVALID: the name is not good, or taken; ST_BUSY:
+// another one is being made or deleted; ST_TOO_LARGE: there are as many as may be; ST_CORRUPT: data
+// was found damaged, and is not repaired yet.
+NODISCARD enum status store_snapshot_make(struct store *store, struct slice name,
+                                          store_snapshot_done *done, void *context);
+
+// ST_OK: `done` is called later, once: ST_OK when it is gone; ST_IO, ST_CANCELLED: it may be gone.
+// Else it is not: ST_NOT_FOUND, ST_BUSY.
+NODISCARD enum status store_snapshot_delete(struct store *store, struct slice name,
+                                            store_snapshot_done *done, void *context);
+
+struct store_snapshot {
+    char name[SNAPSHOT_NAME_MAX + 1];
+    uint32_t file_count;
+    uint64_t size; // bytes of its files
+    uint64_t own;  // of them, what deleting it would give back
+};
+
+// Lists them; returns how many there are.
+uint32_t store_snapshots(const struct store *store, struct store_snapshot to[SNAPSHOTS_MAX]);
+
+// Restoring, for whoever copies the files of a snapshot into an empty directory. True: the file is
+// one of a snapshot; there it has the name *plain. Both are lent from the name.
+bool store_snapshot_part(const char *name, struct slice *snapshot, const char **plain);
+
+// Makes the content of the file "manifest" of a snapshot into that of a store. `actor`: a random
+// number from outside, under which the store will mint; `cluster`: what sets the cluster of which
+// it will be a member apart from the one before. Neither is 0. *files: how many files the snapshot
+// has besides. *restored takes as many bytes as the snapshot, from the arena. ST_CORRUPT,
+// ST_INVALID (another version): it is not the manifest of a snapshot.
+NODISCARD enum status store_restore(struct arena *arena, struct slice snapshot, uint64_t actor,
+                                    uint64_t cluster, struct slice *restored, uint32_t *files);
+
+// Bytes of arena that it takes for that.
+size_t store_restore_memory_size(void);
+
+// Of a store that was restored the number it was given for its cluster; else 0.
+uint64_t store_restored_for(const struct store *store);
+
 struct store_stats {
     uint64_t key_count; // all partitions but the system's
     uint64_t live_count;
@@ -209,13 +261,15 @@ struct store_stats {
     uint64_t blocks_read; // by reads and writes of single keys
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
-    uint64_t disk_free;          // bytes, as of the last look
-    uint64_t syncs;              // completed since open
-    uint64_t writes;             // done since open
-    uint64_t damaged;            // records or segments found damaged since open, recovery included
-    uint64_t replayed;           // records read at open
-    bool is_full;                // refusing writes for want of disk or memory
-    bool is_failed;   // a sync or write failed: takes no more writes until the next start
+    uint64_t disk_free; // bytes, as of the last look
+    uint64_t snapshot_count;
+    uint64_t snapshot_size; // bytes that only snapshots hold, as of the last second
+    uint64_t syncs;         // completed since open
+    uint64_t writes;        // done since open
+    uint64_t damaged;       // records or segments found damaged since open, recovery included
+    uint64_t replayed;      // records read at open
+    bool is_full;           // refusing writes for want of disk or memory
+    bool is_failed;         // a sync or write failed: takes no more writes until the next start
     bool was_damaged; // some recovery found damage: something acknowledged may be missing here
 };
 
