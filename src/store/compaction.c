@@ -414,7 +414,7 @@ static void begin_stretch(struct compaction *c) {
     c->partition = UINT32_MAX;
     c->made = sstable_set_take(c->set);
     if (c->made == NULL || c->merge.status != ST_OK) {
-        give_up(c, c->made == NULL ? ST_NO_SPACE : c->merge.status);
+        give_up(c, c->made == NULL ? ST_NO_MEMORY : c->merge.status);
         return;
     }
     merge_seek(&c->merge, partition_of_number(c->from), (struct slice){NULL, 0}, false);

@@ -267,7 +267,7 @@ static void on_facts_named(struct env_op *op) {
     };
     f->made = sstable_set_take(f->set);
     if (f->made == NULL) {
-        give_up(f, ST_NO_SPACE);
+        give_up(f, ST_NO_MEMORY);
         return;
     }
     f->state = FLUSH_TABLE;

@@ -50,7 +50,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record)) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
-        return ST_NO_SPACE;
+        return ST_NO_MEMORY;
     }
     struct footprint now = footprint_of(s->scratch, c->partition, c->key, record);
     struct entry *e = memtable_entry(&s->table, entry);
@@ -106,6 +106,20 @@ static void take_identity(struct store *s) {
     s->actor = (struct actor){.storage = s->log.storage, .epoch = mark->epoch};
 }
 
+// Where in the last segment the run can begin if there is no space for another, or 0.
+static uint64_t last_place(const struct store *s) {
+    const struct recovery *r = &s->recovery;
+    uint64_t at = r->blank_from;
+    uint64_t size = s->log.options.segment_size;
+    if (at == 0 || at < s->manifest.current.position || r->end < r->mark.synced) return 0;
+    const struct segment_info *last = segment_set_at(&s->segments, s->segments.count - 1);
+    must(last->number == position_number(at));
+    if (last->size != size) return 0; // of a time of other limits
+    uint64_t segments = position_number(r->end) - position_number(r->mark.synced);
+    uint64_t again = segments * size + position_offset(r->end) - position_offset(r->mark.synced);
+    return commit_log_can_begin_at(&s->log, at, again) ? at : 0;
+}
+
 static void start_log(struct store *s) {
     const struct recovery *r = &s->recovery;
     uint32_t number = r->number_max;
@@ -114,6 +128,7 @@ static void start_log(struct store *s) {
     s->log.mark.oldest =
         s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
     if (needed > 0) s->log.mark.oldest = needed;
+    s->log.last_place = last_place(s);
     commit_log_start(&s->log, number + 1, r->end);
 }
 

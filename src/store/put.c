@@ -110,13 +110,20 @@ static void finish(struct store *s, struct store_write *write, enum status statu
     env_later(s->env, &s->later_op);
 }
 
+// Memory is full of what only the log has: of whatever keeps it from becoming a table.
+static enum status memory_status(const struct store *s) {
+    return s->flush.status == ST_NO_SPACE ? ST_NO_SPACE : ST_NO_MEMORY;
+}
+
 // The status of a write that cannot begin now, or ST_OK. What a node knows of itself may use the
 // reserve: without that it could not start on a full disk.
 static enum status refusal(const struct store *s, const struct store_write *write) {
     if (store_is_failed(s)) return ST_IO;
-    bool is_full = s->is_disk_full && write->partition.slot != SLOT_SYSTEM;
-    if (is_full || commit_log_is_full(&s->log)) return ST_NO_SPACE;
-    if (s->is_memory_full && s->flush.state == FLUSH_IDLE) return ST_NO_SPACE;
+    bool is_system = write->partition.slot == SLOT_SYSTEM;
+    uint64_t reserve = is_system ? 0 : commit_log_reserve(&s->log);
+    if (s->is_disk_full && !is_system) return ST_NO_SPACE;
+    if (commit_log_is_full(&s->log, reserve)) return ST_NO_SPACE;
+    if (s->is_memory_full && s->flush.state == FLUSH_IDLE) return memory_status(s);
     return ST_OK;
 }
 
@@ -151,7 +158,7 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     if (new.size == 0) new.data = write->key.data; // a removal is kept until it is in a table
     if (!keep(s, tag, &entry, write->partition, write->key, new)) {
         s->is_memory_full = true;
-        finish(s, write, ST_NO_SPACE);
+        finish(s, write, memory_status(s));
         return;
     }
     s->is_memory_full = false;

@@ -41,7 +41,8 @@ static struct sstable_writer *of(struct env_op *op) {
 static void note(struct sstable_writer *w, const char *what, enum status status) {
     if (status == ST_OK || w->status != ST_OK) return;
     w->status = status;
-    enum env_level level = status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR;
+    bool may_pass = status == ST_NO_SPACE || status == ST_NO_MEMORY;
+    enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
     env_log(w->env, level, "table_not_written table=%u request=%s status=\"%s\"", w->plan.number,
             what, status_text(status));
 }
@@ -68,7 +69,7 @@ static bool vector_grow(struct sstable_writer *w, struct vector *v, uint32_t siz
     }
     uint32_t block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(w->memory, wanted);
     if (block == 0) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     if (v->block != 0) {
@@ -129,7 +130,7 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->filter.line_count = filter_line_count(plan->key_count + SLOT_COUNT / 16);
     w->filter_piece = piece_take(w->memory, filter_size(&w->filter), &w->filter_block);
     if (w->filter_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
     } else {
         w->filter.lines = w->filter_piece + PIECE_HEAD;
         memset(w->filter.lines, 0, filter_size(&w->filter));
@@ -332,7 +333,7 @@ static bool make_index(struct sstable_writer *w) {
     w->index_size = index_head_size(count) + w->separators.size;
     w->index_piece = piece_take(w->memory, w->index_size, &w->index_block);
     if (w->index_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     uint8_t *to = store_u32(w->index_piece + PIECE_HEAD, count);

@@ -509,7 +509,8 @@ struct store_stats store_stats(const struct store *s) {
         .damaged = s->recovery.damage_count + s->lookups.damaged + s->scanning.merge.damaged +
                    s->compaction.merge.damaged,
         .replayed = s->recovery.replayed,
-        .is_full = s->is_disk_full || s->is_memory_full || commit_log_is_full(&s->log),
+        .is_full = s->is_disk_full || s->is_memory_full ||
+                   commit_log_is_full(&s->log, commit_log_reserve(&s->log)),
         .is_failed = store_is_failed(s),
         .was_damaged = s->log.mark.is_damaged && !s->is_repaired,
     };
