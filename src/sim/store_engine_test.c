@@ -154,6 +154,39 @@ static void a_request_that_fails_loses_nothing(void **state) {
     }
 }
 
+// Whoever writes all the time gets no further ahead of merges than a bound, is never held for long,
+// and a long merge does not keep short ones from being made.
+static void writes_do_not_outrun_merges(void **state) {
+    (void)state;
+    enum { SECONDS = 30, STEPS = 50 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = 0;
+    shop->options.flush_size = 4096;
+    shop->options.table_size = 32768;
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    uint64_t most_tables = 0;
+    uint64_t most_size = 0;
+    uint64_t least_sold = UINT64_MAX;
+    for (uint32_t i = 0; i < SECONDS * STEPS; i++) {
+        uint64_t acked = shop->acked_count;
+        shop_run(shop, NS_PER_SECOND / STEPS);
+        struct store_stats stats = store_stats(shop->store);
+        if (stats.table_count > most_tables) most_tables = stats.table_count;
+        if (stats.table_size > most_size) most_size = stats.table_size;
+        if (shop->acked_count - acked < least_sold) least_sold = shop->acked_count - acked;
+    }
+    shop_stop_selling(shop);
+    uint64_t live = store_stats(shop->store).live_size;
+    assert_true(most_tables <= 18);
+    assert_true(most_size * 10 < live * 36);
+    assert_true(least_sold > 20);
+    shop_check_all(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
@@ -274,6 +307,7 @@ int store_engine_test(void) {
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
+        cmocka_unit_test(writes_do_not_outrun_merges),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };

@@ -3,7 +3,10 @@
 // put.c -- writes: the old record is looked for, the new one applied, logged and kept in memory.
 #include "store/internal.h"
 
-enum { EVICTIONS_MAX = 6 };
+enum {
+    EVICTIONS_MAX = 6,
+    HOLD_NS = 500 * 1000, // until writes that merges hold back are looked at again
+};
 
 struct footprint store_footprint(struct store *s, uint32_t entry) {
     const struct entry *e = memtable_entry(&s->table, entry);
@@ -168,6 +171,7 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     change.record = memtable_record(&s->table, entry);
     write->position = commit_log_append(&s->log, &change);
     s->logged += change_frame_size(&change);
+    compaction_note_written(&s->compaction, change_frame_size(&change));
     entry_set_position(e, write->position);
     store_note_dirty(s, entry, old_position, old_size);
     facts_change(&s->facts, write->partition, write->key, &change.old, &now);
@@ -209,6 +213,10 @@ static bool can_run(struct store *s) {
     // Half of the memory can be had at any time, so even a large record finds a place.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
+    if (!compaction_allows_writes(&s->compaction)) {
+        if (!timer_is_armed(&s->hold)) timer_arm(s->timers, &s->hold, s->env->now + HOLD_NS);
+        return false;
+    }
     if (store_make_room(s, room_wanted(s))) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
