@@ -6,7 +6,10 @@ enum {
     TIGHT_SHARE = 20, // or this one where memory is short
     MAJOR_LEAST = 4,
     MINOR_LEAST = 4,
-    TABLES_MANY = 12,                   // above the base, by sequence
+    MINOR_PART = 6,   // a minor merge makes at most this part of what lies above the base
+    MINOR_TABLES = 4, // or as much as so many tables of the base
+    TABLES_MANY = 12, // above the base, by sequence
+    TABLES_HIGH = 36,
     TABLES_MAX = MERGE_SOURCES_MAX - 8, // more wait until there are fewer
     SPACE_MANY = 25,                    // hundredths of the base above it
     SPACE_MAX = 125,
@@ -75,19 +78,25 @@ static uint32_t sequence_count(const struct compaction *c, uint32_t above) {
     return count;
 }
 
-// The newest that are of about one size: each not larger than all newer ones together, twice.
-static uint32_t minor_end(const struct compaction *c, uint32_t above) {
-    uint32_t end = end_of_sequence(c, 0);
-    uint64_t size = size_of(c, 0, end);
-    uint32_t count = 1;
+// How large a table that a minor merge makes may be. Filter and index of a table are one piece of
+// memory each, which is the harder to find the larger it is.
+static uint64_t minor_size_max(const struct compaction *c, uint32_t above) {
+    uint64_t part = size_of(c, 0, above) / MINOR_PART;
+    return part > MINOR_TABLES * c->table_size ? part : MINOR_TABLES * c->table_size;
+}
+
+// The end of the most tables from `from` on that may become one; *count: of them, by sequence.
+static uint32_t minor_end(const struct compaction *c, uint32_t from, uint32_t above, uint64_t most,
+                          uint32_t *count) {
+    uint32_t end = from;
+    uint64_t size = 0;
+    *count = 0;
     while (end < above) {
         uint32_t next = end_of_sequence(c, end);
-        uint64_t more = size_of(c, end, next);
-        if (next > MERGE_SOURCES_MAX - 1) break;
-        if (count >= MINOR_LEAST && more > 2 * size) break;
-        size += more;
+        size += size_of(c, end, next);
+        if (size > most || next - from > MERGE_SOURCES_MAX - 1) break;
         end = next;
-        count++;
+        ++*count;
     }
     return end;
 }
@@ -105,11 +114,25 @@ static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
     }
 }
 
-// The newest of so many above the base.
-static void take_minor(struct compaction *c, uint32_t above) {
-    take_inputs(c, 0, minor_end(c, above));
+// The most tables in a row, of so many above the base, that may become one. False: too few.
+static bool take_minor(struct compaction *c, uint32_t above) {
+    uint64_t most = minor_size_max(c, above);
+    uint32_t best = 0;
+    uint32_t best_from = 0;
+    uint32_t best_end = 0;
+    for (uint32_t from = 0; from < above; from = end_of_sequence(c, from)) {
+        uint32_t count = 0;
+        uint32_t end = minor_end(c, from, above, most, &count);
+        if (count <= best) continue;
+        best = count;
+        best_from = from;
+        best_end = end;
+    }
+    if (best < MINOR_LEAST) return false;
+    take_inputs(c, best_from, best_end);
     c->job.is_major = false;
     c->job.sequence = c->job.newest;
+    return true;
 }
 
 static bool choose_damaged(struct compaction *c) {
@@ -158,9 +181,7 @@ static bool choose(struct compaction *c) {
         return true;
     }
     if (above > sound) above = sound;
-    if (sequence_count(c, above) < TABLES_MANY) return false;
-    take_minor(c, above);
-    return true;
+    return sequence_count(c, above) >= TABLES_MANY && take_minor(c, above);
 }
 
 // Puts a major merge aside, between two of its stretches, for a minor one of what has come since it
@@ -169,8 +190,8 @@ static void pause_if_due(struct compaction *c) {
     uint32_t newer = 0;
     while (newer < c->set->count && c->set->tables[newer]->sequence > c->job.newest) newer++;
     if (!c->job.is_major || newer > sound_end(c) || sequence_count(c, newer) < TABLES_MANY) return;
-    c->paused = c->job;
-    take_minor(c, newer);
+    struct compaction_job job = c->job;
+    if (take_minor(c, newer)) c->paused = job;
 }
 
 // How far merges are behind.
@@ -196,7 +217,7 @@ static void look(struct compaction *c) {
     c->upper_share = (uint32_t)(upper / (1 + (base + upper) / THROTTLE_WHOLE));
     if (base < SPACE_LEAST * c->table_size) base = SPACE_LEAST * c->table_size;
     uint32_t by_space = pressure_of(upper / (base / 100 + 1), SPACE_MANY, SPACE_MAX);
-    uint32_t by_count = pressure_of(sequence_count(c, above), TABLES_MANY, TABLES_MAX);
+    uint32_t by_count = pressure_of(sequence_count(c, above), TABLES_MANY, TABLES_HIGH);
     uint32_t by_memory = pressure_of(memory_use(c), MEMORY_MANY, MEMORY_MAX);
     c->pressure = by_space > by_count ? by_space : by_count;
     if (by_memory > c->pressure) c->pressure = by_memory;
@@ -474,14 +495,15 @@ static void plan_split(struct compaction *c) {
     c->split_size = pieces < 2 || !c->job.is_major ? UINT64_MAX : size / pieces;
 }
 
-// About how many keys the stretch has.
+// For about how many keys a filter of the stretch is to be made.
 static uint64_t count_keys(const struct compaction *c) {
     enum { SLACK = 1024 };
     uint64_t keys = c->base == NULL ? 0 : c->base->key_count;
     for (uint32_t i = 0; i < c->job.input_count; i++) {
         keys += sstable_share(c->job.inputs[i], c->job.inputs[i]->key_count, c->job.from, c->to);
     }
-    return keys + keys / 8 + SLACK;
+    keys += keys / 8 + SLACK;
+    return c->job.is_major ? keys : filter_keys_above(keys);
 }
 
 static void add_sources(struct compaction *c) {

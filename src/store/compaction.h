@@ -7,7 +7,7 @@
 // based key-value stores via adaptive removal of superfluous merging", SIGMOD 2018):
 //
 //     major   all above the base, once they are a fifth of it, into the base
-//     minor   the newest above the base that are of about one size, once there are many, into one
+//     minor   the most tables in a row above the base that are small, once there are many, into one
 //
 // and one more puts a table with damaged blocks into a new one without them, when its owner has
 // said that they may go.

@@ -261,7 +261,7 @@ static void on_facts_named(struct env_op *op) {
         .storage = f->log->storage,
         .sequence = f->manifest->current.next_sequence,
         .hash_seed = f->hash_seed,
-        .key_count = f->key_count,
+        .key_count = filter_keys_above(f->key_count),
         .block_size = f->block_size,
         .codec = f->codec,
     };

@@ -342,6 +342,9 @@ static bool make_index(struct sstable_writer *w) {
     memcpy(to, vector_bytes(w, &w->places), w->places.size);
     to += w->places.size;
     memcpy(to, vector_bytes(w, &w->separators), w->separators.size);
+    vector_give(w, &w->units);
+    vector_give(w, &w->places);
+    vector_give(w, &w->separators);
     struct piece piece = {.size = (uint32_t)w->index_size, .raw_size = (uint32_t)w->index_size};
     (void)piece_seal(w->id, w->offset, &piece, w->index_piece);
     return true;
