@@ -101,7 +101,7 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
             struct shop *shop = shop_new(test_seed(), &options);
             shop->options.memory_max = 0;
             shop->options.flush_size = 1;
-            shop->options.table_size = 4096;
+            shop->options.table_size = 16384;
             uint32_t steps = step;
             is_over = live(shop, &steps);
             if (is_over) merged += store_stats(shop->store).compactions;
@@ -154,8 +154,8 @@ static void a_request_that_fails_loses_nothing(void **state) {
     }
 }
 
-// Whoever writes all the time gets no further ahead of merges than a bound, is never held for long,
-// and a long merge does not keep short ones from being made.
+// Whoever writes all the time gets no further ahead of merges than a bound, and is never held for
+// long.
 static void writes_do_not_outrun_merges(void **state) {
     (void)state;
     enum { SECONDS = 30, STEPS = 50 };
@@ -185,6 +185,33 @@ static void writes_do_not_outrun_merges(void **state) {
     shop_check_all(shop);
     shop_end(shop);
     shop_free(shop);
+}
+
+// A merge of many stretches takes so long that others come between.
+static void a_long_merge_pauses_and_goes_on(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 4096;
+        shop->options.table_size = 16384;
+        shop->partitions = SHOP_KEYS;
+        uint64_t compactions = 0;
+        for (uint32_t life = 0; life < 3; life++) {
+            assert_int_equal(shop_open(shop), ST_OK);
+            shop_check_all(shop);
+            shop_start_selling(shop, SHOP_CLIENTS);
+            shop_run(shop, NS_PER_SECOND + rng_below(&shop->rng, NS_PER_SECOND));
+            compactions += store_stats(shop->store).compactions;
+            machine_power_loss(shop->machine);
+        }
+        assert_true(compactions > 6); // those into the base take longer than a life
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
 }
 
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
@@ -308,8 +335,10 @@ int store_engine_test(void) {
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(writes_do_not_outrun_merges),
+        cmocka_unit_test(a_long_merge_pauses_and_goes_on),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
+
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);
 }

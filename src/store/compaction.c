@@ -6,7 +6,7 @@ enum {
     TIGHT_SHARE = 20, // or this one where memory is short
     MAJOR_LEAST = 4,
     MINOR_LEAST = 4,
-    MINOR_PART = 6,   // a minor merge makes at most this part of what lies above the base
+    MINOR_MEMORY = 6, // a minor merge makes at most so many times the memory for tables
     MINOR_TABLES = 4, // or as much as so many tables of the base
     TABLES_MANY = 12, // above the base, by sequence
     TABLES_HIGH = 36,
@@ -62,6 +62,15 @@ static uint64_t size_of(const struct compaction *c, uint32_t from, uint32_t to) 
     return size;
 }
 
+static uint64_t memory_size(const struct compaction *c) {
+    return (uint64_t)c->merge.memory->unit_count * TLSF_UNIT;
+}
+
+// Hundredths of the memory for tables that are in use.
+static uint64_t memory_use(const struct compaction *c) {
+    return c->merge.memory->used * 100 / memory_size(c);
+}
+
 // Tables of one sequence go together.
 static uint32_t end_of_sequence(const struct compaction *c, uint32_t first) {
     uint32_t end = first + 1;
@@ -78,11 +87,11 @@ static uint32_t sequence_count(const struct compaction *c, uint32_t above) {
     return count;
 }
 
-// How large a table that a minor merge makes may be. Filter and index of a table are one piece of
-// memory each, which is the harder to find the larger it is.
-static uint64_t minor_size_max(const struct compaction *c, uint32_t above) {
-    uint64_t part = size_of(c, 0, above) / MINOR_PART;
-    return part > MINOR_TABLES * c->table_size ? part : MINOR_TABLES * c->table_size;
+// How large a table that a minor merge makes may be. Its index, a two hundredth or so of that, is
+// one piece of memory, which is the harder to find the larger it is.
+static uint64_t minor_size_max(const struct compaction *c) {
+    uint64_t most = MINOR_MEMORY * memory_size(c);
+    return most > MINOR_TABLES * c->table_size ? most : MINOR_TABLES * c->table_size;
 }
 
 // The end of the most tables from `from` on that may become one; *count: of them, by sequence.
@@ -116,7 +125,7 @@ static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
 
 // The most tables in a row, of so many above the base, that may become one. False: too few.
 static bool take_minor(struct compaction *c, uint32_t above) {
-    uint64_t most = minor_size_max(c, above);
+    uint64_t most = minor_size_max(c);
     uint32_t best = 0;
     uint32_t best_from = 0;
     uint32_t best_end = 0;
@@ -156,12 +165,6 @@ static uint32_t sound_end(const struct compaction *c) {
         end++;
     }
     return end;
-}
-
-// Hundredths of the memory for tables that are in use.
-static uint64_t memory_use(const struct compaction *c) {
-    const struct tlsf *memory = c->merge.memory;
-    return memory->used * 100 / ((uint64_t)memory->unit_count * TLSF_UNIT);
 }
 
 static bool choose(struct compaction *c) {

@@ -252,9 +252,11 @@ void store_put(struct store *s, struct store_write *write) {
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
     if (status != ST_OK) {
         finish(s, write, status);
+    } else if (!list_is_empty(&s->waiting)) {
+        list_append(&s->waiting, &write->link); // where one of its key may be
     } else if (l != NULL) {
         list_append(&l->writes, &write->link); // behind those that came before
-    } else if (list_is_empty(&s->waiting) && can_begin(s)) {
+    } else if (can_begin(s)) {
         begin(s, write);
     } else {
         list_append(&s->waiting, &write->link);
@@ -282,6 +284,8 @@ void store_wake_writes(struct store *s) {
 }
 
 void store_answer_writes(struct store *s, struct lookup *l) {
+    struct list *later = s->waiting.next; // those that wait were asked for after these
+    bool is_held = false;
     while (!list_is_empty(&l->writes)) {
         struct store_write *write = CONTAINER_OF(l->writes.next, struct store_write, link);
         list_remove(&write->link);
@@ -289,10 +293,11 @@ void store_answer_writes(struct store *s, struct lookup *l) {
         if (status == ST_OK && l->status != ST_OK && l->status != ST_NOT_FOUND) status = l->status;
         if (status != ST_OK) {
             finish(s, write, status);
-        } else if (can_run(s)) {
-            run(s, write, l->record); // those that wait came later, if they are of the same key
+        } else if (!is_held && can_run(s)) {
+            run(s, write, l->record);
         } else {
-            list_append(&s->waiting, &write->link);
+            is_held = true; // and all behind it, even if there should be room now
+            list_append(later, &write->link);
         }
     }
 }
