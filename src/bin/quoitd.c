@@ -197,8 +197,10 @@ static const char *start_failure(enum status status) {
                "back what was in it";
     }
     if (status == ST_NO_SPACE) {
-        return "cannot start: the disk is full, or memory is too little for what is on it; the "
-               "lines before say which";
+        return "cannot start: the disk is full";
+    }
+    if (status == ST_NO_MEMORY) {
+        return "cannot start: memory is too little for what is on the disk; give it more";
     }
     if (status == ST_TOO_LARGE) {
         return "cannot start: the cluster has more members, or more copies of a key, than "

@@ -417,6 +417,9 @@ void answer_failure(struct command *c, struct failure failure) {
     case ST_NO_SPACE:
         answer_error(c, "DISKFULL no room for new data; not done");
         return;
+    case ST_NO_MEMORY:
+        answer_error(c, "OOM memory is too little for the data of this node; not done");
+        return;
     case ST_CORRUPT:
         answer_error(c, "DAMAGED what is stored of the key fails its checksum and is not served");
         return;

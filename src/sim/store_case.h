@@ -74,6 +74,7 @@ struct shop {
     uint64_t refused_count;
     enum status refused; // the last status that was not OK
     uint32_t value_max;
+    uint32_t partitions; // that keys are spread over; SHOP_PARTITIONS
     uint8_t encoded[SHOP_VALUE_MAX + 16384];
     struct record record;
     struct record updated;
@@ -105,6 +106,7 @@ static inline struct shop *shop_new(uint64_t seed, const struct world_options *w
     shop->options = shop_options();
     shop->dots = calloc(SHOP_DOTS, sizeof(*shop->dots));
     shop->value_max = SHOP_VALUE_MAX;
+    shop->partitions = SHOP_PARTITIONS;
     return shop;
 }
 
@@ -184,8 +186,8 @@ static inline size_t shop_name(uint32_t key, char name[16]) {
     return (size_t)snprintf(name, 16, "key%u", key);
 }
 
-static inline struct partition shop_partition(uint32_t key) {
-    return (struct partition){0, (uint16_t)(key % SHOP_PARTITIONS)};
+static inline struct partition shop_partition(const struct shop *shop, uint32_t key) {
+    return (struct partition){0, (uint16_t)(key % shop->partitions)};
 }
 
 // What a version of a key must look like, byte for byte.
@@ -276,7 +278,7 @@ static inline void shop_write(struct shop_client *c, uint32_t key) {
     c->version = ++c->shop->keys[key].asked;
     c->shop->busy++;
     c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
-    c->write.partition = shop_partition(key);
+    c->write.partition = shop_partition(c->shop, key);
     c->write.key = (struct slice){(const uint8_t *)c->name, shop_name(key, c->name)};
     store_put(c->shop->store, &c->write);
 }
@@ -325,7 +327,7 @@ static inline void on_shop_read(struct store_read *read) {
 
 static inline enum status shop_read(struct shop *shop, uint32_t key, uint32_t *version) {
     struct shop_reader r = {.shop = shop, .key = key, .read.done = on_shop_read};
-    r.read.partition = shop_partition(key);
+    r.read.partition = shop_partition(shop, key);
     r.read.key = (struct slice){(const uint8_t *)r.name, shop_name(key, r.name)};
     machine_enter(shop->machine);
     if (store_get(shop->store, &r.read)) on_shop_read(&r.read);
@@ -390,7 +392,7 @@ static inline void on_shop_scanned(struct store_scan *scan) {
 
 // What partitions are said to add up to is what they hold, in order. Requires that nobody writes.
 static inline void shop_check_sums(struct shop *shop) {
-    for (uint32_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
+    for (uint32_t slot = 0; slot < shop->partitions; slot++) {
         struct shop_sum s = {.scan = {.visit = on_shop_visited, .done = on_shop_scanned}};
         s.scan.partition.slot = (uint16_t)slot;
         machine_enter(shop->machine);

@@ -119,7 +119,7 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
             struct shop *shop = shop_new(test_seed(), &options);
             shop->options.memory_max = 0;
             shop->options.flush_size = 1;
-            shop->options.table_size = 4096;
+            shop->options.table_size = 16384;
             uint32_t steps = step;
             is_over = live(shop, &steps);
             if (is_over) merged += store_stats(shop->store).compactions;
@@ -302,6 +302,66 @@ static void a_flush_goes_through_a_large_memory_in_steps(void **state) {
     assert_true(steps_of_flush(MANY) >= steps_of_flush(1) + MORE);
 }
 
+// Whoever writes all the time gets no further ahead of merges than a bound, and is never held for
+// long.
+static void writes_do_not_outrun_merges(void **state) {
+    (void)state;
+    enum { SECONDS = 30, STEPS = 50 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = 0;
+    shop->options.flush_size = 4096;
+    shop->options.table_size = 32768;
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    uint64_t most_tables = 0;
+    uint64_t most_size = 0;
+    uint64_t least_sold = UINT64_MAX;
+    for (uint32_t i = 0; i < SECONDS * STEPS; i++) {
+        uint64_t acked = shop->acked_count;
+        shop_run(shop, NS_PER_SECOND / STEPS);
+        struct store_stats stats = store_stats(shop->store);
+        if (stats.table_count > most_tables) most_tables = stats.table_count;
+        if (stats.table_size > most_size) most_size = stats.table_size;
+        if (shop->acked_count - acked < least_sold) least_sold = shop->acked_count - acked;
+    }
+    shop_stop_selling(shop);
+    uint64_t live = store_stats(shop->store).live_size;
+    assert_true(most_tables <= 18);
+    assert_true(most_size * 10 < live * 36);
+    assert_true(least_sold > 20);
+    shop_check_all(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// A merge of many stretches takes so long that others come between.
+static void a_long_merge_pauses_and_goes_on(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 4096;
+        shop->options.table_size = 16384;
+        shop->partitions = SHOP_KEYS;
+        uint64_t compactions = 0;
+        for (uint32_t life = 0; life < 3; life++) {
+            assert_int_equal(shop_open(shop), ST_OK);
+            shop_check_all(shop);
+            shop_start_selling(shop, SHOP_CLIENTS);
+            shop_run(shop, NS_PER_SECOND + rng_below(&shop->rng, NS_PER_SECOND));
+            compactions += store_stats(shop->store).compactions;
+            machine_power_loss(shop->machine);
+        }
+        assert_true(compactions > 6); // those into the base take longer than a life
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+}
+
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
@@ -449,6 +509,8 @@ int store_engine_test(void) {
         cmocka_unit_test(a_request_that_fails_loses_nothing),
         cmocka_unit_test(a_merge_says_how_far_it_is),
         cmocka_unit_test(a_flush_goes_through_a_large_memory_in_steps),
+        cmocka_unit_test(writes_do_not_outrun_merges),
+        cmocka_unit_test(a_long_merge_pauses_and_goes_on),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(what_was_mended_may_be_damaged_again),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),

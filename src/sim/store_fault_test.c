@@ -154,6 +154,45 @@ static void a_store_that_cannot_write_again_does_not_start(void **state) {
     assert_in_range(refused, 2, STEPS - 1);
 }
 
+// With every kind of death, at any moment, and each time a little more in the log.
+static void a_full_disk_keeps_no_store_from_starting(void **state) {
+    (void)state;
+    enum { LIVES = 12 };
+    uint64_t acked = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4 * DISK_PERSONALITIES; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.segment_size = UINT64_C(1) << 20;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND / 20);
+        shop_stop_selling(shop);
+        shop_run(shop, NS_PER_SECOND * rng_below(&shop->rng, 3)); // the next segment is there
+        machine_power_loss(shop->machine);
+        acked -= shop->acked_count;
+        for (uint32_t life = 0; life < LIVES; life++) {
+            machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)));
+            shop_live_and_crash(shop, 100, 1000);
+        }
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        acked += shop->acked_count;
+        machine_set_quota(shop->machine, UINT64_MAX);
+        shop_run(shop, 3 * NS_PER_SECOND);
+        assert_false(store_stats(shop->store).is_full);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND);
+        shop_stop_selling(shop);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_true(acked > 100); // so a run that began in an old segment was read, too
+}
+
 static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
@@ -275,7 +314,7 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     for (uint32_t i = 0; i < 40; i++) {
         write_large_key(shop, key, i);
         if (shop->clients[0].write.status == ST_OK) continue;
-        assert_int_equal(shop->clients[0].write.status, ST_NO_SPACE);
+        assert_int_equal(shop->clients[0].write.status, ST_NO_MEMORY);
         refused++;
     }
     assert_true(refused > 5);
@@ -288,6 +327,34 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     shop_run(shop, 3 * NS_PER_SECOND);
     write_large_key(shop, key, 77);
     assert_int_equal(shop->clients[0].write.status, ST_OK);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// Keys that differ in their last byte only are in the index as a whole.
+static void filters_and_indexes_without_memory_are_told_from_a_full_disk(void **state) {
+    (void)state;
+    enum { MANY = 250 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(1) << 20;
+    assert_int_equal(shop_open(shop), ST_OK);
+    static uint8_t key[KEY_SIZE_MAX];
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        key[KEY_SIZE_MAX - 1] = (uint8_t)i;
+        write_large_key(shop, key, 0);
+        if (shop->clients[0].write.status == ST_OK) continue;
+        assert_int_equal(shop->clients[0].write.status, ST_NO_MEMORY);
+        refused++;
+    }
+    assert_true(refused > 5);
+    assert_true(refused < MANY / 2);
+    assert_true(store_stats(shop->store).is_full);
+    key[KEY_SIZE_MAX - 1] = 0;
+    struct shop_found found;
+    struct slice large = {key, sizeof(key)};
+    assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
     shop_end(shop);
     shop_free(shop);
 }
@@ -338,9 +405,11 @@ int store_fault_test(void) {
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
         cmocka_unit_test(a_store_that_cannot_write_again_does_not_start),
+        cmocka_unit_test(a_full_disk_keeps_no_store_from_starting),
         cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
         cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
+        cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
     };
     return cmocka_run_group_tests_name("store_fault", cases, NULL, NULL);

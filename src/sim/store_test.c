@@ -312,7 +312,7 @@ static void an_empty_record_removes_its_key_for_good(void **state) {
             char name[16];
             struct slice bytes = {(uint8_t *)name, shop_name(key, name)};
             shop->keys[key].acked = 0;
-            assert_int_equal(set(shop, shop_partition(key), bytes, SLICE("")), ST_OK);
+            assert_int_equal(set(shop, shop_partition(shop, key), bytes, SLICE("")), ST_OK);
         }
         shop_end(shop);
         assert_int_equal(shop_open(shop), ST_OK);
@@ -332,8 +332,8 @@ static void partitions_add_up_what_they_hold(void **state) {
             char name[16];
             struct shop_found found;
             struct slice bytes = {(uint8_t *)name, shop_name(key, name)};
-            if (shop_find(shop, shop_partition(key), bytes, &found) != ST_OK) continue;
-            struct store_partition *sum = &sums[shop_partition(key).slot];
+            if (shop_find(shop, shop_partition(shop, key), bytes, &found) != ST_OK) continue;
+            struct store_partition *sum = &sums[shop_partition(shop, key).slot];
             sum->digest += found.digest;
             sum->key_count++;
             sum->size += bytes.size + found.size;

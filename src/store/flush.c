@@ -284,12 +284,12 @@ static void on_facts_named(struct env_op *op) {
         .storage = f->log->storage,
         .sequence = f->manifest->current.next_sequence,
         .hash_seed = f->hash_seed,
-        .key_count = f->key_count,
+        .key_count = filter_keys_above(f->key_count),
         .block_size = f->block_size,
     };
     f->made = sstable_set_take(f->set);
     if (f->made == NULL) {
-        give_up(f, ST_NO_SPACE);
+        give_up(f, ST_NO_MEMORY);
         return;
     }
     f->state = FLUSH_TABLE;

@@ -126,6 +126,7 @@ struct store {
     bool is_later;
     struct env_op space_op;
     struct timer tick;
+    struct timer hold; // of writes, because merges are behind
 
     uint64_t
         dirty_count; // entries in memory that only the log has; as if a flush under way were over

@@ -35,7 +35,7 @@ enum status merge_add(struct merge *m, struct sstable *t) {
     struct source *s = &m->sources[m->count];
     *s = (struct source){.merge = m, .table = t};
     s->key_block = tlsf_take(m->memory, FULL_KEY_MAX);
-    if (s->key_block == 0) return ST_NO_SPACE;
+    if (s->key_block == 0) return ST_NO_MEMORY;
     sstable_pin(t);
     m->count++;
     return ST_OK;
@@ -91,7 +91,7 @@ static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t 
     *capacity = 0;
     *block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(m->memory, wanted);
     if (*block == 0) {
-        if (m->status == ST_OK) m->status = ST_NO_SPACE;
+        if (m->status == ST_OK) m->status = ST_NO_MEMORY;
         return false;
     }
     *capacity = (uint32_t)wanted;

@@ -74,7 +74,7 @@ struct merge {
 // Begins without sources.
 void merge_begin(struct merge *m, uint32_t last);
 
-// Adds a source that is older than all others. ST_BUSY: there are too many; ST_NO_SPACE: memory is
+// Adds a source that is older than all others. ST_BUSY: there are too many; ST_NO_MEMORY: memory is
 // full. Pins the table.
 NODISCARD enum status merge_add(struct merge *m, struct sstable *t);
 

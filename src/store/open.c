@@ -57,7 +57,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record)) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
-        return ST_NO_SPACE;
+        return ST_NO_MEMORY;
     }
     struct footprint now = footprint_of(s->scratch, c->partition, c->key, record);
     struct entry *e = memtable_entry(&s->table, entry);
@@ -113,6 +113,48 @@ static void take_identity(struct store *s) {
     s->actor = (struct actor){.storage = own_id(s, s->log.storage), .epoch = mark->epoch};
 }
 
+// What was read beyond what the log proves to be on disk may be in a cache that forgot to write it,
+// after a sync that failed. It is written once more, and shown when it is synced.
+
+static bool is_proved(const struct store *s, const struct entry *e) {
+    return entry_position(e) < s->opening.proved || entry_position(e) >= s->opening.begin;
+}
+
+struct change_again {
+    struct store *store;
+    uint64_t size;
+};
+
+static struct change change_of(const struct store *s, uint32_t entry) {
+    const struct entry *e = memtable_entry(&s->table, entry);
+    return (struct change){.partition = e->partition,
+                           .key = entry_key(e),
+                           .record = memtable_record(&s->table, entry)};
+}
+
+static void on_counted(void *context, uint32_t entry) {
+    struct change_again *again = context;
+    const struct store *s = again->store;
+    if (is_proved(s, memtable_entry(&s->table, entry))) return;
+    struct change change = change_of(s, entry);
+    again->size += change_frame_size(&change);
+}
+
+// Where in the last segment the run can begin if there is no space for another, or 0.
+static uint64_t last_place(struct store *s) {
+    const struct recovery *r = &s->recovery;
+    uint64_t at = r->blank_from;
+    if (at == 0 || at < s->manifest.current.position || r->end < r->mark.synced) return 0;
+    const struct segment_info *last = segment_set_at(&s->segments, s->segments.count - 1);
+    must(last->number == position_number(at));
+    if (last->size != s->log.options.segment_size) return 0; // of a time of other limits
+    struct change_again again = {.store = s};
+    for (uint32_t bucket = 0; bucket < memtable_bucket_count(&s->table); bucket++) {
+        memtable_each(&s->table, bucket, on_counted, &again);
+    }
+    return commit_log_can_begin_at(&s->log, at, again.size) ? at : 0;
+}
+
 static void start_log(struct store *s) {
     const struct recovery *r = &s->recovery;
     uint32_t number = r->number_max;
@@ -121,6 +163,9 @@ static void start_log(struct store *s) {
     s->log.mark.oldest =
         s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
     if (needed > 0) s->log.mark.oldest = needed;
+    s->opening.proved = r->ends_clean ? UINT64_MAX : r->mark.synced;
+    s->opening.begin = UINT64_MAX;
+    s->log.last_place = last_place(s);
     commit_log_start(&s->log, number + 1, r->end);
 }
 
@@ -415,14 +460,7 @@ void store_begin_open(struct store *s) {
     manifest_read(&s->manifest, on_manifest);
 }
 
-// What was read beyond what the log proves to be on disk may be in a cache that forgot to write it,
-// after a sync that failed. It is written once more, and shown when it is synced.
-
 static void write_again(struct store *s);
-
-static bool is_proved(const struct store *s, const struct entry *e) {
-    return entry_position(e) < s->opening.proved || entry_position(e) >= s->opening.begin;
-}
 
 static void on_unproved(void *context, uint32_t entry) {
     struct store *s = context;
@@ -433,8 +471,7 @@ static void on_unproved(void *context, uint32_t entry) {
         o->is_short_of_room = true;
         return;
     }
-    struct change change = {.partition = e->partition, .key = entry_key(e)};
-    change.record = memtable_record(&s->table, entry);
+    struct change change = change_of(s, entry);
     change.old = store_footprint(s, entry);
     entry_set_position(e, commit_log_append(&s->log, &change));
     o->written_again++;
@@ -487,7 +524,6 @@ void store_opening_goes_on(struct store *s) {
 void store_begin_run(struct store *s) {
     struct opening *o = &s->opening;
     o->is_writing_again = true;
-    o->proved = s->recovery.ends_clean ? UINT64_MAX : s->recovery.mark.synced;
     o->begin = s->log.cursor;
     write_again(s);
 }

@@ -388,6 +388,12 @@ static bool end_search(struct recovery *r) {
         return true;
     }
     r->end = r->hole;
+    // What was ever behind the last segment may come back when the power goes: only of one that
+    // never had another behind it is known what will be read next time.
+    if (position_number(r->end) == r->number_max) {
+        uint64_t sector = position_of(r->number_max, sector_up(position_offset(r->end)));
+        r->blank_from = r->dirty_end > sector ? r->dirty_end : sector;
+    }
     uint32_t wanted = r->mark.oldest > r->first_needed ? r->mark.oldest : r->first_needed;
     if (segment_set_at(r->segments, 0)->number > wanted) {
         r->damage_count++;

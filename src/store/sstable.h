@@ -86,7 +86,7 @@ struct sstable_loader {
 };
 
 // Opens the table and reads filter and index. ST_OK: it can be used, maybe without its filter.
-// ST_CORRUPT, ST_NOT_FOUND: its data is lost. ST_NO_SPACE: there is too little memory.
+// ST_CORRUPT, ST_NOT_FOUND: its data is lost. ST_NO_MEMORY: there is too little memory.
 // ST_TOO_LARGE: it has a larger block. On failure
 // the file is closed and nothing of the memory in use.
 void sstable_load(struct sstable_loader *l);

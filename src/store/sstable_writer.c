@@ -45,7 +45,8 @@ static struct sstable_writer *of(struct env_op *op) {
 static void note(struct sstable_writer *w, const char *what, enum status status) {
     if (status == ST_OK || w->status != ST_OK) return;
     w->status = status;
-    enum env_level level = status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR;
+    bool may_pass = status == ST_NO_SPACE || status == ST_NO_MEMORY;
+    enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
     env_log(w->env, level, "table_not_written table=%u request=%s status=\"%s\"", w->plan.number,
             what, status_text(status));
 }
@@ -73,7 +74,7 @@ static bool vector_grow(struct sstable_writer *w, struct vector *v, uint32_t siz
     }
     uint32_t block = is_too_large ? 0 : tlsf_take(w->memory, wanted);
     if (block == 0) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     if (v->block != 0) {
@@ -134,7 +135,7 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->filter.line_count = filter_line_count(plan->key_count + SLOT_COUNT / 16);
     w->filter_piece = piece_take(w->memory, filter_size(&w->filter), &w->filter_block);
     if (w->filter_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
     } else {
         w->filter.lines = w->filter_piece + PIECE_HEAD;
         memset(w->filter.lines, 0, filter_size(&w->filter));
@@ -334,7 +335,7 @@ static bool make_index(struct sstable_writer *w) {
     w->index_size = index_head_size(count) + w->separators.size;
     w->index_piece = piece_take(w->memory, w->index_size, &w->index_block);
     if (w->index_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     uint8_t *to = store_u32(w->index_piece + PIECE_HEAD, count);
@@ -343,6 +344,9 @@ static bool make_index(struct sstable_writer *w) {
     memcpy(to, vector_bytes(w, &w->places), w->places.size);
     to += w->places.size;
     memcpy(to, vector_bytes(w, &w->separators), w->separators.size);
+    vector_give(w, &w->units);
+    vector_give(w, &w->places);
+    vector_give(w, &w->separators);
     struct piece piece = {.size = (uint32_t)w->index_size, .raw_size = (uint32_t)w->index_size};
     (void)piece_seal(w->id, w->offset, &piece, w->index_piece);
     return true;

@@ -6,7 +6,6 @@
 enum {
     MEMORY_MIN = 512 * 1024,
     TABLES_MEMORY_MIN = 12 * 1024 * 1024,
-    TABLES_MEMORY_SHARE = 2, // one byte for filters and indexes for so many of records
     BLOCK_SIZE_DEFAULT = 4096,
     LOOKUPS_DEFAULT = 256,
     TABLE_SIZE_DEFAULT = 64 * 1024 * 1024,
@@ -33,9 +32,10 @@ static struct store_options sane(const struct store_options *options) {
     return o;
 }
 
+// Bytes for filters and indexes: as many as for records. With 4 KiB blocks that is enough for data
+// fifty times as large, and more only if records are large.
 static uint64_t tables_memory(const struct store_options *o) {
-    uint64_t size = o->memory_max / TABLES_MEMORY_SHARE;
-    return size > TABLES_MEMORY_MIN ? size : TABLES_MEMORY_MIN;
+    return o->memory_max > TABLES_MEMORY_MIN ? o->memory_max : TABLES_MEMORY_MIN;
 }
 
 static struct commit_log_options log_options(const struct store_options *o) {
@@ -79,6 +79,7 @@ static void on_flushed(struct flush *f);
 static void on_compacted(struct compaction *c);
 static void forget_damage(struct store *s);
 static void on_tick(struct timer *timer);
+static void on_held(struct timer *timer);
 
 static void create_log(struct store *s, struct arena *arena) {
     struct commit_log_options log = log_options(&s->options);
@@ -150,6 +151,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     list_init(&s->readers);
     list_init(&s->starved);
     s->tick.fired = on_tick;
+    s->hold.fired = on_held;
     return s;
 }
 
@@ -244,6 +246,7 @@ void store_close(struct store *s, store_done *done, void *context) {
     s->done = done;
     s->done_context = context;
     timer_disarm(s->timers, &s->tick);
+    timer_disarm(s->timers, &s->hold);
     flush_stop(&s->flush);
     compaction_stop(&s->compaction);
     snapshots_stop(&s->snapshots);
@@ -285,6 +288,10 @@ static void on_tick(struct timer *timer) {
     compaction_start_if_due(&s->compaction);
     store_count_pinned(s);
     store_wake_writes(s);
+}
+
+static void on_held(struct timer *timer) {
+    store_wake_writes(CONTAINER_OF(timer, struct store, hold));
 }
 
 // Flush and compaction.
@@ -527,7 +534,8 @@ struct store_stats store_stats(const struct store *s) {
         .damaged = s->recovery.damage_count + s->lookups.damaged + s->scanning.merge.damaged +
                    s->compaction.merge.damaged,
         .replayed = s->recovery.replayed,
-        .is_full = s->is_disk_full || s->is_memory_full || commit_log_is_full(&s->log),
+        .is_full = s->is_disk_full || s->is_memory_full ||
+                   commit_log_is_full(&s->log, commit_log_reserve(&s->log)),
         .is_failed = store_is_failed(s),
         .was_damaged = s->log.mark.is_damaged && !s->is_repaired,
     };

@@ -110,7 +110,8 @@ struct store_write {
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
-    enum status status; // result: ST_OK, ST_NO_SPACE, ST_IO, ST_TOO_LARGE, ST_CORRUPT or apply's
+    enum status status; // result: ST_OK, ST_NO_SPACE, ST_NO_MEMORY, ST_IO, ST_TOO_LARGE,
+                        // ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
 };
@@ -173,8 +174,7 @@ struct store_scan {
 };
 
 // True: all visits were made before the call returned, and done is not called. False: visits and
-// then done come later. A status other than ST_OK: ST_CORRUPT, ST_IO, ST_NO_SPACE for want of
-// memory.
+// then done come later. A status other than ST_OK: ST_CORRUPT, ST_IO, ST_NO_MEMORY.
 bool store_each(struct store *store, struct store_scan *scan);
 
 // Facts.

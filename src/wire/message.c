@@ -16,7 +16,7 @@ const char *message_name(enum message_type type) {
 
 static enum status read_status(struct reader *r) {
     uint8_t value = read_u8(r);
-    if (value > ST_HISTORY_FULL) r->failed = true;
+    if (value > ST_NO_MEMORY) r->failed = true;
     return r->failed ? ST_INVALID : (enum status)value;
 }
 

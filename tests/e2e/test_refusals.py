@@ -32,7 +32,7 @@ def test_help_is_given_by_both_names(world):
 
 def test_more_memory_than_a_store_can_use_is_refused(world):
     base = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
-    for size in ("50g", "64g", "70g", "999999999g"):
+    for size in ("66g", "80g", "999999999g"):
         refuses(world, *base, "--memory", size, word="M is more than a node can use")
 
 
