@@ -51,7 +51,9 @@ static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
-    bool is_good = read->status == ST_OK || read->status == ST_NOT_FOUND;
+    // While it was under way damage may have been found, and what is damaged counts as not there.
+    bool is_whole = !o->node->is_mending;
+    bool is_good = is_whole && (read->status == ST_OK || read->status == ST_NOT_FOUND);
     struct slice record = read->status == ST_OK ? read->record : (struct slice){0};
     if (is_good) {
         take_answer(o, o->self_place, record);

@@ -53,6 +53,7 @@ struct recount {
     struct part_facts sum; // of the partition
     uint32_t slot;
     bool is_under_way;
+    bool begins_anew;
     void (*done)(struct store *s);
 };
 

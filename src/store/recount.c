@@ -23,7 +23,8 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
 static void end_partition(struct store *s) {
     struct recount *r = &s->recount;
     if (r->scan.status == ST_OK) facts_replace(&s->facts, r->scan.partition, &r->sum);
-    r->slot++;
+    r->slot = r->begins_anew ? 0 : r->slot + 1;
+    r->begins_anew = false;
     if (r->slot % (SLOT_COUNT / 8) == 0) {
         env_log(s->env, ENV_INFO, "recount_progress slots=%u of=%u", r->slot, SLOT_COUNT);
     }
@@ -51,9 +52,12 @@ static void on_scanned(struct store_scan *scan) {
 
 void store_recount(struct store *s, void (*done)(struct store *s)) {
     struct recount *r = &s->recount;
-    r->slot = 0;
     r->done = done;
-    if (r->is_under_way) return; // it goes on from the first
+    if (r->is_under_way) { // it begins anew behind the partition that it is at
+        r->begins_anew = true;
+        return;
+    }
+    r->slot = 0;
     r->is_under_way = true;
     go_on(s);
 }
