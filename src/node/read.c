@@ -60,7 +60,12 @@ static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
-    take_read(o);
+    // While it was under way damage may have been found, and what is damaged counts as not there.
+    if (o->node->is_mending) {
+        vote(o, o->self_place, false);
+    } else {
+        take_read(o);
+    }
     decide(o);
 }
 

@@ -195,6 +195,7 @@ static void answer_get(struct link *link, uint64_t id, uint64_t held,
 static void on_read(struct store_read *read) {
     struct replica_job *job = CONTAINER_OF(read, struct replica_job, read);
     struct link *link = link_of(job);
+    if (job->node->is_mending) read->status = ST_UNAVAILABLE; // what is damaged is not just absent
     if (link != NULL) answer_get(link, job->id, job->held, read);
     give_job(job);
 }

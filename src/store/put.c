@@ -5,6 +5,7 @@
 
 enum {
     EVICTIONS_MAX = 6,
+    READ_PART = 4,        // of the lookups, so many are for reads alone
     HOLD_NS = 500 * 1000, // until writes that merges hold back are looked at again
 };
 
@@ -228,9 +229,9 @@ static bool can_run(struct store *s) {
     return false;
 }
 
-// True when a write can begin, whatever it finds.
+// True when a write can begin, whatever it finds. Some lookups are left to reads.
 static bool can_begin(struct store *s) {
-    return pool_left(&s->lookups.pool) > 0 && can_run(s);
+    return pool_left(&s->lookups.pool) > s->options.lookups_max / READ_PART && can_run(s);
 }
 
 // Runs the write, or looks for its old record first.

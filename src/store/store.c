@@ -420,6 +420,9 @@ void store_renew(struct store *s) {
 void store_repaired(struct store *s) {
     must(s->is_open);
     s->set.forgives = false; // what is found from now on is new
+    for (uint32_t i = 0; i < s->set.count; i++) {
+        s->set.tables[i]->is_forgiven &= s->set.tables[i]->is_damaged;
+    }
     if (!s->log.mark.is_damaged) return;
     s->is_repaired = true;
     s->wants_flush = true;
@@ -462,6 +465,10 @@ static void on_shown(struct commit_log *log) {
 
 struct store_partition store_partition_of(const struct store *s, struct partition partition) {
     return facts_of(&s->facts, partition);
+}
+
+bool store_is_recounting(const struct store *s) {
+    return s->recount.is_under_way;
 }
 
 bool store_is_failed(const struct store *s) {

@@ -275,6 +275,10 @@ struct store_stats {
 
 struct store_stats store_stats(const struct store *store);
 
+// True while partitions are added up anew after damage: until then they are said to hold what is
+// not there any more.
+bool store_is_recounting(const struct store *store);
+
 // The same as store_stats(store).is_failed.
 bool store_is_failed(const struct store *store);
 
