@@ -48,6 +48,7 @@ struct cluster_options {
     uint32_t block_size;
     uint32_t lookups_max;
     enum codec codec;
+    bool is_direct;
     node_minted *minted;
     void *minted_context;
 

@@ -238,6 +238,7 @@ static void draw_store(struct simulation *s, struct cluster_options *o) {
     o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
     o->codec = rng_chance(&s->rng, 1, 3) ? CODEC_LZ4 : CODEC_NONE;
+    o->is_direct = s->options->seed % 7 == 0; // changes nothing else that the seed decides
 }
 
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
