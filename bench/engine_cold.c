@@ -5,11 +5,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,21 +15,6 @@ enum { EVERY_NS = 20 * 1000 * 1000 };
 static char directory[4096];
 static pthread_t thread;
 static bool has_begun;
-
-// What is mapped is let go first: files keep what somebody has mapped.
-static void page_out(void) {
-    char line[8192];
-    FILE *maps = fopen("/proc/self/maps", "re");
-    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
-        uintptr_t from;
-        uintptr_t to;
-        if (strstr(line, directory) == NULL) continue;
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &from, &to) != 2) continue;
-        // Harmless where something else has come to lie meanwhile.
-        (void)madvise((void *)from, to - from, MADV_PAGEOUT);
-    }
-    if (maps != NULL) fclose(maps);
-}
 
 static void forget(void) {
     char name[8192];
@@ -52,7 +34,6 @@ static void *keep_cold(void *argument) {
     (void)argument;
     const struct timespec pause = {.tv_nsec = EVERY_NS};
     for (;;) {
-        page_out();
         forget();
         nanosleep(&pause, NULL);
     }
