@@ -31,7 +31,7 @@ static uint32_t walk(struct slice bytes) {
         must(c.is_valid);
         must(!c.failed);
         must(c.key.size >= FULL_KEY_HEAD);
-        must(c.key.size <= FULL_KEY_MAX);
+        must(c.key.size <= block_key_most(bytes));
         must(c.record.data >= bytes.data);
         must(c.record.data + c.record.size <= bytes.data + bytes.size);
         if (count > 0 && slice_compare(entries[count - 1].key, c.key) >= 0) break;

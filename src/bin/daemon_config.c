@@ -149,6 +149,11 @@ static bool parse_compression(const char *text, void *to) {
     return i < COUNT_OF(names);
 }
 
+static bool parse_yes(const char *text, void *to) {
+    *(bool *)to = strcmp(text, "yes") == 0;
+    return *(bool *)to || strcmp(text, "no") == 0;
+}
+
 #define FIELD(name) offsetof(struct config, name)
 #define WORD "letters, digits, '-', '_' and '.', at most 63"
 #define SIZE "a number of bytes, with K, M or G"
@@ -203,6 +208,11 @@ static const struct key keys[] = {
     {"compression", "none|lz4|zstd", "lz4", FIELD(compression), parse_compression,
      "none, lz4 or zstd",
      "How tables on disk are compressed from now on; those there are stay readable.", false},
+    {"direct-reads", "yes|no", "no", FIELD(is_direct), parse_yes, "yes or no",
+     "Whether keys are looked up in tables past the kernel's cache: for a node whose memory is "
+     "most "
+     "of the machine's.",
+     false},
     {"memory", "SIZE", "1G", FIELD(memory), parse_size, SIZE, "Memory of the whole process.",
      false},
     {"value-max", "SIZE", "1M", FIELD(value_max), parse_value_max, SIZE ", from 64K to 8M",

@@ -54,6 +54,7 @@ struct config {
     struct level read;
     struct level write;
     enum codec compression;
+    bool is_direct; // direct-reads
     enum env_level log_level;
     enum config_io io;
     bool wants_help;

@@ -142,6 +142,7 @@ static void make_options(struct daemon *d) {
     node->suspect_ns = config->suspect_ms * NS_PER_MS;
     node->store.sync_interval_ns = config->interval_ms * NS_PER_MS;
     node->store.codec = config->compression;
+    node->store.is_direct = config->is_direct;
     system_random(&node->store.seed, sizeof(node->store.seed));
 
     struct server_options *server = &d->server_options;

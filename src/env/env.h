@@ -65,6 +65,8 @@ struct env_op {
 enum {
     // Longest file name. Names are letters, digits, '.', '-' and '_'; there are no directories.
     ENV_FILE_NAME_MAX = 63,
+
+    ENV_DIRECT_UNIT = 4096,
 };
 
 enum env_open {
@@ -88,6 +90,8 @@ struct env_ops {
     void (*allocate)(struct env *env, struct env_op *op, struct env_file *file, uint64_t size);
     void (*read)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                  uint8_t *to, uint32_t size);
+    void (*read_direct)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
+                        uint8_t *to, uint32_t size);
     void (*write)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                   const uint8_t *from, uint32_t size);
     void (*sync)(struct env *env, struct env_op *op, struct env_file *file);
@@ -146,6 +150,19 @@ static inline void env_read(struct env *env, struct env_op *op, struct env_file 
     must(op->done != NULL);
     must(size > 0);
     env->ops->read(env, op, file, offset, to, size);
+}
+
+// The same past the kernel's cache, where the file system allows that: for what is read from places
+// all over much more than memory can hold. Offset, size and address are multiples of
+// ENV_DIRECT_UNIT. What was written to the file is synced.
+static inline void env_read_direct(struct env *env, struct env_op *op, struct env_file *file,
+                                   uint64_t offset, uint8_t *to, uint32_t size) {
+    must(op->done != NULL);
+    must(size > 0);
+    must(offset % ENV_DIRECT_UNIT == 0);
+    must(size % ENV_DIRECT_UNIT == 0);
+    must((uintptr_t)to % ENV_DIRECT_UNIT == 0);
+    env->ops->read_direct(env, op, file, offset, to, size);
 }
 
 static inline void env_write(struct env *env, struct env_op *op, struct env_file *file,

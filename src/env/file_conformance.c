@@ -232,6 +232,34 @@ static void many_requests_on_a_file_run_side_by_side(struct suite *s) {
     close_file(s, file);
 }
 
+static uint32_t read_direct_at(struct suite *s, struct env_file *file, uint64_t offset, uint8_t *to,
+                               uint32_t size) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_read_direct(s->env, &a->op, file, offset, to, size));
+    assert_int_equal(finish(s, a), ST_OK);
+    return a->op.size;
+}
+
+static void a_direct_read_gives_what_any_other_gives(struct suite *s) {
+    enum { UNIT = ENV_DIRECT_UNIT, SIZE = 2 * UNIT + 1000 };
+    static uint8_t out[SIZE];
+    static _Alignas(UNIT) uint8_t in[4 * UNIT];
+    for (uint32_t i = 0; i < SIZE; i++) out[i] = (uint8_t)(i % 251);
+    struct env_file *file = opened(s, "a", ENV_CREATE);
+    assert_int_equal(write_at(s, file, 0, out, SIZE), ST_OK);
+    struct ask *sync = new_ask(s);
+    ASK(s, env_sync(s->env, &sync->op, file));
+    assert_int_equal(finish(s, sync), ST_OK);
+    assert_int_equal(read_direct_at(s, file, 0, in, 4 * UNIT), SIZE);
+    assert_memory_equal(in, out, SIZE);
+    assert_int_equal(read_direct_at(s, file, UNIT, in + UNIT, UNIT), UNIT);
+    assert_memory_equal(in + UNIT, out + UNIT, UNIT);
+    assert_int_equal(read_direct_at(s, file, 2 * UNIT, in, UNIT), SIZE - 2 * UNIT);
+    assert_memory_equal(in, out + 2 * UNIT, SIZE - 2 * UNIT);
+    assert_int_equal(read_direct_at(s, file, 3 * UNIT, in, UNIT), 0);
+    close_file(s, file);
+}
+
 static void free_space_is_known(struct suite *s) {
     struct ask *a = new_ask(s);
     ASK(s, env_space(s->env, &a->op));
@@ -281,6 +309,7 @@ const struct env_case file_cases[] = {
     ENV_CASE(names_are_listed_in_byte_order),
     ENV_CASE(a_mebibyte_is_written_whole),
     ENV_CASE(many_requests_on_a_file_run_side_by_side),
+    ENV_CASE(a_direct_read_gives_what_any_other_gives),
     ENV_CASE(free_space_is_known),
     ENV_CASE_SMALL(a_full_disk_refuses_writes_and_works_again_once_there_is_room),
     {NULL, NULL, false},

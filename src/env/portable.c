@@ -97,6 +97,7 @@ static const struct env_ops ops = {
     .open = portable_file_open,
     .allocate = portable_file_allocate,
     .read = portable_file_read,
+    .read_direct = portable_file_read,
     .write = portable_file_write,
     .sync = portable_file_sync,
     .close = portable_file_close,

@@ -115,6 +115,7 @@ static const struct env_ops ops = {
     .open = uring_file_open,
     .allocate = uring_file_allocate,
     .read = uring_file_read,
+    .read_direct = uring_file_read_direct,
     .write = uring_file_write,
     .sync = uring_file_sync,
     .close = uring_file_close,

@@ -24,6 +24,8 @@ void uring_file_open(struct env *env, struct env_op *op, const char *name, enum 
 void uring_file_allocate(struct env *env, struct env_op *op, struct env_file *file, uint64_t size);
 void uring_file_read(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                      uint8_t *to, uint32_t size);
+void uring_file_read_direct(struct env *env, struct env_op *op, struct env_file *file,
+                            uint64_t offset, uint8_t *to, uint32_t size);
 void uring_file_write(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                       const uint8_t *from, uint32_t size);
 void uring_file_sync(struct env *env, struct env_op *op, struct env_file *file);

@@ -23,6 +23,7 @@ enum uring_kind {
     URING_OPEN,
     URING_ALLOCATE,
     URING_READ,
+    URING_READ_DIRECT,
     URING_WRITE,
     URING_SYNC,
     URING_CLOSE,
@@ -47,6 +48,8 @@ enum {
 struct env_file {
     struct list link; // in uring.files
     int fd;
+    int direct_fd; // past the kernel's cache, or -1
+    bool has_tried_direct;
 };
 
 struct env_socket {

@@ -52,6 +52,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.store.block_size = options->block_size;
     o.store.lookups_max = options->lookups_max;
     o.store.codec = options->codec;
+    o.store.is_direct = options->is_direct;
     o.store.segment_size = 256ull * 1024;
     o.store.disk_reserve = 64ull * 1024;
     o.store.sync_interval_ns = options->sync_interval_ns;

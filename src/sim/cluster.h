@@ -50,6 +50,7 @@ struct cluster_options {
     uint32_t lookups_max;
     enum codec codec;
     bool draws_codec; // at every start of a process, instead
+    bool is_direct;
     node_minted *minted;
     void *minted_context;
 

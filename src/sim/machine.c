@@ -254,6 +254,7 @@ static const struct env_ops machine_ops = {
     .open = files_open,
     .allocate = files_allocate,
     .read = files_read,
+    .read_direct = files_read,
     .write = files_write,
     .sync = files_sync,
     .close = files_close,

@@ -243,6 +243,7 @@ static void draw_store(struct simulation *s, struct cluster_options *o) {
     o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
     o->list_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
+    o->is_direct = s->options->seed % 7 == 0; // changes nothing else that the seed decides
     if (!rng_chance(&s->rng, 1, 3)) return;
     o->codec = rng_chance(&s->rng, 1, 2) ? CODEC_LZ4 : CODEC_ZSTD;
     o->draws_codec = rng_chance(&s->rng, 1, 3);

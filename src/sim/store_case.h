@@ -104,6 +104,7 @@ static inline struct shop *shop_new(uint64_t seed, const struct world_options *w
     if (getenv("SHOP_TRACE")) world_set_trace(shop->world, on_shop_trace, NULL);
     shop->rng = world_stream(shop->world, 1);
     shop->options = shop_options();
+    shop->options.is_direct = seed % 2 != 0;
     shop->dots = calloc(SHOP_DOTS, sizeof(*shop->dots));
     shop->value_max = SHOP_VALUE_MAX;
     shop->partitions = SHOP_PARTITIONS;

@@ -62,7 +62,7 @@ void block_clear(struct block_builder *b);
 // Moving over the entries of a block. The bytes may be anything: what is not a block fails.
 struct block_cursor {
     struct slice bytes; // borrowed
-    uint8_t *key_bytes; // borrowed: FULL_KEY_MAX bytes
+    uint8_t *key_bytes; // borrowed: block_key_most(bytes)
     uint32_t end;       // of the entries
     uint32_t at;        // offset of the current entry; `end` past the last one
     uint32_t next;      // offset of the entry after the current
@@ -71,6 +71,13 @@ struct block_cursor {
     bool is_valid; // there is a current entry
     bool failed;   // this is no block
 };
+
+// Room for any key of the block: at least one byte, at most FULL_KEY_MAX. What a key shares with
+// the one before it is in the block, too, so no key is longer than that.
+static inline size_t block_key_most(struct slice bytes) {
+    if (bytes.size == 0) return 1;
+    return bytes.size < FULL_KEY_MAX ? bytes.size : FULL_KEY_MAX;
+}
 
 // At no entry yet; block_next moves to the first.
 void block_open(struct block_cursor *c, struct slice bytes, uint8_t *key_bytes);

@@ -258,6 +258,36 @@ static void what_is_no_block_fails(void **state) {
     free(f);
 }
 
+// One long key and others that begin like it: what they need is what the block has of them.
+static void keys_have_room_in_as_many_bytes_as_their_block(void **state) {
+    (void)state;
+    enum { LONG = 2000, COUNT = 5, GUARD = 64 };
+    struct fixture *f = malloc(sizeof(*f));
+    static uint8_t data[CAPACITY];
+    uint8_t key[LONG + 1];
+    memset(key, 'k', sizeof(key));
+    struct block_builder builder;
+    block_init(&builder, data, sizeof(data), f->last);
+    for (size_t i = 0; i < COUNT; i++) {
+        key[LONG] = (uint8_t)i;
+        assert_true(block_add(&builder, (struct slice){key, sizeof(key)}, SLICE(""), CAPACITY));
+    }
+    struct slice block = block_finish(&builder);
+    size_t most = block_key_most(block);
+    assert_true(most < LONG + 100);
+    memset(f->key, 'g', sizeof(f->key));
+    struct block_cursor c;
+    block_open(&c, block, f->key);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(block_next(&c));
+        assert_int_equal(c.key.size, LONG + 1);
+        assert_int_equal(c.key.data[LONG], i);
+    }
+    for (size_t i = 0; i < GUARD; i++) assert_int_equal(f->key[most + i], 'g');
+    assert_int_equal(block_key_most((struct slice){NULL, 0}), 1);
+    free(f);
+}
+
 int block_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
@@ -267,6 +297,7 @@ int block_test(void) {
         cmocka_unit_test(a_search_back_finds_the_last_key_before),
         cmocka_unit_test(one_entry_may_exceed_the_limit_and_none_the_capacity),
         cmocka_unit_test(what_is_no_block_fails),
+        cmocka_unit_test(keys_have_room_in_as_many_bytes_as_their_block),
     };
     return cmocka_run_group_tests_name("block", cases, NULL, NULL);
 }

@@ -34,8 +34,6 @@ enum status merge_add(struct merge *m, struct sstable *t) {
     if (m->count == MERGE_SOURCES_MAX) return ST_BUSY;
     struct source *s = &m->sources[m->count];
     *s = (struct source){.merge = m, .table = t};
-    s->key_block = tlsf_take(m->memory, FULL_KEY_MAX);
-    if (s->key_block == 0) return ST_NO_MEMORY;
     sstable_pin(t);
     m->count++;
     return ST_OK;
@@ -115,7 +113,10 @@ static bool open_block(struct source *s) {
     }
     uint8_t *to = s->raw_block == 0 ? NULL : tlsf_at(m->memory, s->raw_block);
     if (status == ST_OK) status = piece_expand(m->compressor, &piece, content, to, &raw);
-    if (status == ST_OK) block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
+    if (status == ST_OK) {
+        if (!grow(m, &s->key_block, &s->key_capacity, block_key_most(raw))) return false;
+        block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
+    }
     s->is_open = status == ST_OK && !s->cursor.failed;
     if (s->is_open && m->is_reverse) block_end(&s->cursor);
     if (!s->is_open) damaged(s, offset);

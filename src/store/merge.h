@@ -34,6 +34,7 @@ struct source {
     uint32_t key_block;
     uint32_t capacity;
     uint32_t raw_capacity;
+    uint32_t key_capacity;
     uint32_t first; // block of the table at the start of the bytes
     uint32_t block; // being gone through
     uint32_t end;   // past the last in the bytes
@@ -74,8 +75,7 @@ struct merge {
 // Begins without sources.
 void merge_begin(struct merge *m, uint32_t last);
 
-// Adds a source that is older than all others. ST_BUSY: there are too many; ST_NO_MEMORY: memory is
-// full. Pins the table.
+// Adds a source that is older than all others. ST_BUSY: there are too many. Pins the table.
 NODISCARD enum status merge_add(struct merge *m, struct sstable *t);
 
 // Begins at the first record that is not before the key, or past it. To be called once, after the

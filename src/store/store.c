@@ -61,9 +61,10 @@ size_t store_memory_size(const struct store_options *options) {
     return sizeof(struct store) + sizeof(struct record) + memtable_memory_size(o.memory_max) +
            tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
-           lookups_memory_size(o.lookups_max, o.block_size, record) + flush_memory_size(record) +
-           compaction_memory_size(record) + compressor_memory_size(o.codec) +
-           snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
+           lookups_memory_size(o.lookups_max, o.block_size, record, o.is_direct) +
+           flush_memory_size(record) + compaction_memory_size(record) +
+           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
+           FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -136,7 +137,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     manifest_file_init(&s->manifest, arena, env);
     s->manifest.idle = on_manifest_idle;
     lookups_init(&s->lookups, arena, env, &s->set, s->options.lookups_max, s->options.block_size,
-                 record_limit(&s->options));
+                 record_limit(&s->options), s->options.is_direct);
     s->lookups.compressor = &s->compressor;
     s->lookups.done = on_looked_up;
     s->lookups.freed = on_lookup_freed;

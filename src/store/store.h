@@ -52,6 +52,7 @@ struct store_options {
     uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
     uint64_t table_size;       // bytes of a table of the base; 0: 64 MiB
     enum codec codec;          // of tables that are written from now on
+    bool is_direct;            // records are looked up past the kernel's cache
 };
 
 // How many bytes of arena a store takes.
