@@ -108,7 +108,9 @@ static void take_identity(struct store *s) {
 
 static void start_log(struct store *s) {
     const struct recovery *r = &s->recovery;
-    uint32_t number = r->number_max;
+    // A log that has nothing in it begins anew, in the place of what the first start, cut short,
+    // has left: whoever finds two segments knows that there was something.
+    uint32_t number = r->has_mark ? r->number_max : 0;
     uint32_t needed = position_number(s->manifest.current.position);
     if (number < needed) number = needed;
     s->log.mark.oldest =
@@ -401,7 +403,7 @@ void store_opening_goes_on(struct store *s) {
 void store_begin_run(struct store *s) {
     struct opening *o = &s->opening;
     o->is_writing_again = true;
-    o->proved = s->recovery.ends_clean ? UINT64_MAX : s->recovery.mark.synced;
+    o->proved = s->recovery.mark.synced;
     o->begin = s->log.cursor;
     write_again(s);
 }
