@@ -71,6 +71,7 @@ struct compaction {
     uint32_t partition;   // of the last record
     uint64_t budget;      // bytes before others have their turn
     uint64_t count;       // merges done
+    uint64_t cuts;        // tables that ended where the next one begins
     uint64_t read;        // bytes
     uint64_t written;     // bytes
 };

@@ -53,6 +53,7 @@ struct recount {
     struct part_facts sum; // of the partition
     uint32_t slot;
     bool is_under_way;
+    uint64_t count; // of those that are over
     void (*done)(struct store *s);
 };
 

@@ -4,7 +4,7 @@
 #include "store/internal.h"
 
 enum {
-    MEMORY_MIN = 512 * 1024,
+    MEMORY_MIN = 256 * 1024,
     TABLES_MEMORY_MIN = 12 * 1024 * 1024,
     TABLES_MEMORY_SHARE = 2, // one byte for filters and indexes for so many of records
     BLOCK_SIZE_DEFAULT = 4096,
@@ -503,6 +503,9 @@ struct store_stats store_stats(const struct store *s) {
         .bytes_flushed = s->flush.written,
         .bytes_compacted = s->compaction.written,
         .blocks_read = s->lookups.reads,
+        .evicted = s->table.evicted,
+        .cuts = s->compaction.cuts,
+        .recounts = s->recount.count,
         .disk_free = s->disk_free,
         .syncs = s->log.sync_count,
         .writes = s->write_count,
