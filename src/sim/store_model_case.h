@@ -21,7 +21,7 @@ enum {
     MODEL_KEYS = 32,
     MODEL_VERSIONS = 256, // of a key
     MODEL_WRITES = 16,    // at a time
-    MODEL_VALUE_MAX = 4096,
+    MODEL_VALUE_MAX = 8192,
     MODEL_FILLER = 0, // the key whose values are so large that a flush follows
     MODEL_FILLER_SIZE = 2500,
     MODEL_FLUSH_SIZE = 2400,
