@@ -403,7 +403,7 @@ void store_opening_goes_on(struct store *s) {
 void store_begin_run(struct store *s) {
     struct opening *o = &s->opening;
     o->is_writing_again = true;
-    o->proved = s->recovery.mark.synced;
+    o->proved = s->recovery.ends_clean ? UINT64_MAX : s->recovery.mark.synced;
     o->begin = s->log.cursor;
     write_again(s);
 }
