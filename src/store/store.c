@@ -212,6 +212,7 @@ static void on_set_quiet(struct sstable_set *set) {
 static void on_log_stopped(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     s->is_log_stopped = true;
+    if (s->done_status == ST_OK && log->is_failed) s->done_status = ST_IO; // the last sync, too
     if (s->is_closing_tables) {
         over(s, s->done_status);
     } else {
