@@ -146,7 +146,7 @@ static void suffer_everywhere(uint32_t kind, const struct model *start) {
     static const struct model_sequence whole = {
         .length = 10,
         .operations = {MODEL_OVERWRITE, MODEL_FLUSH, MODEL_PUT, MODEL_DELETE, MODEL_COMPACT,
-                       MODEL_OVERWRITE, MODEL_REOPEN, MODEL_DELETE, MODEL_FLUSH, MODEL_PUT},
+                       MODEL_REOPEN, MODEL_FLUSH, MODEL_DELETE, MODEL_REOPEN, MODEL_PUT},
     };
     uint64_t occasions = suffer_at_every_occasion(start, &whole, kind);
     assert_true(occasions > 5);
