@@ -49,7 +49,10 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
+    sum->cuts += r->cuts;
     sum->blocks_read += r->blocks_read;
+    sum->evicted += r->evicted;
+    sum->recounts += r->recounts;
 }
 
 struct line {
@@ -111,7 +114,10 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path no quorum", sum->node.unavailable);
     n = add(lines, n, "path flush", sum->flushes);
     n = add(lines, n, "path tables merged", sum->compactions);
+    n = add(lines, n, "path merge cut at a partition", sum->cuts);
     n = add(lines, n, "path block read", sum->blocks_read);
+    n = add(lines, n, "path record evicted", sum->evicted);
+    n = add(lines, n, "path facts added up anew", sum->recounts);
     must(n <= LINES_MAX);
     return n;
 }

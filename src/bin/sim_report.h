@@ -26,7 +26,10 @@ struct sim_report {
     struct node_stats node;
     uint64_t flushes;
     uint64_t compactions;
+    uint64_t cuts;
     uint64_t blocks_read;
+    uint64_t evicted;
+    uint64_t recounts;
 };
 
 void sim_report_add(struct sim_report *sum, const struct simulation_report *report);

@@ -200,11 +200,17 @@ static void misdirect(struct machine *m, const struct env_op *op) {
     disk_write(m->disk, other, sector * DISK_SECTOR, op->from, op->wanted, false);
 }
 
+// Whether there is no room for the file to end at `end`.
+static bool is_too_full(struct machine *m, const struct disk_file *file, uint64_t end) {
+    if (end <= file->seen.size) return false;
+    if (dice_roll(&m->dice, FAULT_DISK_FULL)) return true;
+    if (disk_has_room(m->disk, file, end)) return false;
+    dice_count(&m->dice, FAULT_DISK_FULL);
+    return true;
+}
+
 static enum status write_file(struct machine *m, struct env_op *op, struct disk_file *file) {
-    if (!disk_has_room(m->disk, file, op->offset + op->wanted)) {
-        dice_count(&m->dice, FAULT_DISK_FULL);
-        return ST_NO_SPACE;
-    }
+    if (is_too_full(m, file, op->offset + op->wanted)) return ST_NO_SPACE;
     if (dice_roll(&m->dice, FAULT_DISK_WRITE_ERROR)) {
         uint32_t part = rng_below(dice_stream(&m->dice, FAULT_DISK_WRITE_ERROR), op->wanted + 1);
         if (part > 0) disk_write(m->disk, file, op->offset, op->from, part, false);
@@ -221,10 +227,7 @@ static enum status write_file(struct machine *m, struct env_op *op, struct disk_
 }
 
 static enum status grow_file(struct machine *m, struct env_op *op, struct disk_file *file) {
-    if (!disk_has_room(m->disk, file, op->offset)) {
-        dice_count(&m->dice, FAULT_DISK_FULL);
-        return ST_NO_SPACE;
-    }
+    if (is_too_full(m, file, op->offset)) return ST_NO_SPACE;
     disk_grow(m->disk, file, op->offset);
     return ST_OK;
 }

@@ -419,6 +419,10 @@ void machine_spare(struct machine *machine, enum fault fault, bool is_spared) {
     machine->dice.spared = is_spared ? machine->dice.spared | bit : machine->dice.spared & ~bit;
 }
 
+void machine_plan_fault(struct machine *machine, enum fault fault, uint32_t occasion) {
+    dice_plan(&machine->dice, fault, occasion);
+}
+
 bool machine_is_running(const struct machine *machine) {
     return machine->is_running;
 }

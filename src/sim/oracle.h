@@ -28,7 +28,7 @@
 
 #include "sim/cluster.h"
 
-enum { ORACLE_KEYS_MAX = 64, ORACLE_WRITES_MAX = 1 << 16 };
+enum { ORACLE_KEYS_MAX = 128, ORACLE_WRITES_MAX = 1 << 16 };
 
 #define ORACLE_NONE UINT32_MAX
 
@@ -105,6 +105,7 @@ struct oracle {
     uint32_t event_capacity;
     struct oracle_counts counts;
     bool is_compressed; // values do not lie on disks as they are: no copies are counted for O1
+    bool has_large;     // values of registers are some thousand bytes
     bool syncs_late;    // durability is an interval: no copies are counted for O1; power stays on
     bool has_failed;
     char failure[500]; // the first one: the oracle's number, and what it saw
@@ -128,7 +129,7 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
 uint32_t oracle_copies(const struct oracle *oracle);
 
 // "w<number>." and a padding that follows from the number. Returns its size.
-size_t oracle_value(uint32_t write, char *to, size_t capacity);
+size_t oracle_value(const struct oracle *oracle, uint32_t write, char *to, size_t capacity);
 
 // The write that made the value, or ORACLE_NONE, which is noted as a violation.
 uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);

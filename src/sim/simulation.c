@@ -47,7 +47,10 @@ static void add_stats(struct simulation *s) {
         struct store_stats store = node_store_stats(node);
         s->report->flushes += store.flushes;
         s->report->compactions += store.compactions;
+        s->report->cuts += store.cuts;
         s->report->blocks_read += store.blocks_read;
+        s->report->evicted += store.evicted;
+        s->report->recounts += store.recounts;
     }
 }
 
@@ -249,6 +252,14 @@ static void draw_store(struct simulation *s, struct cluster_options *o) {
     o->draws_codec = rng_chance(&s->rng, 1, 3);
 }
 
+// Now and then there is more than memory holds: records leave it, and are read back.
+static bool draw_large(struct simulation *s, struct cluster_options *o) {
+    struct rng rng = world_stream(s->world, 5);
+    if (!rng_chance(&rng, 1, 8)) return false;
+    o->memory_max = 256 * KIB;
+    return true;
+}
+
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
 // to the arguments of a call, or to the fields of an initializer, is its own affair.
 static void draw(struct simulation *s) {
@@ -261,15 +272,18 @@ static void draw(struct simulation *s) {
     o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;
     if (s->options->members > 0) o.members = s->options->members;
     draw_store(s, &o);
+    bool has_large = draw_large(s, &o);
     cluster_init(&s->cluster, s->world, &o);
     oracle_init(&s->oracle);
     s->oracle.cluster = &s->cluster;
     s->oracle.syncs_late = o.sync_interval_ns > 0;
     s->oracle.is_compressed = o.codec != CODEC_NONE;
+    s->oracle.has_large = has_large;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
     keeper_init(&s->keeper, &s->nemesis, &s->oracle);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);
+    if (has_large) keys = ORACLE_KEYS_MAX;
     uint32_t clients = 2 + rng_below(&s->rng, 5);
     workload_init(&s->workload, &s->cluster, &s->oracle, clients, keys);
     s->workload.wanted = s->options->operations;

@@ -41,10 +41,13 @@ struct simulation_report {
     struct oracle_counts oracle;
     struct keeper_counts backups;
     struct node_stats node;
-    uint64_t flushes; // of all stores, like
+    uint64_t flushes; // of all stores, like all up to recounts
     uint64_t compactions;
-    uint64_t blocks_read; // summed over members, as of the end of each life that was seen to end
-    uint64_t mendings;    // members that had no vote for a while, and have it back
+    uint64_t cuts;
+    uint64_t blocks_read;
+    uint64_t evicted;
+    uint64_t recounts; // summed over members, as of the end of each life that was seen to end
+    uint64_t mendings; // members that had no vote for a while, and have it back
 };
 
 void simulation_run(const struct simulation_options *options, struct simulation_report *report);

@@ -75,6 +75,12 @@ struct shop {
     enum status refused; // the last status that was not OK
     uint32_t value_max;
     uint32_t partitions; // that keys are spread over; SHOP_PARTITIONS
+
+    // Called whenever a request has changed the disk; NULL: nobody.
+    void (*on_effect)(struct shop *shop);
+    void *context; // of whoever set it
+    uint64_t effects;
+
     uint8_t encoded[SHOP_VALUE_MAX + 16384];
     struct record record;
     struct record updated;
@@ -147,14 +153,26 @@ static inline void shop_begin(struct shop *shop) {
     machine_leave(shop->machine);
 }
 
+// As world_step.
+static inline bool shop_step(struct shop *shop, uint64_t until) {
+    bool has_run = world_step(shop->world, until);
+    uint64_t effects = machine_disk_effects(shop->machine);
+    bool is_new = effects != shop->effects;
+    shop->effects = effects;
+    if (is_new && shop->on_effect != NULL) shop->on_effect(shop);
+    return has_run;
+}
+
 static inline void shop_run(struct shop *shop, uint64_t time) {
-    world_run(shop->world, world_now(shop->world) + time);
+    uint64_t until = world_now(shop->world) + time;
+    while (shop_step(shop, until)) {
+    }
 }
 
 static inline bool shop_wait(struct shop *shop, const bool *is_done) {
     uint64_t until = world_now(shop->world) + 600 * NS_PER_SECOND;
     while (!*is_done) {
-        if (!world_step(shop->world, until)) return false;
+        if (!shop_step(shop, until)) return false;
     }
     return true;
 }

@@ -398,6 +398,33 @@ static void acknowledged_at_once_and_synced_at_intervals(void **state) {
     assert_true(losses > 0); // else this would be a store that syncs too much
 }
 
+// The last sync fails, and what it was for is still in the kernel's cache at the next start.
+static void a_failed_last_sync_is_told_and_what_is_shown_later_stays(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.sync_interval_ns = 100 * NS_PER_MS;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_run(shop, 3 * NS_PER_SECOND);
+        shop_start_selling(shop, 3);
+        shop_run(shop, NS_PER_SECOND / 100);
+        shop_stop_selling(shop);
+        world_options(shop->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
+        shop_close(shop);
+        assert_int_equal(shop->closed, ST_IO);
+        world_options(shop->world)->rates[FAULT_DISK_SYNC_ERROR] = 0;
+        machine_kill(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_forget(shop);
+        shop_run(shop, NS_PER_SECOND); // longer than the interval: what was shown is promised now
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_int_equal(shop_count_lost(shop), 0);
+        shop_free(shop);
+    }
+}
+
 int store_fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_failed_request_ends_the_log_and_loses_nothing),
@@ -411,6 +438,7 @@ int store_fault_test(void) {
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
+        cmocka_unit_test(a_failed_last_sync_is_told_and_what_is_shown_later_stays),
     };
     return cmocka_run_group_tests_name("store_fault", cases, NULL, NULL);
 }

@@ -80,7 +80,8 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
     if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone, w->needs);
     struct slice bytes = {(const uint8_t *)value, 0};
-    if (is_write && !is_tombstone) bytes.size = oracle_value(call->write, value, sizeof(value));
+    if (is_write && !is_tombstone)
+        bytes.size = oracle_value(oracle, call->write, value, sizeof(value));
     switch (kind) {
     case CALL_GET:
         arguments[0] = SLICE("GET");

@@ -455,6 +455,7 @@ static void step(struct compaction *c) {
         uint32_t partition = partition_number(full_key_partition(c->merge.key));
         if (partition != c->partition && sstable_writer_size(&c->writer) >= c->split_size) {
             c->to = partition - 1;
+            c->cuts++;
             end_stretch(c);
             return;
         }

@@ -99,6 +99,7 @@ struct compaction {
     uint32_t upper_share; // of all tables, what lies above the base: in parts of THROTTLE_WHOLE
     struct throttle throttle;
     uint64_t count;   // merges done
+    uint64_t cuts;    // tables that ended where the next one begins
     uint64_t read;    // bytes
     uint64_t written; // bytes
 };

@@ -46,6 +46,7 @@ struct part_facts {
 struct facts {
     struct part_facts *parts; // SLOT_COUNT and SLOT_SYSTEM
     struct part_facts totals; // of all partitions; no leaves
+    bool is_in_use;           // else all are zero
 };
 
 size_t facts_memory_size(void);

@@ -324,6 +324,7 @@ uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t want
         uint32_t entry = 0;
         while ((entry = evictable(t, bucket_at(t, t->hand), clean_before, &tag)) != 0) {
             memtable_remove(t, tag, entry);
+            t->evicted++;
         }
         memtable_each(t, t->hand, take_mark_off, t);
         t->hand++;

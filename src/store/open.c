@@ -157,7 +157,9 @@ static uint64_t last_place(struct store *s) {
 
 static void start_log(struct store *s) {
     const struct recovery *r = &s->recovery;
-    uint32_t number = r->number_max;
+    // A log that has nothing in it begins anew, in the place of what the first start, cut short,
+    // has left: whoever finds two segments knows that there was something.
+    uint32_t number = r->has_mark ? r->number_max : 0;
     uint32_t needed = position_number(s->manifest.current.position);
     if (number < needed) number = needed;
     s->log.mark.oldest =

@@ -54,6 +54,7 @@ static void go_on(struct store *s) {
         end_partition(s);
     }
     r->is_under_way = false;
+    r->count++;
     r->done(s);
 }
 

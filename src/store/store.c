@@ -4,7 +4,7 @@
 #include "store/internal.h"
 
 enum {
-    MEMORY_MIN = 512 * 1024,
+    MEMORY_MIN = 256 * 1024,
     TABLES_MEMORY_MIN = 12 * 1024 * 1024,
     BLOCK_SIZE_DEFAULT = 4096,
     LOOKUPS_DEFAULT = 256,
@@ -219,6 +219,7 @@ static void on_set_quiet(struct sstable_set *set) {
 static void on_log_stopped(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     s->is_log_stopped = true;
+    if (s->done_status == ST_OK && log->is_failed) s->done_status = ST_IO; // the last sync, too
     if (s->is_closing_tables) {
         if (log->is_failed && s->is_closing) s->done_status = ST_IO; // what it synced last
         over(s, s->done_status);
@@ -534,6 +535,9 @@ struct store_stats store_stats(const struct store *s) {
         .bytes_flushed = s->flush.written,
         .bytes_compacted = s->compaction.written,
         .blocks_read = s->lookups.reads,
+        .evicted = s->table.evicted,
+        .cuts = s->compaction.cuts,
+        .recounts = s->recount.count,
         .disk_free = s->disk_free,
         .snapshot_count = snapshot_set_whole(&s->snapshots.set),
         .snapshot_size = s->snapshots.set.pinned,

@@ -254,12 +254,15 @@ struct store_stats {
     uint64_t live_size; // bytes a log of just the live records would have
     uint64_t table_count;
     uint64_t table_size; // bytes of all tables
-    uint64_t flushes;    // since open, like all up to blocks_read
+    uint64_t flushes;    // since open, like all up to recounts
     uint64_t compactions;
     uint64_t bytes_logged;
     uint64_t bytes_flushed;
     uint64_t bytes_compacted;
     uint64_t blocks_read; // by reads and writes of single keys
+    uint64_t evicted;     // records that left memory for others
+    uint64_t cuts;        // how often a merge ended a table as it was large enough
+    uint64_t recounts;    // facts added up anew, after damage
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
     uint64_t disk_free; // bytes, as of the last look
