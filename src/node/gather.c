@@ -5,20 +5,14 @@
 #include "node/peers.h"
 #include "node/replica_survey.h"
 
-static uint8_t *copy(uint8_t *to, struct slice *from) {
-    if (from->size > 0) memcpy(to, from->data, from->size);
-    from->data = to;
-    return to + from->size;
-}
-
 bool gather_begin(struct operation *o, const struct message_scan *wish, gather_decide *decide) {
     size_t size = sizeof(struct gather) + wish->from.size + wish->to.size + wish->tag.size;
     struct gather *g = (void *)buffer_take(o->node, size);
     if (g == NULL) return false;
     *g = (struct gather){.wish = *wish, .decide = decide};
-    uint8_t *to = copy(g->bytes, &g->wish.from);
-    to = copy(to, &g->wish.to);
-    (void)copy(to, &g->wish.tag);
+    uint8_t *to = buffer_keep(g->bytes, &g->wish.from);
+    to = buffer_keep(to, &g->wish.to);
+    (void)buffer_keep(to, &g->wish.tag);
     gather_end(o);
     o->gather = g;
     o->asked = 0;
@@ -91,7 +85,7 @@ static bool keep_part(struct operation *o, uint32_t place, const struct message_
     part->slot = m->slot;
     part->key = m->key;
     struct slice entries = m->entries;
-    (void)copy(copy(part->bytes, &part->key), &entries);
+    (void)buffer_keep(buffer_keep(part->bytes, &part->key), &entries);
     part->size = entries.size;
     part->rest = reader_of(entries);
     if (!is_sound(o->gather, *part)) {

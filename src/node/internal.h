@@ -116,6 +116,14 @@ struct node {
 uint8_t *buffer_take(struct node *node, size_t size);
 void buffer_give(struct node *node, uint8_t *buffer);
 
+// Copies the bytes to `to`, in a buffer, and lets the slice show them there. Returns where they
+// end.
+static inline uint8_t *buffer_keep(uint8_t *to, struct slice *bytes) {
+    if (bytes->size > 0) memcpy(to, bytes->data, bytes->size);
+    bytes->data = to;
+    return to + bytes->size;
+}
+
 // What a replica holds of a key, as a number; 0: nothing.
 static inline uint64_t hash_held(struct slice record) {
     if (record.size == 0) return 0;

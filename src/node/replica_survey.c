@@ -163,13 +163,6 @@ static void on_paused(struct env_op *op) {
     go_on(s, s->last);
 }
 
-// Moves a key of the wish into the scan's own memory.
-static uint8_t *keep(uint8_t *to, struct slice *key) {
-    if (key->size > 0) memcpy(to, key->data, key->size);
-    key->data = to;
-    return to + key->size;
-}
-
 bool replica_scan(struct node *node, const struct message_scan *wish,
                   const struct replica_scan *asker) {
     size_t size = sizeof(struct replica_scan) + KEY_SIZE_MAX + wish->from.size + wish->to.size +
@@ -182,9 +175,9 @@ bool replica_scan(struct node *node, const struct message_scan *wish,
     s->from_life = asker->from_life;
     s->id = asker->id;
     s->left = wish->limit < REPLICA_SCAN_MAX ? wish->limit : REPLICA_SCAN_MAX;
-    uint8_t *to = keep(s->bytes + KEY_SIZE_MAX, &s->wish.from);
-    to = keep(to, &s->wish.to);
-    to = keep(to, &s->wish.tag);
+    uint8_t *to = buffer_keep(s->bytes + KEY_SIZE_MAX, &s->wish.from);
+    to = buffer_keep(to, &s->wish.to);
+    to = buffer_keep(to, &s->wish.tag);
     s->entries = writer_to(to, ENTRIES_SIZE);
     node->replica.scan_count++;
     if (skip_empty(s)) {
