@@ -483,6 +483,8 @@ void store_forgive(struct store *s) {
     must(s->is_open);
     s->set.forgives = true;
     for (uint32_t i = 0; i < s->set.count; i++) s->set.tables[i]->is_forgiven = true;
+    // A copy in memory of what a table has lost would count as there until it is evicted.
+    (void)memtable_evict(&s->table, store_clean_before(s), UINT64_MAX);
     store_recount(s, on_recounted);
 }
 
