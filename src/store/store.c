@@ -500,6 +500,8 @@ void store_forgive(struct store *s) {
         struct sstable *t = s->set.tables[i];
         if (t->is_damaged) t->is_forgiven = true;
     }
+    // A copy in memory of what a table has lost would count as there until it is evicted.
+    (void)memtable_evict(&s->table, store_clean_before(s), UINT64_MAX);
     store_recount(s, on_recounted);
 }
 

@@ -22,8 +22,8 @@ LARGE = ["--memory", "512m", "--clients-max", "64", "--value-max", "64k"]
 LARGE_FROM = 2048  # MiB of data
 LOAD_SECONDS = 3600
 SAMPLE = 20000  # keys read after each kill
-RECOVERY = 10  # seconds for a GiB of log, and START for what is the same however long it is
-START = 2
+RECOVERY = 10  # seconds for a GiB of log
+START = 10  # for the rest, on a machine that does other things, too
 
 
 def used(directory):
