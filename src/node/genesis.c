@@ -399,27 +399,39 @@ static bool is_of_another(const struct node *node) {
     return false;
 }
 
-// True if there is but the map of a former life.
-static bool note_former_map(struct node *node, const struct store_read *read) {
+// Whether the map of a former life, just decoded, and the storage ids that follow it, say that the
+// data is that of the member whose name we have.
+static bool was_ours(const struct node *node, struct reader *r, uint64_t storage) {
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (read_u64(r) != storage || r->failed) continue;
+        if (strcmp(node->map.members[i].name, node->options.self.name) == 0) return true;
+        env_log(node->env, ENV_ERROR, "the data was restored from that of another member name=%s",
+                node->map.members[i].name);
+    }
+    return false;
+}
+
+// ST_OK: there is no map of a former life. ST_NOT_FOUND: there is, and no other; its layout is
+// noted. ST_INVALID: that of another member; ST_CORRUPT.
+static enum status note_former_map(struct node *node, const struct store_read *read) {
     struct slice value = fact_value(node, read, true);
-    if (value.size == 0) return false;
+    if (value.size == 0) return ST_OK;
+    uint64_t storage = record_latest(&node->records[0])->dot.actor.storage;
     struct reader r = reader_of(value);
     (void)read_bytes(&r, CLUSTER_ID_SIZE);
     struct slice map = read_sized(&r, SIZE_MAX);
-    // A layout that cannot be read is none that could be kept to.
-    node->former_placement = UINT64_MAX;
-    if (!r.failed && map_decode(&node->map, map) == ST_OK) {
-        node->former_placement = map_placement(&node->map);
-    }
+    if (r.failed || map_decode(&node->map, map) != ST_OK) return ST_CORRUPT;
+    node->former_placement = map_placement(&node->map);
     node->map.epoch = 0;
-    return true;
+    return was_ours(node, &r, storage) ? ST_NOT_FOUND : ST_INVALID;
 }
 
 static void on_map_read(struct store_read *read) {
     struct node *node = CONTAINER_OF(read, struct node, fact_read);
-    bool is_former = note_former_map(node, read);
+    enum status st = note_former_map(node, read);
+    bool is_former = st != ST_OK;
     struct slice value = fact_value(node, read, false);
-    enum status st = is_former ? ST_NOT_FOUND : read->status;
+    if (st == ST_OK) st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
         if (st == ST_OK && is_of_another(node)) {

@@ -91,6 +91,9 @@ static void a_merge_puts_all_into_the_codec_of_now(void **state) {
         for (uint32_t round = 0; round < CODECS; round++) live(shop, (enum codec)round);
         shop->options.codec = last;
         assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND / 4);
+        shop_stop_selling(shop);
         machine_enter(shop->machine);
         store_compact(shop->store);
         machine_leave(shop->machine);

@@ -158,6 +158,19 @@ def test_a_cluster_that_was_restored_refuses_the_same_snapshot_again(world):
     assert contents(victim) == saved
 
 
+def test_a_member_does_not_start_on_what_was_restored_for_another(world):
+    nodes, _ = make_and_change(world)
+    for node in nodes:
+        assert node.stop() == 0
+    other = nodes[0]
+    restore(world, nodes[1], "s1", other.directory + "-swapped", "x")
+    other.directory += "-swapped"
+    other.start()
+    assert other.process.wait(20) == 1
+    with open(other.log, errors="replace") as f:
+        assert "restored from that of another member name=n1" in f.read()
+
+
 def test_a_snapshot_is_no_directory_to_start_on(world):
     node = world.node().start().wait_ready()
     fill(node, 0, 100, "before")
