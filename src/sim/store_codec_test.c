@@ -100,7 +100,8 @@ static void a_merge_puts_all_into_the_codec_of_now(void **state) {
         shop_run(shop, 10 * NS_PER_SECOND);
         assert_true(store_stats(shop->store).compactions > 0);
         struct tables tables = tables_on_disk(shop);
-        assert_int_equal(tables.codecs, 1u << last);
+        // A block that gains nothing stays as it is.
+        assert_int_equal(tables.codecs | 1u << CODEC_NONE, 1u << last | 1u << CODEC_NONE);
         assert_int_equal(tables.versions, 1u << (last == CODEC_ZSTD ? 2 : 1));
         shop_check_all(shop);
         shop_end(shop);
