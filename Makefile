@@ -46,11 +46,12 @@ parts.quoit-sim := sim
 main.quoitd     := src/bin/quoitd.c src/bin/cli_terminal.c $(wildcard src/bin/daemon_*.c)
 main.quoit      := src/bin/quoit.c $(wildcard src/bin/cli_*.c)
 main.quoit-sim  := src/bin/quoit_sim.c $(wildcard src/bin/sim_*.c) tests/malloc_trap.c
-libs.quoitd     := liburing libuv libxxhash libsodium liblz4 inih
-libs.quoit      := hiredis jansson libxxhash libsodium liblz4
-libs.quoit-sim  := libxxhash libsodium liblz4
-libs.quoit-test := liburing libuv libxxhash libsodium liblz4 cmocka
-libs.fuzz       := libxxhash libsodium liblz4
+libs.quoitd     := liburing libuv libxxhash libsodium liblz4 libzstd inih
+libs.quoit      := hiredis jansson libxxhash libsodium liblz4 libzstd
+libs.quoit-sim  := libxxhash libsodium liblz4 libzstd
+libs.quoit-test := liburing libuv libxxhash libsodium liblz4 libzstd cmocka
+libs.fuzz       := libxxhash libsodium liblz4 libzstd
+libs.bench-engine := liburing libuv libxxhash libsodium liblz4 libzstd
 programs := $(foreach p,quoitd quoit quoit-sim,$(if $(wildcard $(firstword $(main.$p))),$p))
 
 tests    := $(sort $(wildcard src/*/*_test.c tests/*_test.c))
@@ -104,10 +105,10 @@ $(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(call to_objects,fuzz/must.c $(replay)) $(O
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
 	    $(call libraries,$(libs.fuzz))
 
-# Programs that measure one module: build/release/bench-store and the like.
-$(OUT)/bench-%: $(OUT)/bench/%_bench.o $(OUT)/libcore.a
+# Storage engines side by side, for bench/engine. The others come from Debian and are in no product.
+$(OUT)/bench-engine: $(call to_objects,$(wildcard bench/engine_*.c)) $(call objects,env) $(OUT)/libcore.a
 	$(say) LINK $@
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(call libraries,$(libs.fuzz))
+	$(call link,bench-engine) -lrocksdb -lleveldb
 
 $(OUT)/%.o: %.c Makefile | $(OUT)/all_tests.h
 	@mkdir -p $(@D)

@@ -31,7 +31,7 @@ static uint32_t walk(struct slice bytes) {
         must(c.is_valid);
         must(!c.failed);
         must(c.key.size >= FULL_KEY_HEAD);
-        must(c.key.size <= FULL_KEY_MAX);
+        must(c.key.size <= block_key_most(bytes));
         must(c.record.data >= bytes.data);
         must(c.record.data + c.record.size <= bytes.data + bytes.size);
         if (count > 0 && slice_compare(entries[count - 1].key, c.key) >= 0) break;
@@ -52,6 +52,12 @@ static void check_seek(struct slice bytes, struct slice wanted) {
     must(!is_found || !c.failed);
     if (is_found) must(slice_compare(c.key, wanted) >= 0);
     if (c.failed) must(!block_seek(&c, wanted));
+    block_open(&c, bytes, key_bytes);
+    for (bool has_one = block_seek_back(&c, wanted, false); has_one; has_one = block_prev(&c)) {
+        must(c.is_valid);
+        must(c.record.data >= bytes.data);
+        must(c.record.data + c.record.size <= bytes.data + bytes.size);
+    }
 }
 
 static void check_rebuilt(uint32_t count) {
@@ -78,6 +84,14 @@ static void check_rebuilt(uint32_t count) {
         must(slice_equal(c.key, entries[i].key));
         must(slice_equal(c.record, entries[i].record));
     }
+    block_end(&c);
+    for (uint32_t i = added; i > 0; i--) {
+        must(block_prev(&c));
+        must(slice_equal(c.key, entries[i - 1].key));
+        must(slice_equal(c.record, entries[i - 1].record));
+    }
+    must(!block_prev(&c));
+    must(!c.failed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

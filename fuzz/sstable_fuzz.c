@@ -7,7 +7,10 @@
 #include "fuzz/fuzz.h"
 
 #include "base/codec.h"
-#include "store/sstable_format.h"
+#include "store/compress.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { INPUT_MAX = 4096, RAW_MAX = 64 * 1024, FOOTER_COVERED = 84 };
 
@@ -15,17 +18,40 @@ static uint8_t bytes[PIECE_HEAD + INPUT_MAX + SSTABLE_UNIT];
 static uint8_t expanded[RAW_MAX];
 static uint8_t stored[RAW_MAX];
 static uint8_t again[RAW_MAX];
-static uint8_t work[CODEC_WORK_SIZE];
 
-// What came out must come out again of what the compressor makes of it.
-static void check_compressed(struct slice raw) {
-    size_t size = codec_compress(CODEC_LZ4, raw, stored, work);
-    if (size == 0) return;
-    must(size < raw.size);
-    struct piece p = {(uint32_t)size, (uint32_t)raw.size, CODEC_LZ4};
+// One that writes in the codec, made at its first use.
+static struct compressor *compressor_of(enum codec codec) {
+    static struct compressor made[CODECS];
+    static bool is_made[CODECS];
+    if (is_made[codec]) return &made[codec];
+    size_t size = (compressor_memory_size(codec) + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, size);
+    must(memory != NULL);
+    memset(memory, 0, size);
+    struct arena arena = arena_over(memory, size);
+    compressor_init(&made[codec], &arena, codec);
+    is_made[codec] = true;
+    return &made[codec];
+}
+
+// What came out must come out again of what a compressor makes of it.
+static void check_compressed(enum codec codec, struct slice raw) {
+    struct piece p = piece_fill(compressor_of(codec), raw, stored);
+    must(p.codec == CODEC_NONE ? p.size == raw.size : p.codec == codec && p.size < raw.size);
     struct slice found;
-    must(codec_expand(&p, (struct slice){stored, size}, again, &found) == ST_OK);
+    struct compressor *other = compressor_of(CODEC_NONE);
+    must(piece_expand(other, &p, (struct slice){stored, p.size}, again, &found) == ST_OK);
     must(slice_equal(found, raw));
+}
+
+// Expands what nobody vouches for, where sanitizers see each byte beyond its end: the content lies
+// at the end of the input, and what becomes of it at the end of its memory.
+static void check_expand(const struct piece *p, struct slice content) {
+    struct slice raw;
+    uint8_t *to = expanded + sizeof(expanded) - p->raw_size;
+    if (piece_expand(compressor_of(CODEC_NONE), p, content, to, &raw) != ST_OK) return;
+    must(raw.size == p->raw_size);
+    for (enum codec codec = CODEC_LZ4; codec < CODECS; codec++) check_compressed(codec, raw);
 }
 
 // A codec, the raw size, and the content.
@@ -49,10 +75,7 @@ static void check_sealed(struct slice input) {
     must(found.codec == p.codec);
     must(found.raw_size == p.raw_size);
     must(slice_equal(content, r.rest));
-    struct slice raw;
-    if (codec_expand(&found, content, expanded, &raw) != ST_OK) return;
-    must(raw.size == p.raw_size);
-    check_compressed(raw);
+    check_expand(&p, r.rest);
 }
 
 static bool is_ascending(const struct sstable_index *index) {

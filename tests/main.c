@@ -9,6 +9,7 @@
 
 #include "base/must.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,12 @@ _Noreturn void must_fail(const char *cond, const char *file, int line) {
 uint64_t test_seed(void) {
     const char *text = getenv("QUOIT_TEST_SEED");
     return text == NULL ? 1 : strtoull(text, NULL, 10);
+}
+
+uint64_t test_every(void) {
+    const char *text = getenv("QUOIT_TEST_EVERY");
+    uint64_t every = text == NULL ? 0 : strtoull(text, NULL, 10);
+    return every == 0 ? TEST_EVERY : every;
 }
 
 static bool wanted(const char *name, char **filters) {
@@ -39,6 +46,8 @@ int main(int argc, char **argv) {
     (void)argc;
     // By lines, so that a test that kills the program leaves the name of the case behind.
     if (setvbuf(stdout, NULL, _IOLBF, 0) != 0) return EXIT_FAILURE;
+    // So that what is large is zero because it is new, and not because it was cleared.
+    if (mallopt(M_MMAP_THRESHOLD, 1 << 20) != 1) return EXIT_FAILURE;
     int failed = 0;
 #define X(module)                                                                                  \
     if (wanted(#module, argv + 1)) failed += module();

@@ -24,6 +24,12 @@
 // For cases that want random input: 1, or what QUOIT_TEST_SEED says.
 uint64_t test_seed(void);
 
+// For what is tried in more ways than every run has time for: one way in so many, which the seed
+// chooses. TEST_EVERY, or what QUOIT_TEST_EVERY says; 1 tries all.
+uint64_t test_every(void);
+
+enum { TEST_EVERY = 64 };
+
 #define X(module) int module(void);
 #include "all_tests.h"
 #undef X

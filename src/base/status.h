@@ -22,7 +22,9 @@
     X(IO, "the disk or the network refused")                                                       \
     X(NO_SPACE, "the disk is full")                                                                \
     X(CANCELLED, "the request was withdrawn")                                                      \
-    X(HISTORY_FULL, "too many members and data directories have written it")
+    X(HISTORY_FULL, "too many members and data directories have written it")                       \
+    X(SNAPSHOT, "this is a snapshot, not a store")                                                 \
+    X(NO_MEMORY, "memory is too little for this")
 
 enum status {
 #define X(name, text) ST_##name,

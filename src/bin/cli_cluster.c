@@ -108,6 +108,7 @@ static void read_field(struct cluster_node *node, const char *name, const redisR
         {"disk", &node->disk},
         {"memory", &node->memory},
         {"load", &node->load},
+        {"merged", &node->merged},
         {"incarnation", &node->incarnation},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -117,6 +118,7 @@ static void read_field(struct cluster_node *node, const char *name, const redisR
         if (strcmp(name, numbers[i].name) == 0) copy_number(numbers[i].number, value);
     }
     if (strcmp(name, "self") == 0) node->is_self = value->integer == 1;
+    if (strcmp(name, "merging") == 0) node->is_merging = value->integer == 1;
 }
 
 static bool read_nodes(redisContext *context, struct cluster_view *view, char *problem) {
@@ -171,8 +173,9 @@ static enum style style_of_state(const char *state) {
 }
 
 void cluster_print(const struct cluster_view *view, struct terminal *t) {
-    static const char *const headings[] = {"name",         "state", "address", "rack",  "dc",
-                                           ">slots first", ">held", ">keys",   ">disk", ">ops/s"};
+    static const char *const headings[] = {"name",  "state",        "address", "rack",
+                                           "dc",    ">slots first", ">held",   ">keys",
+                                           ">disk", ">ops/s",       ">merging"};
     struct table table = table_of(headings, sizeof(headings) / sizeof(headings[0]));
     size_t up = 0;
     for (size_t i = 0; i < view->node_count; i++) {
@@ -188,6 +191,11 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
         table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->keys);
         table_cell(&table, STYLE_PLAIN, "%s", human_size(node->disk).text);
         table_cell(&table, STYLE_PLAIN, "%s", human_count((double)node->load).text);
+        if (node->is_merging) {
+            table_cell(&table, STYLE_PLAIN, "%llu %%", (unsigned long long)node->merged);
+        } else {
+            table_cell(&table, STYLE_FAINT, "-");
+        }
     }
     table_print(&table, t);
     table_free(&table);

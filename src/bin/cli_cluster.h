@@ -26,6 +26,8 @@ struct cluster_node {
     uint64_t disk;   // bytes
     uint64_t memory; // bytes
     uint64_t load;   // operations a second
+    bool is_merging; // tables
+    uint64_t merged; // percent
     uint64_t incarnation;
 };
 

@@ -51,7 +51,9 @@ static bool take_value(const struct cli_syntax *syntax, const struct cli_option 
 }
 
 static void print_help(const struct cli_syntax *syntax) {
-    printf("usage: quoit %s [OPTIONS]\n\n%s\n\n", syntax->command, syntax->summary);
+    printf("usage: quoit %s%s%s [OPTIONS]\n\n%s\n\n", syntax->command,
+           syntax->operand == NULL ? "" : " ", syntax->operand == NULL ? "" : syntax->operand,
+           syntax->summary);
     for (size_t i = 0; i < syntax->option_count; i++) {
         const struct cli_option *option = &syntax->options[i];
         char left[48];
@@ -77,7 +79,12 @@ enum cli_asked cli_options_read(const struct cli_syntax *syntax, int count, char
             print_help(syntax);
             return CLI_ASKED_HELP;
         }
-        if (strncmp(word, "--", 2) != 0) {
+        bool is_operand = strncmp(word, "--", 2) != 0;
+        if (is_operand && syntax->operand != NULL && *syntax->operand_text == NULL) {
+            *syntax->operand_text = word;
+            continue;
+        }
+        if (is_operand) {
             cli_complain(syntax->command, "what is '%s'? Options begin with --; see --help", word);
             return CLI_ASKED_WRONG;
         }

@@ -32,6 +32,8 @@ struct cli_syntax {
     const char *summary; // one sentence
     const char *notes;   // printed below the options; may be NULL
     const struct cli_option *options;
+    const char *operand;       // what stands without dashes, once, as --help calls it; or NULL
+    const char **operand_text; // borrows the argument
     size_t option_count;
 };
 

@@ -13,12 +13,13 @@
 enum { ANSWER_TIMEOUT_MS = 3000 };
 
 static json_t *json_of_node(const struct cluster_node *n) {
-    return json_pack("{ss ss ss ss ss ss ss sb sI sI sI sI sI sI sI}", "id", n->id, "name", n->name,
-                     "state", n->state, "address", n->address, "host", n->host, "rack", n->rack,
-                     "dc", n->dc, "self", n->is_self, "slots", (json_int_t)n->slots_first,
+    return json_pack("{ss ss ss ss ss ss ss sb sI sI sI sI sI sI sI sb sI}", "id", n->id, "name",
+                     n->name, "state", n->state, "address", n->address, "host", n->host, "rack",
+                     n->rack, "dc", n->dc, "self", n->is_self, "slots", (json_int_t)n->slots_first,
                      "slots_held", (json_int_t)n->slots_held, "keys", (json_int_t)n->keys, "disk",
                      (json_int_t)n->disk, "memory", (json_int_t)n->memory, "load",
-                     (json_int_t)n->load, "incarnation", (json_int_t)n->incarnation);
+                     (json_int_t)n->load, "incarnation", (json_int_t)n->incarnation, "merging",
+                     n->is_merging, "merged", (json_int_t)n->merged);
 }
 
 static void print_json(const struct cluster_view *view) {

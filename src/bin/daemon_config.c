@@ -142,11 +142,16 @@ static bool parse_io(const char *text, void *to) {
 }
 
 static bool parse_compression(const char *text, void *to) {
-    static const char *const names[] = {"none", "lz4"};
-    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4};
+    static const char *const names[] = {"none", "lz4", "zstd"};
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
     size_t i = find_word(text, names, COUNT_OF(names));
     if (i < COUNT_OF(names)) *(enum codec *)to = codecs[i];
     return i < COUNT_OF(names);
+}
+
+static bool parse_yes(const char *text, void *to) {
+    *(bool *)to = strcmp(text, "yes") == 0;
+    return *(bool *)to || strcmp(text, "no") == 0;
 }
 
 #define FIELD(name) offsetof(struct config, name)
@@ -181,6 +186,10 @@ static const struct key keys[] = {
      true},
     {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_text, "a list",
      "Members of a cluster to join. This version admits nobody: such a node waits.", true},
+    {"new-cluster", "WORD", NULL, FIELD(new_cluster), parse_name, WORD,
+     "Sets the cluster apart from others with the same list of first members: the word that its "
+     "data was restored with.",
+     false},
     {"replication", "NUMBER", "3", FIELD(replication), parse_replication, "a number from 1 to 32",
      "Copies of each key, if there are as many machines. Fixed when the cluster is founded; "
      "the same on all nodes.",
@@ -196,8 +205,14 @@ static const struct key keys[] = {
      "When a write counts as stored: forced to the disk, or handed to it and forced every so "
      "often.",
      false},
-    {"compression", "none|lz4", "lz4", FIELD(compression), parse_compression, "none or lz4",
+    {"compression", "none|lz4|zstd", "lz4", FIELD(compression), parse_compression,
+     "none, lz4 or zstd",
      "How tables on disk are compressed from now on; those there are stay readable.", false},
+    {"direct-reads", "yes|no", "no", FIELD(is_direct), parse_yes, "yes or no",
+     "Whether keys are looked up in tables past the kernel's cache: for a node whose memory is "
+     "most "
+     "of the machine's.",
+     false},
     {"memory", "SIZE", "1G", FIELD(memory), parse_size, SIZE, "Memory of the whole process.",
      false},
     {"value-max", "SIZE", "1M", FIELD(value_max), parse_value_max, SIZE ", from 64K to 8M",

@@ -35,6 +35,7 @@ struct config {
     const char *dc;
     const char *initial;       // or NULL
     const char *seeds;         // or NULL
+    const char *new_cluster;   // or NULL
     const char *key_file;      // or NULL
     const char *password_file; // or NULL
     uint64_t port;
@@ -53,6 +54,7 @@ struct config {
     struct level read;
     struct level write;
     enum codec compression;
+    bool is_direct; // direct-reads
     enum env_level log_level;
     enum config_io io;
     bool wants_help;

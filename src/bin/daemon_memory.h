@@ -3,7 +3,7 @@
 // daemon_memory.h -- one number for the whole process, and what becomes of it.
 //
 // What serves clients and peers is sized first, in proportion and within bounds; what is left holds
-// data: records in memory and, for two bytes of them one, filters and indexes of tables.
+// data: records in memory and, byte for byte, filters and indexes of tables.
 #ifndef QUOIT_BIN_DAEMON_MEMORY_H
 #define QUOIT_BIN_DAEMON_MEMORY_H
 

@@ -16,6 +16,8 @@ static const struct command {
 } commands[] = {
     {"demo", "starts a cluster on this machine, or stops it", cli_demo},
     {"status", "shows the members of a cluster and how they do", cli_status},
+    {"snapshot", "keeps the data of a node as it is now, in its directory", cli_snapshot},
+    {"restore", "makes a directory for a node of a new cluster from a snapshot", cli_restore},
     {"bench", "loads a server and measures what it does", cli_bench},
 };
 

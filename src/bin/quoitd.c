@@ -6,6 +6,7 @@
 //     SIGTERM or SIGINT -> server stops -> node stops -> exit 0
 //
 // What is wrong with the configuration or the place is said in one line, and the exit status is 1.
+#include "base/text.h"
 #include "bin/daemon_check.h"
 #include "bin/daemon_identity.h"
 #include "bin/daemon_memory.h"
@@ -128,6 +129,9 @@ static void make_options(struct daemon *d) {
     node->self = d->identity.self;
     node->initial = config->initial;
     node->seeds = config->seeds;
+    if (config->new_cluster != NULL) {
+        node->cluster = map_cluster_number(slice_of_string(config->new_cluster));
+    }
     node->listen = config->bind;
     node->secret = d->identity.secret;
     system_random(&node->random, sizeof(node->random));
@@ -139,6 +143,7 @@ static void make_options(struct daemon *d) {
     node->suspect_ns = config->suspect_ms * NS_PER_MS;
     node->store.sync_interval_ns = config->interval_ms * NS_PER_MS;
     node->store.codec = config->compression;
+    node->store.is_direct = config->is_direct;
     system_random(&node->store.seed, sizeof(node->store.seed));
 
     struct server_options *server = &d->server_options;
@@ -194,8 +199,10 @@ static const char *start_failure(enum status status) {
                "back what was in it";
     }
     if (status == ST_NO_SPACE) {
-        return "cannot start: the disk is full, or memory is too little for what is on it; the "
-               "lines before say which";
+        return "cannot start: the disk is full";
+    }
+    if (status == ST_NO_MEMORY) {
+        return "cannot start: memory is too little for what is on the disk; give it more";
     }
     if (status == ST_TOO_LARGE) {
         return "cannot start: the cluster has more members, or more copies of a key, than "
@@ -205,6 +212,10 @@ static const char *start_failure(enum status status) {
         return "cannot start: the data in this directory is not that of a member of this name; "
                "give "
                "it the name or port that it had, or another dir";
+    }
+    if (status == ST_SNAPSHOT) {
+        return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
+               "directory of it that a node can use";
     }
     return "cannot start: is the port for other nodes, port + 10000, in use?";
 }

@@ -20,6 +20,8 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->deletes += o->deletes;
     sum->reads += o->reads;
     sum->pipelined += o->pipelined;
+    sum->ranges += o->ranges;
+    sum->ranges_cut += o->ranges_cut;
     sum->concurrent += o->concurrent;
     sum->converged += o->converged;
     sum->dots += o->dots;
@@ -40,10 +42,17 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     for (uint32_t i = 0; i < FAULT_COUNT; i++) sum->faults[i] += r->faults[i];
     for (uint32_t i = 0; i < CALL_KINDS; i++) sum->calls[i] += r->calls[i];
     add_oracle(&sum->oracle, &r->oracle);
+    sum->backups.made += r->backups.made;
+    sum->backups.deleted += r->backups.deleted;
+    sum->backups.cut_short += r->backups.cut_short;
+    sum->backups.checked += r->backups.checked;
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
+    sum->cuts += r->cuts;
     sum->blocks_read += r->blocks_read;
+    sum->evicted += r->evicted;
+    sum->recounts += r->recounts;
     sum->inspections += r->inspections;
 }
 
@@ -87,9 +96,15 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
     n = add(lines, n, "O8 reads judged", sum->oracle.reads);
     n = add(lines, n, "O8 reads behind a write in a batch", sum->oracle.pipelined);
+    n = add(lines, n, "O22 ranges", sum->oracle.ranges);
+    n = add(lines, n, "O22 ranges that go on", sum->oracle.ranges_cut);
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);
+    n = add(lines, n, "O23 snapshots made", sum->backups.made);
+    n = add(lines, n, "O23 snapshots deleted", sum->backups.deleted);
+    n = add(lines, n, "O23 that were cut short", sum->backups.cut_short);
+    n = add(lines, n, "O23 opened and compared", sum->backups.checked);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);
@@ -100,7 +115,10 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path no quorum", sum->node.unavailable);
     n = add(lines, n, "path flush", sum->flushes);
     n = add(lines, n, "path tables merged", sum->compactions);
+    n = add(lines, n, "path merge cut at a partition", sum->cuts);
     n = add(lines, n, "path block read", sum->blocks_read);
+    n = add(lines, n, "path record evicted", sum->evicted);
+    n = add(lines, n, "path facts added up anew", sum->recounts);
     n = add(lines, n, "path inspection", sum->inspections);
     must(n <= LINES_MAX);
     return n;

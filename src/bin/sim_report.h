@@ -22,10 +22,14 @@ struct sim_report {
     uint64_t faults[FAULT_COUNT];
     uint64_t calls[CALL_KINDS];
     struct oracle_counts oracle;
+    struct keeper_counts backups;
     struct node_stats node;
     uint64_t flushes;
     uint64_t compactions;
+    uint64_t cuts;
     uint64_t blocks_read;
+    uint64_t evicted;
+    uint64_t recounts;
     uint64_t inspections;
 };
 

@@ -65,11 +65,14 @@ struct env_op {
 enum {
     // Longest file name. Names are letters, digits, '.', '-' and '_'; there are no directories.
     ENV_FILE_NAME_MAX = 63,
+
+    ENV_DIRECT_UNIT = 4096,
 };
 
 enum env_open {
-    ENV_OPEN,   // the file exists, or ST_NOT_FOUND
-    ENV_CREATE, // makes an empty file, in place of any that has the name
+    ENV_OPEN, // the file exists, or ST_NOT_FOUND
+    // Makes an empty file, in place of any that has the name, and that may have no further one.
+    ENV_CREATE,
 };
 
 enum env_level { ENV_DEBUG, ENV_INFO, ENV_WARNING, ENV_ERROR };
@@ -87,12 +90,15 @@ struct env_ops {
     void (*allocate)(struct env *env, struct env_op *op, struct env_file *file, uint64_t size);
     void (*read)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                  uint8_t *to, uint32_t size);
+    void (*read_direct)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
+                        uint8_t *to, uint32_t size);
     void (*write)(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                   const uint8_t *from, uint32_t size);
     void (*sync)(struct env *env, struct env_op *op, struct env_file *file);
     void (*close)(struct env *env, struct env_op *op, struct env_file *file);
     void (*sync_names)(struct env *env, struct env_op *op);
     void (*rename)(struct env *env, struct env_op *op, const char *from, const char *to);
+    void (*link)(struct env *env, struct env_op *op, const char *from, const char *to);
     void (*remove)(struct env *env, struct env_op *op, const char *name);
     void (*list)(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity);
     void (*space)(struct env *env, struct env_op *op);
@@ -116,10 +122,10 @@ struct env_ops {
 };
 
 // Disk. Nothing is durable before env_sync calls back; until then a crash may keep any subset of
-// the bytes written since the last sync, in any order. A new, renamed or removed name is durable
-// after env_sync_names. A sync covers the writes that called back before it was asked for.
+// the bytes written since the last sync, in any order. A new, renamed, further or removed name is
+// durable after env_sync_names. A sync covers the writes that called back before it was asked for.
 //
-// Failures: ST_IO, ST_NO_SPACE (write, allocate, open), ST_NOT_FOUND (open, rename, remove),
+// Failures: ST_IO, ST_NO_SPACE (write, allocate, open), ST_NOT_FOUND (open, rename, link, remove),
 // ST_BUSY (open: no more descriptors). After a failed sync the state of the file is unknown.
 
 // On ST_OK sets *file, and op->value to the size of the file in bytes.
@@ -144,6 +150,19 @@ static inline void env_read(struct env *env, struct env_op *op, struct env_file 
     must(op->done != NULL);
     must(size > 0);
     env->ops->read(env, op, file, offset, to, size);
+}
+
+// The same past the kernel's cache, where the file system allows that: for what is read from places
+// all over much more than memory can hold. Offset, size and address are multiples of
+// ENV_DIRECT_UNIT. What was written to the file is synced.
+static inline void env_read_direct(struct env *env, struct env_op *op, struct env_file *file,
+                                   uint64_t offset, uint8_t *to, uint32_t size) {
+    must(op->done != NULL);
+    must(size > 0);
+    must(offset % ENV_DIRECT_UNIT == 0);
+    must(size % ENV_DIRECT_UNIT == 0);
+    must((uintptr_t)to % ENV_DIRECT_UNIT == 0);
+    env->ops->read_direct(env, op, file, offset, to, size);
 }
 
 static inline void env_write(struct env *env, struct env_op *op, struct env_file *file,
@@ -176,7 +195,14 @@ static inline void env_rename(struct env *env, struct env_op *op, const char *fr
     env->ops->rename(env, op, from, to);
 }
 
-// An open file stays readable until it is closed.
+// Gives a file one more name, which no file may have: else ST_IO. What is written to the file shows
+// under both.
+static inline void env_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    must(op->done != NULL);
+    env->ops->link(env, op, from, to);
+}
+
+// The file goes with its last name. An open one stays readable until it is closed.
 static inline void env_remove(struct env *env, struct env_op *op, const char *name) {
     must(op->done != NULL);
     env->ops->remove(env, op, name);

@@ -133,6 +133,44 @@ static void a_rename_replaces_and_a_removed_file_stays_readable(struct suite *s)
     close_file(s, c);
 }
 
+static enum status linked(struct suite *s, const char *from, const char *to) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_link(s->env, &a->op, from, to));
+    return finish(s, a);
+}
+
+static void removed(struct suite *s, const char *name) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_remove(s->env, &a->op, name));
+    assert_int_equal(finish(s, a), ST_OK);
+}
+
+static void a_file_stays_until_its_last_name_goes(struct suite *s) {
+    struct env_file *a = opened(s, "a", ENV_CREATE);
+    close_file(s, opened(s, "taken", ENV_CREATE));
+    assert_int_equal(linked(s, "none", "b"), ST_NOT_FOUND);
+    assert_int_equal(linked(s, "a", "taken"), ST_IO);
+    assert_int_equal(linked(s, "a", "b"), ST_OK);
+    assert_int_equal(write_at(s, a, 0, "aa", 2), ST_OK);
+    close_file(s, a);
+    removed(s, "a");
+    struct env_file *b = opened(s, "b", ENV_OPEN);
+    char text[2];
+    assert_int_equal(read_at(s, b, 0, text, 2), 2);
+    assert_memory_equal(text, "aa", 2);
+    close_file(s, b);
+
+    // A name that is replaced takes nothing from the other.
+    assert_int_equal(linked(s, "b", "c"), ST_OK);
+    struct ask *rename = new_ask(s);
+    ASK(s, env_rename(s->env, &rename->op, "taken", "b"));
+    assert_int_equal(finish(s, rename), ST_OK);
+    struct env_file *c = opened(s, "c", ENV_OPEN);
+    assert_int_equal(read_at(s, c, 0, text, 2), 2);
+    assert_memory_equal(text, "aa", 2);
+    close_file(s, c);
+}
+
 static void names_are_listed_in_byte_order(struct suite *s) {
     static const char *const names[] = {"b.table", "a", "b-1", "Z_9", "b"};
     uint8_t list[64];
@@ -194,6 +232,34 @@ static void many_requests_on_a_file_run_side_by_side(struct suite *s) {
     close_file(s, file);
 }
 
+static uint32_t read_direct_at(struct suite *s, struct env_file *file, uint64_t offset, uint8_t *to,
+                               uint32_t size) {
+    struct ask *a = new_ask(s);
+    ASK(s, env_read_direct(s->env, &a->op, file, offset, to, size));
+    assert_int_equal(finish(s, a), ST_OK);
+    return a->op.size;
+}
+
+static void a_direct_read_gives_what_any_other_gives(struct suite *s) {
+    enum { UNIT = ENV_DIRECT_UNIT, SIZE = 2 * UNIT + 1000 };
+    static uint8_t out[SIZE];
+    static _Alignas(UNIT) uint8_t in[4 * UNIT];
+    for (uint32_t i = 0; i < SIZE; i++) out[i] = (uint8_t)(i % 251);
+    struct env_file *file = opened(s, "a", ENV_CREATE);
+    assert_int_equal(write_at(s, file, 0, out, SIZE), ST_OK);
+    struct ask *sync = new_ask(s);
+    ASK(s, env_sync(s->env, &sync->op, file));
+    assert_int_equal(finish(s, sync), ST_OK);
+    assert_int_equal(read_direct_at(s, file, 0, in, 4 * UNIT), SIZE);
+    assert_memory_equal(in, out, SIZE);
+    assert_int_equal(read_direct_at(s, file, UNIT, in + UNIT, UNIT), UNIT);
+    assert_memory_equal(in + UNIT, out + UNIT, UNIT);
+    assert_int_equal(read_direct_at(s, file, 2 * UNIT, in, UNIT), SIZE - 2 * UNIT);
+    assert_memory_equal(in, out + 2 * UNIT, SIZE - 2 * UNIT);
+    assert_int_equal(read_direct_at(s, file, 3 * UNIT, in, UNIT), 0);
+    close_file(s, file);
+}
+
 static void free_space_is_known(struct suite *s) {
     struct ask *a = new_ask(s);
     ASK(s, env_space(s->env, &a->op));
@@ -239,9 +305,11 @@ const struct env_case file_cases[] = {
     ENV_CASE(creating_takes_the_place_of_an_older_file),
     ENV_CASE(allocated_room_reads_as_zeros_and_counts),
     ENV_CASE(a_rename_replaces_and_a_removed_file_stays_readable),
+    ENV_CASE(a_file_stays_until_its_last_name_goes),
     ENV_CASE(names_are_listed_in_byte_order),
     ENV_CASE(a_mebibyte_is_written_whole),
     ENV_CASE(many_requests_on_a_file_run_side_by_side),
+    ENV_CASE(a_direct_read_gives_what_any_other_gives),
     ENV_CASE(free_space_is_known),
     ENV_CASE_SMALL(a_full_disk_refuses_writes_and_works_again_once_there_is_room),
     {NULL, NULL, false},

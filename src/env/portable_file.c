@@ -82,6 +82,8 @@ static enum status run(struct job *job) {
         return done_or_failed(fsync(at));
     case PORTABLE_RENAME:
         return done_or_failed(renameat(at, job->name, at, job->to));
+    case PORTABLE_LINK:
+        return done_or_failed(linkat(at, job->name, at, job->to, 0));
     case PORTABLE_REMOVE:
         return done_or_failed(unlinkat(at, job->name, 0));
     case PORTABLE_LIST:
@@ -190,6 +192,12 @@ void portable_file_rename(struct env *env, struct env_op *op, const char *from, 
     must(shared_is_name(from));
     must(shared_is_name(to));
     ask_named(env, op, PORTABLE_RENAME, from, to);
+}
+
+void portable_file_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    must(shared_is_name(from));
+    must(shared_is_name(to));
+    ask_named(env, op, PORTABLE_LINK, from, to);
 }
 
 void portable_file_remove(struct env *env, struct env_op *op, const char *name) {

@@ -24,6 +24,7 @@ void portable_file_sync(struct env *env, struct env_op *op, struct env_file *fil
 void portable_file_close(struct env *env, struct env_op *op, struct env_file *file);
 void portable_file_sync_names(struct env *env, struct env_op *op);
 void portable_file_rename(struct env *env, struct env_op *op, const char *from, const char *to);
+void portable_file_link(struct env *env, struct env_op *op, const char *from, const char *to);
 void portable_file_remove(struct env *env, struct env_op *op, const char *name);
 void portable_file_list(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity);
 void portable_file_space(struct env *env, struct env_op *op);

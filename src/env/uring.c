@@ -115,11 +115,13 @@ static const struct env_ops ops = {
     .open = uring_file_open,
     .allocate = uring_file_allocate,
     .read = uring_file_read,
+    .read_direct = uring_file_read_direct,
     .write = uring_file_write,
     .sync = uring_file_sync,
     .close = uring_file_close,
     .sync_names = uring_file_sync_names,
     .rename = uring_file_rename,
+    .link = uring_file_link,
     .remove = uring_file_remove,
     .list = uring_file_list,
     .space = uring_file_space,
@@ -287,10 +289,10 @@ static int open_ring(struct io_uring *ring) {
 
 static bool has_all_operations(struct io_uring *ring) {
     static const int wanted[] = {
-        IORING_OP_POLL_ADD, IORING_OP_OPENAT,       IORING_OP_FALLOCATE,    IORING_OP_READ,
-        IORING_OP_WRITE,    IORING_OP_FSYNC,        IORING_OP_CLOSE,        IORING_OP_RENAMEAT,
-        IORING_OP_UNLINKAT, IORING_OP_ACCEPT,       IORING_OP_CONNECT,      IORING_OP_RECV,
-        IORING_OP_SEND,     IORING_OP_LINK_TIMEOUT, IORING_OP_ASYNC_CANCEL,
+        IORING_OP_POLL_ADD, IORING_OP_OPENAT,   IORING_OP_FALLOCATE,    IORING_OP_READ,
+        IORING_OP_WRITE,    IORING_OP_FSYNC,    IORING_OP_CLOSE,        IORING_OP_RENAMEAT,
+        IORING_OP_LINKAT,   IORING_OP_UNLINKAT, IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+        IORING_OP_RECV,     IORING_OP_SEND,     IORING_OP_LINK_TIMEOUT, IORING_OP_ASYNC_CANCEL,
     };
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
     if (probe == NULL) return false;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ static void ask_to_change(struct uring *u, struct env_op *op, enum uring_kind ki
 }
 
 static bool is_change(const struct env_op *op) {
-    return op->kind != URING_OPEN && op->kind != URING_READ;
+    return op->kind != URING_OPEN && op->kind != URING_READ && op->kind != URING_READ_DIRECT;
 }
 
 void uring_file_open(struct env *env, struct env_op *op, const char *name, enum env_open mode,
@@ -52,6 +53,24 @@ void uring_file_read(struct env *env, struct env_op *op, struct env_file *file, 
     op->to = to;
     op->wanted = size;
     uring_ask(uring_of(env), op, URING_READ);
+}
+
+// Opens the file once more, which takes no look at the disk.
+static void try_direct(struct env_file *file) {
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+    file->has_tried_direct = true;
+    file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
+void uring_file_read_direct(struct env *env, struct env_op *op, struct env_file *file,
+                            uint64_t offset, uint8_t *to, uint32_t size) {
+    if (!file->has_tried_direct) try_direct(file);
+    op->target = file;
+    op->offset = offset;
+    op->to = to;
+    op->wanted = size;
+    uring_ask(uring_of(env), op, file->direct_fd < 0 ? URING_READ : URING_READ_DIRECT);
 }
 
 // Most file systems cannot start a buffered write without a thread, which costs five times what
@@ -97,6 +116,12 @@ void uring_file_rename(struct env *env, struct env_op *op, const char *from, con
     ask_to_change(uring_of(env), op, URING_RENAME);
 }
 
+void uring_file_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    op->private[0] = name_of(from);
+    op->private[1] = name_of(to);
+    ask_to_change(uring_of(env), op, URING_LINK);
+}
+
 void uring_file_remove(struct env *env, struct env_op *op, const char *name) {
     op->private[0] = name_of(name);
     ask_to_change(uring_of(env), op, URING_REMOVE);
@@ -137,6 +162,11 @@ void uring_file_prepare(struct uring *u, struct env_op *op, struct io_uring_sqe 
     case URING_READ:
         io_uring_prep_read(sqe, file_of(op)->fd, op->to + op->size, left, op->offset + op->size);
         return;
+    case URING_READ_DIRECT:
+        // The rest, behind the end of the file or an interruption, may begin anywhere.
+        io_uring_prep_read(sqe, op->size == 0 ? file_of(op)->direct_fd : file_of(op)->fd,
+                           op->to + op->size, op->wanted - op->size, op->offset + op->size);
+        return;
     case URING_WRITE:
         io_uring_prep_write(sqe, file_of(op)->fd, op->from + op->size, left, op->offset + op->size);
         return;
@@ -153,6 +183,9 @@ void uring_file_prepare(struct uring *u, struct env_op *op, struct io_uring_sqe 
         return;
     case URING_RENAME:
         io_uring_prep_renameat(sqe, at, op->private[0], at, op -> private[1], 0);
+        return;
+    case URING_LINK:
+        io_uring_prep_linkat(sqe, at, op->private[0], at, op -> private[1], 0);
         return;
     case URING_REMOVE:
         io_uring_prep_unlinkat(sqe, at, op->private[0], 0);
@@ -177,6 +210,8 @@ static enum status opened(struct uring *u, struct env_op *op, int fd) {
         return st;
     }
     file->fd = fd;
+    file->direct_fd = -1;
+    file->has_tried_direct = false;
     list_init(&file->link);
     list_append(&u->files, &file->link);
     op->value = (uint64_t)facts.st_size;
@@ -185,6 +220,7 @@ static enum status opened(struct uring *u, struct env_op *op, int fd) {
 }
 
 static void release(struct env_file *file) {
+    if (file->direct_fd >= 0) close(file->direct_fd);
     list_remove(&file->link);
     free(file);
 }
@@ -230,7 +266,9 @@ static bool answered(struct uring *u, struct env_op *op, int result) {
         if (op->status == ST_BUSY && op->kind != URING_OPEN) op->status = ST_IO;
         return true;
     }
-    if (op->kind == URING_READ || op->kind == URING_WRITE) return moved(u, op, result);
+    if (op->kind == URING_READ || op->kind == URING_READ_DIRECT || op->kind == URING_WRITE) {
+        return moved(u, op, result);
+    }
     op->status = op->kind == URING_OPEN ? opened(u, op, result) : ST_OK;
     return true;
 }

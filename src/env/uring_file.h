@@ -3,8 +3,8 @@
 // uring_file.h -- files of the io_uring world.
 //
 // Names are relative to the descriptor of the data directory, so that nothing outside it can be
-// touched. What may block in the kernel (create, rename, remove, close, sync) the kernel does on
-// threads of its own.
+// touched. What may block in the kernel (create, rename, link, remove, close, sync) the kernel does
+// on threads of its own.
 #ifndef QUOIT_ENV_URING_FILE_H
 #define QUOIT_ENV_URING_FILE_H
 
@@ -24,12 +24,15 @@ void uring_file_open(struct env *env, struct env_op *op, const char *name, enum 
 void uring_file_allocate(struct env *env, struct env_op *op, struct env_file *file, uint64_t size);
 void uring_file_read(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                      uint8_t *to, uint32_t size);
+void uring_file_read_direct(struct env *env, struct env_op *op, struct env_file *file,
+                            uint64_t offset, uint8_t *to, uint32_t size);
 void uring_file_write(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
                       const uint8_t *from, uint32_t size);
 void uring_file_sync(struct env *env, struct env_op *op, struct env_file *file);
 void uring_file_close(struct env *env, struct env_op *op, struct env_file *file);
 void uring_file_sync_names(struct env *env, struct env_op *op);
 void uring_file_rename(struct env *env, struct env_op *op, const char *from, const char *to);
+void uring_file_link(struct env *env, struct env_op *op, const char *from, const char *to);
 void uring_file_remove(struct env *env, struct env_op *op, const char *name);
 void uring_file_list(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity);
 void uring_file_space(struct env *env, struct env_op *op);

@@ -23,11 +23,13 @@ enum uring_kind {
     URING_OPEN,
     URING_ALLOCATE,
     URING_READ,
+    URING_READ_DIRECT,
     URING_WRITE,
     URING_SYNC,
     URING_CLOSE,
     URING_SYNC_NAMES,
     URING_RENAME,
+    URING_LINK,
     URING_REMOVE,
 
     URING_ACCEPT,
@@ -46,6 +48,8 @@ enum {
 struct env_file {
     struct list link; // in uring.files
     int fd;
+    int direct_fd; // past the kernel's cache, or -1
+    bool has_tried_direct;
 };
 
 struct env_socket {

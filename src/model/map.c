@@ -17,7 +17,8 @@
 
 enum { FORMAT_VERSION = 1 };
 
-#define ID_SEED 0x71756f69746d6964u // "quoitmid"
+#define ID_SEED 0x71756f69746d6964u      // "quoitmid"
+#define CLUSTER_SEED 0x6e657720636c7573u // "new clus"
 
 // What arena_take adds at most to each piece.
 enum { ARENA_PADDING = 64 };
@@ -39,6 +40,26 @@ const struct map_run *map_run_of(const struct map *map, uint16_t slot) {
     must(map->epoch > 0);
     must(slot < SLOT_COUNT);
     return &map->runs[map->run_of_slot[slot]];
+}
+
+uint64_t map_cluster_number(struct slice word) {
+    return hash_bytes(word, CLUSTER_SEED) | 1;
+}
+
+uint64_t map_placement(const struct map *map) {
+    must(map->epoch > 0);
+    uint64_t sum = map->member_count;
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        sum = hash_number(sum ^ ((uint64_t)run->first << 32 | run->count));
+        for (uint32_t j = 0; j < run->replica_count; j++) {
+            const struct map_replica *replica = &run->replicas[j];
+            const char *name = map->members[replica->member].name;
+            struct slice bytes = {(const uint8_t *)name, strlen(name)};
+            sum = hash_bytes(bytes, sum ^ replica->shard);
+        }
+    }
+    return sum;
 }
 
 uint32_t map_place_in(const struct map_run *run, uint32_t member) {

@@ -101,6 +101,13 @@ bool map_member_is_sound(const struct map_member *member);
 // The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
 const struct map_run *map_run_of(const struct map *map, uint16_t slot);
 
+// The number of a cluster that is told from others with the same first members by a word. Never 0.
+uint64_t map_cluster_number(struct slice word);
+
+// A number that is the same for maps in which members of the same names hold the same slots, in the
+// same order, whatever else the maps say. Requires epoch > 0.
+uint64_t map_placement(const struct map *map);
+
 // Where the member stands in the run's list, or REPLICAS_MAX if it does not.
 uint32_t map_place_in(const struct map_run *run, uint32_t member);
 

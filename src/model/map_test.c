@@ -399,6 +399,30 @@ static void the_proposal_for_three_members_is_the_one_of_all_releases(void **sta
     free(map);
 }
 
+static uint64_t placement(const char *members, uint32_t replication, uint32_t heavy) {
+    struct map *map = map_of(4);
+    assert_int_equal(parse(map, members), ST_OK);
+    map->replication = replication;
+    if (heavy < map->member_count) map->members[heavy].weight = 2;
+    map_propose(map);
+    map->epoch = 1;
+    uint64_t sum = map_placement(map);
+    free(map);
+    return sum;
+}
+
+static void a_placement_is_who_holds_which_slots(void **state) {
+    (void)state;
+    static const char same[] = "a=h:1,b=h:2,c=h:3,d=h:4";
+    uint64_t sum = placement(same, 2, 9);
+    assert_int_equal(placement("d=other:1,a=h:5,c=h:2,b=h:1", 2, 9), sum);
+    assert_int_not_equal(placement("a=h:1,b=h:2,c=h:3,e=h:4", 2, 9), sum);
+    assert_int_not_equal(placement("a=h:1,b=h:2,c=h:3", 2, 9), sum);
+    assert_int_not_equal(placement(same, 3, 9), sum);
+    assert_int_not_equal(placement(same, 2, 0), sum);
+    assert_int_not_equal(placement("a=h:1", 1, 9), placement("b=h:1", 1, 9));
+}
+
 int map_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_first_members_are_parsed_and_sorted),
@@ -409,6 +433,7 @@ int map_test(void) {
         cmocka_unit_test(maps_with_any_one_fault_are_refused),
         cmocka_unit_test(a_map_of_more_members_than_there_is_room_for_is_refused),
         cmocka_unit_test(places_in_a_run_are_found),
+        cmocka_unit_test(a_placement_is_who_holds_which_slots),
         cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
         cmocka_unit_test(the_proposal_for_three_members_is_the_one_of_all_releases),
     };

@@ -38,6 +38,7 @@ void member_entry_encode(const struct member_entry *entry, struct writer *w) {
     write_u64(w, entry->disk_size);
     write_u64(w, entry->memory_size);
     write_u32(w, entry->load);
+    write_u8(w, entry->merged);
 }
 
 void member_entry_decode(struct member_entry *entry, struct reader *r) {
@@ -52,4 +53,6 @@ void member_entry_decode(struct member_entry *entry, struct reader *r) {
     entry->disk_size = read_u64(r);
     entry->memory_size = read_u64(r);
     entry->load = read_u32(r);
+    entry->merged = read_u8(r);
+    if (entry->merged > 100 && entry->merged != MEMBER_MERGES_NOTHING) r->failed = true;
 }

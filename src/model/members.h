@@ -24,6 +24,8 @@ enum member_state {
     MEMBER_STATES,
 };
 
+enum { MEMBER_MERGES_NOTHING = 255 };
+
 struct member_entry {
     uint64_t id;          // of the map; 0: nothing heard yet
     uint64_t incarnation; // starts of its process
@@ -34,6 +36,7 @@ struct member_entry {
     uint64_t disk_size;   // bytes on disk: log and tables
     uint64_t memory_size; // bytes of data in memory
     uint32_t load;        // operations per second, lately
+    uint8_t merged;       // percent of the merge of tables under way, or MEMBER_MERGES_NOTHING
 };
 
 struct members {
@@ -45,9 +48,9 @@ struct members {
 bool members_merge_entry(struct members *members, uint32_t index, const struct member_entry *entry);
 
 void member_entry_encode(const struct member_entry *entry, struct writer *w);
-enum { MEMBER_ENTRY_ENCODED_SIZE = 8 + 8 + 8 + 8 + 1 + 8 + 8 + 8 + 4 };
+enum { MEMBER_ENTRY_ENCODED_SIZE = 8 + 8 + 8 + 8 + 1 + 8 + 8 + 8 + 4 + 1 };
 
-// Failure sticks to the reader; a state out of range is a failure.
+// Failure sticks to the reader; a state or a percentage out of range is a failure.
 void member_entry_decode(struct member_entry *entry, struct reader *r);
 
 #endif

@@ -76,6 +76,7 @@ static void entries_survive_the_way_to_bytes_and_back(void **state) {
         uint8_t again[MEMBER_ENTRY_ENCODED_SIZE];
         for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)rng_next(&rng);
         bytes[32] = (uint8_t)rng_below(&rng, MEMBER_STATES + 2);
+        bytes[sizeof(bytes) - 1] = (uint8_t)rng_below(&rng, 101);
         struct reader r = reader_of((struct slice){bytes, sizeof(bytes)});
         struct member_entry entry;
         member_entry_decode(&entry, &r);
@@ -99,6 +100,18 @@ static void an_entry_cut_short_is_a_failure(void **state) {
     }
 }
 
+static void a_merge_is_at_most_done(void **state) {
+    (void)state;
+    for (uint32_t merged = 0; merged <= UINT8_MAX; merged++) {
+        uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE] = {0};
+        bytes[sizeof(bytes) - 1] = (uint8_t)merged;
+        struct reader r = reader_of((struct slice){bytes, sizeof(bytes)});
+        struct member_entry entry;
+        member_entry_decode(&entry, &r);
+        assert_int_equal(r.failed, merged > 100 && merged != MEMBER_MERGES_NOTHING);
+    }
+}
+
 static void the_encoding_is_the_one_of_all_releases(void **state) {
     (void)state;
     uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE];
@@ -110,7 +123,8 @@ static void the_encoding_is_the_one_of_all_releases(void **state) {
                                  .key_count = 1000,
                                  .disk_size = 1 << 20,
                                  .memory_size = 1 << 16,
-                                 .load = 250};
+                                 .load = 250,
+                                 .merged = 42};
     struct writer w = writer_to(bytes, sizeof(bytes));
     member_entry_encode(&entry, &w);
     assert_int_equal(w.size, MEMBER_ENTRY_ENCODED_SIZE);
@@ -124,6 +138,7 @@ int members_test(void) {
         cmocka_unit_test(entries_survive_the_way_to_bytes_and_back),
         cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
         cmocka_unit_test(an_entry_cut_short_is_a_failure),
+        cmocka_unit_test(a_merge_is_at_most_done),
     };
     return cmocka_run_group_tests_name("members", cases, NULL, NULL);
 }

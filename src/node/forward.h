@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// forward.h -- writes on a node that cannot mint: it holds no copy of the key, is mending, or its
-// store has failed.
+// forward.h -- writes on a node that cannot mint: it holds no copy of the key or cannot read its
+// own, is mending, or its store has failed.
 //
 // One replica is asked to coordinate; another only when it says that it did nothing because it
 // cannot: to ask a second after the first fell silent could write twice.

@@ -29,11 +29,14 @@ static enum status apply_fact(struct store_write *write, struct slice old, struc
     return w.failed ? ST_TOO_LARGE : ST_OK;
 }
 
-static struct slice fact_value(struct node *node, const struct store_read *read) {
+// What the fact says; of a former life of the data, if `is_former`. Empty: nothing.
+static struct slice fact_value(struct node *node, const struct store_read *read, bool is_former) {
     struct record *r = &node->records[0];
     if (read->status != ST_OK || record_decode(r, read->record) != ST_OK) return (struct slice){0};
     const struct sibling *s = record_latest(r);
-    return s == NULL ? (struct slice){0} : s->value;
+    if (s == NULL) return (struct slice){0};
+    bool is_own = s->dot.actor.storage == store_actor(node->store).storage;
+    return is_own == is_former ? (struct slice){0} : s->value;
 }
 
 static void read_fact(struct node *node, struct slice key, store_read_done *done) {
@@ -188,6 +191,20 @@ static bool everybody_is_here(const struct node *node) {
     return true;
 }
 
+// What was restored is of use only where it lies. Says so once if it would lie elsewhere.
+static bool is_placed_as_before(struct node *node) {
+    if (node->former_placement == 0 || map_placement(&node->map) == node->former_placement) {
+        return true;
+    }
+    if (!node->is_refusing) {
+        env_log(node->env, ENV_ERROR,
+                "restored data is of another layout: the list of first members must have the same "
+                "names, hosts, racks, weights and replication as when the snapshot was made");
+    }
+    node->is_refusing = true;
+    return false;
+}
+
 static void found(struct node *node) {
     struct map *map = &node->map;
     map->cluster = node->cluster;
@@ -211,6 +228,10 @@ static void found(struct node *node) {
     }
     map_propose(map);
     map->epoch = 1;
+    if (!is_placed_as_before(node)) {
+        map->epoch = 0;
+        return;
+    }
     env_log(node->env, ENV_INFO, "cluster founded members=%u", map->member_count);
     node->facts_wanted |= FACT_MAP;
     write_next_fact(node);
@@ -231,6 +252,18 @@ void genesis_step(struct node *node) {
     }
 }
 
+// Restored data joins only the cluster that is founded with it.
+static bool may_join_restored(struct node *node, bool is_other) {
+    if (!is_other) return is_placed_as_before(node);
+    if (!node->is_refusing) {
+        env_log(node->env, ENV_ERROR,
+                "restored data is refused: the cluster was founded without it; give this member an "
+                "empty directory, and the others give it what is in theirs");
+    }
+    node->is_refusing = true;
+    return false;
+}
+
 void genesis_on_founded(struct node *node, struct slice body) {
     if (node->state != NODE_FOUNDING || node->map.epoch > 0) return;
     if (body.size < CLUSTER_ID_SIZE || body.size > node->fact_capacity) return;
@@ -240,6 +273,11 @@ void genesis_on_founded(struct node *node, struct slice body) {
         return;
     }
     bool is_other = node->storages[node->self] != store_actor(node->store).storage;
+    if (node->former_placement != 0 && !may_join_restored(node, is_other)) {
+        node->map.epoch = 0;
+        return;
+    }
+    node->former_placement = 0;
     bool has_lost = is_other || store_stats(node->store).was_damaged;
     if (has_lost && !node->is_mending) {
         env_log(node->env, ENV_WARNING, "data of this member is gone: mending");
@@ -290,7 +328,7 @@ static void on_start_read(struct store_read *read) {
         started(node, read->status);
         return;
     }
-    struct slice value = fact_value(node, read);
+    struct slice value = fact_value(node, read, false);
     if (value.size > 0) {
         struct reader r = reader_of(value);
         node->incarnation = read_u64(&r);
@@ -326,6 +364,9 @@ static void name_cluster(struct node *node) {
         initial->member_count = 1;
         initial->members[0] = *self;
     }
+    uint64_t number = store_restored_for(node->store);
+    if (number == 0) number = node->options.cluster;
+    for (int half = 0; half < 2 && number != 0; half++) id[half] = hash_number(id[half] ^ number);
     memcpy(node->cluster.bytes, id, sizeof(id));
 }
 
@@ -358,10 +399,39 @@ static bool is_of_another(const struct node *node) {
     return false;
 }
 
+// Whether the map of a former life, just decoded, and the storage ids that follow it, say that the
+// data is that of the member whose name we have.
+static bool was_ours(const struct node *node, struct reader *r, uint64_t storage) {
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (read_u64(r) != storage || r->failed) continue;
+        if (strcmp(node->map.members[i].name, node->options.self.name) == 0) return true;
+        env_log(node->env, ENV_ERROR, "the data was restored from that of another member name=%s",
+                node->map.members[i].name);
+    }
+    return false;
+}
+
+// ST_OK: there is no map of a former life. ST_NOT_FOUND: there is, and no other; its layout is
+// noted. ST_INVALID: that of another member; ST_CORRUPT.
+static enum status note_former_map(struct node *node, const struct store_read *read) {
+    struct slice value = fact_value(node, read, true);
+    if (value.size == 0) return ST_OK;
+    uint64_t storage = record_latest(&node->records[0])->dot.actor.storage;
+    struct reader r = reader_of(value);
+    (void)read_bytes(&r, CLUSTER_ID_SIZE);
+    struct slice map = read_sized(&r, SIZE_MAX);
+    if (r.failed || map_decode(&node->map, map) != ST_OK) return ST_CORRUPT;
+    node->former_placement = map_placement(&node->map);
+    node->map.epoch = 0;
+    return was_ours(node, &r, storage) ? ST_NOT_FOUND : ST_INVALID;
+}
+
 static void on_map_read(struct store_read *read) {
     struct node *node = CONTAINER_OF(read, struct node, fact_read);
-    struct slice value = fact_value(node, read);
-    enum status st = read->status;
+    enum status st = note_former_map(node, read);
+    bool is_former = st != ST_OK;
+    struct slice value = fact_value(node, read, false);
+    if (st == ST_OK) st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
         if (st == ST_OK && is_of_another(node)) {
@@ -375,7 +445,8 @@ static void on_map_read(struct store_read *read) {
         started(node, st);
         return;
     }
-    if (store_stats(node->store).was_damaged && node->map.epoch > 0) {
+    bool has_data = node->map.epoch > 0 || is_former;
+    if (store_stats(node->store).was_damaged && has_data) {
         env_log(node->env, ENV_WARNING, "data was damaged: mending");
         node->is_mending = true;
     }

@@ -13,6 +13,12 @@
 // one beside its name has lost its data since: it takes writes, but has no vote until it has
 // compared everything with all others (it is mending).
 //
+// A store that was restored from a snapshot holds facts of a former life: they were minted under
+// another storage id, and do not count. It founds a cluster like an empty one, with two conditions:
+// the cluster has another id than before, and slots lie where they lay, since that is where their
+// records are. It is refused by a cluster that was founded without it, and refuses that: what has
+// been deleted there since would come back.
+//
 // Facts are records in the system partition of the store:
 //
 //     "start"  incarnation u64 | is_mending u8

@@ -15,6 +15,8 @@ static void refresh_self(struct node *node) {
     e->key_count = stats.live_count;
     e->disk_size = stats.log_size + stats.table_size;
     e->memory_size = stats.memory_used;
+    e->merged =
+        stats.is_compacting ? (uint8_t)stats.compaction_percent : (uint8_t)MEMBER_MERGES_NOTHING;
     uint64_t now = node->env->now;
     if (now - node->load_since < NS_PER_SECOND) return;
     uint64_t ops = node->stats.reads + node->stats.writes;

@@ -7,8 +7,10 @@
 //
 //     link       one framed connection                      peers      whom we talk to, and how
 //     genesis    from nothing to a map                      gossip     how members do
-//     operation  requests under way                         read, write, survey   coordinating them
+//     operation  requests under way                         read, write   coordinating them, like
+//     gather     lists of keys made one                     survey, range    these
 //     replica    the other side of them                     reconcile  comparing whole slots
+//     places     what cursors stand for
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -17,6 +19,7 @@
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
+#include "node/places.h"
 #include "node/reconcile.h"
 #include "node/replica.h"
 
@@ -55,7 +58,11 @@ struct node {
     uint64_t incarnation;
     bool is_mending;    // takes writes but has no vote: may lack something acknowledged
     uint64_t *storages; // of the members at founding
-    uint8_t *fact;      // the encoded fact on its way to the store
+    // Of a store that was restored and has no map yet: the map_placement under which its records
+    // were written; else 0.
+    uint64_t former_placement;
+    bool is_refusing; // the log knows that this cluster cannot be
+    uint8_t *fact;    // the encoded fact on its way to the store
     size_t fact_size;
     size_t fact_capacity;
     struct store_write fact_write;
@@ -92,6 +99,7 @@ struct node {
     struct operations operations;
     struct replica replica;
     struct reconcile reconcile;
+    struct places places;
     struct tlsf buffers;  // keys, values and records of requests under way
     uint64_t hlc;         // the last timestamp given
     uint32_t record_max;  // bytes of the largest record
@@ -107,6 +115,21 @@ struct node {
 // Memory for the bytes of requests under way; NULL when it is all in use.
 uint8_t *buffer_take(struct node *node, size_t size);
 void buffer_give(struct node *node, uint8_t *buffer);
+
+// Copies the bytes to `to`, in a buffer, and lets the slice show them there. Returns where they
+// end.
+static inline uint8_t *buffer_keep(uint8_t *to, struct slice *bytes) {
+    if (bytes->size > 0) memcpy(to, bytes->data, bytes->size);
+    bytes->data = to;
+    return to + bytes->size;
+}
+
+// What a replica holds of a key, as a number; 0: nothing.
+static inline uint64_t hash_held(struct slice record) {
+    if (record.size == 0) return 0;
+    uint64_t hash = hash_bytes(record, 0);
+    return hash == 0 ? 1 : hash;
+}
 
 // All requests under way learn that the member will not answer.
 void node_peer_lost(struct node *node, uint32_t member);

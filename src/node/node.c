@@ -2,10 +2,12 @@
 #include "node/node.h"
 
 #include "node/forward.h"
+#include "node/gather.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/range.h"
 #include "node/read.h"
 #include "node/reconcile.h"
 #include "node/replica_survey.h"
@@ -14,7 +16,7 @@
 
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024 };
+enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -59,6 +61,7 @@ static struct node_options completed(const struct node_options *options) {
     // A segment holds its header, the largest record with its key, and where it ends.
     uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
     if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
+    if (o.list_size == 0) o.list_size = LIST_SIZE;
     if (o.peer_buffer_size == 0) o.peer_buffer_size = 2 * message_max(options) + 4096;
     return o;
 }
@@ -83,8 +86,8 @@ size_t node_memory_size(const struct node_options *options) {
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
-           reconcile_memory_size() + o.request_memory + 64 + scratch_size(&o) +
-           store_memory_size(&o.store) + 4096;
+           reconcile_memory_size() + places_memory_size() + o.request_memory + 64 +
+           scratch_size(&o) + store_memory_size(&o.store) + 4096;
 }
 
 struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options) {
@@ -112,6 +115,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     operations_init(node, arena, o->requests_max);
     replica_init(node, arena, o->requests_max);
     reconcile_init(node, arena);
+    places_init(&node->places, arena);
     tlsf_init(&node->buffers, arena, o->request_memory);
     node->options.store.seed = rng_next(&node->rng);
     node->store = store_create(arena, env, &node->timers, &node->options.store);
@@ -220,12 +224,17 @@ static enum status check(const struct node *node, const struct request *request)
     if (node->state == NODE_STOPPED) return ST_CANCELLED;
     if (node->state != NODE_SERVING) return ST_UNAVAILABLE;
     if (request->kind == REQUEST_SCAN) {
-        return scan_slot(request->cursor) < SLOT_COUNT ? ST_OK : ST_INVALID;
+        bool is_fit = cursor_slot(request->cursor) < SLOT_COUNT && request->limit > 0;
+        return is_fit ? ST_OK : ST_INVALID;
     }
     if (request->kind == REQUEST_COUNT) return ST_OK;
     if (request->key.size == 0) return ST_INVALID;
     bool is_large =
         request->key.size > KEY_SIZE_MAX || request->value.size > node->options.value_size_max;
+    if (request->kind == REQUEST_RANGE) {
+        if (request->limit == 0) return ST_INVALID;
+        is_large |= request->from.size > KEY_SIZE_MAX || request->to.size > KEY_SIZE_MAX;
+    }
     return is_large ? ST_TOO_LARGE : ST_OK;
 }
 
@@ -246,6 +255,10 @@ static void start(struct operation *o) {
     }
     if (o->kind == REQUEST_READ) {
         read_start(o, need);
+        return;
+    }
+    if (o->kind == REQUEST_RANGE) {
+        range_start(o, need);
         return;
     }
     o->value = request->value;
@@ -289,6 +302,7 @@ void node_submit(struct node *node, struct request *request) {
     case REQUEST_READ:
     case REQUEST_REPLACE:
     case REQUEST_WRITE:
+    case REQUEST_RANGE:
         start(o);
         break;
     case REQUEST_SCAN:
@@ -344,8 +358,9 @@ void node_peer_lost(struct node *node, uint32_t member) {
                 write_on_lost(o, member);
             }
             break;
+        case REQUEST_RANGE:
         case REQUEST_SCAN:
-            scan_on_lost(o, member);
+            gather_on_lost(o, member);
             break;
         case REQUEST_COUNT:
             count_on_lost(o, member);
@@ -399,6 +414,19 @@ struct node_stats node_stats(const struct node *node) {
 void node_compact(struct node *node) {
     must(node->state == NODE_SERVING);
     store_compact(node->store);
+}
+
+enum status node_snapshot_make(struct node *node, struct slice name, store_snapshot_done *done,
+                               void *context) {
+    must(node->state == NODE_SERVING);
+    if (node->is_mending) return ST_UNAVAILABLE;
+    return store_snapshot_make(node->store, name, done, context);
+}
+
+enum status node_snapshot_delete(struct node *node, struct slice name, store_snapshot_done *done,
+                                 void *context) {
+    must(node->state == NODE_SERVING);
+    return store_snapshot_delete(node->store, name, done, context);
 }
 
 struct store *node_store(struct node *node) {

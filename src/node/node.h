@@ -41,6 +41,7 @@ struct node_options {
     struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
     const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
     const char *seeds;      // borrowed for life: "host:port,...", or NULL; not both
+    uint64_t cluster;       // map_cluster_number of a cluster that was restored, or 0
     const char *listen;     // borrowed for life: host that the peer port is bound to
     struct mac_key secret;  // the cluster key
     uint64_t random;        // from outside; different in every start
@@ -51,6 +52,7 @@ struct node_options {
     uint64_t request_memory;   // bytes for keys and records of operations under way
     uint32_t peer_buffer_size; // bytes, each way, per peer; 0: twice the largest message
     uint32_t value_size_max;   // bytes
+    uint32_t list_size;        // bytes of keys and records that one list is about; 0: 192 KiB
     uint64_t timeout_ns;       // of an operation
     uint64_t hedge_ns;         // silence after which a read asks further replicas
     uint64_t gossip_ns;        // between rounds
@@ -97,6 +99,7 @@ enum request_kind {
     REQUEST_READ,    // the merged record of the key
     REQUEST_REPLACE, // plain SET and DEL: supersedes whatever was acknowledged before it began
     REQUEST_WRITE,   // adds a sibling, superseding what `seen` covers and nothing else
+    REQUEST_RANGE,   // keys with a tag between two bounds, in order, and their values
     REQUEST_SCAN,    // keys of a stretch of slots
     REQUEST_COUNT,   // live keys of the whole cluster, or of what this member is first for
 };
@@ -110,7 +113,7 @@ struct request {
     request_done *done; // set by the caller, like all up to filter; never called before
                         // node_submit returns
     enum request_kind kind;
-    struct slice key;           // borrowed until done
+    struct slice key;           // borrowed until done; of REQUEST_RANGE: the tag
     struct slice value;         // borrowed until done; of writes
     bool is_tombstone;          // of writes: there is no value
     uint64_t expires_ms;        // of writes: 0 never
@@ -118,20 +121,28 @@ struct request {
     const struct context *seen; // of REQUEST_WRITE: borrowed until done; NULL: nothing
     struct level level;         // set
     uint64_t cursor;            // of REQUEST_SCAN: 0 begins
-    uint32_t limit;             // of REQUEST_SCAN: keys wanted, about
+    uint32_t limit;             // of REQUEST_SCAN: keys wanted, about; of REQUEST_RANGE: at most
+    struct slice from;          // of REQUEST_RANGE: begins past this key; empty: at the first, or
+                                // in reverse at the last; copied, like
+    struct slice to;            // of REQUEST_RANGE: ends before this key; empty: at the end
+    bool is_at_from;            // of REQUEST_RANGE: `from` itself is in it
+    bool is_at_to;              // of REQUEST_RANGE: `to` itself is in it
+    bool is_reverse;            // of REQUEST_RANGE: descending
     bool local;                 // of REQUEST_SCAN and _COUNT: only slots this member is first for
 
     enum status status;
-    uint32_t need;       // result: replicas the level asked for
-    uint32_t answered;   // result: replicas that did; of a write that is ST_UNAVAILABLE, which
-                         // asks none: those that could have been asked
-    uint32_t copies;     // result: replicas that the key has; 0: not looked at
-    struct slice record; // result of reads: encoded, lent during done; empty: none.
-                         // result of writes: the record as stored, likewise
-    uint64_t next;       // result of REQUEST_SCAN: cursor to go on with, 0: finished
-    uint64_t count;      // result of REQUEST_COUNT; of REQUEST_SCAN: keys in `keys`
-    struct slice keys;   // result of REQUEST_SCAN: u32 size, then bytes, of each live key; lent
-                         // during done
+    uint32_t need;        // result: replicas the level asked for
+    uint32_t answered;    // result: replicas that did; of a write that is ST_UNAVAILABLE, which
+                          // asks none: those that could have been asked
+    uint32_t copies;      // result: replicas that the key has; 0: not looked at
+    struct slice record;  // result of reads: encoded, lent during done; empty: none.
+                          // result of writes: the record as stored, likewise
+    uint64_t next;        // result of REQUEST_SCAN: cursor to go on with, 0: finished
+    uint64_t count;       // result of REQUEST_COUNT; of others: keys in `keys`
+    struct slice keys;    // result of REQUEST_SCAN: u32 size, then bytes, of each live key; of
+                          // REQUEST_RANGE likewise of each key, then of its value; lent during done
+    struct slice reached; // result of REQUEST_RANGE: the key to go on past, maybe one that is not
+                          // shown; empty: finished; lent during done
 
     struct list link; // the rest is the node's
     void *operation;
@@ -192,6 +203,13 @@ struct store_stats node_store_stats(const struct node *node);
 
 // Merges all tables of this member into one level, in the background. Requires NODE_SERVING.
 void node_compact(struct node *node);
+
+// Snapshots of what this member holds, as store.h has them; ST_UNAVAILABLE: its data is not whole,
+// it is mending. Require NODE_SERVING.
+NODISCARD enum status node_snapshot_make(struct node *node, struct slice name,
+                                         store_snapshot_done *done, void *context);
+NODISCARD enum status node_snapshot_delete(struct node *node, struct slice name,
+                                           store_snapshot_done *done, void *context);
 
 // Lends the store, to look into.
 struct store *node_store(struct node *node);

@@ -2,7 +2,10 @@
 #include "node/operation.h"
 
 #include "node/forward.h"
+#include "node/gather.h"
 #include "node/internal.h"
+#include "node/peers.h"
+#include "node/range.h"
 #include "node/read.h"
 
 static void on_deadline(struct delay *delay);
@@ -52,6 +55,7 @@ struct operation *operation_take(struct node *node) {
     o->is_storing = false;
     o->is_forwarded_away = false;
     o->is_repairing = false;
+    o->is_damaged = false;
     o->round = 1;
     o->request = NULL;
     o->from = NULL;
@@ -61,6 +65,10 @@ struct operation *operation_take(struct node *node) {
     o->extra = NULL;
     o->extra_size = 0;
     o->extra_timestamp = 0;
+    o->gather = NULL;
+    o->range = NULL;
+    o->reached = (struct slice){0};
+    o->cursor = 0;
     o->asked = 0;
     o->replica_count = 0;
     o->waiting = 0;
@@ -82,6 +90,23 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
         if (o->replicas[i] == member && (waiting >> i & 1) != 0) return i;
     }
     return REPLICAS_MAX;
+}
+
+void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask) {
+    uint32_t hopeful = quorum_count(o->asked & ~o->quorum.no);
+    uint32_t self = o->self_place;
+    if (self < REPLICAS_MAX && (o->asked >> self & 1) == 0 && hopeful < wanted) {
+        ask(o, self);
+        hopeful = quorum_count(o->asked & ~o->quorum.no);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < o->replica_count && hopeful < wanted; i++) {
+            bool is_down = !peer_is_up(o->node, o->replicas[i]);
+            if ((o->asked >> i & 1) != 0 || (pass == 0 && is_down)) continue;
+            ask(o, i);
+            hopeful = quorum_count(o->asked & ~o->quorum.no);
+        }
+    }
 }
 
 static void give(struct node *node, uint8_t **bytes) {
@@ -153,6 +178,7 @@ static void answer(struct operation *o) {
     request->keys = request->record;
     request->next = o->cursor;
     request->count = o->total;
+    request->reached = o->reached;
     request->done(request);
     if (!o->is_storing) end(o);
 }
@@ -171,9 +197,8 @@ void operation_finish(struct operation *o, enum status status) {
     delay_end(&o->deadline);
     delay_end(&o->hedge);
     count_outcome(node, status);
-    if (o->kind == REQUEST_SCAN) {
-        for (uint32_t i = 0; i < o->replica_count; i++) give(node, &o->parts[i]);
-    }
+    gather_end(o);
+    range_end(o);
     struct request *request = o->request;
     if (request == NULL) {
         forward_answer(o, status);
@@ -202,7 +227,11 @@ static void on_deadline(struct delay *delay) {
 
 static void on_hedge(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, hedge);
-    read_on_hedge(o);
+    if (o->kind == REQUEST_RANGE) {
+        range_on_hedge(o);
+    } else {
+        read_on_hedge(o);
+    }
 }
 
 static void on_answer_later(struct env_op *op) {

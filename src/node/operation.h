@@ -17,7 +17,9 @@
 #include "node/node.h"
 #include "store/store.h"
 
+struct gather;
 struct link;
+struct range;
 
 enum { OPERATION_KEY_INLINE = 64 };
 
@@ -61,6 +63,7 @@ struct operation {
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX]; // of reads: of what replica i holds, 0: nothing
     bool is_repairing;             // of reads: waiting until enough hold what was read
+    bool is_damaged;               // of reads: what some replica holds fails its checksum
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;
@@ -68,12 +71,12 @@ struct operation {
     uint32_t extra_size;
     uint64_t extra_timestamp; // the highest of what `extra` covers and the first round met
 
-    uint8_t *parts[REPLICAS_MAX]; // buffer: of surveys: the answer of replica i, or NULL
-    uint32_t part_sizes[REPLICAS_MAX];
-    uint64_t parts_next[REPLICAS_MAX];
-    uint64_t cursor; // of surveys
-    uint64_t total;
-    uint32_t waiting; // members whose count has not come
+    struct gather *gather; // buffer: of scans and ranges; or NULL
+    struct range *range;   // buffer: of ranges, once the keys are known; or NULL
+    struct slice reached;  // of ranges: in `record`
+    uint64_t cursor;       // of scans
+    uint64_t total;        // keys
+    uint32_t waiting;      // members whose count has not come
     uint8_t members_waiting[MEMBERS_MAX / 8];
 };
 
@@ -102,6 +105,11 @@ struct operation *operation_find(struct node *node, uint64_t id);
 // The place of the member among the replicas that were asked in this round and whose word is still
 // out, or REPLICAS_MAX.
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
+
+// Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are
+// wanted: this node, then those that are up, then the rest.
+typedef void operation_ask(struct operation *o, uint32_t place);
+void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask);
 
 // Copies the key. False when memory is out.
 bool operation_set_key(struct operation *o, struct slice key);

@@ -5,13 +5,6 @@
 
 static void decide(struct operation *o);
 
-// What a replica holds, as a number; 0: nothing.
-static uint64_t hash_of(struct slice record) {
-    if (record.size == 0) return 0;
-    uint64_t hash = hash_bytes(record, 0);
-    return hash == 0 ? 1 : hash;
-}
-
 static uint32_t place_of(const struct operation *o, uint32_t member) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if (o->replicas[i] == member) return i;
@@ -41,8 +34,24 @@ static bool join(struct operation *o, struct slice record) {
 
 static void take_answer(struct operation *o, uint32_t place, struct slice record) {
     bool is_good = join(o, record);
-    if (is_good) o->hashes[place] = hash_of(record);
+    if (is_good) o->hashes[place] = hash_held(record);
     vote(o, place, is_good);
+}
+
+static void take_refusal(struct operation *o, uint32_t place, enum status status) {
+    if (status == ST_CORRUPT) o->is_damaged = true;
+    vote(o, place, false);
+}
+
+static void take_read(struct operation *o) {
+    const struct store_read *read = &o->read;
+    if (read->status == ST_OK) {
+        take_answer(o, o->self_place, read->record);
+    } else if (read->status == ST_NOT_FOUND) {
+        take_answer(o, o->self_place, (struct slice){0});
+    } else {
+        take_refusal(o, o->self_place, read->status);
+    }
 }
 
 // Asking.
@@ -51,12 +60,11 @@ static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
-    bool is_good = read->status == ST_OK || read->status == ST_NOT_FOUND;
-    struct slice record = read->status == ST_OK ? read->record : (struct slice){0};
-    if (is_good) {
-        take_answer(o, o->self_place, record);
-    } else {
+    // While it was under way damage may have been found, and what is damaged counts as not there.
+    if (o->node->is_mending) {
         vote(o, o->self_place, false);
+    } else {
+        take_read(o);
     }
     decide(o);
 }
@@ -68,17 +76,8 @@ static void ask_self(struct operation *o) {
         return;
     }
     o->read = (struct store_read){.done = on_own_read, .partition = o->partition, .key = o->key};
-    if (!store_get(node->store, &o->read)) {
-        o->is_storing = true;
-        return;
-    }
-    if (o->read.status == ST_OK) {
-        take_answer(o, o->self_place, o->read.record);
-    } else if (o->read.status == ST_NOT_FOUND) {
-        take_answer(o, o->self_place, (struct slice){0});
-    } else {
-        vote(o, o->self_place, false);
-    }
+    o->is_storing = !store_get(node->store, &o->read);
+    if (!o->is_storing) take_read(o);
 }
 
 static void ask_peer(struct operation *o, uint32_t place) {
@@ -90,7 +89,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
     const struct message_get get = {
         .id = o->id,
         .slot = o->partition.slot,
-        .held = o->record_size > 0 ? hash_of(operation_record(o)) : 0,
+        .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .key = o->key,
     };
     o->hashes[place] = get.held; // what "the same" will mean
@@ -112,33 +111,12 @@ static bool is_asked(const struct operation *o, uint32_t place) {
     return (o->asked >> place & 1) != 0;
 }
 
-static bool is_up(const struct operation *o, uint32_t place) {
-    return peer_is_up(o->node, o->replicas[place]);
-}
-
-// Asks until as many are asked and have not refused as are needed: this node, then those that are
-// up, then the rest.
-static void ask_enough(struct operation *o, uint32_t wanted) {
-    uint32_t hopeful = quorum_count(o->asked & ~o->quorum.no);
-    if (o->self_place < REPLICAS_MAX && !is_asked(o, o->self_place) && hopeful < wanted) {
-        ask(o, o->self_place);
-        hopeful = quorum_count(o->asked & ~o->quorum.no);
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < o->replica_count && hopeful < wanted; i++) {
-            if (is_asked(o, i) || (pass == 0 && !is_up(o, i))) continue;
-            ask(o, i);
-            hopeful = quorum_count(o->asked & ~o->quorum.no);
-        }
-    }
-}
-
 void read_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.reads++;
     quorum_init(&o->quorum, o->replica_count, need);
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
-    ask_enough(o, need);
+    operation_ask_enough(o, need, ask);
     if (o->replica_count > need) {
         delay_begin(&node->operations.hedges, &o->hedge);
     }
@@ -148,7 +126,7 @@ void read_start(struct operation *o, uint32_t need) {
 void read_on_hedge(struct operation *o) {
     if (o->kind != REQUEST_READ || o->is_repairing) return;
     o->node->stats.hedged++;
-    ask_enough(o, o->replica_count);
+    operation_ask_enough(o, o->replica_count, ask);
     decide(o);
 }
 
@@ -191,7 +169,7 @@ static void answer(struct operation *o) {
 // The needed answers are in. Whoever answered with less than the whole is brought up to date; if
 // fewer than a majority hold the whole, the answer waits until they do.
 static void complete(struct operation *o) {
-    uint64_t whole = hash_of(operation_record(o));
+    uint64_t whole = hash_held(operation_record(o));
     uint32_t answered = o->quorum.yes;
     uint32_t current = 0;
     for (uint32_t i = 0; i < o->replica_count; i++) {
@@ -222,14 +200,14 @@ static void complete(struct operation *o) {
 static void decide(struct operation *o) {
     enum quorum_verdict verdict = quorum_verdict(&o->quorum);
     if (verdict == QUORUM_OPEN && !o->is_repairing) {
-        ask_enough(o, o->quorum.need);
+        operation_ask_enough(o, o->quorum.need, ask);
         verdict = quorum_verdict(&o->quorum);
     }
     switch (verdict) {
     case QUORUM_OPEN:
         return;
     case QUORUM_LOST:
-        operation_finish(o, ST_UNAVAILABLE);
+        operation_finish(o, o->is_damaged ? ST_CORRUPT : ST_UNAVAILABLE);
         return;
     case QUORUM_MET:
         if (o->is_repairing) {
@@ -250,7 +228,7 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {
         take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
     } else {
-        vote(o, place, false);
+        take_refusal(o, place, m->status);
     }
     decide(o);
 }

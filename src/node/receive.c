@@ -2,6 +2,7 @@
 #include "node/receive.h"
 
 #include "node/forward.h"
+#include "node/gather.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/internal.h"
@@ -54,6 +55,7 @@ static void put_answered(struct operation *o, uint32_t member, const struct mess
     case REQUEST_WRITE:
         write_on_answer(o, member, m);
         return;
+    case REQUEST_RANGE:
     case REQUEST_SCAN:
     case REQUEST_COUNT:
         return; // put nothing
@@ -73,7 +75,7 @@ static void put_answered(struct operation *o, uint32_t member, const struct mess
 RECEIVE_ANSWER(put_done, put_answered)
 RECEIVE_ANSWER(get_done, read_on_answer)
 RECEIVE_ANSWER(forward_done, forward_on_answer)
-RECEIVE_ANSWER(scan_done, scan_on_answer)
+RECEIVE_ANSWER(scan_done, gather_on_answer)
 RECEIVE_ANSWER(count_done, count_on_answer)
 
 #define RECEIVE_COMPARED(name)                                                                     \

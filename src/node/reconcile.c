@@ -115,6 +115,10 @@ static bool ask_digests(struct node *node) {
 
 static void begin_next_peer(struct node *node) {
     struct reconcile *rec = &node->reconcile;
+    if (store_is_recounting(node->store)) { // what was lost still counts as there
+        pause(node, HITCH_PAUSE_NS);
+        return;
+    }
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         uint32_t member = (rec->peer + 1 + i) % node->map.member_count;
         if (!bit(rec->due, member)) continue;
@@ -495,6 +499,7 @@ void reconcile_start(struct node *node) {
 
 void reconcile_with_all(struct node *node) {
     memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
+    node->reconcile.had_hitch = true; // what is being compared was from before
     on_round(&node->reconcile.round);
 }
 

@@ -184,8 +184,7 @@ static void answer_get(struct link *link, uint64_t id, uint64_t held,
                        const struct store_read *read) {
     struct message_get_done done = {.id = id, .status = read->status};
     if (read->status == ST_OK) {
-        uint64_t hash = hash_bytes(read->record, 0);
-        done.is_same = held != 0 && held == (hash == 0 ? 1 : hash);
+        done.is_same = held != 0 && held == hash_held(read->record);
         if (!done.is_same) done.record = read->record;
     }
     struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);
@@ -196,6 +195,7 @@ static void answer_get(struct link *link, uint64_t id, uint64_t held,
 static void on_read(struct store_read *read) {
     struct replica_job *job = CONTAINER_OF(read, struct replica_job, read);
     struct link *link = link_of(job);
+    if (job->node->is_mending) read->status = ST_UNAVAILABLE; // what is damaged is not just absent
     if (link != NULL) answer_get(link, job->id, job->held, read);
     give_job(job);
 }

@@ -4,176 +4,219 @@
 #include "node/internal.h"
 #include "node/peers.h"
 
-// A step looks through the whole slot twice: once to find how far the wanted number of keys
-// reaches, once to list them.
+enum {
+    ENTRIES_SIZE = 256 * 1024, // bytes of the entries of one answer
+    LOOK_SIZE = 48,            // bytes of a list's size that looking at a key counts for
+    ENTRY_HEAD = 32,           // bytes of an entry beside key and record
+};
 
-enum { SCAN_BYTES_MAX = 256 * 1024 }; // of the entries of one answer
+static_assert(ENTRIES_SIZE >= KEY_SIZE_MAX + ENTRY_HEAD, "any key alone has room");
 
-static uint64_t place_of(struct slice key) {
-    return hash_bytes(key, 0x5ca9) >> (64 - SCAN_PLACE_BITS);
+// Keys that one answer, or one turn, looks at.
+static uint32_t looks_max(const struct node *node) {
+    return node->options.list_size / LOOK_SIZE + 1;
 }
 
-static void sift_down(uint64_t *heap, uint32_t count, uint64_t value) {
-    uint32_t at = 0;
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= count) break;
-        if (child + 1 < count && heap[child + 1] > heap[child]) child++;
-        if (heap[child] <= value) break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = value;
+static bool has_tag(struct slice key, struct slice tag) {
+    struct slice part = slot_hashed_part(key);
+    return part.size < key.size && slice_equal(part, tag);
 }
 
-static void sift_up(uint64_t *heap, uint32_t at, uint64_t value) {
-    while (at > 0 && heap[(at - 1) / 2] < value) {
-        heap[at] = heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap[at] = value;
+static bool is_past_end(const struct message_scan *wish, struct slice key) {
+    if (wish->to.size == 0) return false;
+    int order = slice_compare(key, wish->to);
+    if ((wish->flags & SCAN_REVERSE) != 0) order = -order;
+    return order > 0 || (order == 0 && (wish->flags & SCAN_AT_TO) == 0);
 }
 
-static bool is_live(struct node *node, struct slice record) {
-    struct record *r = &node->records[0];
+static bool is_live(const struct replica_scan *s, struct slice record) {
+    struct record *r = &s->node->records[0];
     if (record_decode(r, record) != ST_OK) return false;
-    return record_visible(r, node->env->wall_ms) != NULL;
+    return record_visible(r, s->wish.now_ms) != NULL;
 }
 
-static bool keep_least(struct store_scan *scan, struct slice key, struct slice record,
-                       bool is_durable) {
-    (void)is_durable;
-    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
-    uint64_t place = place_of(key);
-    if (place < s->first) return true;
-    if (s->found == s->room && place >= s->places[0]) return true;
-    if (!is_live(s->node, record)) return true;
-    if (s->found < s->room) {
-        sift_up(s->places, s->found, place);
-        s->found++;
-    } else {
-        sift_down(s->places, s->found, place);
+// False: there is no room for it.
+static bool list(struct replica_scan *s, struct slice key, struct slice record, bool is_durable) {
+    uint32_t flags = s->wish.flags;
+    if (s->wish.tag.size > 0 && !has_tag(key, s->wish.tag)) return true;
+    struct message_listed entry = {.slot = s->slot, .key = key, .is_dead = !is_live(s, record)};
+    if (entry.is_dead && (flags & SCAN_DEAD) == 0) return true;
+    size_t before = s->entries.size;
+    if ((flags & SCAN_HASHES) != 0) {
+        s->weight += key.size + record.size;
+        if (s->weight > s->node->options.list_size && before > 0) return false;
+        if (is_durable) entry.hash = hash_held(record);
+        size_t room = s->entries.capacity - before;
+        bool is_wanted = (flags & SCAN_RECORDS) != 0 && is_durable && !entry.is_dead;
+        if (is_wanted && key.size + record.size + ENTRY_HEAD <= room) entry.record = record;
     }
+    message_listed_write(&s->entries, &entry);
+    if (s->entries.failed) {
+        s->entries.failed = false;
+        s->entries.size = before;
+        return false;
+    }
+    s->left -= !entry.is_dead;
     return true;
 }
 
-static bool list_reached(struct store_scan *scan, struct slice key, struct slice record,
-                         bool is_durable) {
+static void look_at(struct replica_scan *s, struct slice key) {
+    s->looked++;
+    memcpy(s->bytes, key.data, key.size);
+    s->last = (struct slice){s->bytes, key.size};
+}
+
+static bool on_visited(struct store_scan *scan, struct slice key, struct slice record,
+                       bool is_durable) {
+    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
+    if (is_past_end(&s->wish, key)) return false;
+    s->is_stopped = s->looked == looks_max(s->node) || !list(s, key, record, is_durable);
+    if (s->is_stopped) return false;
+    look_at(s, key);
+    s->is_stopped = s->left == 0;
+    return !s->is_stopped;
+}
+
+// Looks for the key with a place.
+static bool on_searched(struct store_scan *scan, struct slice key, struct slice record,
+                        bool is_durable) {
+    (void)record;
     (void)is_durable;
     struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
-    uint64_t place = place_of(key);
-    if (place < s->first || place > s->reach || !is_live(s->node, record)) return true;
-    write_u64(&s->entries, scan_begin(s->slot) | place);
-    write_sized(&s->entries, key);
-    return !s->entries.failed;
+    s->is_stopped = place_of_key(key) == s->wish.place;
+    s->is_pausing = !s->is_stopped && ++s->looked % looks_max(s->node) == 0;
+    if (!s->is_stopped && !s->is_pausing) return true;
+    look_at(s, key);
+    return false;
 }
 
-static const uint64_t finished = (uint64_t)1 << SCAN_PLACE_BITS; // no place is as high
+// Scans.
 
-static void next_slot(struct replica_scan *s) {
-    s->slot++;
-    s->first = 0;
-    s->room = s->left;
-    s->is_listing = false;
-}
+static const struct slice nothing;
 
-// After the first time through a slot it is known how far to list. After the second the slot is
-// finished, or the limit reached, or less must do because keys are long.
-static void end_pass(struct replica_scan *s) {
-    if (s->scan.status != ST_OK) {
-        s->status = s->scan.status;
-        s->is_over = true;
-    } else if (!s->is_listing && s->found == 0) {
-        next_slot(s);
-    } else if (!s->is_listing) {
-        s->reach = s->found < s->room ? finished : s->places[0];
-        s->size_before = s->entries.size;
-        s->is_listing = true;
-    } else if (s->entries.failed) {
-        s->entries.failed = false;
-        s->entries.size = s->size_before;
-        s->is_listing = false;
-        s->room /= 2;
-        s->is_over = s->room == 0;
-    } else if (s->found == s->room) {
-        s->first = s->reach + 1;
-        s->is_over = true;
-    } else {
-        s->left -= s->found;
-        next_slot(s);
-        s->is_over = s->left == 0;
-    }
-}
-
-static void on_scanned(struct store_scan *scan);
-
-static void go_on(struct replica_scan *s) {
-    struct node *node = s->node;
-    while (!s->is_over && s->slot < s->end) {
+// Moves on to the first slot, from the current one on, that has anything to list.
+static bool skip_empty(struct replica_scan *s) {
+    for (; s->slot < s->wish.end; s->slot++) {
         struct partition partition = {.slot = (uint16_t)s->slot};
-        if (store_partition_of(node->store, partition).live_count == 0) {
-            next_slot(s);
-            continue;
-        }
-        if (!s->is_listing) s->found = 0;
-        s->scan = (struct store_scan){.partition = partition, .done = on_scanned};
-        s->scan.visit = s->is_listing ? list_reached : keep_least;
-        if (!store_each(node->store, &s->scan)) return;
-        end_pass(s);
+        struct store_partition p = store_partition_of(s->node->store, partition);
+        bool wants_live = (s->wish.flags & SCAN_DEAD) == 0 && s->wish.place == 0;
+        if ((wants_live ? p.live_count : p.key_count) > 0) return true;
     }
-    s->cursor = scan_begin(s->slot) + s->first;
+    return false;
+}
+
+static void finish(struct replica_scan *s) {
+    struct node *node = s->node;
     node->replica.scan_count--;
     s->done(s);
     buffer_give(node, (uint8_t *)s);
 }
 
-static void on_scanned(struct store_scan *scan) {
-    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
-    end_pass(s);
-    go_on(s);
+static void on_paused(struct env_op *op);
+
+// The store has been through a slot, or a part of it. False: it is not to go on now.
+static bool has_more(struct replica_scan *s) {
+    s->status = s->scan.status;
+    if (s->status == ST_OK && s->is_pausing) {
+        s->is_pausing = false;
+        s->op.done = on_paused;
+        env_later(s->node->env, &s->op);
+        return false;
+    }
+    if (s->status == ST_OK && !s->is_stopped && !s->scan.is_cut) {
+        s->slot++;
+        s->last = nothing;
+        if (skip_empty(s)) return true;
+    }
+    finish(s);
+    return false;
 }
 
-bool replica_scan(struct node *node, uint64_t cursor, uint32_t end, uint32_t limit,
+static void on_scanned(struct store_scan *scan);
+
+// Goes through the current slot past a key, then through those behind it.
+static void go_on(struct replica_scan *s, struct slice from) {
+    do {
+        bool is_begun = from.size > 0;
+        s->is_stopped = false;
+        s->scan = (struct store_scan){
+            .visit = s->wish.place == 0 ? on_visited : on_searched,
+            .done = on_scanned,
+            .partition = {.slot = (uint16_t)s->slot},
+            .after = from,
+            .is_inclusive = is_begun && (s->wish.flags & SCAN_AT_FROM) != 0,
+            .is_reverse = (s->wish.flags & SCAN_REVERSE) != 0,
+            .is_one_state = (s->wish.flags & SCAN_HASHES) != 0,
+        };
+        if (!store_each(s->node->store, &s->scan)) return;
+        from = nothing;
+    } while (has_more(s));
+}
+
+static void on_scanned(struct store_scan *scan) {
+    struct replica_scan *s = CONTAINER_OF(scan, struct replica_scan, scan);
+    if (has_more(s)) go_on(s, nothing);
+}
+
+static void on_paused(struct env_op *op) {
+    struct replica_scan *s = CONTAINER_OF(op, struct replica_scan, op);
+    go_on(s, s->last);
+}
+
+bool replica_scan(struct node *node, const struct message_scan *wish,
                   const struct replica_scan *asker) {
-    struct replica_scan *s = (void *)buffer_take(node, sizeof(*s) + SCAN_BYTES_MAX);
+    size_t size = sizeof(struct replica_scan) + KEY_SIZE_MAX + wish->from.size + wish->to.size +
+                  wish->tag.size + ENTRIES_SIZE;
+    struct replica_scan *s = (void *)buffer_take(node, size);
     if (s == NULL) return false;
-    s->node = node;
+    *s = (struct replica_scan){.node = node, .wish = *wish, .slot = wish->slot};
     s->done = asker->done;
     s->from = asker->from;
     s->from_life = asker->from_life;
     s->id = asker->id;
-    s->status = ST_OK;
-    s->entries = writer_to(s->bytes, SCAN_BYTES_MAX);
-    s->slot = scan_slot(cursor);
-    s->first = cursor - scan_begin(s->slot);
-    s->end = end;
-    s->left = s->room = limit < REPLICA_SCAN_MAX ? limit : REPLICA_SCAN_MAX;
-    s->found = 0;
-    s->is_listing = s->is_over = false;
+    s->left = wish->limit < REPLICA_SCAN_MAX ? wish->limit : REPLICA_SCAN_MAX;
+    uint8_t *to = buffer_keep(s->bytes + KEY_SIZE_MAX, &s->wish.from);
+    to = buffer_keep(to, &s->wish.to);
+    to = buffer_keep(to, &s->wish.tag);
+    s->entries = writer_to(to, ENTRIES_SIZE);
     node->replica.scan_count++;
-    go_on(s);
+    if (skip_empty(s)) {
+        go_on(s, s->slot == wish->slot ? s->wish.from : nothing);
+    } else {
+        finish(s);
+    }
     return true;
 }
 
+struct message_scan_done replica_scan_result(const struct replica_scan *s) {
+    struct message_scan_done done = {.id = s->id, .status = s->status};
+    if (s->status != ST_OK) return done;
+    done.slot = s->slot;
+    done.key = s->last;
+    done.entries = writer_bytes(&s->entries);
+    return done;
+}
+
 static void answer_scan(struct link *link, const struct message_scan_done *done) {
-    struct writer w = link_begin(link, 64 + (uint32_t)done->entries.size);
+    struct writer w = link_begin(link, 64 + (uint32_t)(done->key.size + done->entries.size));
     message_scan_done_encode(done, &w);
     (void)link_end(link, MESSAGE_SCAN_DONE, &w);
 }
 
 static void on_scanned_for_peer(struct replica_scan *s) {
     if (s->from->life != s->from_life || !link_is_open(s->from)) return;
-    struct message_scan_done done = {.id = s->id, .status = s->status, .next = s->cursor};
-    if (s->status == ST_OK) done.entries = writer_bytes(&s->entries);
+    const struct message_scan_done done = replica_scan_result(s);
     answer_scan(s->from, &done);
 }
 
 void replica_on_scan(struct node *node, struct link *link, const struct message_scan *m) {
-    bool can_scan = node->state == NODE_SERVING && !node->is_mending && m->end <= SLOT_COUNT &&
-                    m->limit > 0 && scan_slot(m->cursor) < m->end;
+    bool is_fit = m->slot < m->end && m->end <= SLOT_COUNT && m->limit > 0;
+    bool is_one_slot = m->slot + 1 == m->end;
+    if ((m->flags & SCAN_REVERSE) != 0 && !is_one_slot) is_fit = false;
+    bool can_scan = node->state == NODE_SERVING && !node->is_mending;
     const struct replica_scan asker = {
         .done = on_scanned_for_peer, .from = link, .from_life = link->life, .id = m->id};
-    if (can_scan && replica_scan(node, m->cursor, m->end, m->limit, &asker)) return;
+    if (is_fit && can_scan && replica_scan(node, m, &asker)) return;
     const struct message_scan_done done = {.id = m->id, .status = ST_UNAVAILABLE};
     answer_scan(link, &done);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/write.h"
 
+#include "node/forward.h"
 #include "node/internal.h"
 #include "node/peers.h"
 
@@ -144,6 +145,15 @@ static void on_stored(struct store_write *write) {
         actor_compare(o->dot.actor, store_actor(o->node->store)) == 0) {
         env_log(o->node->env, ENV_ERROR, "this store has forgotten what it wrote: new epoch");
         store_renew(o->node->store);
+    }
+    if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
+        // Others have it whole; whoever asks us to coordinate asks them himself.
+        if (o->request == NULL) {
+            operation_finish(o, ST_UNAVAILABLE);
+        } else {
+            forward_start(o, o->quorum.need);
+        }
+        return;
     }
     if (write->status != ST_OK) {
         // A failed disk may have kept the record all the same; anything else has left no trace.

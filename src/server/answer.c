@@ -417,8 +417,11 @@ void answer_failure(struct command *c, struct failure failure) {
     case ST_NO_SPACE:
         answer_error(c, "DISKFULL no room for new data; not done");
         return;
+    case ST_NO_MEMORY:
+        answer_error(c, "OOM memory is too little for the data of this node; not done");
+        return;
     case ST_CORRUPT:
-        answer_error(c, "DAMAGED the stored record fails its checksum and is being repaired");
+        answer_error(c, "DAMAGED what is stored of the key fails its checksum and is not served");
         return;
     case ST_CANCELLED:
         answer_error(c, "BUSY this node is shutting down; not done, ask another");
@@ -428,6 +431,7 @@ void answer_failure(struct command *c, struct failure failure) {
         return;
     case ST_OK:
     case ST_NOT_FOUND:
+    case ST_SNAPSHOT:
         break;
     }
     unreachable();

@@ -60,6 +60,9 @@ command_start_function start_kv_put;
 command_start_function start_kv_del;
 command_local_function local_consistency;
 
+// commands_range.c
+command_start_function start_kv_range;
+
 // commands_connection.c
 command_local_function local_ping;
 command_local_function local_echo;
@@ -110,5 +113,8 @@ command_local_function local_time;
 command_local_function local_quoit_status;
 command_local_function local_quoit_digest;
 command_local_function local_quoit_compact;
+command_start_function start_quoit_snapshot;
+command_local_function local_quoit_snapshots;
+command_start_function start_quoit_delsnapshot;
 
 #endif

@@ -179,8 +179,9 @@ static void write_tables(const struct store_stats *store, struct text *text) {
                 store->table_count, store->table_size, store->dirty_size);
     text_printf(text,
                 "store_flushes:%" PRIu64 "\r\nstore_compactions:%" PRIu64
-                "\r\nstore_is_compacting:%d\r\n",
-                store->flushes, store->compactions, store->is_compacting);
+                "\r\nstore_is_compacting:%d\r\nstore_compaction_percent:%" PRIu32 "\r\n",
+                store->flushes, store->compactions, store->is_compacting,
+                store->compaction_percent);
     text_printf(text,
                 "store_bytes_logged:%" PRIu64 "\r\nstore_bytes_flushed:%" PRIu64
                 "\r\nstore_bytes_compacted:%" PRIu64 "\r\n",
@@ -202,6 +203,8 @@ static void write_store(struct server *server, struct text *text) {
                 "\r\nstore_disk_free_bytes:%" PRIu64 "\r\n",
                 store.segment_count, store.syncs, store.writes, store.disk_free);
     write_tables(&store, text);
+    text_printf(text, "store_snapshots:%" PRIu64 "\r\nstore_snapshot_bytes:%" PRIu64 "\r\n",
+                store.snapshot_count, store.snapshot_size);
     text_printf(text, "store_damaged:%" PRIu64 "\r\nstore_is_full:%d\r\nstore_is_failed:%d\r\n",
                 store.damaged, store.is_full, store.is_failed);
     write_durability(server, text);

@@ -62,7 +62,8 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     char address[ADDRESS_SIZE_MAX + 1];
     map_member_id_text(member, id);
     map_member_address(member, 0, address);
-    reply_map(r, 15);
+    bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
+    reply_map(r, 17);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -77,6 +78,8 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     reply_number(r, "disk", entry->disk_size);
     reply_number(r, "memory", entry->memory_size);
     reply_number(r, "load", entry->load);
+    reply_number(r, "merging", is_merging);
+    reply_number(r, "merged", is_merging ? entry->merged : 0);
     reply_number(r, "incarnation", entry->incarnation);
 }
 
@@ -126,4 +129,57 @@ void local_quoit_compact(struct command *c, struct reply *r) {
     if (is_loading(node, r)) return;
     node_compact(node);
     reply_ok(r);
+}
+
+// Snapshots.
+
+static void answer_snapshot(struct command *c, enum status status) {
+    static const char *const errors[] = {
+        [ST_NOT_FOUND] = "NOTFOUND there is no snapshot of that name",
+        [ST_BUSY] = "BUSY another snapshot is being made or deleted, or files are too many; try "
+                    "again",
+        [ST_UNAVAILABLE] = "MENDING this node fetches what it lacks; its data is not whole yet",
+        [ST_INVALID] = "ERR the name is taken, or not 1 to 31 letters, digits, '-' and '_'",
+        [ST_TOO_LARGE] = "TOOMANY there are as many snapshots, or files of them, as there can be",
+        [ST_CORRUPT] = "DAMAGED data was found damaged; a snapshot would not be whole",
+        [ST_NO_SPACE] = "DISKFULL no room for another segment of the log; not done",
+        [ST_CANCELLED] = "BUSY this node is shutting down; not done",
+    };
+    if (status == ST_OK) {
+        answer_ok(c);
+        return;
+    }
+    bool is_known = status < sizeof(errors) / sizeof(errors[0]) && errors[status] != NULL;
+    answer_error(c, is_known ? errors[status] : "IOERR the disk refused; not done");
+}
+
+static void on_snapshot(void *context, enum status status) {
+    answer_snapshot(context, status);
+}
+
+void start_quoit_snapshot(struct command *c) {
+    struct node *node = c->session->server->node;
+    enum status status = node_snapshot_make(node, c->arguments[2], on_snapshot, c);
+    if (status != ST_OK) answer_snapshot(c, status);
+}
+
+void start_quoit_delsnapshot(struct command *c) {
+    struct node *node = c->session->server->node;
+    enum status status = node_snapshot_delete(node, c->arguments[2], on_snapshot, c);
+    if (status != ST_OK) answer_snapshot(c, status);
+}
+
+void local_quoit_snapshots(struct command *c, struct reply *r) {
+    struct node *node = c->session->server->node;
+    if (is_loading(node, r)) return;
+    struct store_snapshot all[SNAPSHOTS_MAX];
+    uint32_t count = store_snapshots(node_store(node), all);
+    reply_array(r, count);
+    for (uint32_t i = 0; i < count; i++) {
+        reply_map(r, 4);
+        reply_text(r, "name", all[i].name);
+        reply_number(r, "files", all[i].file_count);
+        reply_number(r, "bytes", all[i].size);
+        reply_number(r, "own_bytes", all[i].own);
+    }
 }

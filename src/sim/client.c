@@ -177,3 +177,20 @@ void client_go(struct client *c, const char *address) {
     }
     machine_leave(c->machine);
 }
+
+bool client_next_bulk(struct slice *rest, struct slice *bulk) {
+    while (rest->size > 0) {
+        const uint8_t *end = memchr(rest->data, '\n', rest->size);
+        must(end != NULL);
+        size_t line = (size_t)(end - rest->data) + 1;
+        uint64_t size = 0;
+        bool is_bulk =
+            rest->data[0] == '$' && text_to_u64((struct slice){rest->data + 1, line - 3}, &size);
+        struct slice body = slice_skip(*rest, line);
+        *rest = is_bulk ? slice_skip(body, size + 2) : body;
+        if (!is_bulk) continue;
+        *bulk = (struct slice){body.data, size};
+        return true;
+    }
+    return false;
+}

@@ -61,6 +61,10 @@ void client_add(struct client *client, uint32_t count, const struct slice *argum
 // Sends the batch to the address, over the connection there is if it leads there. Borrows nothing.
 void client_go(struct client *client, const char *address);
 
+// Goes on to the next bulk of a reply that is not null, whatever arrays or maps it is in. False:
+// there is none. Lends from the reply.
+bool client_next_bulk(struct slice *rest, struct slice *bulk);
+
 // Hangs up. A batch under way is over at once.
 void client_hang_up(struct client *client);
 

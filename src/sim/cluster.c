@@ -45,12 +45,14 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.timeout_ns = 2 * NS_PER_SECOND;
     o.reconcile_ns = 5 * NS_PER_SECOND;
     const struct cluster_options *options = &cluster->options;
+    o.list_size = options->list_size;
     o.store.memory_max = options->memory_max == 0 ? (uint64_t)8 << 20 : options->memory_max;
     o.store.flush_size = options->flush_size;
     o.store.table_size = options->table_size;
     o.store.block_size = options->block_size;
     o.store.lookups_max = options->lookups_max;
     o.store.codec = options->codec;
+    o.store.is_direct = options->is_direct;
     o.store.segment_size = 256ull * 1024;
     o.store.disk_reserve = 64ull * 1024;
     o.store.sync_interval_ns = options->sync_interval_ns;
@@ -107,6 +109,9 @@ void cluster_start(struct cluster *cluster, uint32_t index) {
     node.self.weight = 1;
     node.listen = p->listen;
     node.random = rng_next(&cluster->rng);
+    if (cluster->options.draws_codec) {
+        node.store.codec = (enum codec)rng_below(&cluster->rng, CODECS);
+    }
     if (cluster->options.adjust != NULL) cluster->options.adjust(&node, &server);
     struct env *env = machine_env(p->machine);
     struct arena arena =

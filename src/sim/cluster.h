@@ -41,13 +41,16 @@ struct cluster_options {
     uint32_t members;
     uint64_t sync_interval_ns; // 0: durability always
 
-    // Of each store; 0: as in a server.
+    // Of each node and store; 0: as in a server.
+    uint32_t list_size;
     uint64_t memory_max;
     uint64_t flush_size;
     uint64_t table_size;
     uint32_t block_size;
     uint32_t lookups_max;
     enum codec codec;
+    bool draws_codec; // at every start of a process, instead
+    bool is_direct;
     node_minted *minted;
     void *minted_context;
 

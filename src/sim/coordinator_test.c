@@ -27,6 +27,7 @@ static enum status plant_record(struct store_write *write, struct slice old, str
         .dot = {store_actor(store), store_mint(store)},
         .timestamp = p->timestamp,
         .value = p->value,
+        .is_tombstone = p->value.data == NULL,
     };
     assert_int_equal(record_update(&before, &before.context, &sibling, &after), ST_OK);
     struct writer w = writer_to(p->bytes, sizeof(p->bytes));
@@ -280,6 +281,63 @@ static void a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say(voi
     }
 }
 
+// n1 and n2 are asked. What they say alike is the answer; of the rest one holds something newer,
+// one something that the other has never heard of, and one a delete. Each is read by itself: then a
+// majority has it, and neither alone shows anything older.
+static void a_range_settles_what_members_differ_about(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    const uint64_t later = UINT64_MAX / 4;
+    expect_dialogue(site, t, "MSET {t}a 1 {t}b 2 {t}e 5\r\n", "+OK\r\n");
+    site_wait(site, NS_PER_SECOND);
+    plant_at(site, 1, SLICE("{t}b"), SLICE("3"), later);
+    plant_at(site, 0, SLICE("{t}c"), SLICE("4"), later);
+    plant_at(site, 1, SLICE("{t}e"), (struct slice){NULL, 0}, later);
+    const char *answer = "*2\r\n$-1\r\n*3\r\n*2\r\n$4\r\n{t}a\r\n$1\r\n1\r\n"
+                         "*2\r\n$4\r\n{t}b\r\n$1\r\n3\r\n*2\r\n$4\r\n{t}c\r\n$1\r\n4\r\n";
+    expect_dialogue(site, t, "KV.RANGE t - +\r\n", answer);
+    for (uint32_t member = 0; member < 2; member++) {
+        t = site_talker(site, member, false);
+        expect_dialogue(site, t, "CONSISTENCY READ ONE\r\nMGET {t}b {t}c {t}e\r\n",
+                        "+OK\r\n*3\r\n$1\r\n3\r\n$1\r\n4\r\n$-1\r\n");
+        expect_dialogue(site, t, "KV.RANGE t - +\r\n", answer);
+    }
+    site_free(site);
+}
+
+// What is written and not yet forced to disk is neither shown nor, when it is a delete, left out:
+// a crash could still take it. The range waits for it, as a read does.
+static void a_range_shows_nothing_that_a_crash_can_take(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct machine *machine = site->cluster.processes[0].machine;
+    struct talker *writes = site_talker(site, 0, false);
+    struct talker *reads = site_talker(site, 0, false);
+    expect_dialogue(site, writes, "MSET {t}a 1 {t}b 2\r\n", "+OK\r\n");
+    expect_dialogue(site, reads, "PING\r\n", "+PONG\r\n");
+    static const char *const changes[2] = {"SET {t}a 3\r\n", "DEL {t}b\r\n"};
+    static const char *const answers[2] = {
+        "*2\r\n$-1\r\n*2\r\n*2\r\n$4\r\n{t}a\r\n$1\r\n3\r\n*2\r\n$4\r\n{t}b\r\n$1\r\n2\r\n",
+        "*2\r\n$-1\r\n*1\r\n*2\r\n$4\r\n{t}a\r\n$1\r\n3\r\n",
+    };
+    for (uint32_t i = 0; i < 2; i++) {
+        machine_slow_disk(machine, 1000);
+        talker_say(writes, changes[i], strlen(changes[i]));
+        site_wait(site, 10 * NS_PER_MS);
+        talker_say(reads, "KV.RANGE t - +\r\n", 16);
+        site_wait(site, 10 * NS_PER_MS);
+        assert_int_equal(writes->heard_size, 0);
+        assert_int_equal(reads->heard_size, 0);
+        machine_slow_disk(machine, 1);
+        talker_wait(site, reads, strlen(answers[i]));
+        assert_int_equal(reads->heard_size, strlen(answers[i]));
+        assert_memory_equal(reads->heard, answers[i], reads->heard_size);
+        talker_wait(site, writes, 4);
+    }
+    site_free(site);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
@@ -288,6 +346,8 @@ int coordinator_test(void) {
         cmocka_unit_test(a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say),
         cmocka_unit_test(whatever_each_replica_takes_alone_all_can_merge),
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
+        cmocka_unit_test(a_range_settles_what_members_differ_about),
+        cmocka_unit_test(a_range_shows_nothing_that_a_crash_can_take),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);
 }

@@ -140,8 +140,9 @@ static void note_name_change(struct disk *disk, enum name_change_kind kind, cons
     list_append(&disk->name_changes, &change->link);
 
     struct disk_file *replaced = kind == NAME_REMOVED ? NULL : names_find(&disk->seen, to);
-    if (replaced != NULL) replaced->is_named = false;
-    file->is_named = kind != NAME_REMOVED;
+    if (replaced != NULL) replaced->shown--;
+    if (kind == NAME_MADE) file->shown++;
+    if (kind == NAME_REMOVED) file->shown--;
     names_apply(&disk->seen, change);
 }
 
@@ -170,6 +171,13 @@ bool disk_rename(struct disk *disk, const char *from, const char *to) {
     struct disk_file *file = disk_find(disk, from);
     if (file == NULL) return false;
     if (strcmp(from, to) != 0) note_name_change(disk, NAME_MOVED, from, to, file);
+    return true;
+}
+
+bool disk_link(struct disk *disk, const char *from, const char *to) {
+    struct disk_file *file = disk_find(disk, from);
+    if (file == NULL || disk_find(disk, to) != NULL) return false;
+    note_name_change(disk, NAME_MADE, "", to, file);
     return true;
 }
 
@@ -313,7 +321,7 @@ uint64_t disk_used(const struct disk *disk) {
     uint64_t used = 0;
     for (struct list *l = disk->files.next; l != &disk->files; l = l->next) {
         const struct disk_file *file = CONTAINER_OF(l, struct disk_file, link);
-        if (file->is_named || file->handles > 0) used += file->seen.size;
+        if (file->shown > 0 || file->handles > 0) used += file->seen.size;
     }
     return used;
 }
@@ -429,10 +437,10 @@ void disk_power_loss(struct disk *disk) {
         drop_changes(&file->forgotten);
         image_free(&file->seen);
         file->seen = image_copy(&file->durable);
-        file->is_named = false;
+        file->shown = 0;
     }
     settle_names(disk);
-    for (uint32_t i = 0; i < disk->seen.count; i++) disk->seen.entries[i].file->is_named = true;
+    for (uint32_t i = 0; i < disk->seen.count; i++) disk->seen.entries[i].file->shown++;
 }
 
 // Damage
@@ -524,7 +532,7 @@ struct disk *disk_copy(const struct disk *disk) {
         if (file->names == 0) continue; // only open, and the copy has nothing open
         struct disk_file *twin = file_create(copy);
         twin->id = file->id;
-        twin->is_named = file->is_named;
+        twin->shown = file->shown;
         twin->seen = image_copy(&file->seen);
         twin->durable = image_copy(&file->durable);
         copy_changes(&twin->changes, &file->changes);

@@ -63,7 +63,7 @@ struct disk_file {
     uint64_t id;           // of all files the disk ever had
     uint32_t names;        // how often the tables and the changes of names refer to it
     uint32_t handles;      // how often it is open
-    bool is_named;         // has a name that processes see
+    uint32_t shown;        // names that processes see
     struct image seen;     // as processes see it
     struct image durable;  // as synced
     struct list changes;   // struct disk_change: from durable to seen, in order
@@ -105,7 +105,9 @@ struct disk *disk_copy(const struct disk *disk);
 struct disk_file *disk_find(const struct disk *disk, const char *name); // may be NULL
 struct disk_file *disk_make(struct disk *disk, const char *name);       // empty, in place of any
 bool disk_rename(struct disk *disk, const char *from, const char *to);  // false: no such name
-bool disk_remove(struct disk *disk, const char *name);                  // false: no such name
+// False: no such name, or the new one is taken.
+bool disk_link(struct disk *disk, const char *from, const char *to);
+bool disk_remove(struct disk *disk, const char *name);  // false: no such name
 void disk_sync_names(struct disk *disk, uint64_t upto); // makes changes up to that one durable
 
 // An open file stays when its name goes.

@@ -272,6 +272,38 @@ static void a_rename_is_found_done_or_not_done(void **state) {
     assert_true(is_done && is_undone);
 }
 
+static void a_second_name_shows_the_same_bytes_and_is_lost_or_not(void **state) {
+    (void)state;
+    bool has_second = false;
+    bool has_one = false;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct disk *disk = fresh(seed, DISK_WHOLE);
+        struct disk_file *file = synced(disk);
+        uint64_t used = disk_used(disk);
+        assert_false(disk_link(disk, "none", "g"));
+        assert_true(disk_link(disk, "f", "g"));
+        assert_false(disk_link(disk, "f", "g"));
+        assert_ptr_equal(disk_find(disk, "g"), file);
+        assert_int_equal(disk_used(disk), used); // counts once
+        disk_power_loss(disk);
+        assert_ptr_equal(disk_find(disk, "f"), file);
+        if (disk_find(disk, "g") == NULL) {
+            has_one = true;
+            assert_int_equal(file->shown, 1);
+        } else {
+            has_second = true;
+            assert_int_equal(file->shown, 2);
+            assert_true(disk_remove(disk, "f"));
+            assert_int_equal(disk_used(disk), used);
+            assert_int_equal(seen(disk, disk_find(disk, "g"))[0], 'a');
+            assert_true(disk_remove(disk, "g"));
+            assert_int_equal(disk_used(disk), 0);
+        }
+        disk_destroy(disk);
+    }
+    assert_true(has_second && has_one);
+}
+
 static void what_is_lost_stays_lost(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
@@ -446,6 +478,7 @@ int disk_test(void) {
         cmocka_unit_test(a_sync_covers_what_came_before_it_and_no_more),
         cmocka_unit_test(a_name_is_durable_after_a_sync_of_names_only),
         cmocka_unit_test(a_rename_is_found_done_or_not_done),
+        cmocka_unit_test(a_second_name_shows_the_same_bytes_and_is_lost_or_not),
         cmocka_unit_test(what_is_lost_stays_lost),
         cmocka_unit_test(a_rename_takes_no_name_from_another_file),
         cmocka_unit_test(a_removed_file_may_come_back_and_an_open_one_stays),

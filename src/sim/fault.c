@@ -3,6 +3,8 @@
 
 #include "base/hash.h"
 
+#include <string.h>
+
 struct rng fault_stream(uint64_t seed, uint32_t purpose, uint32_t owner) {
     uint64_t which = (uint64_t)purpose << 32 | owner;
     return (struct rng){hash_number(hash_number(seed + 1) ^ hash_number(~which))};
@@ -13,6 +15,7 @@ void dice_init(struct dice *dice, uint64_t seed, uint32_t owner, const uint32_t 
     for (uint32_t i = 0; i < FAULT_COUNT; i++) dice->streams[i] = fault_stream(seed, i, owner);
     static_assert(FAULT_COUNT <= 64, "a bit of `spared` for each");
     dice->spared = 0;
+    memset(dice->planned, 0, sizeof(dice->planned));
     dice->rates = rates;
     dice->counts = counts;
 }
@@ -23,11 +26,20 @@ bool dice_roll(struct dice *dice, enum fault fault) {
 
 bool dice_roll_many(struct dice *dice, enum fault fault, uint32_t times) {
     must(fault < FAULT_COUNT);
+    if (dice->planned[fault] > 0 && --dice->planned[fault] == 0) {
+        dice->counts[fault]++;
+        return true;
+    }
     uint64_t rate = (uint64_t)dice->rates[fault] * times;
     if (rate == 0 || (dice->spared >> fault & 1) != 0) return false;
     if (rng_below(&dice->streams[fault], FAULT_CERTAIN) >= rate) return false;
     dice->counts[fault]++;
     return true;
+}
+
+void dice_plan(struct dice *dice, enum fault fault, uint32_t rolls) {
+    must(fault < FAULT_COUNT);
+    dice->planned[fault] = rolls;
 }
 
 void dice_count(struct dice *dice, enum fault fault) {

@@ -19,20 +19,20 @@
 #define FAULT_MAP(X)                                                                               \
     X(DISK_SLOW, "disk-slow")               /* per request: far longer than usual */               \
     X(DISK_READ_ERROR, "disk-read-error")   /* per read: ST_IO, once */                            \
-    X(DISK_WRITE_ERROR, "disk-write-error") /* per write: ST_IO, a part may be written */          \
-    X(DISK_SYNC_ERROR, "disk-sync-error")   /* per sync: ST_IO, and the writes are forgotten */    \
+    X(DISK_WRITE_ERROR, "disk-write-error") /* per write, rename: ST_IO, perhaps half done */      \
+    X(DISK_SYNC_ERROR, "disk-sync-error")   /* per sync, of names too: ST_IO, all forgotten */     \
     X(DISK_EVICTION, "disk-eviction")       /* act: a forgotten write vanished from the cache */   \
     X(DISK_ROT, "disk-rot")                 /* per read: a bit of what is stored there flips */    \
     X(DISK_MISDIRECT, "disk-misdirect")     /* per write: lands at another place */                \
     X(DISK_PHANTOM, "disk-phantom")         /* per write: never reaches the disk, says OK */       \
-    X(DISK_FULL, "disk-full")               /* act: ST_NO_SPACE for want of quota */               \
+    X(DISK_FULL, "disk-full")               /* per growth: ST_NO_SPACE, or for want of quota */    \
     X(DISK_CUT, "disk-cut")                 /* act: the tail of a file is gone */                  \
     X(DISK_WIPE, "disk-wipe")               /* act: emptied, or replaced by another image */       \
     X(DESCRIPTORS, "descriptors")           /* per open and accept: ST_BUSY */                     \
     X(LOST_WRITE, "lost-write")             /* act: power loss took an unsynced write */           \
     X(TORN_WRITE, "torn-write")             /* act: power loss kept a part of one */               \
     X(GARBAGE, "garbage")                   /* act: power loss left nonsense in a sector */        \
-    X(LOST_NAME, "lost-name")               /* act: power loss undid a create, rename, remove */   \
+    X(LOST_NAME, "lost-name")               /* act: power loss undid a create, rename, link.. */   \
     X(KILL, "kill")                         /* act */                                              \
     X(POWER_LOSS, "power-loss")             /* act */                                              \
     X(PAUSE, "pause")                       /* act */                                              \
@@ -61,9 +61,10 @@ enum { FAULT_CERTAIN = 1000000000 };
 
 struct dice {
     struct rng streams[FAULT_COUNT];
-    uint64_t spared;       // bit i set: fault i never happens here
-    const uint32_t *rates; // borrowed for the life of the dice: chances in FAULT_CERTAIN
-    uint64_t *counts;      // borrowed likewise
+    uint64_t spared;               // bit i set: fault i never happens here
+    uint32_t planned[FAULT_COUNT]; // rolls until it happens whatever its rate; 0: not planned
+    const uint32_t *rates;         // borrowed for the life of the dice: chances in FAULT_CERTAIN
+    uint64_t *counts;              // borrowed likewise
 };
 
 // A stream of random numbers for one purpose of one owner in the run of a seed.
@@ -78,6 +79,10 @@ bool dice_roll(struct dice *dice, enum fault fault);
 
 // The same for something done `times` times at once, where the rate is small.
 bool dice_roll_many(struct dice *dice, enum fault fault, uint32_t times);
+
+// Makes the fault happen at the `rolls`-th time that it is rolled for from now on, and counts it; 0
+// takes that back.
+void dice_plan(struct dice *dice, enum fault fault, uint32_t rolls);
 
 // Notes that a fault happened.
 void dice_count(struct dice *dice, enum fault fault);

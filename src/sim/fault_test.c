@@ -46,6 +46,23 @@ static void turning_a_fault_off_leaves_the_draws_of_others_alone(void **state) {
     assert_true(resets > 0);
 }
 
+static void a_planned_fault_happens_once_and_at_its_occasion(void **state) {
+    (void)state;
+    uint32_t rates[FAULT_COUNT] = {0};
+    uint64_t counts[FAULT_COUNT] = {0};
+    struct dice dice;
+    dice_init(&dice, test_seed(), 0, rates, counts);
+    dice_plan(&dice, FAULT_DISK_FULL, 3);
+    for (uint32_t roll = 1; roll < 10; roll++) {
+        assert_int_equal(dice_roll(&dice, FAULT_DISK_FULL), roll == 3);
+        assert_false(dice_roll(&dice, FAULT_DISK_ROT));
+    }
+    assert_int_equal(counts[FAULT_DISK_FULL], 1);
+    dice_plan(&dice, FAULT_DISK_FULL, 1);
+    dice_plan(&dice, FAULT_DISK_FULL, 0);
+    assert_false(dice_roll(&dice, FAULT_DISK_FULL));
+}
+
 static void a_machine_can_be_spared(void **state) {
     (void)state;
     uint32_t rates[FAULT_COUNT] = {0};
@@ -120,6 +137,7 @@ int fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_fault_happens_as_often_as_its_rate_says),
         cmocka_unit_test(turning_a_fault_off_leaves_the_draws_of_others_alone),
+        cmocka_unit_test(a_planned_fault_happens_once_and_at_its_occasion),
         cmocka_unit_test(a_machine_can_be_spared),
         cmocka_unit_test(owners_and_purposes_have_streams_of_their_own),
         cmocka_unit_test(a_spread_reaches_every_magnitude_and_stays_inside),

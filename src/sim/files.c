@@ -21,6 +21,7 @@ enum files_kind {
     FILES_CLOSE,
     FILES_SYNC_NAMES,
     FILES_RENAME,
+    FILES_LINK,
     FILES_REMOVE,
     FILES_LIST,
     FILES_SPACE,
@@ -106,13 +107,21 @@ void files_sync_names(struct env *env, struct env_op *op) {
     submit(m, op, FILES_SYNC_NAMES, m->world->options.sync_delay);
 }
 
-void files_rename(struct env *env, struct env_op *op, const char *from, const char *to) {
+static void submit_names(struct machine *m, struct env_op *op, enum files_kind kind,
+                         const char *from, const char *to) {
     must(strlen(from) <= ENV_FILE_NAME_MAX);
     must(strlen(to) <= ENV_FILE_NAME_MAX);
-    struct machine *m = machine_of(env);
     op->from = (const uint8_t *)from;
     memcpy(&op->private[0], &to, sizeof(to)); // only ever read as what it is
-    submit(m, op, FILES_RENAME, m->world->options.disk_delay);
+    submit(m, op, kind, m->world->options.disk_delay);
+}
+
+void files_rename(struct env *env, struct env_op *op, const char *from, const char *to) {
+    submit_names(machine_of(env), op, FILES_RENAME, from, to);
+}
+
+void files_link(struct env *env, struct env_op *op, const char *from, const char *to) {
+    submit_names(machine_of(env), op, FILES_LINK, from, to);
 }
 
 void files_remove(struct env *env, struct env_op *op, const char *name) {
@@ -141,6 +150,8 @@ static enum status open_file(struct machine *m, struct env_op *op) {
     if (dice_roll(&m->dice, FAULT_DESCRIPTORS)) return ST_BUSY;
     struct disk_file *file = NULL;
     if (op->wanted == ENV_CREATE) {
+        const struct disk_file *old = disk_find(m->disk, name);
+        must(old == NULL || old->shown == 1); // else another name would lose its bytes, too
         file = disk_make(m->disk, name);
     } else {
         file = disk_find(m->disk, name);
@@ -189,11 +200,17 @@ static void misdirect(struct machine *m, const struct env_op *op) {
     disk_write(m->disk, other, sector * DISK_SECTOR, op->from, op->wanted, false);
 }
 
+// Whether there is no room for the file to end at `end`.
+static bool is_too_full(struct machine *m, const struct disk_file *file, uint64_t end) {
+    if (end <= file->seen.size) return false;
+    if (dice_roll(&m->dice, FAULT_DISK_FULL)) return true;
+    if (disk_has_room(m->disk, file, end)) return false;
+    dice_count(&m->dice, FAULT_DISK_FULL);
+    return true;
+}
+
 static enum status write_file(struct machine *m, struct env_op *op, struct disk_file *file) {
-    if (!disk_has_room(m->disk, file, op->offset + op->wanted)) {
-        dice_count(&m->dice, FAULT_DISK_FULL);
-        return ST_NO_SPACE;
-    }
+    if (is_too_full(m, file, op->offset + op->wanted)) return ST_NO_SPACE;
     if (dice_roll(&m->dice, FAULT_DISK_WRITE_ERROR)) {
         uint32_t part = rng_below(dice_stream(&m->dice, FAULT_DISK_WRITE_ERROR), op->wanted + 1);
         if (part > 0) disk_write(m->disk, file, op->offset, op->from, part, false);
@@ -210,10 +227,7 @@ static enum status write_file(struct machine *m, struct env_op *op, struct disk_
 }
 
 static enum status grow_file(struct machine *m, struct env_op *op, struct disk_file *file) {
-    if (!disk_has_room(m->disk, file, op->offset)) {
-        dice_count(&m->dice, FAULT_DISK_FULL);
-        return ST_NO_SPACE;
-    }
+    if (is_too_full(m, file, op->offset)) return ST_NO_SPACE;
     disk_grow(m->disk, file, op->offset);
     return ST_OK;
 }
@@ -227,6 +241,20 @@ static enum status sync_file(struct machine *m, struct env_op *op, struct disk_f
     return ST_OK;
 }
 
+static enum status sync_names(struct machine *m, struct env_op *op) {
+    if (dice_roll(&m->dice, FAULT_DISK_SYNC_ERROR)) return ST_IO;
+    disk_sync_names(m->disk, op->value);
+    return ST_OK;
+}
+
+static enum status rename_file(struct machine *m, struct env_op *op) {
+    bool fails = dice_roll(&m->dice, FAULT_DISK_WRITE_ERROR);
+    struct rng *rng = dice_stream(&m->dice, FAULT_DISK_WRITE_ERROR);
+    if (fails && rng_chance(rng, 1, 2)) return ST_IO;
+    bool is_there = disk_rename(m->disk, (const char *)op->from, op->private[0]);
+    return fails ? ST_IO : is_there ? ST_OK : ST_NOT_FOUND;
+}
+
 static enum status list_names(struct machine *m, struct env_op *op) {
     const struct disk_names *names = &m->disk->seen;
     uint32_t size = 0;
@@ -238,6 +266,12 @@ static enum status list_names(struct machine *m, struct env_op *op) {
     }
     op->size = size;
     return ST_OK;
+}
+
+static enum status link_file(struct machine *m, struct env_op *op) {
+    const char *from = (const char *)op->from;
+    if (disk_find(m->disk, from) == NULL) return ST_NOT_FOUND;
+    return disk_link(m->disk, from, op->private[0]) ? ST_OK : ST_IO;
 }
 
 static enum status take_effect(struct machine *m, struct env_op *op) {
@@ -257,10 +291,11 @@ static enum status take_effect(struct machine *m, struct env_op *op) {
         close_file(m, open);
         return ST_OK;
     case FILES_SYNC_NAMES:
-        disk_sync_names(m->disk, op->value);
-        return ST_OK;
+        return sync_names(m, op);
     case FILES_RENAME:
-        return disk_rename(m->disk, (const char *)op->from, op->private[0]) ? ST_OK : ST_NOT_FOUND;
+        return rename_file(m, op);
+    case FILES_LINK:
+        return link_file(m, op);
     case FILES_REMOVE:
         return disk_remove(m->disk, (const char *)op->from) ? ST_OK : ST_NOT_FOUND;
     case FILES_LIST:
@@ -284,6 +319,7 @@ static const char *kind_name(enum files_kind kind) {
         [FILES_CLOSE] = "close",
         [FILES_SYNC_NAMES] = "sync-names",
         [FILES_RENAME] = "rename",
+        [FILES_LINK] = "link",
         [FILES_REMOVE] = "remove",
         [FILES_LIST] = "list",
         [FILES_SPACE] = "space",
@@ -299,8 +335,8 @@ static bool names_a_file(enum files_kind kind) {
 static bool changes_the_disk(const struct env_op *op) {
     enum files_kind kind = (enum files_kind)op->kind;
     return kind == FILES_WRITE || kind == FILES_ALLOCATE || kind == FILES_RENAME ||
-           kind == FILES_REMOVE || kind == FILES_SYNC || kind == FILES_SYNC_NAMES ||
-           (kind == FILES_OPEN && op->wanted == ENV_CREATE);
+           kind == FILES_LINK || kind == FILES_REMOVE || kind == FILES_SYNC ||
+           kind == FILES_SYNC_NAMES || (kind == FILES_OPEN && op->wanted == ENV_CREATE);
 }
 
 static void on_due(struct event *event) {

@@ -22,6 +22,7 @@ void files_sync(struct env *env, struct env_op *op, struct env_file *file);
 void files_close(struct env *env, struct env_op *op, struct env_file *file);
 void files_sync_names(struct env *env, struct env_op *op);
 void files_rename(struct env *env, struct env_op *op, const char *from, const char *to);
+void files_link(struct env *env, struct env_op *op, const char *from, const char *to);
 void files_remove(struct env *env, struct env_op *op, const char *name);
 void files_list(struct env *env, struct env_op *op, uint8_t *to, uint32_t capacity);
 void files_space(struct env *env, struct env_op *op);

@@ -337,9 +337,9 @@ static void answer_put(struct impostor *i, uint64_t id) {
     say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
 }
 
-static void answer_scan(struct impostor *i, uint64_t id) {
+static void answer_scan(struct impostor *i, uint64_t id, uint32_t end) {
     uint8_t bytes[64];
-    const struct message_scan_done m = {.id = id, .status = ST_OK, .next = UINT64_MAX};
+    const struct message_scan_done m = {.id = id, .status = ST_OK, .slot = end};
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_scan_done_encode(&m, &w);
     say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
@@ -363,11 +363,78 @@ static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
     answer_put(i, asked.id);
     pass(i->world, 50 * NS_PER_MS);
     assert_false(scan.is_done);
-    answer_scan(i, asked.id);
+    answer_scan(i, asked.id, asked.end);
     pass(i->world, 50 * NS_PER_MS);
     assert_true(scan.is_done);
     assert_int_equal(scan.status, ST_OK);
     end(i);
+}
+
+// A list of one or two keys, and how far it is said to be complete.
+struct lie {
+    const char *first;
+    const char *second;  // NULL: none
+    const char *reached; // "": all
+    enum status outcome;
+};
+
+static void say_list(struct impostor *i, const struct message_scan *asked, const struct lie *lie) {
+    uint8_t bytes[256];
+    uint8_t message[512];
+    struct writer entries = writer_to(bytes, sizeof(bytes));
+    struct message_listed m = {.slot = asked->slot, .key = text(lie->first)};
+    message_listed_write(&entries, &m);
+    m.key = text(lie->second == NULL ? "" : lie->second);
+    if (lie->second != NULL) message_listed_write(&entries, &m);
+    struct message_scan_done done = {.id = asked->id, .entries = writer_bytes(&entries)};
+    done.key = text(lie->reached);
+    done.slot = done.key.size > 0 ? asked->slot : asked->end;
+    struct writer w = writer_to(message, sizeof(message));
+    message_scan_done_encode(&done, &w);
+    say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
+}
+
+// A list that is out of order, out of bounds, or further than it is complete, does not count.
+static void a_list_that_cannot_be_is_no_answer(void **state) {
+    (void)state;
+    static const struct lie lies[] = {
+        {"{t}c", "{t}d", "", ST_OK},
+        {"{t}c", "{t}d", "{t}d", ST_OK},
+        {"{t}d", "{t}c", "", ST_UNAVAILABLE},
+        {"{t}c", "{t}c", "", ST_UNAVAILABLE},
+        {"{t}a", NULL, "", ST_UNAVAILABLE},
+        {"{t}b", NULL, "", ST_UNAVAILABLE},
+        {"{u}c", NULL, "", ST_UNAVAILABLE},
+        {"{t}c", "{t}d", "{t}c", ST_UNAVAILABLE},
+        {"{t}c", NULL, "{t}b", ST_UNAVAILABLE},
+        {"", NULL, "", ST_UNAVAILABLE},
+    };
+    for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+        struct impostor *i = begin_serving();
+        static const uint8_t nobody[4] = {0};
+        say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+        pass(i->world, 50 * NS_PER_MS);
+        struct scan scan = {.request = {.done = on_scanned, .kind = REQUEST_RANGE, .limit = 10}};
+        scan.request.key = text("t");
+        scan.request.from = text("{t}b");
+        scan.request.level.kind = LEVEL_ALL;
+        struct machine *machine = i->cluster.processes[0].machine;
+        machine_enter(machine);
+        node_submit(real_node(i), &scan.request);
+        machine_leave(machine);
+        struct frame frame = {0};
+        struct message_scan asked;
+        assert_true(hear_type(i, &i->accepted, MESSAGE_SCAN, &frame));
+        assert_int_equal(message_scan_decode(&asked, frame.body), ST_OK);
+        say_list(i, &asked, &lies[k]);
+        // What is sound differs from what the node itself holds: it reads those keys, in vain.
+        bool is_sound = lies[k].outcome == ST_OK;
+        assert_int_equal(hear_type(i, &i->accepted, MESSAGE_GET, &frame), is_sound);
+        pass(i->world, 50 * NS_PER_MS);
+        assert_int_equal(scan.is_done, !is_sound);
+        if (!is_sound) assert_int_equal(scan.status, ST_UNAVAILABLE);
+        end(i);
+    }
 }
 
 static void a_member_outlives_what_is_told_of_its_past(void **state) {
@@ -413,6 +480,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
         cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
+        cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };

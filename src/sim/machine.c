@@ -254,11 +254,13 @@ static const struct env_ops machine_ops = {
     .open = files_open,
     .allocate = files_allocate,
     .read = files_read,
+    .read_direct = files_read,
     .write = files_write,
     .sync = files_sync,
     .close = files_close,
     .sync_names = files_sync_names,
     .rename = files_rename,
+    .link = files_link,
     .remove = files_remove,
     .list = files_list,
     .space = files_space,
@@ -415,6 +417,10 @@ void machine_spare(struct machine *machine, enum fault fault, bool is_spared) {
     must(fault < FAULT_COUNT);
     uint64_t bit = 1ull << fault;
     machine->dice.spared = is_spared ? machine->dice.spared | bit : machine->dice.spared & ~bit;
+}
+
+void machine_plan_fault(struct machine *machine, enum fault fault, uint32_t occasion) {
+    dice_plan(&machine->dice, fault, occasion);
 }
 
 bool machine_is_running(const struct machine *machine) {

@@ -324,6 +324,13 @@ void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
 }
 
+bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {
+    enum trouble trouble = by_power ? TROUBLE_POWER : TROUBLE_KILL;
+    if (n->is_over || !n->has[trouble] || !end_process(n, member, by_power)) return false;
+    n->counts[trouble]++;
+    return true;
+}
+
 void nemesis_part(struct nemesis *n) {
     later(n, 0, a_while(n), on_heal);
     (void)cut_halves(n);

@@ -52,6 +52,10 @@ void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t tro
 
 void nemesis_start(struct nemesis *nemesis);
 
+// In a run with such trouble: this member's process is killed, or its power fails, and somebody
+// starts it again. False: it is none, or the member is down already.
+bool nemesis_strike(struct nemesis *nemesis, uint32_t member, bool by_power);
+
 // Parts the network at random, for a while.
 void nemesis_part(struct nemesis *nemesis);
 

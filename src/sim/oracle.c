@@ -90,11 +90,13 @@ uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombsto
     return number;
 }
 
-size_t oracle_value(uint32_t write, char *to, size_t capacity) {
+size_t oracle_value(const struct oracle *oracle, uint32_t write, char *to, size_t capacity) {
     struct rng rng = {write};
     int size = snprintf(to, capacity, "w%u.", write);
     must(size > 0);
     size_t padding = rng_chance(&rng, 1, 16) ? rng_below(&rng, 3000) : 8 + rng_below(&rng, 64);
+    bool is_register = oracle->keys[oracle->writes[write].key].is_register;
+    if (oracle->has_large && is_register) padding = 2000 + rng_below(&rng, 1900);
     must((size_t)size + padding <= capacity);
     for (size_t i = 0; i < padding; i++) to[(size_t)size + i] = (char)('a' + rng_below(&rng, 26));
     return (size_t)size + padding;
@@ -110,7 +112,7 @@ uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value) 
         number < oracle->write_count && oracle->writes[number].key == key;
     if (is_ours) {
         struct slice whole = {(const uint8_t *)text,
-                              oracle_value((uint32_t)number, text, sizeof(text))};
+                              oracle_value(oracle, (uint32_t)number, text, sizeof(text))};
         is_ours = slice_equal(whole, value);
     }
     if (is_ours) return (uint32_t)number;
@@ -321,7 +323,8 @@ static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
 static struct slice trace_of(const struct oracle *oracle, uint32_t write, uint8_t *to,
                              size_t capacity) {
     const struct oracle_write *w = &oracle->writes[write];
-    if (!w->is_tombstone) return (struct slice){to, oracle_value(write, (char *)to, capacity)};
+    if (!w->is_tombstone)
+        return (struct slice){to, oracle_value(oracle, write, (char *)to, capacity)};
     return dot_bytes(oracle->events[w->event].dot, to, capacity);
 }
 
@@ -450,6 +453,26 @@ static void check_earlier_reads(struct oracle *oracle, struct oracle_key *k, uin
     }
     k->reads = grow(k->reads, k->read_count, sizeof(*k->reads));
     k->reads[k->read_count++] = (struct oracle_read){.end = now(oracle), .write_start = w->start};
+}
+
+void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t need,
+                     struct slice value) {
+    const struct oracle_key *k = &oracle->keys[key];
+    const struct past past = {start, ORACLE_NONE, need};
+    if (value.data != NULL) {
+        uint32_t number = oracle_writer(oracle, key, value);
+        if (number != ORACLE_NONE) oracle->writes[number].was_read = true;
+        return;
+    }
+    uint32_t missing = ORACLE_NONE;
+    for (uint32_t i = 0; i < k->write_count; i++) {
+        const struct oracle_write *w = &oracle->writes[k->writes[i]];
+        if (w->is_tombstone) return;
+        bool is_past = w->outcome == OUTCOME_OK && w->end < start;
+        if (is_past && must_see(oracle, &past, w)) missing = k->writes[i];
+    }
+    if (missing == ORACLE_NONE) return;
+    oracle_fail(oracle, "O8 key=%s is not there, w%u was acknowledged before", k->name, missing);
 }
 
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,

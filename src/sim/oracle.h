@@ -19,7 +19,10 @@
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
-//     O20 the files that a process leaves, however it ends, are whole (store/check.h); after an
+//     O22 a range shows keys of its tag, in order, from bound to bound, none twice; and O2, O4, O8
+//         hold for each that it shows or leaves out
+//     O23 snapshots: see keeper.h
+//     O24 the files that a process leaves, however it ends, are whole (store/check.h); after an
 //         orderly end there are none that nobody names, but for old segments of the log
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
@@ -27,7 +30,7 @@
 
 #include "sim/cluster.h"
 
-enum { ORACLE_KEYS_MAX = 64, ORACLE_WRITES_MAX = 1 << 16 };
+enum { ORACLE_KEYS_MAX = 128, ORACLE_WRITES_MAX = 1 << 16 };
 
 #define ORACLE_NONE UINT32_MAX
 
@@ -83,6 +86,8 @@ struct oracle_counts {
     uint64_t deletes;        // O2, O19: tombstones of which it is known who wrote them
     uint64_t reads;          // O4, O8
     uint64_t pipelined;      // O8: reads behind a write of the same key, in one batch
+    uint64_t ranges;         // O22
+    uint64_t ranges_cut;     // O22: that ended before their bound
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12
@@ -102,6 +107,7 @@ struct oracle {
     uint32_t event_capacity;
     struct oracle_counts counts;
     bool is_compressed; // values do not lie on disks as they are: no copies are counted for O1
+    bool has_large;     // values of registers are some thousand bytes
     bool syncs_late;    // durability is an interval: no copies are counted for O1; power stays on
     bool has_failed;
     char failure[500]; // the first one: the oracle's number, and what it saw
@@ -125,7 +131,7 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
 uint32_t oracle_copies(const struct oracle *oracle);
 
 // "w<number>." and a padding that follows from the number. Returns its size.
-size_t oracle_value(uint32_t write, char *to, size_t capacity);
+size_t oracle_value(const struct oracle *oracle, uint32_t write, char *to, size_t capacity);
 
 // The write that made the value, or ORACLE_NONE, which is noted as a violation.
 uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
@@ -134,6 +140,11 @@ uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value);
 // NULL). `before` is a write that was done, and stood before the read in one batch; or ORACLE_NONE.
 void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t before,
                      uint32_t need, struct slice value);
+
+// The same of a key that is no register. Data NULL: that it has no value is an error only if a
+// write was acknowledged and nobody ever began to delete it.
+void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t need,
+                     struct slice value);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

@@ -663,6 +663,42 @@ static void tables_are_merged_when_somebody_asks(void **state) {
     site_free(site);
 }
 
+static void restart(struct site *site) {
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, NS_PER_SECOND);
+    cluster_start(&site->cluster, 0);
+    while (!site_is_serving(site)) site_wait(site, NS_PER_SECOND);
+}
+
+// Who is alone has nobody to ask for what it cannot read, and says what is the matter.
+static void a_damaged_record_is_refused_as_such(void **state) {
+    (void)state;
+    enum { KEYS = 100 };
+    struct site *site = site_new(1, small_flushes);
+    struct talker *t = site_talker(site, 0, false);
+    char words[1100];
+    for (int i = 0; i < KEYS; i++) {
+        (void)snprintf(words, sizeof(words), "SET {tag}%d %01000d\r\n", i, i);
+        expect_dialogue(site, t, words, "+OK\r\n");
+    }
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct machine *machine = site->cluster.processes[0].machine;
+    uint8_t names[4096];
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
+        if (strncmp((char *)names + at, "table-", 6) != 0) continue;
+        (void)machine_rot(machine, (char *)names + at, 100);
+    }
+    restart(site);
+    t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "GET {tag}0\r\n",
+                    "-DAMAGED what is stored of the key fails its checksum and is not served\r\n");
+    expect_dialogue(site, t, "SET {tag}0 v\r\n",
+                    "-DAMAGED what is stored of the key fails its checksum and is not served\r\n");
+    expect_dialogue(site, t, "GET other\r\n", "$-1\r\n");
+    site_free(site);
+}
+
 static void many_under_way(struct node_options *node, struct server_options *server) {
     small_flushes(node, server);
     node->requests_max = 2048;
@@ -684,10 +720,7 @@ static void many_that_read_from_tables_at_once_are_all_answered(void **state) {
         expect_dialogue(site, writer, words, "+OK\r\n");
     }
     site_wait(site, 5 * NS_PER_SECOND);
-    cluster_kill(&site->cluster, 0);
-    site_wait(site, NS_PER_SECOND);
-    cluster_start(&site->cluster, 0);
-    while (!site_is_serving(site)) site_wait(site, NS_PER_SECOND);
+    restart(site);
     world_options(site->world)->disk_delay = 20 * NS_PER_MS; // so they wait for each other
     char words[TALKERS][KEYS * 16];
     struct talker *readers[TALKERS];
@@ -732,6 +765,7 @@ int session_test(void) {
         cmocka_unit_test(who_waits_for_memory_does_not_keep_others_from_giving_it_back),
         cmocka_unit_test(an_orderly_stop_answers_what_has_arrived),
         cmocka_unit_test(tables_are_merged_when_somebody_asks),
+        cmocka_unit_test(a_damaged_record_is_refused_as_such),
         cmocka_unit_test(many_that_read_from_tables_at_once_are_all_answered),
     };
     return cmocka_run_group_tests_name("session", cases, NULL, NULL);

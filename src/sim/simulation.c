@@ -27,6 +27,7 @@ struct simulation {
     struct oracle oracle;
     struct workload workload;
     struct nemesis nemesis;
+    struct keeper keeper;
     struct rng rng;
     uint32_t files_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
 };
@@ -51,7 +52,10 @@ static void add_stats(struct simulation *s) {
         struct store_stats store = node_store_stats(node);
         s->report->flushes += store.flushes;
         s->report->compactions += store.compactions;
+        s->report->cuts += store.cuts;
         s->report->blocks_read += store.blocks_read;
+        s->report->evicted += store.evicted;
+        s->report->recounts += store.recounts;
     }
 }
 
@@ -136,6 +140,7 @@ static void chaos(struct simulation *s) {
         return;
     }
     nemesis_start(&s->nemesis);
+    keeper_start(&s->keeper);
     workload_start(&s->workload);
     (void)run_until(s, CHAOS_MAX_NS, workload_over);
     oracle_check_maps(&s->oracle);
@@ -143,6 +148,7 @@ static void chaos(struct simulation *s) {
 
 static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
+    keeper_stop(&s->keeper);
     nemesis_heal(&s->nemesis);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
@@ -182,13 +188,13 @@ static void stop_all(struct simulation *s) {
                         open.requests, open.files, open.sockets);
         }
         if (s->files_left[i] > 0) {
-            oracle_fail(&s->oracle, "O20 n%u leaves files that nobody names: %u", i + 1,
+            oracle_fail(&s->oracle, "O24 n%u leaves files that nobody names: %u", i + 1,
                         s->files_left[i]);
         }
     }
 }
 
-// O20: what a process leaves behind is whole, whatever ended it, where no synced byte was changed.
+// O24: what a process leaves behind is whole, whatever ended it, where no synced byte was changed.
 // But a sync that failed may have lied about the log: the next start forces to disk what it reads,
 // and what the kernel has given up is not there. It was written once more, and so is not lost; but
 // where it should have been there is a hole.
@@ -219,7 +225,7 @@ static void on_ended(void *context, uint32_t index) {
     s->report->inspections++;
     s->files_left[index] = visit.left_over;
     if (i.status == ST_OK && visit.damaged == 0) return;
-    oracle_fail(&s->oracle, "O20 n%u leaves damage=%u: %s", index + 1, visit.damaged, i.first);
+    oracle_fail(&s->oracle, "O24 n%u leaves damage=%u: %s", index + 1, visit.damaged, i.first);
 }
 
 // A restart changes nothing.
@@ -241,6 +247,7 @@ static void play(struct simulation *s) {
     if (!s->oracle.has_failed) oracle_check_end(&s->oracle);
     if (!s->oracle.has_failed) add_stats(s);
     if (!s->oracle.has_failed) stop_all(s);
+    if (!s->oracle.has_failed) keeper_check_all(&s->keeper);
     if (!s->oracle.has_failed) restart_all(s);
 }
 
@@ -256,6 +263,7 @@ static void fill_report(struct simulation *s) {
     r->refused = s->workload.refused;
     r->unknown = s->workload.unknown;
     r->oracle = s->oracle.counts;
+    r->backups = s->keeper.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
@@ -280,7 +288,19 @@ static void draw_store(struct simulation *s, struct cluster_options *o) {
     o->table_size = rng_spread(&s->rng, 16 * KIB, 256 * KIB);
     o->block_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
     o->lookups_max = (uint32_t)rng_spread(&s->rng, 1, 100);
-    o->codec = rng_chance(&s->rng, 1, 3) ? CODEC_LZ4 : CODEC_NONE;
+    o->list_size = (uint32_t)rng_spread(&s->rng, 100, 8192);
+    o->is_direct = s->options->seed % 7 == 0; // changes nothing else that the seed decides
+    if (!rng_chance(&s->rng, 1, 3)) return;
+    o->codec = rng_chance(&s->rng, 1, 2) ? CODEC_LZ4 : CODEC_ZSTD;
+    o->draws_codec = rng_chance(&s->rng, 1, 3);
+}
+
+// Now and then there is more than memory holds: records leave it, and are read back.
+static bool draw_large(struct simulation *s, struct cluster_options *o) {
+    struct rng rng = world_stream(s->world, 5);
+    if (!rng_chance(&rng, 1, 8)) return false;
+    o->memory_max = 256 * KIB;
+    return true;
 }
 
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
@@ -297,14 +317,18 @@ static void draw(struct simulation *s) {
     o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;
     if (s->options->members > 0) o.members = s->options->members;
     draw_store(s, &o);
+    bool has_large = draw_large(s, &o);
     cluster_init(&s->cluster, s->world, &o);
     oracle_init(&s->oracle);
     s->oracle.cluster = &s->cluster;
     s->oracle.syncs_late = o.sync_interval_ns > 0;
     s->oracle.is_compressed = o.codec != CODEC_NONE;
+    s->oracle.has_large = has_large;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
+    keeper_init(&s->keeper, &s->nemesis, &s->oracle);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);
+    if (has_large) keys = ORACLE_KEYS_MAX;
     uint32_t clients = 2 + rng_below(&s->rng, 5);
     workload_init(&s->workload, &s->cluster, &s->oracle, clients, keys);
     s->workload.wanted = s->options->operations;

@@ -3,7 +3,7 @@
 // simulation.h -- one run from a seed: a cluster, clients, trouble, healing, a verdict.
 //
 //     start     members start in any order, at any time
-//     chaos     clients work, the nemesis is loose
+//     chaos     clients work, the nemesis is loose, a keeper makes snapshots
 //     heal      no more trouble; within a bound all members serve and hold the same
 //     works     clients work again: every operation is done
 //     end       the oracle's last checks; all stop in order, nothing is left open; all start once
@@ -11,6 +11,7 @@
 #ifndef QUOIT_SIM_SIMULATION_H
 #define QUOIT_SIM_SIMULATION_H
 
+#include "sim/keeper.h"
 #include "sim/nemesis.h"
 #include "sim/oracle.h"
 #include "sim/workload.h"
@@ -38,10 +39,14 @@ struct simulation_report {
     uint64_t faults[FAULT_COUNT];
     uint32_t calls[CALL_KINDS];
     struct oracle_counts oracle;
+    struct keeper_counts backups;
     struct node_stats node;
-    uint64_t flushes; // of all stores, like
+    uint64_t flushes; // of all stores, like all up to recounts
     uint64_t compactions;
-    uint64_t blocks_read; // summed over members, as of the end of each life that was seen to end
+    uint64_t cuts;
+    uint64_t blocks_read;
+    uint64_t evicted;
+    uint64_t recounts;    // summed over members, as of the end of each life that was seen to end
     uint64_t inspections; // of what a process left behind
     uint64_t mendings;    // members that had no vote for a while, and have it back
 };

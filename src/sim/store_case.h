@@ -75,6 +75,13 @@ struct shop {
     uint64_t refused_count;
     enum status refused; // the last status that was not OK
     uint32_t value_max;
+    uint32_t partitions; // that keys are spread over; SHOP_PARTITIONS
+
+    // Called whenever a request has changed the disk; NULL: nobody.
+    void (*on_effect)(struct shop *shop);
+    void *context; // of whoever set it
+    uint64_t effects;
+
     uint8_t encoded[SHOP_VALUE_MAX + 16384];
     struct record record;
     struct record updated;
@@ -104,8 +111,10 @@ static inline struct shop *shop_new(uint64_t seed, const struct world_options *w
     if (getenv("SHOP_TRACE")) world_set_trace(shop->world, on_shop_trace, NULL);
     shop->rng = world_stream(shop->world, 1);
     shop->options = shop_options();
+    shop->options.is_direct = seed % 2 != 0;
     shop->dots = calloc(SHOP_DOTS, sizeof(*shop->dots));
     shop->value_max = SHOP_VALUE_MAX;
+    shop->partitions = SHOP_PARTITIONS;
     return shop;
 }
 
@@ -145,14 +154,26 @@ static inline void shop_begin(struct shop *shop) {
     machine_leave(shop->machine);
 }
 
+// As world_step.
+static inline bool shop_step(struct shop *shop, uint64_t until) {
+    bool has_run = world_step(shop->world, until);
+    uint64_t effects = machine_disk_effects(shop->machine);
+    bool is_new = effects != shop->effects;
+    shop->effects = effects;
+    if (is_new && shop->on_effect != NULL) shop->on_effect(shop);
+    return has_run;
+}
+
 static inline void shop_run(struct shop *shop, uint64_t time) {
-    world_run(shop->world, world_now(shop->world) + time);
+    uint64_t until = world_now(shop->world) + time;
+    while (shop_step(shop, until)) {
+    }
 }
 
 static inline bool shop_wait(struct shop *shop, const bool *is_done) {
     uint64_t until = world_now(shop->world) + 600 * NS_PER_SECOND;
     while (!*is_done) {
-        if (!world_step(shop->world, until)) return false;
+        if (!shop_step(shop, until)) return false;
     }
     return true;
 }
@@ -169,14 +190,24 @@ static inline void on_shop_closed(void *context, enum status status) {
     shop->closed = status;
 }
 
+// The next name of a table among those that machine_durable_names gave, or NULL. *at begins at 0.
+static inline const char *shop_next_table(const uint8_t *names, uint32_t size, uint32_t *at) {
+    while (*at < size) {
+        const char *name = (const char *)names + *at;
+        *at += (uint32_t)strlen(name) + 1;
+        if (strncmp(name, "table-", 6) == 0) return name;
+    }
+    return NULL;
+}
+
 // Versions.
 
 static inline size_t shop_name(uint32_t key, char name[16]) {
     return (size_t)snprintf(name, 16, "key%u", key);
 }
 
-static inline struct partition shop_partition(uint32_t key) {
-    return (struct partition){0, (uint16_t)(key % SHOP_PARTITIONS)};
+static inline struct partition shop_partition(const struct shop *shop, uint32_t key) {
+    return (struct partition){0, (uint16_t)(key % shop->partitions)};
 }
 
 // What a version of a key must look like, byte for byte.
@@ -267,7 +298,7 @@ static inline void shop_write(struct shop_client *c, uint32_t key) {
     c->version = ++c->shop->keys[key].asked;
     c->shop->busy++;
     c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
-    c->write.partition = shop_partition(key);
+    c->write.partition = shop_partition(c->shop, key);
     c->write.key = (struct slice){(const uint8_t *)c->name, shop_name(key, c->name)};
     store_put(c->shop->store, &c->write);
 }
@@ -316,7 +347,7 @@ static inline void on_shop_read(struct store_read *read) {
 
 static inline enum status shop_read(struct shop *shop, uint32_t key, uint32_t *version) {
     struct shop_reader r = {.shop = shop, .key = key, .read.done = on_shop_read};
-    r.read.partition = shop_partition(key);
+    r.read.partition = shop_partition(shop, key);
     r.read.key = (struct slice){(const uint8_t *)r.name, shop_name(key, r.name)};
     machine_enter(shop->machine);
     if (store_get(shop->store, &r.read)) on_shop_read(&r.read);
@@ -381,7 +412,7 @@ static inline void on_shop_scanned(struct store_scan *scan) {
 
 // What partitions are said to add up to is what they hold, in order. Requires that nobody writes.
 static inline void shop_check_sums(struct shop *shop) {
-    for (uint32_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
+    for (uint32_t slot = 0; slot < shop->partitions; slot++) {
         struct shop_sum s = {.scan = {.visit = on_shop_visited, .done = on_shop_scanned}};
         s.scan.partition.slot = (uint16_t)slot;
         machine_enter(shop->machine);

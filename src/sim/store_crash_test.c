@@ -103,6 +103,35 @@ static void a_crash_at_every_step_of_a_short_life(void **state) {
     }
 }
 
+// The log has a segment that was made and never used, which the opening makes use of.
+static void power_goes_at_every_step_of_an_opening(void **state) {
+    (void)state;
+    bool is_over = false;
+    for (uint32_t step = 0; !is_over; step++) {
+        for (uint32_t seed = 0; seed < 2 * DISK_PERSONALITIES; seed++) {
+            struct world_options options = world_quiet();
+            options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+            struct shop *shop = shop_new(test_seed() + seed, &options);
+            assert_int_equal(shop_open(shop), ST_OK);
+            shop_start_selling(shop, 1);
+            shop_run(shop, NS_PER_SECOND / 100);
+            shop_stop_selling(shop);
+            shop_run(shop, NS_PER_SECOND);
+            shop_end(shop);
+            shop_begin(shop);
+            uint32_t steps = step;
+            is_over = walk(shop, &shop->is_opened, &steps);
+            machine_power_loss(shop->machine);
+            assert_int_equal(shop_open(shop), ST_OK);
+            assert_false(store_stats(shop->store).was_damaged);
+            assert_int_equal(store_stats(shop->store).damaged, 0);
+            shop_check_all(shop);
+            shop_free(shop);
+        }
+        assert_true(step < 1000);
+    }
+}
+
 static void the_log_stays_small_and_loses_nothing(void **state) {
     (void)state;
     for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
@@ -136,6 +165,7 @@ int store_crash_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_was_written_is_there_after_a_clean_end),
         cmocka_unit_test(a_crash_at_every_step_of_a_short_life),
+        cmocka_unit_test(power_goes_at_every_step_of_an_opening),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(the_log_stays_small_and_loses_nothing),
     };

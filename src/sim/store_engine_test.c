@@ -11,7 +11,7 @@ static void make_small(struct shop *shop, struct rng *rng) {
     shop->options.table_size = rng_spread(rng, 8192, 131072);
     shop->options.block_size = (uint32_t)rng_spread(rng, 64, 8192);
     shop->options.lookups_max = (uint32_t)rng_spread(rng, 1, 20);
-    shop->options.codec = rng_chance(rng, 1, 2) ? CODEC_LZ4 : CODEC_NONE;
+    shop->options.codec = (enum codec)rng_below(rng, CODECS);
 }
 
 static void sell_for(struct shop *shop, uint64_t time) {
@@ -66,6 +66,24 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
     }
 }
 
+// Writes one of many keys, all in the last partition.
+static void write_key(struct shop *shop, uint32_t number) {
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    c->key = 0;
+    c->version = ++shop->keys[0].asked;
+    shop->keys[0].acked = 0; // of this key nothing was written
+    shop->busy++;
+    c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
+    c->write.partition.slot = SHOP_PARTITIONS;
+    c->write.key = (struct slice){(const uint8_t *)&number, sizeof(number)};
+    machine_enter(shop->machine);
+    store_put(shop->store, &c->write);
+    machine_leave(shop->machine);
+    shop_stop_selling(shop);
+    assert_int_equal(c->write.status, ST_OK);
+}
+
 // A few writes, each of which is followed by a flush, and so in the end by a merge. False: the
 // steps were spent before that.
 static bool live(struct shop *shop, uint32_t *steps) {
@@ -101,7 +119,7 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
             struct shop *shop = shop_new(test_seed(), &options);
             shop->options.memory_max = 0;
             shop->options.flush_size = 1;
-            shop->options.table_size = 4096;
+            shop->options.table_size = 16384;
             uint32_t steps = step;
             is_over = live(shop, &steps);
             if (is_over) merged += store_stats(shop->store).compactions;
@@ -120,6 +138,78 @@ static void a_crash_at_every_step_of_flush_and_merge(void **state) {
         }
     }
     assert_true(merged >= DISK_PERSONALITIES);
+}
+
+// True while the manifest has its new name and that may still be lost.
+static bool is_renamed(const struct shop *shop) {
+    const struct disk *disk = machine_disk(shop->machine);
+    return disk_find(disk, "manifest") != disk_find_durable(disk, "manifest");
+}
+
+static void what_a_killed_process_has_named_stays_named(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 60; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        uint32_t steps = rng_below(&shop->rng, 4000);
+        for (; steps > 0 || !is_renamed(shop); steps -= steps > 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_kill(shop->machine);
+        shop_begin(shop);
+        for (steps = rng_below(&shop->rng, 100); steps > 0 && !shop->is_opened; steps--) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_false(store_stats(shop->store).was_damaged);
+        shop_check_all(shop);
+        shop_free(shop);
+    }
+}
+
+// Of the tables and files of facts that are there, the highest number of those that were there when
+// the disk had made `made` files, or the lowest of those that were not.
+static uint64_t file_number(struct shop *shop, uint64_t made, bool is_older) {
+    const struct disk_names *names = &machine_disk(shop->machine)->seen;
+    uint64_t found = is_older ? 0 : UINT64_MAX;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = names->entries[i].text;
+        if (strncmp(name, "table-", 6) != 0 && strncmp(name, "facts-", 6) != 0) continue;
+        if ((names->entries[i].file->id <= made) != is_older) continue;
+        uint64_t number = strtoull(name + 6, NULL, 16);
+        if ((number > found) == is_older) found = number;
+    }
+    return found;
+}
+
+static void no_file_gets_the_number_of_one_that_is_there(void **state) {
+    (void)state;
+    bool is_over = false;
+    for (uint32_t step = 0; !is_over; step += 11) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 1;
+        uint32_t steps = step;
+        is_over = live(shop, &steps);
+        machine_kill(shop->machine);
+        uint64_t made = machine_disk(shop->machine)->last_id;
+        uint64_t highest = file_number(shop, made, true);
+        assert_int_equal(shop_open(shop), ST_OK);
+        write_key(shop, 0);
+        while (store_stats(shop->store).flushes == 0) {
+            assert_true(world_step(shop->world, UINT64_MAX));
+        }
+        uint64_t lowest = file_number(shop, made, false);
+        assert_true(lowest < UINT64_MAX);
+        assert_true(lowest > highest);
+        shop_free(shop);
+    }
 }
 
 // One kind of request fails for a while, at any moment; then the process ends, one way or another.
@@ -150,13 +240,131 @@ static void a_request_that_fails_loses_nothing(void **state) {
     }
 }
 
+static void a_merge_says_how_far_it_is(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    make_small(shop, &shop->rng);
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    struct store_stats last = store_stats(shop->store);
+    uint32_t changes = 0;
+    while (last.compactions < 10) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        struct store_stats now = store_stats(shop->store);
+        bool is_same = last.is_compacting && now.compactions == last.compactions;
+        assert_in_range(now.compaction_percent, is_same ? last.compaction_percent : 0,
+                        now.is_compacting ? 100 : 0);
+        changes += now.compaction_percent > last.compaction_percent;
+        last = now;
+    }
+    assert_true(changes > 20);
+    shop_stop_selling(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// How many steps of the world it takes until one key that was written is in a table, with so many
+// others clean in memory.
+static uint32_t steps_of_flush(uint32_t keys) {
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(8) << 20;
+    shop->value_max = 16;
+    assert_int_equal(shop_open(shop), ST_OK);
+    for (uint32_t i = 0; i < keys; i++) write_key(shop, i);
+    shop_end(shop);
+    shop->options.flush_size = 1;
+    assert_int_equal(shop_open(shop), ST_OK);
+    write_key(shop, 0); // all are dirty, and go to a table
+    shop_run(shop, 3 * NS_PER_SECOND);
+    struct store_stats before = store_stats(shop->store);
+    assert_int_equal(before.dirty_size, 0);
+    write_key(shop, 0);
+    uint32_t steps = 0;
+    while (store_stats(shop->store).flushes == before.flushes) {
+        assert_true(world_step(shop->world, UINT64_MAX));
+        steps++;
+    }
+    shop_end(shop);
+    shop_free(shop);
+    return steps;
+}
+
+static void a_flush_goes_through_a_large_memory_in_steps(void **state) {
+    (void)state;
+    enum { MANY = 30000, MORE = 2 };
+    assert_true(steps_of_flush(MANY) >= steps_of_flush(1) + MORE);
+}
+
+// Whoever writes all the time gets no further ahead of merges than a bound, and is never held for
+// long.
+static void writes_do_not_outrun_merges(void **state) {
+    (void)state;
+    enum { SECONDS = 30, STEPS = 50 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = 0;
+    shop->options.flush_size = 4096;
+    shop->options.table_size = 32768;
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    uint64_t most_tables = 0;
+    uint64_t most_size = 0;
+    uint64_t least_sold = UINT64_MAX;
+    for (uint32_t i = 0; i < SECONDS * STEPS; i++) {
+        uint64_t acked = shop->acked_count;
+        shop_run(shop, NS_PER_SECOND / STEPS);
+        struct store_stats stats = store_stats(shop->store);
+        if (stats.table_count > most_tables) most_tables = stats.table_count;
+        if (stats.table_size > most_size) most_size = stats.table_size;
+        if (shop->acked_count - acked < least_sold) least_sold = shop->acked_count - acked;
+    }
+    shop_stop_selling(shop);
+    uint64_t live = store_stats(shop->store).live_size;
+    assert_true(most_tables <= 18);
+    assert_true(most_size * 10 < live * 36);
+    assert_true(least_sold > 20);
+    shop_check_all(shop);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// A merge of many stretches takes so long that others come between.
+static void a_long_merge_pauses_and_goes_on(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.memory_max = 0;
+        shop->options.flush_size = 4096;
+        shop->options.table_size = 16384;
+        shop->partitions = SHOP_KEYS;
+        uint64_t compactions = 0;
+        for (uint32_t life = 0; life < 3; life++) {
+            assert_int_equal(shop_open(shop), ST_OK);
+            shop_check_all(shop);
+            shop_start_selling(shop, SHOP_CLIENTS);
+            shop_run(shop, NS_PER_SECOND + rng_below(&shop->rng, NS_PER_SECOND));
+            compactions += store_stats(shop->store).compactions;
+            machine_power_loss(shop->machine);
+        }
+        assert_true(compactions > 6); // those into the base take longer than a life
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+}
+
 // Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
 static void rot_tables(struct shop *shop, bool at_end) {
     uint8_t names[8192];
     uint32_t size = machine_durable_names(shop->machine, names, sizeof(names));
-    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
-        const char *name = (char *)names + at;
-        if (strncmp(name, "table-", 6) != 0) continue;
+    uint32_t at = 0;
+    const char *name;
+    while ((name = shop_next_table(names, size, &at)) != NULL) {
         uint8_t byte = 0;
         uint32_t end = 0;
         while (machine_durable_read(shop->machine, name, end, &byte, 1) == 1) end += 64;
@@ -232,6 +440,29 @@ static void a_missing_manifest_is_damage(void **state) {
     shop_free(shop);
 }
 
+static void what_was_mended_may_be_damaged_again(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        store_repaired(shop->store);
+        machine_leave(shop->machine);
+        assert_false(store_stats(shop->store).was_damaged);
+        rot_tables(shop, false);
+        uint32_t lost = shop_count_lost(shop);
+        assert_in_range(lost, 1, SHOP_KEYS);
+        assert_true(store_stats(shop->store).was_damaged);
+        shop_free(shop);
+    }
+}
+
 // Scans while others write: each key once, in order, with a record that was asked for.
 struct watcher {
     struct store_scan scan;
@@ -291,9 +522,16 @@ int store_engine_test(void) {
         cmocka_unit_test(what_is_cold_is_read_and_overwritten),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
         cmocka_unit_test(a_crash_at_every_step_of_flush_and_merge),
+        cmocka_unit_test(what_a_killed_process_has_named_stays_named),
+        cmocka_unit_test(no_file_gets_the_number_of_one_that_is_there),
         cmocka_unit_test(a_request_that_fails_loses_nothing),
+        cmocka_unit_test(a_merge_says_how_far_it_is),
+        cmocka_unit_test(a_flush_goes_through_a_large_memory_in_steps),
+        cmocka_unit_test(writes_do_not_outrun_merges),
+        cmocka_unit_test(a_long_merge_pauses_and_goes_on),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(a_missing_manifest_is_damage),
+        cmocka_unit_test(what_was_mended_may_be_damaged_again),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);

@@ -123,6 +123,76 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
     shop_free(shop);
 }
 
+// What was acknowledged before its sync is written again, which takes more segments than one.
+static void a_store_that_cannot_write_again_does_not_start(void **state) {
+    (void)state;
+    enum { SEGMENT = 96 * 1024, STEP = 48 * 1024, STEPS = 12 };
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < STEPS; i++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(test_seed(), &options);
+        shop->options.segment_size = UINT64_C(4) << 20;
+        shop->options.sync_interval_ns = 600 * NS_PER_SECOND;
+        assert_int_equal(shop_open(shop), ST_OK);
+        uint64_t empty = disk_used(machine_disk(shop->machine));
+        shop_start_selling(shop, SHOP_CLIENTS);
+        while (store_stats(shop->store).live_size < 3 * SEGMENT) shop_run(shop, NS_PER_MS);
+        shop_stop_selling(shop);
+        machine_kill(shop->machine);
+        shop->options.segment_size = SEGMENT;
+        machine_set_quota(shop->machine, empty + (uint64_t)STEP * i);
+        enum status status = shop_open(shop);
+        assert_true(status == ST_OK || status == ST_NO_SPACE);
+        refused += status == ST_NO_SPACE;
+        machine_kill(shop->machine);
+        machine_set_quota(shop->machine, UINT64_MAX);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_in_range(refused, 2, STEPS - 1);
+}
+
+// With every kind of death, at any moment, and each time a little more in the log.
+static void a_full_disk_keeps_no_store_from_starting(void **state) {
+    (void)state;
+    enum { LIVES = 12 };
+    uint64_t acked = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4 * DISK_PERSONALITIES; seed++) {
+        struct world_options options = world_quiet();
+        options.personality = (int32_t)(seed % DISK_PERSONALITIES);
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.segment_size = UINT64_C(1) << 20;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND / 20);
+        shop_stop_selling(shop);
+        shop_run(shop, NS_PER_SECOND * rng_below(&shop->rng, 3)); // the next segment is there
+        machine_power_loss(shop->machine);
+        acked -= shop->acked_count;
+        for (uint32_t life = 0; life < LIVES; life++) {
+            machine_set_quota(shop->machine, disk_used(machine_disk(shop->machine)));
+            shop_live_and_crash(shop, 100, 1000);
+        }
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        acked += shop->acked_count;
+        machine_set_quota(shop->machine, UINT64_MAX);
+        shop_run(shop, 3 * NS_PER_SECOND);
+        assert_false(store_stats(shop->store).is_full);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND);
+        shop_stop_selling(shop);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_true(acked > 100); // so a run that began in an old segment was read, too
+}
+
 static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
@@ -164,6 +234,67 @@ static void what_memory_cannot_hold_is_on_disk(void **state) {
     shop_free(shop);
 }
 
+enum { LARGE_LIMIT = 2 << 20, SMALL_LIMIT = 16 * 1024 };
+
+// Of the largest records that fit what a store with the small limit reads, and one more than fits
+// what it writes.
+static enum status apply_large(struct store_write *write, struct slice old, struct slice *new) {
+    static uint8_t record[(1 << 20) + 18];
+    (void)write;
+    (void)old;
+    *new = (struct slice){record, sizeof(record)};
+    return ST_OK;
+}
+
+static void a_table_with_a_record_beyond_the_limit_is_refused(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(4) << 20;
+    shop->options.flush_size = 1;
+    shop->options.codec = CODEC_NONE;
+    shop->options.record_size_max = LARGE_LIMIT;
+    static uint8_t key[KEY_SIZE_MAX];
+    struct shop_client *c = &shop->clients[0];
+    c->shop = shop;
+    // The second time, the flush takes the log away that has the record.
+    for (uint32_t round = 0; round < 2; round++) {
+        assert_int_equal(shop_open(shop), ST_OK);
+        c->write = (struct store_write){.apply = round == 0 ? apply_large : shop_apply};
+        c->write.done = on_shop_written;
+        c->write.key = (struct slice){key, round == 0 ? KEY_SIZE_MAX : 1};
+        c->version = ++shop->keys[0].asked;
+        shop->busy++;
+        machine_enter(shop->machine);
+        store_put(shop->store, &c->write);
+        machine_leave(shop->machine);
+        shop_stop_selling(shop);
+        assert_int_equal(c->write.status, ST_OK);
+        shop->keys[0].acked = 0;
+        shop_run(shop, 3 * NS_PER_SECOND);
+        assert_int_equal(store_stats(shop->store).dirty_size, 0);
+        shop_end(shop);
+    }
+    shop->options.record_size_max = SMALL_LIMIT;
+    enum status status = shop_open(shop);
+    if (status == ST_OK) { // it cannot be merged
+        machine_enter(shop->machine);
+        store_compact(shop->store);
+        machine_leave(shop->machine);
+        shop_run(shop, NS_PER_SECOND);
+    }
+    assert_int_equal(status, ST_TOO_LARGE);
+    machine_kill(shop->machine);
+    shop->options.record_size_max = LARGE_LIMIT;
+    assert_int_equal(shop_open(shop), ST_OK);
+    struct shop_found found;
+    struct slice large = {key, sizeof(key)};
+    assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Memory is full of what no disk takes.
 static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     (void)state;
@@ -183,7 +314,7 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     for (uint32_t i = 0; i < 40; i++) {
         write_large_key(shop, key, i);
         if (shop->clients[0].write.status == ST_OK) continue;
-        assert_int_equal(shop->clients[0].write.status, ST_NO_SPACE);
+        assert_int_equal(shop->clients[0].write.status, ST_NO_MEMORY);
         refused++;
     }
     assert_true(refused > 5);
@@ -196,6 +327,34 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     shop_run(shop, 3 * NS_PER_SECOND);
     write_large_key(shop, key, 77);
     assert_int_equal(shop->clients[0].write.status, ST_OK);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// Keys that differ in their last byte only are in the index as a whole.
+static void filters_and_indexes_without_memory_are_told_from_a_full_disk(void **state) {
+    (void)state;
+    enum { MANY = 250 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(1) << 20;
+    assert_int_equal(shop_open(shop), ST_OK);
+    static uint8_t key[KEY_SIZE_MAX];
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        key[KEY_SIZE_MAX - 1] = (uint8_t)i;
+        write_large_key(shop, key, 0);
+        if (shop->clients[0].write.status == ST_OK) continue;
+        assert_int_equal(shop->clients[0].write.status, ST_NO_MEMORY);
+        refused++;
+    }
+    assert_true(refused > 5);
+    assert_true(refused < MANY / 2);
+    assert_true(store_stats(shop->store).is_full);
+    key[KEY_SIZE_MAX - 1] = 0;
+    struct shop_found found;
+    struct slice large = {key, sizeof(key)};
+    assert_int_equal(shop_find(shop, (struct partition){0}, large, &found), ST_OK);
     shop_end(shop);
     shop_free(shop);
 }
@@ -239,15 +398,47 @@ static void acknowledged_at_once_and_synced_at_intervals(void **state) {
     assert_true(losses > 0); // else this would be a store that syncs too much
 }
 
+// The last sync fails, and what it was for is still in the kernel's cache at the next start.
+static void a_failed_last_sync_is_told_and_what_is_shown_later_stays(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.sync_interval_ns = 100 * NS_PER_MS;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_run(shop, 3 * NS_PER_SECOND);
+        shop_start_selling(shop, 3);
+        shop_run(shop, NS_PER_SECOND / 100);
+        shop_stop_selling(shop);
+        world_options(shop->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
+        shop_close(shop);
+        assert_int_equal(shop->closed, ST_IO);
+        world_options(shop->world)->rates[FAULT_DISK_SYNC_ERROR] = 0;
+        machine_kill(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_forget(shop);
+        shop_run(shop, NS_PER_SECOND); // longer than the interval: what was shown is promised now
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_int_equal(shop_count_lost(shop), 0);
+        shop_free(shop);
+    }
+}
+
 int store_fault_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_failed_request_ends_the_log_and_loses_nothing),
         cmocka_unit_test(a_lack_of_descriptors_only_delays),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(a_store_starts_on_a_disk_without_room),
+        cmocka_unit_test(a_store_that_cannot_write_again_does_not_start),
+        cmocka_unit_test(a_full_disk_keeps_no_store_from_starting),
         cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
+        cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
+        cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
+        cmocka_unit_test(a_failed_last_sync_is_told_and_what_is_shown_later_stays),
     };
     return cmocka_run_group_tests_name("store_fault", cases, NULL, NULL);
 }

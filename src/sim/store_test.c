@@ -312,7 +312,7 @@ static void an_empty_record_removes_its_key_for_good(void **state) {
             char name[16];
             struct slice bytes = {(uint8_t *)name, shop_name(key, name)};
             shop->keys[key].acked = 0;
-            assert_int_equal(set(shop, shop_partition(key), bytes, SLICE("")), ST_OK);
+            assert_int_equal(set(shop, shop_partition(shop, key), bytes, SLICE("")), ST_OK);
         }
         shop_end(shop);
         assert_int_equal(shop_open(shop), ST_OK);
@@ -332,8 +332,8 @@ static void partitions_add_up_what_they_hold(void **state) {
             char name[16];
             struct shop_found found;
             struct slice bytes = {(uint8_t *)name, shop_name(key, name)};
-            if (shop_find(shop, shop_partition(key), bytes, &found) != ST_OK) continue;
-            struct store_partition *sum = &sums[shop_partition(key).slot];
+            if (shop_find(shop, shop_partition(shop, key), bytes, &found) != ST_OK) continue;
+            struct store_partition *sum = &sums[shop_partition(shop, key).slot];
             sum->digest += found.digest;
             sum->key_count++;
             sum->size += bytes.size + found.size;
@@ -372,6 +372,48 @@ static void a_renewed_actor_stays_renewed(void **state) {
     shop_free(shop);
 }
 
+// One lookup at a time: what comes for a key while others wait for theirs waits behind them.
+static void writes_of_a_key_keep_their_order_whoever_reads_it(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.lookups_max = 1;
+    shop->options.flush_size = 1;
+    assert_int_equal(shop_open(shop), ST_OK);
+    const struct slice keys[] = {SLICE("first"), SLICE("second"), SLICE("third")};
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(set(shop, zero, keys[i], SLICE("old")), ST_OK);
+    }
+    shop_run(shop, 3 * NS_PER_SECOND);
+    shop_end(shop);
+    assert_int_equal(shop_open(shop), ST_OK);
+
+    struct setting sets[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        sets[i] = (struct setting){.record = SLICE("older")};
+        begin_set(shop, &sets[i], zero, keys[i]);
+    }
+    struct getting g;
+    machine_enter(shop->machine);
+    assert_false(begin_get(shop, &g, keys[2]));
+    machine_leave(shop->machine);
+    // When the first has its record, the reader of the third is next.
+    while (sets[0].applied == 0) assert_true(world_step(shop->world, UINT64_MAX));
+    assert_int_equal(sets[1].applied + sets[2].applied, 0);
+    struct setting last = {.record = SLICE("newer")};
+    begin_set(shop, &last, zero, keys[2]);
+    assert_true(shop_wait(shop, &last.is_done));
+    assert_true(sets[2].is_done);
+    assert_true(shop_wait(shop, &sets[1].is_done));
+    assert_true(shop_wait(shop, &g.is_done));
+    struct shop_found found;
+    assert_int_equal(shop_find(shop, zero, keys[2], &found), ST_OK);
+    assert_int_equal(found.size, 5);
+    assert_memory_equal(found.bytes, "newer", 5);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 int store_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_shows_what_is_durable_as_of_its_write),
@@ -383,6 +425,7 @@ int store_test(void) {
         cmocka_unit_test(an_empty_record_removes_its_key_for_good),
         cmocka_unit_test(partitions_add_up_what_they_hold),
         cmocka_unit_test(a_renewed_actor_stays_renewed),
+        cmocka_unit_test(writes_of_a_key_keep_their_order_whoever_reads_it),
     };
     return cmocka_run_group_tests_name("store", cases, NULL, NULL);
 }

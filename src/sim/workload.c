@@ -26,12 +26,13 @@ static uint32_t pick_key(struct workload_client *w, bool is_register) {
 }
 
 static enum call_kind pick_kind(struct workload_client *w) {
-    static const enum call_kind kinds[20] = {
-        CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_SET,    CALL_SET,
-        CALL_SET,    CALL_SET,    CALL_DEL,    CALL_KV_GET, CALL_KV_GET, CALL_KV_GET, CALL_KV_PUT,
-        CALL_KV_PUT, CALL_KV_PUT, CALL_KV_PUT, CALL_KV_DEL, CALL_OTHER,  CALL_SCAN,
+    static const enum call_kind kinds[22] = {
+        CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_GET,    CALL_SET,
+        CALL_SET,    CALL_SET,    CALL_SET,    CALL_DEL,    CALL_KV_GET, CALL_KV_GET,
+        CALL_KV_GET, CALL_KV_PUT, CALL_KV_PUT, CALL_KV_PUT, CALL_KV_PUT, CALL_KV_DEL,
+        CALL_OTHER,  CALL_SCAN,   CALL_RANGE,  CALL_RANGE,
     };
-    return kinds[rng_below(&w->rng, 20)];
+    return kinds[rng_below(&w->rng, 22)];
 }
 
 static struct slice text_of(const char *string) {
@@ -71,14 +72,16 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     struct slice name = text_of(oracle->keys[key].name);
     struct slice token = text_of(w->tokens[key]);
     bool uses_token = token.size > 0 && rng_chance(&w->rng, 4, 5);
-    struct slice arguments[6] = {SLICE("PING"), name};
+    char limit[I64_TEXT_MAX];
+    struct slice arguments[8] = {SLICE("PING"), name};
     uint32_t count = 2;
     bool is_write =
         kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
     bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
     if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone, w->needs);
     struct slice bytes = {(const uint8_t *)value, 0};
-    if (is_write && !is_tombstone) bytes.size = oracle_value(call->write, value, sizeof(value));
+    if (is_write && !is_tombstone)
+        bytes.size = oracle_value(oracle, call->write, value, sizeof(value));
     switch (kind) {
     case CALL_GET:
         arguments[0] = SLICE("GET");
@@ -105,6 +108,19 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     case CALL_SCAN:
         arguments[0] = SLICE("SCAN");
         arguments[1] = SLICE("0");
+        break;
+    case CALL_RANGE:
+        ranges_draw(&w->range, &w->rng, oracle);
+        arguments[0] = SLICE("KV.RANGE");
+        arguments[1] = SLICE(RANGES_TAG);
+        arguments[2] = text_of(w->range.from);
+        arguments[3] = text_of(w->range.to);
+        count = 4;
+        if (w->range.is_reverse) arguments[count++] = SLICE("REVERSE");
+        if (w->range.limit == 0) break;
+        arguments[count++] = SLICE("LIMIT");
+        arguments[count] = (struct slice){(const uint8_t *)limit, 0};
+        arguments[count++].size = u64_to_text(w->range.limit, limit);
         break;
     case CALL_CONSISTENCY:
         must(w->read_level != NULL);
@@ -138,6 +154,10 @@ static void add_calls(struct workload_client *w) {
     add_call(w, kind, key);
     // A pipeline: the GET sees the SET before it.
     if (kind == CALL_SET && rng_chance(&w->rng, 1, 3)) add_call(w, CALL_GET, key);
+    if (kind == CALL_SET && rng_chance(&w->rng, 1, 6)) {
+        add_call(w, CALL_RANGE, key);
+        return;
+    }
     while (is_plain && w->call_count < WORKLOAD_BATCH_MAX && rng_chance(&w->rng, 1, 8)) {
         add_call(w, CALL_GET, pick_key(w, true));
     }
@@ -155,28 +175,6 @@ static enum outcome outcome_of(const struct resp_reply *reply) {
     return starts_with(reply->value, "UNKNOWN") ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE;
 }
 
-// The elements of a reply, one level of arrays and maps after the other: bulks only.
-struct bulks {
-    struct slice rest;
-};
-
-static bool next_bulk(struct bulks *b, struct slice *bulk) {
-    while (b->rest.size > 0) {
-        const uint8_t *end = memchr(b->rest.data, '\n', b->rest.size);
-        must(end != NULL);
-        size_t line = (size_t)(end - b->rest.data) + 1;
-        uint64_t size = 0;
-        bool is_bulk = b->rest.data[0] == '$' &&
-                       text_to_u64((struct slice){b->rest.data + 1, line - 3}, &size);
-        struct slice body = slice_skip(b->rest, line);
-        b->rest = is_bulk ? slice_skip(body, size + 2) : body;
-        if (!is_bulk) continue;
-        *bulk = (struct slice){body.data, size};
-        return true;
-    }
-    return false;
-}
-
 static bool is_word(struct slice s, const char *word) {
     return slice_equal(s, text_of(word));
 }
@@ -190,10 +188,10 @@ static void keep_token(struct workload_client *w, uint32_t key, struct slice tok
 }
 
 static void take_siblings(struct workload_client *w, const struct call *call, struct slice whole) {
-    struct bulks b = {whole};
+    struct slice rest = whole;
     struct slice bulk;
     struct slice before = {0};
-    while (next_bulk(&b, &bulk)) {
+    while (client_next_bulk(&rest, &bulk)) {
         if (is_word(before, "context")) keep_token(w, call->key, bulk);
         if (is_word(before, "value")) {
             uint32_t write = oracle_writer(w->workload->oracle, call->key, bulk);
@@ -203,15 +201,22 @@ static void take_siblings(struct workload_client *w, const struct call *call, st
     }
 }
 
-// A write of the same key that was done and stands before the call in its batch.
-static uint32_t write_before(const struct workload_client *w, uint32_t number) {
+// A write of the key that was done and stands before the call in its batch.
+static uint32_t write_before(const struct workload_client *w, uint32_t number, uint32_t key) {
     for (uint32_t i = number; i > 0; i--) {
         const struct call *call = &w->calls[i - 1];
-        bool is_it = call->write != ORACLE_NONE && call->key == w->calls[number].key &&
+        bool is_it = call->write != ORACLE_NONE && call->key == key &&
                      w->workload->oracle->writes[call->write].outcome == OUTCOME_OK;
         if (is_it) return call->write;
     }
     return ORACLE_NONE;
+}
+
+static void judge_range(struct workload_client *w, uint32_t number, struct slice whole) {
+    struct oracle *oracle = w->workload->oracle;
+    uint32_t before[ORACLE_KEYS_MAX];
+    for (uint32_t i = 0; i < oracle->key_count; i++) before[i] = write_before(w, number, i);
+    ranges_judge(oracle, &w->range, w->calls[number].start, w->needs.read, before, whole);
 }
 
 static void on_reply(struct client *client, uint32_t number, const struct resp_reply *reply,
@@ -235,8 +240,10 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     if (outcome != OUTCOME_OK) return;
     if (call->kind == CALL_GET) {
         struct slice value = reply->is_null ? (struct slice){0} : reply->value;
-        oracle_end_read(workload->oracle, call->key, call->start, write_before(w, number),
-                        w->needs.read, value);
+        oracle_end_read(workload->oracle, call->key, call->start,
+                        write_before(w, number, call->key), w->needs.read, value);
+    } else if (call->kind == CALL_RANGE) {
+        judge_range(w, number, whole);
     } else if (call->kind == CALL_CONSISTENCY) {
         w->needs.read = need_of(workload, w->read_level);
         w->needs.write = need_of(workload, w->write_level);
@@ -305,7 +312,8 @@ void workload_init(struct workload *workload, struct cluster *cluster, struct or
     workload->clients = memory_take(clients, sizeof(*workload->clients));
     for (uint32_t i = 0; i < keys; i++) {
         char name[24];
-        (void)snprintf(name, sizeof(name), "%s:%u", i % 3 == 1 ? "merged" : "register", i);
+        (void)snprintf(name, sizeof(name), "%s%s:%u", i % 2 == 0 ? RANGES_PREFIX : "",
+                       i % 3 == 1 ? "merged" : "register", i);
         (void)oracle_add_key(oracle, name, i % 3 != 1);
     }
     for (uint32_t i = 0; i < clients; i++) {

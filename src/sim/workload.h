@@ -12,6 +12,7 @@
 
 #include "sim/client.h"
 #include "sim/oracle.h"
+#include "sim/ranges.h"
 
 enum { WORKLOAD_CLIENTS_MAX = 8, WORKLOAD_BATCH_MAX = 4, WORKLOAD_TOKEN_MAX = 2048 };
 
@@ -23,6 +24,7 @@ enum call_kind {
     CALL_KV_PUT,
     CALL_KV_DEL,
     CALL_SCAN,
+    CALL_RANGE,
     CALL_CONSISTENCY, // the first of a connection, alone
     CALL_OTHER,       // PING and the like: no more is asked than a reply
     CALL_KINDS,
@@ -46,6 +48,7 @@ struct workload_client {
     struct oracle_needs needs; // of the connection there is
     struct call calls[WORKLOAD_BATCH_MAX];
     uint32_t call_count;
+    struct range_ask range;                           // asked last
     char tokens[ORACLE_KEYS_MAX][WORKLOAD_TOKEN_MAX]; // contexts seen, "" for none
 };
 

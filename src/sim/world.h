@@ -156,6 +156,10 @@ void machine_step_wall(struct machine *machine, int64_t ms);
 // between two machines neither of which is exempted.
 void machine_spare(struct machine *machine, enum fault fault, bool is_spared);
 
+// Makes a fault of a rate happen on this machine at the `occasion`-th occasion from now on,
+// whatever the rate; 0 takes that back.
+void machine_plan_fault(struct machine *machine, enum fault fault, uint32_t occasion);
+
 // The network. Links are one-way; a new machine is linked with all.
 void world_set_link(struct world *world, const struct machine *from, const struct machine *to,
                     bool is_whole);

@@ -124,9 +124,11 @@ static bool get_head(const struct block_cursor *c, uint32_t at, struct entry_hea
 bool block_next(struct block_cursor *c) {
     if (c->failed) return false;
     if (c->next >= c->end) {
+        c->at = c->end;
         c->is_valid = false;
         return false;
     }
+    c->at = c->next;
     struct entry_head h;
     if (!get_head(c, c->next, &h) || h.shared > c->key.size) return fail(c);
     if (h.shared + h.rest < FULL_KEY_HEAD) return fail(c);
@@ -168,4 +170,48 @@ bool block_seek(struct block_cursor *c, struct slice full_key) {
         if (slice_compare(c->key, full_key) >= 0) return true;
     }
     return false;
+}
+
+// Backwards.
+
+void block_end(struct block_cursor *c) {
+    c->at = c->next = c->end;
+    c->is_valid = false;
+}
+
+// The last restart before the offset. False: this is no block.
+static bool restart_before(const struct block_cursor *c, uint32_t offset, uint32_t *restart) {
+    uint32_t low = 0;
+    uint32_t high = block_restart_count(c) - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (block_restart(c, middle) < offset) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    *restart = block_restart(c, low);
+    return *restart < offset;
+}
+
+bool block_prev(struct block_cursor *c) {
+    if (c->failed) return false;
+    uint32_t current = c->at;
+    if (current == 0) {
+        c->is_valid = false;
+        return false;
+    }
+    if (!restart_before(c, current, &c->next)) return fail(c);
+    c->key = (struct slice){NULL, 0};
+    do {
+        if (!block_next(c)) return fail(c);
+    } while (c->next < current);
+    return c->next == current ? true : fail(c);
+}
+
+bool block_seek_back(struct block_cursor *c, struct slice full_key, bool is_inclusive) {
+    bool is_found = block_seek(c, full_key);
+    if (is_found && is_inclusive && slice_equal(c->key, full_key)) return true;
+    return block_prev(c);
 }

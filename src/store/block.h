@@ -62,14 +62,22 @@ void block_clear(struct block_builder *b);
 // Moving over the entries of a block. The bytes may be anything: what is not a block fails.
 struct block_cursor {
     struct slice bytes; // borrowed
-    uint8_t *key_bytes; // borrowed: FULL_KEY_MAX bytes
+    uint8_t *key_bytes; // borrowed: block_key_most(bytes)
     uint32_t end;       // of the entries
+    uint32_t at;        // offset of the current entry; `end` past the last one
     uint32_t next;      // offset of the entry after the current
     struct slice key;   // the current: its full key, lent until the cursor moves
     struct slice record;
     bool is_valid; // there is a current entry
     bool failed;   // this is no block
 };
+
+// Room for any key of the block: at least one byte, at most FULL_KEY_MAX. What a key shares with
+// the one before it is in the block, too, so no key is longer than that.
+static inline size_t block_key_most(struct slice bytes) {
+    if (bytes.size == 0) return 1;
+    return bytes.size < FULL_KEY_MAX ? bytes.size : FULL_KEY_MAX;
+}
 
 // At no entry yet; block_next moves to the first.
 void block_open(struct block_cursor *c, struct slice bytes, uint8_t *key_bytes);
@@ -84,5 +92,11 @@ uint32_t block_restart(const struct block_cursor *c, uint32_t index);
 
 // Moves to the first entry whose key is not before the full key. False when there is none.
 bool block_seek(struct block_cursor *c, struct slice full_key);
+
+// Backwards: to past the last entry; to the entry before the current one; to the last entry whose
+// key is before the full key, or, inclusive, is it. A step costs up to RESTART_EVERY forward.
+void block_end(struct block_cursor *c);
+bool block_prev(struct block_cursor *c);
+bool block_seek_back(struct block_cursor *c, struct slice full_key, bool is_inclusive);
 
 #endif

@@ -132,6 +132,49 @@ static void entries_come_out_as_they_went_in(void **state) {
     free(f);
 }
 
+static void entries_come_out_backwards(void **state) {
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    uint32_t count = make(f->all, 1);
+    uint32_t end = 0;
+    for (uint32_t first = 0; first < count; first = end) {
+        struct slice block = build(f, first, count, &end);
+        struct block_cursor c;
+        block_open(&c, block, f->key);
+        block_end(&c);
+        for (uint32_t i = end; i > first; i--) {
+            assert_true(block_prev(&c));
+            assert_true(slice_equal(c.key, key_of(&f->all[i - 1])));
+            assert_true(slice_equal(c.record, record_of(&f->all[i - 1])));
+        }
+        assert_false(block_prev(&c));
+        assert_false(c.failed);
+    }
+    free(f);
+}
+
+static void a_search_back_finds_the_last_key_before(void **state) {
+    (void)state;
+    struct fixture *f = malloc(sizeof(*f));
+    uint32_t count = make(f->all, 2);
+    uint32_t end = 0;
+    struct slice block = build(f, 100, count, &end);
+    struct block_cursor c;
+    for (uint32_t wanted = 0; wanted < count; wanted++) {
+        for (uint32_t inclusive = 0; inclusive < 2; inclusive++) {
+            block_open(&c, block, f->key);
+            uint32_t past = wanted + inclusive > end ? end : wanted + inclusive;
+            assert_int_equal(block_seek_back(&c, key_of(&f->all[wanted]), inclusive == 1),
+                             past > 100);
+            assert_false(c.failed);
+            if (past <= 100) continue;
+            assert_true(slice_equal(c.key, key_of(&f->all[past - 1])));
+            assert_int_equal(block_prev(&c), past > 101);
+        }
+    }
+    free(f);
+}
+
 static void a_search_finds_the_first_key_not_before(void **state) {
     (void)state;
     struct fixture *f = malloc(sizeof(*f));
@@ -202,6 +245,10 @@ static void what_is_no_block_fails(void **state) {
         for (uint32_t i = 0; i < 10 && block_next(&c); i++)
             assert_true(c.key.size >= FULL_KEY_HEAD);
         (void)block_seek(&c, key_of(&f->all[rng_below(&rng, count)]));
+        block_open(&c, (struct slice){bytes, size}, f->key);
+        if (block_seek_back(&c, key_of(&f->all[rng_below(&rng, count)]), false)) {
+            while (block_prev(&c)) assert_true(c.key.size >= FULL_KEY_HEAD);
+        }
         free(bytes);
     }
     struct block_cursor c;
@@ -211,13 +258,46 @@ static void what_is_no_block_fails(void **state) {
     free(f);
 }
 
+// One long key and others that begin like it: what they need is what the block has of them.
+static void keys_have_room_in_as_many_bytes_as_their_block(void **state) {
+    (void)state;
+    enum { LONG = 2000, COUNT = 5, GUARD = 64 };
+    struct fixture *f = malloc(sizeof(*f));
+    static uint8_t data[CAPACITY];
+    uint8_t key[LONG + 1];
+    memset(key, 'k', sizeof(key));
+    struct block_builder builder;
+    block_init(&builder, data, sizeof(data), f->last);
+    for (size_t i = 0; i < COUNT; i++) {
+        key[LONG] = (uint8_t)i;
+        assert_true(block_add(&builder, (struct slice){key, sizeof(key)}, SLICE(""), CAPACITY));
+    }
+    struct slice block = block_finish(&builder);
+    size_t most = block_key_most(block);
+    assert_true(most < LONG + 100);
+    memset(f->key, 'g', sizeof(f->key));
+    struct block_cursor c;
+    block_open(&c, block, f->key);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(block_next(&c));
+        assert_int_equal(c.key.size, LONG + 1);
+        assert_int_equal(c.key.data[LONG], i);
+    }
+    for (size_t i = 0; i < GUARD; i++) assert_int_equal(f->key[most + i], 'g');
+    assert_int_equal(block_key_most((struct slice){NULL, 0}), 1);
+    free(f);
+}
+
 int block_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
         cmocka_unit_test(entries_come_out_as_they_went_in),
+        cmocka_unit_test(entries_come_out_backwards),
         cmocka_unit_test(a_search_finds_the_first_key_not_before),
+        cmocka_unit_test(a_search_back_finds_the_last_key_before),
         cmocka_unit_test(one_entry_may_exceed_the_limit_and_none_the_capacity),
         cmocka_unit_test(what_is_no_block_fails),
+        cmocka_unit_test(keys_have_room_in_as_many_bytes_as_their_block),
     };
     return cmocka_run_group_tests_name("block", cases, NULL, NULL);
 }

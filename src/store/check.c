@@ -20,6 +20,7 @@ struct check {
     void *context;
     struct findings findings;
     struct tlsf memory;
+    struct compressor compressor; // for reading
     struct record *scratch;
     struct env_op op;
     enum status status;
@@ -55,7 +56,7 @@ static uint32_t window_size_of(const struct check_options *o) {
 
 size_t check_memory_size(const struct check_options *o) {
     enum { ROUNDING = 64 * 32 }; // things taken from the arena begin on cache lines
-    return sizeof(struct check) + o->memory_max + sizeof(struct record) + NAMES_SIZE +
+    return sizeof(struct check) + o->memory_max + compressor_memory_size(CODEC_NONE) + sizeof(struct record) + NAMES_SIZE +
            manifest_file_memory_size() + facts_memory_size() + facts_file_size_max() +
            segment_set_memory_size() + window_size_of(o) + sstable_set_memory_size() +
            table_check_memory_size(o->record_size_max) + sum_check_memory_size() + ROUNDING;
@@ -72,6 +73,7 @@ static void create_tables(struct check *c, struct arena *arena) {
     sstable_set_init(&c->set, arena, c->env, &c->memory);
     c->tables.env = c->sums.merge.env = c->env;
     c->tables.memory = c->sums.merge.memory = &c->memory;
+    c->tables.compressor = c->sums.merge.compressor = &c->compressor;
     c->tables.findings = c->sums.findings = &c->findings;
     c->tables.scratch = c->sums.scratch = c->scratch;
     c->tables.done = on_table_checked;
@@ -90,6 +92,7 @@ struct check *check_create(struct arena *arena, struct env *env,
     c->options = *options;
     c->scratch = ARENA_NEW(arena, struct record);
     tlsf_init(&c->memory, arena, options->memory_max);
+    compressor_init(&c->compressor, arena, CODEC_NONE);
     c->names = arena_take(arena, NAMES_SIZE, 1);
     manifest_file_init(&c->manifest, arena, env);
     c->manifest.idle = on_manifest_idle;

@@ -195,7 +195,7 @@ static const char *check_block(struct table_check *c, uint32_t block, struct sli
     }
     if (piece_size_of(piece.size) != all.size) return "a block does not fill its place";
     if (piece.raw_size > c->raw_size) return "a block is larger than can be";
-    if (codec_expand(&piece, content, c->raw, &raw) != ST_OK) return "a block does not expand";
+    if (piece_expand(c->compressor, &piece, content, c->raw, &raw) != ST_OK) return "a block does not expand";
     if (piece.raw_size > c->seen.block_max) c->seen.block_max = piece.raw_size;
     return check_entries(c, raw, block);
 }
@@ -301,7 +301,7 @@ static const char *load_failure(enum status status) {
     if (status == ST_NOT_FOUND) return "it is not there";
     if (status == ST_INVALID) return "of another version";
     if (status == ST_TOO_LARGE) return "of larger records than can be looked at";
-    return status == ST_NO_SPACE ? "larger than memory" : "damaged, or cannot be read";
+    return status == ST_NO_MEMORY ? "larger than memory" : "damaged, or cannot be read";
 }
 
 static void on_loaded(struct sstable_loader *l, enum status status) {

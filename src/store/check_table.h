@@ -12,6 +12,7 @@
 
 #include "model/record.h"
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/findings.h"
 #include "store/sstable.h"
 
@@ -21,6 +22,7 @@ typedef void table_checked(struct table_check *c);
 struct table_check {
     struct env *env; // set by the owner, like all up to done
     struct tlsf *memory;
+    struct compressor *compressor;
     struct findings *findings;
     struct record *scratch;
     uint8_t *bytes;    // for what is read: TABLE_CHECK_READ bytes, and the largest block

@@ -12,6 +12,8 @@ enum {
     FRAME_EXTRA = MARK_FRAME_SIZE + 2 * SECTOR_SIZE,
     // How far zeros are ahead of the same place in the segment before.
     MAKER_LEAD = 1024 * 1024,
+    // Of the last segment that there is room for, so much is kept for what needs it to start.
+    RESERVE_PART = 8,
 };
 
 uint32_t commit_log_buffer_size(const struct commit_log_options *options) {
@@ -167,10 +169,25 @@ bool commit_log_has_room(const struct commit_log *log) {
     return b->filled == 0 || log->buffer_count < LOG_BUFFERS;
 }
 
-bool commit_log_is_full(const struct commit_log *log) {
-    if (!segment_ends(log, log->options.frame_max)) return false;
-    return segment_set_is_full(log->segments) ||
-           (log->maker.state == MAKER_FAILED && log->maker.status == ST_NO_SPACE);
+enum status commit_log_refusal(const struct commit_log *log) {
+    if (!segment_ends(log, log->options.frame_max)) return ST_OK;
+    if (segment_set_is_full(log->segments)) return ST_NO_SPACE;
+    return log->maker.state == MAKER_FAILED ? log->maker.status : ST_OK;
+}
+
+bool commit_log_is_full(const struct commit_log *log, uint64_t reserve) {
+    if (!log->lacks_space && !segment_set_is_full(log->segments)) return false;
+    return segment_ends(log, log->options.frame_max + reserve);
+}
+
+uint64_t commit_log_reserve(const struct commit_log *log) {
+    return log->options.segment_size / RESERVE_PART;
+}
+
+bool commit_log_can_begin_at(const struct commit_log *log, uint64_t position, uint64_t again) {
+    // What is written again goes into batches of its own, with a mark each.
+    return position_offset(position) + needed(log, log->options.frame_max) + 2 * again <=
+           log->options.segment_size;
 }
 
 // Makes the buffer ready to take a frame of that size at the cursor.
@@ -205,6 +222,18 @@ void commit_log_mark(struct commit_log *log) {
     if (log->batch == batch) put_mark(log); // a new batch has begun with one
     log->sync_due = log->cursor;
     act_later(log);
+}
+
+bool commit_log_cut(struct commit_log *log, uint64_t *end) {
+    must(log->is_started);
+    must(!log->is_failed);
+    maker_allow(&log->maker, UINT64_MAX);
+    bool has_buffer = current(log)->filled == 0 || log->buffer_count < LOG_BUFFERS;
+    if (log->maker.state != MAKER_READY || log->old_file != NULL || !has_buffer) return false;
+    next_segment(log);
+    *end = log->old_end;
+    commit_log_mark(log); // a segment never stands empty before a later one
+    return true;
 }
 
 void commit_log_sync(struct commit_log *log) {
@@ -414,38 +443,70 @@ static void close_files(struct commit_log *log) {
     log->stopped(log);
 }
 
-static void on_maker(struct segment_maker *maker) {
-    struct commit_log *log = CONTAINER_OF(maker, struct commit_log, maker);
-    act_later(log); // it may be what the end waits for
-    if (log->is_stopping) return;
-    if (maker->state == MAKER_FAILED) {
-        // Both pass, and are tried again with each tick. Without space writes are refused
-        // meanwhile, without a descriptor they wait.
-        bool may_pass = maker->status == ST_NO_SPACE || maker->status == ST_BUSY;
-        enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
-        env_log(log->env, level, "segment_not_made segment=%u status=\"%s\"", maker->header.number,
-                status_text(maker->status));
-        bool is_needed = segment_ends(log, log->options.frame_max);
-        if (!log->is_started || (is_needed && !may_pass)) {
-            fail(log, "make", maker->status);
-        } else {
-            log->has_more_room(log); // or rather it is now known that there is none
-        }
-        return;
-    }
-    if (log->is_started) {
-        log->has_more_room(log);
-        return;
-    }
-    log->file = maker_take(maker);
-    segment_set_add(log->segments, maker->header.number, maker->header.size);
-    log->cursor = position_of(maker->header.number, SEGMENT_FIRST);
+// Begins the run, whose file is open.
+static void begin_at(struct commit_log *log, uint64_t position) {
+    log->cursor = position;
     next_buffer(log);
     log->mark.is_first = true;
     open_batch(log);
     log->sealed = log->tail;
     log->sync_due = log->cursor;
     act_later(log);
+}
+
+static void on_last_opened(struct env_op *op) {
+    struct commit_log *log = CONTAINER_OF(op, struct commit_log, close_op);
+    if (op->status != ST_OK) {
+        log->file = NULL;
+        fail(log, "open", op->status);
+        return;
+    }
+    env_log(log->env, ENV_WARNING, "log_goes_on segment=%u offset=%u",
+            position_number(log->last_place), position_offset(log->last_place));
+    begin_at(log, log->last_place);
+}
+
+static void open_last(struct commit_log *log) {
+    file_name(SEGMENT_PREFIX, position_number(log->last_place), log->last_name);
+    log->close_op.done = on_last_opened;
+    env_open(log->env, &log->close_op, log->last_name, ENV_OPEN, &log->file);
+}
+
+static void on_not_made(struct commit_log *log) {
+    const struct segment_maker *maker = &log->maker;
+    // Both pass, and are tried again with each tick. Without space writes are refused meanwhile,
+    // without a descriptor they wait.
+    bool may_pass = maker->status == ST_NO_SPACE || maker->status == ST_BUSY;
+    enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
+    env_log(log->env, level, "segment_not_made segment=%u status=\"%s\"", maker->header.number,
+            status_text(maker->status));
+    log->lacks_space = maker->status == ST_NO_SPACE;
+    bool is_needed = segment_ends(log, log->options.frame_max);
+    if (!log->is_started && log->lacks_space && log->last_place != 0) {
+        open_last(log);
+    } else if (!log->is_started || (is_needed && !may_pass)) {
+        fail(log, "make", maker->status);
+    } else {
+        log->has_more_room(log); // or rather it is now known that there is none
+    }
+}
+
+static void on_maker(struct segment_maker *maker) {
+    struct commit_log *log = CONTAINER_OF(maker, struct commit_log, maker);
+    act_later(log); // it may be what the end waits for
+    if (log->is_stopping) return;
+    if (maker->state == MAKER_FAILED) {
+        on_not_made(log);
+        return;
+    }
+    log->lacks_space = false;
+    if (log->is_started) {
+        log->has_more_room(log);
+        return;
+    }
+    log->file = maker_take(maker);
+    segment_set_add(log->segments, maker->header.number, maker->header.size);
+    begin_at(log, position_of(maker->header.number, SEGMENT_FIRST));
 }
 
 void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail) {

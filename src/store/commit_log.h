@@ -17,6 +17,10 @@
 // A segment is used to its end, then the next one, which the maker has ready by then. A write or
 // sync that fails ends the log: nothing can be known of the bytes since the last sync, so nothing
 // more is written, acknowledged or shown, until recovery has read what is there.
+//
+// A run begins in a segment of its own. When there is no space for one it begins in the last
+// segment, behind what is there: a full disk is no reason not to start. So that there is room to do
+// so, again and again, writes are refused a while before the last segment ends.
 #ifndef QUOIT_STORE_COMMIT_LOG_H
 #define QUOIT_STORE_COMMIT_LOG_H
 
@@ -78,10 +82,14 @@ struct commit_log {
     struct env_file *old_file; // the segment before, while it is not synced to its end
     uint64_t old_end;
     struct segment_maker maker;
+    bool lacks_space;    // for the next segment
+    uint64_t last_place; // set by the owner before the start: where the run can begin for want of
+                         // space, 0: nowhere
+    char last_name[FILE_NAME_SIZE];
 
     struct env_op write_op;
     struct env_op sync_op;
-    struct env_op close_op;
+    struct env_op close_op; // and to open
     struct env_op later_op;
     uint64_t write_end;
     uint64_t sync_end;
@@ -105,21 +113,38 @@ void commit_log_init(struct commit_log *log, struct arena *arena, struct env *en
 // raised up to here.
 uint32_t commit_log_frame_limit(const struct commit_log *log);
 
-// Begins a new run of the log in a new segment of that number; `log->storage` and `log->mark` say
-// whose. `tail` is where recovery found the end. Calls `started`.
+// True when a run can begin at that position in a segment of the size that they have now, and write
+// so many bytes of frames again.
+bool commit_log_can_begin_at(const struct commit_log *log, uint64_t position, uint64_t again);
+
+// Begins a new run of the log in a new segment of that number, or at last_place in the one before;
+// `log->storage` and `log->mark` say whose. `tail` is where recovery found the end. Calls
+// `started`.
 void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail);
 
 // True when a frame of the largest size can be appended now.
 bool commit_log_has_room(const struct commit_log *log);
 
-// True when there is no room because there is no space on the disk.
-bool commit_log_is_full(const struct commit_log *log);
+// Why there will be no room before the next tick: a segment is needed, and could not be made.
+// ST_OK: there is room, or will be.
+NODISCARD enum status commit_log_refusal(const struct commit_log *log);
+
+// True when there is no room beside the reserve because there is no space on the disk.
+bool commit_log_is_full(const struct commit_log *log, uint64_t reserve);
+
+// Bytes of the last segment that are kept for what a start needs, where there is no space for more.
+uint64_t commit_log_reserve(const struct commit_log *log);
 
 // Copies the change into the log and returns its position. Requires room.
 uint64_t commit_log_append(struct commit_log *log, const struct change *change);
 
 // Asks for a sync of all that was appended so far, also where syncs come at intervals.
 void commit_log_sync(struct commit_log *log);
+
+// Begins the next segment: what was appended so far is on disk, in files that are not written to
+// any more, once `synced` has reached *end. False: there is none yet; to be tried again when there
+// is more room.
+bool commit_log_cut(struct commit_log *log, uint64_t *end);
 
 // Writes log->mark into the log, to be synced soon. Requires room.
 void commit_log_mark(struct commit_log *log);

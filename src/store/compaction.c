@@ -2,14 +2,24 @@
 #include "store/compaction.h"
 
 enum {
-    BASE_SHARE = 5, // a major merge when what lies above the base is this part of it
+    BASE_SHARE = 5,   // a major merge when what lies above the base is this part of it
+    TIGHT_SHARE = 20, // or this one where memory is short
     MAJOR_LEAST = 4,
     MINOR_LEAST = 4,
+    MINOR_MEMORY = 6, // a minor merge makes at most so many times the memory for tables
+    MINOR_TABLES = 4, // or as much as so many tables of the base
     TABLES_MANY = 12, // above the base, by sequence
-    TABLES_URGENT = 24,
+    TABLES_HIGH = 36,
     TABLES_MAX = MERGE_SOURCES_MAX - 8, // more wait until there are fewer
+    SPACE_MANY = 25,                    // hundredths of the base above it
+    SPACE_MAX = 125,
+    SPACE_LEAST = 4,  // tables that a base counts for at least
+    MEMORY_MANY = 60, // hundredths of the memory for filters and indexes
+    MEMORY_MAX = 90,  // what is left then is for merges, which give some back
+    PRESSURE_HOLD = 50,
     READ_SIZE = 64 * 1024,
     STEP_SIZE = 64 * 1024,
+    STEPS_MOST = 4,
     STEP_NS = 2 * 1000 * 1000,
     RETRY_NS = 1000 * 1000 * 1000,
 };
@@ -24,10 +34,11 @@ size_t compaction_memory_size(uint32_t record_size_max) {
 
 void compaction_init(struct compaction *c, struct arena *arena, struct tlsf *memory,
                      uint32_t record_size_max) {
-    sstable_writer_init(&c->writer, arena, c->env, memory, record_size_max);
+    sstable_writer_init(&c->writer, arena, c->env, memory, c->compressor, record_size_max);
     c->scratch = ARENA_NEW(arena, struct record);
     c->merge.env = c->env;
     c->merge.memory = memory;
+    c->merge.compressor = c->compressor;
     c->merge.ready = on_ready;
     c->merge.read_size = READ_SIZE;
     c->merge.seek = arena_take(arena, FULL_KEY_MAX + 1, 1);
@@ -52,6 +63,15 @@ static uint64_t size_of(const struct compaction *c, uint32_t from, uint32_t to) 
     return size;
 }
 
+static uint64_t memory_size(const struct compaction *c) {
+    return (uint64_t)c->merge.memory->unit_count * TLSF_UNIT;
+}
+
+// Hundredths of the memory for tables that are in use.
+static uint64_t memory_use(const struct compaction *c) {
+    return c->merge.memory->used * 100 / memory_size(c);
+}
+
 // Tables of one sequence go together.
 static uint32_t end_of_sequence(const struct compaction *c, uint32_t first) {
     uint32_t end = first + 1;
@@ -68,33 +88,62 @@ static uint32_t sequence_count(const struct compaction *c, uint32_t above) {
     return count;
 }
 
-// The newest that are of about one size: each not larger than all newer ones together, twice.
-static uint32_t minor_end(const struct compaction *c, uint32_t above) {
-    uint32_t end = end_of_sequence(c, 0);
-    uint64_t size = size_of(c, 0, end);
-    uint32_t count = 1;
+// How large a table that a minor merge makes may be. Its index, a two hundredth or so of that, is
+// one piece of memory, which is the harder to find the larger it is.
+static uint64_t minor_size_max(const struct compaction *c) {
+    uint64_t most = MINOR_MEMORY * memory_size(c);
+    return most > MINOR_TABLES * c->table_size ? most : MINOR_TABLES * c->table_size;
+}
+
+// The end of the most tables from `from` on that may become one; *count: of them, by sequence.
+static uint32_t minor_end(const struct compaction *c, uint32_t from, uint32_t above, uint64_t most,
+                          uint32_t *count) {
+    uint32_t end = from;
+    uint64_t size = 0;
+    *count = 0;
     while (end < above) {
         uint32_t next = end_of_sequence(c, end);
-        uint64_t more = size_of(c, end, next);
-        if (next > MERGE_SOURCES_MAX - 1) break;
-        if (count >= MINOR_LEAST && more > 2 * size) break;
-        size += more;
+        size += size_of(c, end, next);
+        if (size > most || next - from > MERGE_SOURCES_MAX - 1) break;
         end = next;
-        count++;
+        ++*count;
     }
     return end;
 }
 
 static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
-    c->input_count = 0;
-    c->from = UINT32_MAX;
-    c->end = 0;
+    c->job.input_count = 0;
+    c->job.newest = c->set->tables[from]->sequence;
+    c->job.from = UINT32_MAX;
+    c->job.end = 0;
     for (uint32_t i = from; i < to; i++) {
         struct sstable *t = c->set->tables[i];
-        c->inputs[c->input_count++] = t;
-        if (t->first < c->from) c->from = t->first;
-        if (t->last > c->end) c->end = t->last;
+        c->job.inputs[c->job.input_count++] = t;
+        if (t->first < c->job.from) c->job.from = t->first;
+        if (t->last > c->job.end) c->job.end = t->last;
     }
+    c->job.begin = c->job.from;
+}
+
+// The most tables in a row, of so many above the base, that may become one. False: too few.
+static bool take_minor(struct compaction *c, uint32_t above) {
+    uint64_t most = minor_size_max(c);
+    uint32_t best = 0;
+    uint32_t best_from = 0;
+    uint32_t best_end = 0;
+    for (uint32_t from = 0; from < above; from = end_of_sequence(c, from)) {
+        uint32_t count = 0;
+        uint32_t end = minor_end(c, from, above, most, &count);
+        if (count <= best) continue;
+        best = count;
+        best_from = from;
+        best_end = end;
+    }
+    if (best < MINOR_LEAST) return false;
+    take_inputs(c, best_from, best_end);
+    c->job.is_major = false;
+    c->job.sequence = c->job.newest;
+    return true;
 }
 
 static bool choose_damaged(struct compaction *c) {
@@ -102,8 +151,8 @@ static bool choose_damaged(struct compaction *c) {
         const struct sstable *t = c->set->tables[i];
         if (!t->is_damaged || !t->is_forgiven) continue;
         take_inputs(c, i, i + 1);
-        c->is_major = false;
-        c->sequence = t->sequence;
+        c->job.is_major = false;
+        c->job.sequence = t->sequence;
         return true;
     }
     return false;
@@ -127,28 +176,86 @@ static bool choose(struct compaction *c) {
     if (above == 0 || sound == 0) return false;
     uint64_t upper = size_of(c, 0, above);
     uint64_t base = size_of(c, above, c->set->count);
-    bool is_major =
-        c->is_wanted || (upper * BASE_SHARE >= base && sequence_count(c, above) >= MAJOR_LEAST);
+    bool is_large = upper * BASE_SHARE >= base && sequence_count(c, above) >= MAJOR_LEAST;
+    bool is_tight = upper * TIGHT_SHARE >= base && memory_use(c) >= MEMORY_MAX;
+    bool is_major = c->is_wanted || is_large || is_tight;
     if (is_major && sound == c->set->count && above < MERGE_SOURCES_MAX) {
         take_inputs(c, 0, above);
-        c->is_major = true;
-        c->sequence = 0;
+        c->job.is_major = true;
+        c->job.sequence = 0;
         return true;
     }
     if (above > sound) above = sound;
-    if (sequence_count(c, above) < TABLES_MANY) return false;
-    take_inputs(c, 0, minor_end(c, above));
-    c->is_major = false;
-    c->sequence = c->inputs[0]->sequence;
-    return true;
+    return sequence_count(c, above) >= TABLES_MANY && take_minor(c, above);
 }
+
+// Puts a major merge aside, between two of its stretches, for a minor one of what has come since it
+// began.
+static void pause_if_due(struct compaction *c) {
+    uint32_t newer = 0;
+    while (newer < c->set->count && c->set->tables[newer]->sequence > c->job.newest) newer++;
+    if (!c->job.is_major || newer > sound_end(c) || sequence_count(c, newer) < TABLES_MANY) return;
+    struct compaction_job job = c->job;
+    if (take_minor(c, newer)) c->paused = job;
+}
+
+// How far merges are behind.
 
 bool compaction_is_behind(const struct compaction *c) {
-    return above_base(c) >= TABLES_MAX;
+    bool is_tight = c->state != COMPACTION_IDLE && memory_use(c) >= MEMORY_MAX;
+    return is_tight || above_base(c) >= TABLES_MAX;
 }
 
-static bool is_urgent(const struct compaction *c) {
-    return c->is_wanted || sequence_count(c, above_base(c)) >= TABLES_URGENT;
+bool compaction_is_stuck(const struct compaction *c) {
+    bool has_failed = c->status != ST_OK && c->status != ST_CANCELLED;
+    return has_failed && c->state == COMPACTION_IDLE && compaction_is_behind(c);
+}
+
+// A merge that is put aside for another is the one to tell of.
+uint32_t compaction_percent(const struct compaction *c) {
+    bool is_paused = c->paused.input_count > 0;
+    const struct compaction_job *job = is_paused ? &c->paused : &c->job;
+    uint32_t at = is_paused || c->partition == UINT32_MAX ? job->from : c->partition;
+    if (c->state == COMPACTION_IDLE || at <= job->begin) return 0;
+    if (at > job->end) return 100; // the base goes on behind what is merged into it
+    return (uint32_t)((uint64_t)(at - job->begin) * 100 / (job->end - job->begin + 1));
+}
+
+// Where the value lies between the two, in parts of PRESSURE_MOST.
+static uint32_t pressure_of(uint64_t value, uint64_t low, uint64_t high) {
+    if (value <= low) return 0;
+    if (value >= high) return PRESSURE_MOST;
+    return (uint32_t)((value - low) * PRESSURE_MOST / (high - low));
+}
+
+static void look(struct compaction *c) {
+    if (c->generation == c->set->generation) return;
+    c->generation = c->set->generation;
+    uint32_t above = above_base(c);
+    uint64_t upper = size_of(c, 0, above);
+    uint64_t base = size_of(c, above, c->set->count);
+    c->upper_share = (uint32_t)(upper / (1 + (base + upper) / THROTTLE_WHOLE));
+    if (base < SPACE_LEAST * c->table_size) base = SPACE_LEAST * c->table_size;
+    uint32_t by_space = pressure_of(upper / (base / 100 + 1), SPACE_MANY, SPACE_MAX);
+    uint32_t by_count = pressure_of(sequence_count(c, above), TABLES_MANY, TABLES_HIGH);
+    uint32_t by_memory = pressure_of(memory_use(c), MEMORY_MANY, MEMORY_MAX);
+    c->pressure = by_space > by_count ? by_space : by_count;
+    if (by_memory > c->pressure) c->pressure = by_memory;
+}
+
+// At the first pressure under which writes wait they get twice what keeps the size of things as it
+// is, at the highest half of it.
+bool compaction_allows_writes(struct compaction *c) {
+    look(c);
+    if (c->pressure < PRESSURE_HOLD || c->state == COMPACTION_IDLE) return true;
+    uint64_t above = c->pressure - PRESSURE_HOLD;
+    uint64_t range = PRESSURE_MOST - PRESSURE_HOLD;
+    uint64_t share = (uint64_t)c->upper_share * (4 * range - 3 * above) / (2 * range);
+    return throttle_allows(&c->throttle, c->env->now, share);
+}
+
+void compaction_note_written(struct compaction *c, uint64_t bytes) {
+    if (c->pressure >= PRESSURE_HOLD) throttle_note_written(&c->throttle, bytes);
 }
 
 // Ending.
@@ -156,11 +263,12 @@ static bool is_urgent(const struct compaction *c) {
 static void over(struct compaction *c, enum status status) {
     c->state = COMPACTION_IDLE;
     c->status = status;
+    c->paused.input_count = 0;
     if (status == ST_OK) {
         c->count++;
     } else if (status != ST_CANCELLED) {
-        env_log(c->env, ENV_WARNING, "tables_not_merged from=%u until=%u status=\"%s\"", c->from,
-                c->to, status_text(status));
+        env_log(c->env, ENV_WARNING, "tables_not_merged from=%u until=%u status=\"%s\"",
+                c->job.from, c->to, status_text(status));
     }
     c->done(c);
 }
@@ -187,9 +295,12 @@ static void give_up(struct compaction *c, enum status status) {
 
 static void step_later(struct compaction *c) {
     c->state = COMPACTION_MERGE;
-    c->budget = is_urgent(c) ? 4 * STEP_SIZE : STEP_SIZE;
-    uint64_t pause = is_urgent(c) ? 0 : STEP_NS;
-    timer_arm(c->timers, &c->timer, c->env->now + pause);
+    look(c);
+    uint64_t pressure = c->pressure;
+    if (c->is_wanted && pressure < PRESSURE_HOLD) pressure = PRESSURE_HOLD;
+    c->budget = STEP_SIZE + (STEPS_MOST - 1) * STEP_SIZE * pressure / PRESSURE_MOST;
+    uint64_t ease = pressure < PRESSURE_HOLD ? PRESSURE_HOLD - pressure : 0;
+    timer_arm(c->timers, &c->timer, c->env->now + STEP_NS * ease / PRESSURE_HOLD);
 }
 
 // The manifest.
@@ -206,14 +317,15 @@ static void save(struct compaction *c) {
     }
     struct manifest *next = &c->manifest->next;
     manifest_copy(next, &c->manifest->current);
-    for (uint32_t i = 0; i < c->input_count; i++) manifest_trim(next, c->inputs[i]->number, c->to);
+    for (uint32_t i = 0; i < c->job.input_count; i++)
+        manifest_trim(next, c->job.inputs[i]->number, c->to);
     if (c->base != NULL) manifest_trim(next, c->base->number, c->to);
     if (c->writer.state == WRITER_DONE) {
         const struct manifest_table made = {
             .number = c->writer.plan.number,
-            .first = c->from,
+            .first = c->job.from,
             .last = c->to,
-            .sequence = c->sequence,
+            .sequence = c->job.sequence,
         };
         manifest_add(next, &made);
     }
@@ -223,15 +335,36 @@ static void save(struct compaction *c) {
 
 static void trim_inputs(struct compaction *c) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < c->input_count; i++) {
-        struct sstable *t = c->inputs[i];
+    for (uint32_t i = 0; i < c->job.input_count; i++) {
+        struct sstable *t = c->job.inputs[i];
         bool stays = t->last > c->to;
         sstable_set_trim(c->set, t, c->to);
-        if (stays) c->inputs[kept++] = t;
+        if (stays) c->job.inputs[kept++] = t;
     }
-    c->input_count = kept;
+    c->job.input_count = kept;
     if (c->base != NULL) sstable_set_trim(c->set, c->base, c->to);
     c->base = NULL;
+}
+
+static void go_to_next(struct compaction *c) {
+    bool is_through = c->job.input_count == 0;
+    if (is_through && c->paused.input_count == 0) {
+        over(c, ST_OK);
+        return;
+    }
+    if (c->is_stopping) {
+        over(c, ST_CANCELLED);
+        return;
+    }
+    if (is_through) {
+        c->count++;
+        c->job = c->paused;
+        c->paused.input_count = 0;
+    } else {
+        c->job.from = c->to + 1;
+        pause_if_due(c);
+    }
+    begin_stretch(c);
 }
 
 // The stretch is taken away from what went into it before the new table takes its place, so that
@@ -246,21 +379,14 @@ static void on_saved(struct manifest_file *m) {
     if (c->writer.state == WRITER_DONE) {
         c->written += c->writer.offset;
         sstable_writer_take(&c->writer, c->made);
-        c->made->first = c->made->whole_first = c->from;
+        c->made->first = c->made->whole_first = c->job.from;
         c->made->last = c->to;
         sstable_set_add(c->set, c->made);
     } else {
         sstable_set_give(c->set, c->made);
     }
     c->made = NULL;
-    if (c->input_count == 0) {
-        over(c, ST_OK);
-    } else if (c->is_stopping) {
-        over(c, ST_CANCELLED);
-    } else {
-        c->from = c->to + 1;
-        begin_stretch(c);
-    }
+    go_to_next(c);
 }
 
 // Merging.
@@ -296,7 +422,8 @@ static void add_record(struct compaction *c) {
     struct slice record = c->merge.record;
     uint64_t size = key.size + record.size;
     c->budget -= size < c->budget ? size : c->budget;
-    if (record.size == 0 && c->is_major) return; // nothing lies below
+    throttle_note_merged(&c->throttle, c->env->now, size);
+    if (record.size == 0 && c->job.is_major) return; // nothing lies below
     uint64_t digest = record.size == 0 ? 0 : record_digest(key, record);
     sstable_writer_add(&c->writer, partition, key, record, digest);
 }
@@ -328,6 +455,7 @@ static void step(struct compaction *c) {
         uint32_t partition = partition_number(full_key_partition(c->merge.key));
         if (partition != c->partition && sstable_writer_size(&c->writer) >= c->split_size) {
             c->to = partition - 1;
+            c->cuts++;
             end_stretch(c);
             return;
         }
@@ -364,15 +492,15 @@ static void on_timer(struct timer *timer) {
 // behind the last, too, or else makes a new one.
 static void find_base(struct compaction *c) {
     c->base = NULL;
-    c->to = c->end;
-    if (!c->is_major) return;
+    c->to = c->job.end;
+    if (!c->job.is_major) return;
     for (uint32_t i = above_base(c); i < c->set->count; i++) {
         struct sstable *t = c->set->tables[i];
         bool is_last = i + 1 == c->set->count;
-        if (t->last < c->from) continue;
+        if (t->last < c->job.from) continue;
         c->base = t;
-        if (t->first < c->from) c->from = t->first; // all of it goes into what is made
-        if (!is_last || t->last > c->end) c->to = t->last;
+        if (t->first < c->job.from) c->job.from = t->first; // all of it goes into what is made
+        if (!is_last || t->last > c->job.end) c->to = t->last;
         return;
     }
 }
@@ -380,29 +508,32 @@ static void find_base(struct compaction *c) {
 // Large stretches are cut into tables of about the size that they should have.
 static void plan_split(struct compaction *c) {
     uint64_t size = c->base == NULL ? 0 : c->base->size;
-    for (uint32_t i = 0; i < c->input_count; i++) {
-        size += sstable_share(c->inputs[i], c->inputs[i]->size, c->from, c->to);
+    for (uint32_t i = 0; i < c->job.input_count; i++) {
+        size += sstable_share(c->job.inputs[i], c->job.inputs[i]->size, c->job.from, c->to);
     }
     uint64_t pieces = size / c->table_size;
     // Above the base a merge makes one table: what counts there is how many there are.
-    c->split_size = pieces < 2 || !c->is_major ? UINT64_MAX : size / pieces;
+    c->pieces = pieces < 2 || !c->job.is_major ? 1 : pieces;
+    c->split_size = c->pieces == 1 ? UINT64_MAX : size / c->pieces;
 }
 
-// About how many keys the stretch has.
+// For about how many keys the filter of the next table of the stretch is to be made.
 static uint64_t count_keys(const struct compaction *c) {
     enum { SLACK = 1024 };
     uint64_t keys = c->base == NULL ? 0 : c->base->key_count;
-    for (uint32_t i = 0; i < c->input_count; i++) {
-        keys += sstable_share(c->inputs[i], c->inputs[i]->key_count, c->from, c->to);
+    for (uint32_t i = 0; i < c->job.input_count; i++) {
+        keys += sstable_share(c->job.inputs[i], c->job.inputs[i]->key_count, c->job.from, c->to);
     }
-    return keys + keys / 8 + SLACK;
+    keys /= c->pieces;
+    keys += keys / 8 + SLACK;
+    return c->job.is_major ? keys : filter_keys_above(keys);
 }
 
 static void add_sources(struct compaction *c) {
     struct merge *m = &c->merge;
     merge_begin(m, c->to);
-    for (uint32_t i = 0; i < c->input_count && m->status == ST_OK; i++) {
-        if (c->inputs[i]->first <= c->to) m->status = merge_add(m, c->inputs[i]);
+    for (uint32_t i = 0; i < c->job.input_count && m->status == ST_OK; i++) {
+        if (c->job.inputs[i]->first <= c->to) m->status = merge_add(m, c->job.inputs[i]);
     }
     if (c->base != NULL && m->status == ST_OK) m->status = merge_add(m, c->base);
 }
@@ -414,18 +545,17 @@ static void begin_stretch(struct compaction *c) {
     c->partition = UINT32_MAX;
     c->made = sstable_set_take(c->set);
     if (c->made == NULL || c->merge.status != ST_OK) {
-        give_up(c, c->made == NULL ? ST_NO_SPACE : c->merge.status);
+        give_up(c, c->made == NULL ? ST_NO_MEMORY : c->merge.status);
         return;
     }
-    merge_seek(&c->merge, partition_of_number(c->from), (struct slice){NULL, 0}, false);
+    merge_seek(&c->merge, partition_of_number(c->job.from), (struct slice){NULL, 0}, false);
     const struct sstable_plan plan = {
         .number = manifest_take_numbers(c->manifest, 1),
         .storage = c->storage,
-        .sequence = c->sequence,
+        .sequence = c->job.sequence,
         .hash_seed = c->hash_seed,
         .key_count = count_keys(c),
         .block_size = c->block_size,
-        .codec = c->codec,
     };
     c->state = COMPACTION_WRITER;
     sstable_writer_open(&c->writer, &plan, on_writer);
@@ -434,7 +564,7 @@ static void begin_stretch(struct compaction *c) {
 void compaction_start_if_due(struct compaction *c) {
     if (c->state != COMPACTION_IDLE || c->is_stopping || c->manifest->is_uncertain) return;
     bool is_chosen = choose(c);
-    if (!is_chosen || c->is_major) c->is_wanted = false; // there is no more to it than that
+    if (!is_chosen || c->job.is_major) c->is_wanted = false; // there is no more to it than that
     if (is_chosen) begin_stretch(c);
 }
 

@@ -7,7 +7,7 @@
 // based key-value stores via adaptive removal of superfluous merging", SIGMOD 2018):
 //
 //     major   all above the base, once they are a fifth of it, into the base
-//     minor   the newest above the base that are of about one size, once there are many, into one
+//     minor   the most tables in a row above the base that are small, once there are many, into one
 //
 // and one more puts a table with damaged blocks into a new one without them, when its owner has
 // said that they may go.
@@ -18,8 +18,19 @@
 //
 //     idle -> begin -> (merge -> write)* -> finish table -> manifest -> begin next ... -> idle
 //
-// The work is done in steps by a timer, so that requests come between; larger and without pauses
-// when tables come faster than they go.
+// The work is done in steps by a timer, so that requests come between. How far merges are behind is
+// the pressure: how many tables there are above the base, how large they are beside it, or how much
+// of the memory filters and indexes have, whichever is worst. With it pauses become shorter and
+// steps larger; where that is not enough, writes have to wait, so that no more comes than can be
+// merged (throttle.h).
+//
+//     pressure    0 ........................ 50 ........................ 100
+//     pauses      STEP_NS ..... shorter ..... 0
+//     steps       STEP_SIZE ........................ larger ............ 4 of them
+//     writes      as they come ............ | ever fewer beside what is merged
+//
+// A major merge may take minutes. When many tables have come meanwhile it pauses between two
+// stretches, for a minor one of those.
 #ifndef QUOIT_STORE_COMPACTION_H
 #define QUOIT_STORE_COMPACTION_H
 
@@ -27,6 +38,7 @@
 #include "store/manifest.h"
 #include "store/merge.h"
 #include "store/sstable_writer.h"
+#include "store/throttle.h"
 
 enum compaction_state {
     COMPACTION_IDLE,
@@ -34,6 +46,21 @@ enum compaction_state {
     COMPACTION_WRITER,   // the writer has something to do
     COMPACTION_MANIFEST, // waits for its turn, or is being saved
 };
+
+// What is merged.
+struct compaction_job {
+    struct sstable *inputs[MERGE_SOURCES_MAX]; // all but the base, newest first
+    uint32_t input_count;
+    bool is_major;
+    uint64_t newest;   // sequence of the newest input
+    uint64_t sequence; // of what is made
+    uint32_t begin;    // partition number: the whole merge begins here
+    uint32_t from;     // and the stretch here
+    uint32_t end;      // and the last one ends here
+};
+
+// How far merges are behind: from 0 to PRESSURE_MOST.
+enum { PRESSURE_MOST = 100 };
 
 struct compaction;
 typedef void compaction_done(struct compaction *c);
@@ -47,7 +74,7 @@ struct compaction {
     uint64_t hash_seed;
     uint64_t table_size; // bytes that a table of the base should have
     uint32_t block_size;
-    enum codec codec;
+    struct compressor *compressor;
     compaction_done *done; // a merge is over, for good or ill (status)
 
     enum compaction_state state;
@@ -58,21 +85,23 @@ struct compaction {
     struct merge merge;
     struct sstable_writer writer;
     struct record *scratch;
-    struct sstable *made;                      // to be added with the manifest, or NULL
-    struct sstable *inputs[MERGE_SOURCES_MAX]; // of the whole merge
-    uint32_t input_count;
-    bool is_major;
-    uint64_t sequence;    // of what is made
-    uint32_t from;        // partition number: the stretch begins here
-    uint32_t to;          // and ends here
-    uint32_t end;         // of the whole merge
-    struct sstable *base; // of the stretch, or NULL
-    uint64_t split_size;  // the stretch ends with the partition in which the table becomes as large
-    uint32_t partition;   // of the last record
-    uint64_t budget;      // bytes before others have their turn
-    uint64_t count;       // merges done
-    uint64_t read;        // bytes
-    uint64_t written;     // bytes
+    struct sstable *made; // to be added with the manifest, or NULL
+    struct compaction_job job;
+    struct compaction_job paused; // a major merge that a minor one has the place of; or no inputs
+    uint32_t to;                  // partition number: the stretch ends here
+    struct sstable *base;         // of the stretch, or NULL
+    uint64_t pieces;     // tables that are to be made of the stretch
+    uint64_t split_size; // it ends with the partition in which the table becomes as large
+    uint32_t partition;  // of the last record
+    uint64_t budget;     // bytes before others have their turn
+    uint64_t generation; // of the tables when how far merges are behind was looked at
+    uint32_t pressure;
+    uint32_t upper_share; // of all tables, what lies above the base: in parts of THROTTLE_WHOLE
+    struct throttle throttle;
+    uint64_t count;   // merges done
+    uint64_t cuts;    // tables that ended where the next one begins
+    uint64_t read;    // bytes
+    uint64_t written; // bytes
 };
 
 size_t compaction_memory_size(uint32_t record_size_max);
@@ -82,8 +111,21 @@ void compaction_init(struct compaction *c, struct arena *arena, struct tlsf *mem
 // Begins a merge if there is reason for one and none is under way.
 void compaction_start_if_due(struct compaction *c);
 
-// True when there are so many tables above the base that no more should come.
+// True when there are so many tables above the base, or so much of them in memory while a merge is
+// under way that gives some of it back, that no more should come.
 bool compaction_is_behind(const struct compaction *c);
+
+// True when, moreover, the last merge has failed: there is no telling when there will be fewer.
+bool compaction_is_stuck(const struct compaction *c);
+
+// How many percent of its partitions the merge under way has behind it; 0 when there is none.
+uint32_t compaction_percent(const struct compaction *c);
+
+// False when a write should wait a little, because merges are behind and do their best.
+bool compaction_allows_writes(struct compaction *c);
+
+// So many bytes were written to the log.
+void compaction_note_written(struct compaction *c, uint64_t bytes);
 
 // To be called when the manifest is free again.
 void compaction_go_on(struct compaction *c);

@@ -53,11 +53,12 @@ size_t facts_memory_size(void) {
 }
 
 void facts_init(struct facts *f, struct arena *arena) {
-    f->parts = ARENA_ARRAY(arena, struct part_facts, PARTS);
-    f->totals = (struct part_facts){0};
+    *f = (struct facts){.parts = ARENA_ARRAY(arena, struct part_facts, PARTS)};
 }
 
 void facts_clear(struct facts *f) {
+    if (!f->is_in_use) return; // it is much memory, and new
+    f->is_in_use = false;
     memset(f->parts, 0, PARTS * sizeof(struct part_facts));
     f->totals = (struct part_facts){0};
 }
@@ -70,10 +71,10 @@ static struct part_facts *part_of(const struct facts *f, struct partition partit
 
 // Differences are added modulo 2^64.
 static void change(struct part_facts *sum, const struct footprint *old,
-                   const struct footprint *new) {
-    sum->key_count += (uint64_t)(new->size > 0) - (uint64_t)(old->size > 0);
-    sum->live_count += (uint64_t) new->is_live - (uint64_t)old->is_live;
-    sum->size += (uint64_t) new->size - (uint64_t)old->size;
+                   const struct footprint *now) {
+    sum->key_count += (uint64_t)(now->size > 0) - (uint64_t)(old->size > 0);
+    sum->live_count += (uint64_t)now->is_live - (uint64_t)old->is_live;
+    sum->size += (uint64_t)now->size - (uint64_t)old->size;
 }
 
 void part_facts_change(struct part_facts *part, struct slice key, const struct footprint *old,
@@ -84,12 +85,14 @@ void part_facts_change(struct part_facts *part, struct slice key, const struct f
 
 void facts_change(struct facts *f, struct partition partition, struct slice key,
                   const struct footprint *old, const struct footprint *new) {
+    f->is_in_use = true;
     part_facts_change(part_of(f, partition), key, old, new);
     change(&f->totals, old, new);
 }
 
 void facts_replace(struct facts *f, struct partition partition, const struct part_facts *sum) {
     struct part_facts *part = part_of(f, partition);
+    f->is_in_use = true;
     f->totals.key_count += sum->key_count - part->key_count;
     f->totals.live_count += sum->live_count - part->live_count;
     f->totals.size += sum->size - part->size;
@@ -108,6 +111,14 @@ struct store_partition facts_of(const struct facts *f, struct partition partitio
         sum.digest += part->leaves[i];
     }
     return sum;
+}
+
+uint64_t facts_digest(const struct facts *f) {
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < PARTS; i++) {
+        for (uint32_t leaf = 0; leaf < STORE_LEAVES; leaf++) digest += f->parts[i].leaves[leaf];
+    }
+    return digest;
 }
 
 // Bytes.
@@ -132,6 +143,7 @@ static bool decode_part(struct facts *f, struct reader *r, uint32_t *next) {
     uint32_t number = read_u32(r);
     if (r->failed || number < *next || number >= PARTS) return false;
     struct part_facts *part = &f->parts[number];
+    f->is_in_use = true;
     part->key_count = read_u64(r);
     part->live_count = read_u64(r);
     part->size = read_u64(r);

@@ -46,6 +46,7 @@ struct part_facts {
 struct facts {
     struct part_facts *parts; // SLOT_COUNT and SLOT_SYSTEM
     struct part_facts totals; // of all partitions; no leaves
+    bool is_in_use;           // else all are zero
 };
 
 size_t facts_memory_size(void);
@@ -62,6 +63,9 @@ void facts_replace(struct facts *f, struct partition partition, const struct par
 
 // Forgets everything.
 void facts_clear(struct facts *f);
+
+// Sum of the digests of all partitions.
+uint64_t facts_digest(const struct facts *f);
 
 struct store_partition facts_of(const struct facts *f, struct partition partition);
 

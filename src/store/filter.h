@@ -24,6 +24,14 @@ struct filter {
 // Lines for so many keys; at least one.
 uint32_t filter_line_count(uint64_t key_count);
 
+// For how many keys the filter of a table above the base is made. A question asks all of these
+// tables and but one of the base, and they are small: half as many bits more for a third of the
+// false answers or less (Dayan, Athanassoulis, Idreos: "Monkey: optimal navigable key-value store",
+// SIGMOD 2017).
+static inline uint64_t filter_keys_above(uint64_t key_count) {
+    return key_count + key_count / 2;
+}
+
 static inline uint64_t filter_size(const struct filter *f) {
     return (uint64_t)f->line_count * FILTER_LINE;
 }

@@ -3,6 +3,8 @@
 
 #include "base/little.h"
 
+enum { VISITS_MAX = 256 }; // before env_later, which comes some thirty times in one turn
+
 size_t flush_memory_size(uint32_t record_size_max) {
     return sstable_writer_memory_size(record_size_max) + facts_file_size_max() +
            sizeof(struct record) + KEY_SIZE_MAX + (size_t)64 * 4;
@@ -10,7 +12,7 @@ size_t flush_memory_size(uint32_t record_size_max) {
 
 void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
                 uint32_t record_size_max) {
-    sstable_writer_init(&f->writer, arena, f->env, memory, record_size_max);
+    sstable_writer_init(&f->writer, arena, f->env, memory, f->compressor, record_size_max);
     f->facts_bytes = arena_take(arena, facts_file_size_max(), 1);
     f->scratch = ARENA_NEW(arena, struct record);
     f->after = arena_take(arena, KEY_SIZE_MAX, 1);
@@ -72,7 +74,7 @@ static void give_up(struct flush *f, enum status status) {
 }
 
 static bool must_give_up(struct flush *f) {
-    if (!f->is_stopping && !f->log->is_failed) return false;
+    if (!f->is_stopping && !f->log->is_failed && !f->manifest->is_uncertain) return false;
     give_up(f, f->is_stopping ? ST_CANCELLED : ST_IO);
     return true;
 }
@@ -118,6 +120,7 @@ static bool is_synced(const struct flush *f) {
 static void save(struct flush *f) {
     f->state = FLUSH_MANIFEST;
     if (f->manifest->is_busy) return; // flush_go_on comes again
+    if (must_give_up(f)) return;
     struct manifest *next = &f->manifest->next;
     manifest_copy(next, &f->manifest->current);
     next->storage = f->log->storage;
@@ -176,8 +179,11 @@ static void wait_for_log(struct flush *f) {
 void flush_go_on(struct flush *f) {
     if (f->state != FLUSH_BARRIER && f->state != FLUSH_MANIFEST) return;
     if (f->state == FLUSH_MANIFEST && f->manifest->is_busy) return;
-    if (must_give_up(f) || !is_synced(f)) return;
-    save(f);
+    if (is_synced(f)) {
+        save(f);
+    } else {
+        (void)must_give_up(f);
+    }
 }
 
 void flush_stop(struct flush *f) {
@@ -221,25 +227,42 @@ static bool on_entry(void *context, uint32_t entry) {
         uint64_t digest = record.size == 0 ? 0 : record_digest(key, record);
         sstable_writer_add(&f->writer, e->partition, key, record, digest);
     }
-    if (!sstable_writer_is_full(&f->writer)) return true;
+    bool is_enough = ++f->visits == VISITS_MAX || sstable_writer_is_full(&f->writer) ||
+                     f->writer.status != ST_OK;
+    if (!is_enough) return true;
     memcpy(f->after, key.data, key.size);
     f->after_size = key.size;
     return false;
 }
 
+static void on_later(struct env_op *op) {
+    struct flush *f = of(op);
+    if (!must_give_up(f)) walk(f);
+}
+
+static void pause_walk(struct flush *f) {
+    if (f->writer.status != ST_OK) {
+        give_up(f, f->writer.status);
+    } else if (sstable_writer_is_full(&f->writer)) {
+        sstable_writer_write(&f->writer, on_writer);
+    } else {
+        f->op.done = on_later;
+        env_later(f->env, &f->op);
+    }
+}
+
 static void walk(struct flush *f) {
     f->state = FLUSH_TABLE;
+    f->visits = 0;
     for (; f->slot <= SLOT_SYSTEM; f->slot++, f->after_size = 0) {
         struct partition partition = {.slot = (uint16_t)f->slot};
         uint32_t root = memtable_part(f->table, partition)->root;
-        struct slice after = {f->after, f->after_size};
-        if (root == 0 || order_each(&f->table->tlsf, root, after, on_entry, f)) continue;
-        sstable_writer_write(&f->writer, on_writer);
+        const struct order_start start = {.key = {f->after, f->after_size}};
+        if (root == 0 || order_each(&f->table->tlsf, root, &start, on_entry, f)) continue;
+        pause_walk(f);
         return;
     }
-    if (f->writer.status != ST_OK) {
-        give_up(f, f->writer.status);
-    } else if (sstable_writer_key_count(&f->writer) > 0) {
+    if (sstable_writer_key_count(&f->writer) > 0) {
         sstable_writer_finish(&f->writer, on_finished);
     } else {
         sstable_writer_abandon(&f->writer, false, on_nothing_left);
@@ -261,13 +284,12 @@ static void on_facts_named(struct env_op *op) {
         .storage = f->log->storage,
         .sequence = f->manifest->current.next_sequence,
         .hash_seed = f->hash_seed,
-        .key_count = f->key_count,
+        .key_count = filter_keys_above(f->key_count),
         .block_size = f->block_size,
-        .codec = f->codec,
     };
     f->made = sstable_set_take(f->set);
     if (f->made == NULL) {
-        give_up(f, ST_NO_SPACE);
+        give_up(f, ST_NO_MEMORY);
         return;
     }
     f->state = FLUSH_TABLE;

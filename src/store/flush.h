@@ -25,7 +25,7 @@
 enum flush_state {
     FLUSH_IDLE,
     FLUSH_FACTS,    // the file of facts is being written
-    FLUSH_TABLE,    // the writer has something to do
+    FLUSH_TABLE,    // the writer has something to do, or the walk goes on in the next turn
     FLUSH_BARRIER,  // the log has to be synced
     FLUSH_MANIFEST, // the manifest waits for its turn, or is being saved
     FLUSH_SEGMENTS, // segments are being removed
@@ -44,7 +44,7 @@ struct flush {
     struct manifest_file *manifest;
     uint64_t hash_seed;
     uint32_t block_size;
-    enum codec codec;
+    struct compressor *compressor;
     flush_done *switched; // the records are in a table now: what was dirty before is clean
     flush_done *done;     // it is over, for good or ill (status)
 
@@ -65,8 +65,9 @@ struct flush {
     size_t facts_size;
     struct record *scratch;
     uint32_t slot;     // being walked through
-    uint8_t *after;    // the last key written of it
+    uint8_t *after;    // the last key visited of it
     size_t after_size; // 0: none yet
+    uint32_t visits;   // since others had their turn
     uint64_t count;    // flushes done
     uint64_t written;  // bytes of tables
 };

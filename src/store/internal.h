@@ -6,6 +6,7 @@
 //     put      writes: look, apply, log, memory                get    reads
 //     flush    the log's records become a table                scan   a partition in order
 //     compact  tables become fewer                             recount  facts after damage
+//     snapshot files get second names                          backup   that, for the owner
 //
 // A record is in one of three places. Dirty: in memory and in the log from the manifest's position
 // on, perhaps over an older record in the tables. Clean: in the tables, with a copy in memory.
@@ -23,6 +24,7 @@
 #include "store/memtable.h"
 #include "store/merge.h"
 #include "store/recovery.h"
+#include "store/snapshot.h"
 #include "store/store.h"
 
 // What store_open goes through.
@@ -52,7 +54,10 @@ struct recount {
     struct store_scan scan;
     struct part_facts sum; // of the partition
     uint32_t slot;
+    enum status status; // of the first scan that failed, or ST_OK
     bool is_under_way;
+    bool begins_anew; // with the next partition
+    uint64_t count; // of those that are over
     void (*done)(struct store *s);
 };
 
@@ -66,8 +71,10 @@ struct scanning {
     bool has_record; // of the merge, not yet visited
     bool is_merge_over;
     uint64_t generation; // of the tables
-    uint8_t *after;      // the last key visited
+    uint8_t *after;      // the last key visited, or where to begin
     size_t after_size;
+    bool is_inclusive; // ... with that key
+    bool has_visited;  // some key
     struct env_op op;
     bool is_later;
 };
@@ -81,6 +88,7 @@ struct store {
     struct segment_set segments;
     struct commit_log log;
     struct tlsf memory; // of tables: filters, indexes, what a merge reads
+    struct compressor compressor;
     struct sstable_set set;
     struct manifest_file manifest;
     struct lookups lookups;
@@ -90,6 +98,7 @@ struct store {
     struct recovery recovery;
     struct opening opening;
     struct recount recount;
+    struct snapshots snapshots;
     struct record *scratch;
     struct actor actor;
     uint64_t own_counter; // highest of this actor in what was replayed
@@ -118,6 +127,7 @@ struct store {
     bool is_later;
     struct env_op space_op;
     struct timer tick;
+    struct timer hold; // of writes, because merges are behind
 
     uint64_t
         dirty_count; // entries in memory that only the log has; as if a flush under way were over
@@ -184,6 +194,9 @@ void store_begin_run(struct store *s);
 void store_opening_goes_on(struct store *s); // the log has room, was synced, or has failed
 void store_opened(struct store *s);
 
+// When closing, and nothing is under way any more: goes on with that.
+void store_close_when_quiet(struct store *s);
+
 // Closes what is read, then what is written, and ends opening or closing with s->done_status.
 void store_close_tables(struct store *s);
 
@@ -195,5 +208,16 @@ void store_recount_change(struct store *s, struct partition partition, struct sl
                           const struct footprint *old, const struct footprint *new);
 
 void store_scan_init(struct store *s, struct arena *arena);
+
+// To be called before the record of a key changes in memory.
+void store_scan_before_change(struct store *s, struct partition partition, struct slice key);
+
+void store_snapshots_init(struct store *s, struct arena *arena);
+
+// It is known which snapshots there are: opening goes on.
+void store_on_snapshots(struct snapshots *snapshots);
+
+// Counts what only snapshots hold.
+void store_count_pinned(struct store *s);
 
 #endif

@@ -5,22 +5,38 @@ static size_t large_size_of(uint32_t record_size_max) {
     return piece_size_of(block_size_of(FULL_KEY_MAX, record_size_max));
 }
 
-size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max) {
+// Room for a piece; for a direct read, wherever in the file it lies.
+static size_t buffer_size_of(size_t piece_size, bool is_direct) {
+    return is_direct ? (piece_size / ENV_DIRECT_UNIT + 2) * ENV_DIRECT_UNIT : piece_size;
+}
+
+size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max,
+                           bool is_direct) {
     return pool_memory_size(count, sizeof(struct lookup)) +
-           pool_memory_size(count, piece_size_of(block_size)) +
-           LOOKUP_BUCKETS * sizeof(struct list) + 2 * large_size_of(record_size_max) +
-           (size_t)2 * FULL_KEY_MAX + (size_t)64 * 7;
+           pool_memory_size(count, buffer_size_of(piece_size_of(block_size), is_direct)) +
+           LOOKUP_BUCKETS * sizeof(struct list) + large_size_of(record_size_max) +
+           buffer_size_of(large_size_of(record_size_max), is_direct) + (size_t)2 * FULL_KEY_MAX +
+           (size_t)64 * 7 + (size_t)2 * ENV_DIRECT_UNIT;
+}
+
+// So that what is taken next begins at a multiple.
+static void align(struct arena *arena) {
+    uintptr_t at = (uintptr_t)arena->memory + arena->used;
+    (void)arena_take(arena, (ENV_DIRECT_UNIT - at % ENV_DIRECT_UNIT) % ENV_DIRECT_UNIT, 1);
 }
 
 void lookups_init(struct lookups *ls, struct arena *arena, struct env *env, struct sstable_set *set,
-                  uint32_t count, uint32_t block_size, uint32_t record_size_max) {
-    *ls = (struct lookups){.env = env, .set = set, .block_size = block_size};
+                  uint32_t count, uint32_t block_size, uint32_t record_size_max, bool is_direct) {
+    *ls =
+        (struct lookups){.env = env, .set = set, .block_size = block_size, .is_direct = is_direct};
     ls->large_size = (uint32_t)large_size_of(record_size_max);
     pool_init(&ls->pool, arena, count, sizeof(struct lookup));
-    pool_init(&ls->buffers, arena, count, piece_size_of(block_size));
+    align(arena);
+    pool_init(&ls->buffers, arena, count, buffer_size_of(piece_size_of(block_size), is_direct));
     ls->buckets = ARENA_ARRAY(arena, struct list, LOOKUP_BUCKETS);
     for (uint32_t i = 0; i < LOOKUP_BUCKETS; i++) list_init(&ls->buckets[i]);
-    ls->large = arena_take(arena, ls->large_size, 1);
+    align(arena);
+    ls->large = arena_take(arena, buffer_size_of(ls->large_size, is_direct), 1);
     ls->expanded = arena_take(arena, ls->large_size, 1);
     ls->key_bytes = arena_take(arena, FULL_KEY_MAX, 1);
     ls->full_key = arena_take(arena, FULL_KEY_MAX, 1);
@@ -86,10 +102,10 @@ static enum status search(struct lookup *l, struct slice *record) {
     struct piece piece;
     struct slice content;
     struct slice raw;
-    enum status status =
-        piece_open(l->table->id, l->offset, (struct slice){l->buffer, l->size}, &piece, &content);
+    enum status status = piece_open(
+        l->table->id, l->offset, (struct slice){l->buffer + l->before, l->size}, &piece, &content);
     if (status == ST_OK && piece.raw_size > ls->large_size) status = ST_CORRUPT;
-    if (status == ST_OK) status = codec_expand(&piece, content, ls->expanded, &raw);
+    if (status == ST_OK) status = piece_expand(ls->compressor, &piece, content, ls->expanded, &raw);
     if (status != ST_OK) return status;
     struct slice wanted = {ls->full_key, full_key_write(ls->full_key, l->partition, l->key)};
     struct block_cursor c;
@@ -106,7 +122,7 @@ static void on_read(struct env_op *op) {
     struct lookups *ls = l->owner;
     struct slice record = {NULL, 0};
     enum status status = op->status;
-    if (status == ST_OK && op->size != l->size) status = ST_CORRUPT;
+    if (status == ST_OK && op->size < l->before + l->size) status = ST_CORRUPT;
     if (status == ST_OK) status = search(l, &record);
     struct sstable *table = l->table;
     if (status == ST_CORRUPT) {
@@ -142,7 +158,15 @@ static void read_block(struct lookup *l) {
     must(l->buffer != NULL);
     ls->reads++;
     l->op.done = on_read;
-    env_read(ls->env, &l->op, l->table->file, l->offset, l->buffer, l->size);
+    if (!ls->is_direct) {
+        l->before = 0;
+        env_read(ls->env, &l->op, l->table->file, l->offset, l->buffer, l->size);
+        return;
+    }
+    l->before = l->offset % ENV_DIRECT_UNIT;
+    uint64_t end = l->before + l->size + ENV_DIRECT_UNIT - 1;
+    env_read_direct(ls->env, &l->op, l->table->file, l->offset - l->before, l->buffer,
+                    (uint32_t)(end - end % ENV_DIRECT_UNIT));
 }
 
 static void on_nothing(struct env_op *op) {

@@ -13,6 +13,7 @@
 #define QUOIT_STORE_LOOKUP_H
 
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/sstable_set.h"
 
 enum { LOOKUP_BUCKETS = 512 };
@@ -38,9 +39,10 @@ struct lookup {
     uint32_t next;      // in the set
     uint64_t generation;
     struct sstable *table; // being read; pinned
-    uint64_t offset;
+    uint64_t offset;       // of the block
     uint32_t size;
     uint8_t *buffer;
+    uint32_t before; // bytes in the buffer that come before the block
     struct env_op op;
     struct list link; // of its bucket
     struct list wait; // for the large buffer
@@ -49,11 +51,13 @@ struct lookup {
 struct lookups {
     struct env *env;
     struct sstable_set *set;
+    struct compressor *compressor; // set by the owner, like all up to freed
     uint64_t hash_seed;
-    lookup_done *done;                 // set by the owner
-    void (*freed)(struct lookups *ls); // set by the owner: one more can begin
+    lookup_done *done;
+    void (*freed)(struct lookups *ls); // one more can begin
     uint32_t block_size;
     uint32_t large_size;
+    bool is_direct;
     struct pool pool;
     struct pool buffers;
     struct list *buckets;
@@ -67,11 +71,12 @@ struct lookups {
     uint64_t damaged; // blocks found damaged
 };
 
-size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max);
+size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max,
+                           bool is_direct);
 
-// `count` lookups at a time.
+// `count` lookups at a time. `is_direct`: blocks are read past the kernel's cache.
 void lookups_init(struct lookups *ls, struct arena *arena, struct env *env, struct sstable_set *set,
-                  uint32_t count, uint32_t block_size, uint32_t record_size_max);
+                  uint32_t count, uint32_t block_size, uint32_t record_size_max, bool is_direct);
 
 static inline bool lookups_are_idle(const struct lookups *ls) {
     return ls->pool.taken == 0;

@@ -7,26 +7,38 @@
 enum {
     TABLE_ENCODED_SIZE = 4 + 4 + 4 + 8,
     STATE_ENCODED_SIZE = 8 + 8 + 4 + 8 + 4 + 8 + 4 + 4,
+    ORIGIN_ENCODED_SIZE = 1 + 8 + 8 + 8 + 8 + 8 + 4,
     COPY_HEAD = 8 + 4 + 4,
 };
 
 #define MAGIC SLICE("QUOITMAN")
 #define MANIFEST_SEED 0x71756f69746d616eu // "quoitman"
 
-static size_t copy_size(uint32_t table_count) {
+static size_t copy_size(uint32_t table_count, bool has_origin) {
     return COPY_HEAD + STATE_ENCODED_SIZE + (size_t)table_count * TABLE_ENCODED_SIZE +
-           sizeof(uint64_t);
+           (has_origin ? ORIGIN_ENCODED_SIZE : 0) + sizeof(uint64_t);
 }
 
 size_t manifest_size_max(void) {
-    return 2 * copy_size(SSTABLES_MAX);
+    return 2 * copy_size(SSTABLES_MAX, true);
+}
+
+static void encode_origin(const struct manifest_origin *o, struct writer *w) {
+    write_u8(w, (uint8_t)o->kind);
+    write_u64(w, o->actor);
+    write_u64(w, o->cluster);
+    write_u64(w, o->end);
+    write_u64(w, o->key_count);
+    write_u64(w, o->digest);
+    write_u32(w, o->files);
 }
 
 size_t manifest_encode(const struct manifest *m, uint8_t *to) {
-    size_t size = copy_size(m->table_count);
+    bool has_origin = m->origin.kind != MANIFEST_STORE;
+    size_t size = copy_size(m->table_count, has_origin);
     struct writer w = writer_to(to, size);
     write_bytes(&w, MAGIC);
-    write_u32(&w, MANIFEST_VERSION);
+    write_u32(&w, has_origin ? MANIFEST_VERSION_ORIGIN : MANIFEST_VERSION);
     write_u32(&w, (uint32_t)size);
     write_u64(&w, m->storage);
     write_u64(&w, m->position);
@@ -42,6 +54,7 @@ size_t manifest_encode(const struct manifest *m, uint8_t *to) {
         write_u32(&w, m->tables[i].last);
         write_u64(&w, m->tables[i].sequence);
     }
+    if (has_origin) encode_origin(&m->origin, &w);
     write_u64(&w, hash_bytes(writer_bytes(&w), MANIFEST_SEED));
     must(!w.failed);
     must(w.size == size);
@@ -58,6 +71,20 @@ static bool decode_table(struct reader *r, const struct manifest *m, struct mani
            t->sequence < m->next_sequence;
 }
 
+static bool decode_origin(struct reader *r, struct manifest_origin *o) {
+    uint8_t kind = read_u8(r);
+    o->actor = read_u64(r);
+    o->cluster = read_u64(r);
+    o->end = read_u64(r);
+    o->key_count = read_u64(r);
+    o->digest = read_u64(r);
+    o->files = read_u32(r);
+    if (r->failed || (kind != MANIFEST_SNAPSHOT && kind != MANIFEST_RESTORED)) return false;
+    o->kind = (enum manifest_kind)kind;
+    bool is_restored = kind == MANIFEST_RESTORED;
+    return (o->actor != 0) == is_restored && (o->cluster != 0) == is_restored;
+}
+
 static enum status decode_copy(struct manifest *m, struct slice bytes) {
     struct reader r = reader_of(bytes);
     struct slice magic = read_bytes(&r, MAGIC.size);
@@ -67,7 +94,8 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
     struct reader tail = reader_of(slice_skip(bytes, size - sizeof(uint64_t)));
     struct slice signed_bytes = {bytes.data, size - sizeof(uint64_t)};
     if (read_u64(&tail) != hash_bytes(signed_bytes, MANIFEST_SEED)) return ST_CORRUPT;
-    if (version != MANIFEST_VERSION) return ST_INVALID;
+    if (version != MANIFEST_VERSION && version != MANIFEST_VERSION_ORIGIN) return ST_INVALID;
+    bool has_origin = version == MANIFEST_VERSION_ORIGIN;
     m->storage = read_u64(&r);
     m->position = read_u64(&r);
     m->epoch = read_u32(&r);
@@ -78,7 +106,9 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
     m->table_count = read_u32(&r);
     if (r.failed || m->storage == 0 || m->epoch == 0) return ST_CORRUPT;
     if (m->facts_number >= m->next_number) return ST_CORRUPT;
-    if (m->table_count > SSTABLES_MAX || size != copy_size(m->table_count)) return ST_CORRUPT;
+    if (m->table_count > SSTABLES_MAX || size != copy_size(m->table_count, has_origin)) {
+        return ST_CORRUPT;
+    }
     for (uint32_t i = 0; i < m->table_count; i++) {
         if (!decode_table(&r, m, &m->tables[i])) return ST_CORRUPT;
         if (m->tables[i].number == m->facts_number) return ST_CORRUPT;
@@ -86,13 +116,14 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
             if (m->tables[before].number == m->tables[i].number) return ST_CORRUPT;
         }
     }
-    return ST_OK;
+    m->origin = (struct manifest_origin){0};
+    return !has_origin || decode_origin(&r, &m->origin) ? ST_OK : ST_CORRUPT;
 }
 
 enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good) {
     size_t half = bytes.size / 2;
     *good = 0;
-    if (bytes.size % 2 != 0 || half < copy_size(0)) return ST_CORRUPT;
+    if (bytes.size % 2 != 0 || half < copy_size(0, false)) return ST_CORRUPT;
     struct slice first = {bytes.data, half};
     struct slice second = {bytes.data + half, half};
     enum status status = decode_copy(m, first);
@@ -103,6 +134,13 @@ enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *go
         *good = status == ST_OK;
     }
     return status;
+}
+
+bool manifest_has(const struct manifest *m, uint32_t table) {
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        if (m->tables[i].number == table) return true;
+    }
+    return false;
 }
 
 // Changes.
@@ -142,17 +180,10 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
 
 // Files.
 
-static bool is_named(const struct manifest *m, uint32_t table) {
-    for (uint32_t i = 0; i < m->table_count; i++) {
-        if (m->tables[i].number == table) return true;
-    }
-    return false;
-}
-
 bool manifest_leaves_over(const struct manifest *m, const char *name) {
     uint32_t number = 0;
     if (strcmp(name, MANIFEST_NEW_NAME) == 0) return true;
-    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !is_named(m, number);
+    if (file_name_parse(SSTABLE_PREFIX, name, &number)) return !manifest_has(m, number);
     if (file_name_parse(FACTS_PREFIX, name, &number)) return number != m->facts_number;
     return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
 }
@@ -191,6 +222,11 @@ uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count) {
     uint32_t first = f->next_number;
     f->next_number += count;
     return first;
+}
+
+void manifest_pass_number(struct manifest_file *f, uint32_t number) {
+    if (number > UINT32_MAX / 2) return; // no store comes so far: the file is not ours
+    if (number >= f->next_number) f->next_number = number + 1;
 }
 
 // Reading.
@@ -237,35 +273,63 @@ void manifest_read(struct manifest_file *f, manifest_done *done) {
 
 // Saving.
 
-static void on_names_synced(struct env_op *op) {
-    struct manifest_file *f = of(op);
-    if (op->status == ST_OK) {
+static bool is_other(const struct manifest_file *f) {
+    return strcmp(f->name, MANIFEST_NAME) != 0;
+}
+
+static void end_save(struct manifest_file *f, enum status status) {
+    if (is_other(f)) {
+        f->status = status;
+        f->done(f);
+        return;
+    }
+    if (status == ST_OK) {
         manifest_copy(&f->current, &f->next);
     } else {
         f->is_uncertain = true;
     }
-    finish(f, op->status);
+    finish(f, status);
+}
+
+static void on_names_synced(struct env_op *op) {
+    end_save(of(op), op->status);
 }
 
 static void on_renamed(struct env_op *op) {
     struct manifest_file *f = of(op);
     if (op->status != ST_OK) {
-        f->is_uncertain = true;
-        finish(f, op->status);
+        end_save(f, op->status);
         return;
     }
     op->done = on_names_synced;
     env_sync_names(f->env, op);
 }
 
+static void on_new_removed(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (is_other(f)) {
+        end_save(f, f->status);
+    } else {
+        finish(f, f->status);
+    }
+}
+
+// Before the rename the file that there was is still the one. The new one goes: on a full disk there
+// may be no other save for long.
+static void give_up(struct manifest_file *f, enum status status) {
+    f->status = status;
+    f->op.done = on_new_removed;
+    env_remove(f->env, &f->op, MANIFEST_NEW_NAME);
+}
+
 static void on_write_closed(struct env_op *op) {
     struct manifest_file *f = of(op);
     if (f->status != ST_OK) {
-        finish(f, f->status);
+        give_up(f, f->status);
         return;
     }
     op->done = on_renamed;
-    env_rename(f->env, op, MANIFEST_NEW_NAME, MANIFEST_NAME);
+    env_rename(f->env, op, MANIFEST_NEW_NAME, f->name);
 }
 
 static void on_synced(struct env_op *op) {
@@ -288,20 +352,42 @@ static void on_written(struct env_op *op) {
 static void on_created(struct env_op *op) {
     struct manifest_file *f = of(op);
     if (op->status != ST_OK) {
-        finish(f, op->status);
+        give_up(f, op->status);
         return;
     }
     op->done = on_written;
     env_write(f->env, op, f->file, 0, f->bytes, (uint32_t)f->size);
 }
 
-void manifest_save(struct manifest_file *f, manifest_done *done) {
-    must(!f->is_busy);
-    must(!f->is_uncertain);
-    f->is_busy = true;
+static void save_as(struct manifest_file *f, const char *name, manifest_done *done) {
+    f->name = name;
     f->done = done;
     f->next.next_number = f->next_number;
     f->size = manifest_encode(&f->next, f->bytes);
     f->op.done = on_created;
     env_open(f->env, &f->op, MANIFEST_NEW_NAME, ENV_CREATE, &f->file);
+}
+
+void manifest_save(struct manifest_file *f, manifest_done *done) {
+    must(!f->is_uncertain);
+    manifest_hold(f);
+    save_as(f, MANIFEST_NAME, done);
+}
+
+// Held.
+
+void manifest_hold(struct manifest_file *f) {
+    must(!f->is_busy);
+    f->is_busy = true;
+}
+
+void manifest_release(struct manifest_file *f) {
+    must(f->is_busy);
+    f->is_busy = false;
+    f->idle(f);
+}
+
+void manifest_save_other(struct manifest_file *f, const char *name, manifest_done *done) {
+    must(f->is_busy);
+    save_as(f, name, done);
 }

@@ -9,6 +9,13 @@
 //              tables
 //     table    = u32 number | u32 first | u32 last | u64 sequence
 //
+// Of a snapshot, and of a store that was made from one, it has version 2, and behind the tables:
+//
+//     origin   = u8 kind | u64 storage id of the actor | u64 cluster | u64 end | u64 count of keys
+//              | u64 digest | u32 count of files
+//
+// So a program that knows nothing of either refuses them.
+//
 // What the log holds before the position is in the tables; the facts (facts.h) are those at the
 // position. The file is replaced as a whole:
 //
@@ -26,7 +33,20 @@
 #define MANIFEST_NAME "manifest"
 #define MANIFEST_NEW_NAME "manifest-new"
 
-enum { MANIFEST_VERSION = 1 };
+enum { MANIFEST_VERSION = 1, MANIFEST_VERSION_ORIGIN = 2 };
+
+enum manifest_kind { MANIFEST_STORE, MANIFEST_SNAPSHOT, MANIFEST_RESTORED };
+
+// Where a store comes from that did not begin empty.
+struct manifest_origin {
+    enum manifest_kind kind;
+    uint64_t actor;     // of a restored one: storage id under which it mints; else 0
+    uint64_t cluster;   // of a restored one: makes its cluster another than the one before; else 0
+    uint64_t end;       // the log of the snapshot lies before this position
+    uint64_t key_count; // of all partitions at the end, with the system's
+    uint64_t digest;    // likewise
+    uint32_t files;     // that the snapshot has besides this one
+};
 
 struct manifest_table {
     uint32_t number;
@@ -45,6 +65,7 @@ struct manifest {
     uint32_t facts_number;
     uint32_t table_count;
     struct manifest_table *tables; // borrowed: room for SSTABLES_MAX
+    struct manifest_origin origin;
 };
 
 size_t manifest_size_max(void);
@@ -55,6 +76,8 @@ size_t manifest_encode(const struct manifest *m, uint8_t *to);
 // From the whole file. ST_INVALID: of another version; ST_CORRUPT: no copy is good, or names a file
 // twice. *good: how many are.
 NODISCARD enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good);
+
+bool manifest_has(const struct manifest *m, uint32_t table);
 
 // Changes, before they are saved.
 void manifest_add(struct manifest *m, const struct manifest_table *t);
@@ -81,6 +104,7 @@ struct manifest_file {
     struct manifest current; // what is on disk
     struct manifest next;    // being saved, or free to be prepared for that
     uint32_t next_number;    // of files
+    const char *name;        // of the file being saved
     bool is_busy;
     enum status status;
     bool is_uncertain; // a save failed so late that either may be on disk: nothing may be removed
@@ -102,7 +126,18 @@ void manifest_read(struct manifest_file *f, manifest_done *done);
 // Takes so many numbers for files, and returns the first.
 uint32_t manifest_take_numbers(struct manifest_file *f, uint32_t count);
 
+// A file has the number: those that are taken next are higher.
+void manifest_pass_number(struct manifest_file *f, uint32_t number);
+
 // Saves `next`. Calls back with `status`; ST_OK: it is `current` now.
 void manifest_save(struct manifest_file *f, manifest_done *done);
+
+// Keeps `current` as it is until then: nobody may save. Requires that it is not busy.
+void manifest_hold(struct manifest_file *f);
+void manifest_release(struct manifest_file *f);
+
+// Saves `next` as the manifest of something else, under a name borrowed until done: `current` stays
+// what it is, and held. Requires that it is held.
+void manifest_save_other(struct manifest_file *f, const char *name, manifest_done *done);
 
 #endif

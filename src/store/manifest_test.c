@@ -71,6 +71,13 @@ static void assert_same(const struct manifest *a, const struct manifest *b) {
     assert_int_equal(a->next_number, b->next_number);
     assert_int_equal(a->facts_number, b->facts_number);
     assert_int_equal(a->table_count, b->table_count);
+    assert_int_equal(a->origin.kind, b->origin.kind);
+    assert_int_equal(a->origin.actor, b->origin.actor);
+    assert_int_equal(a->origin.cluster, b->origin.cluster);
+    assert_int_equal(a->origin.end, b->origin.end);
+    assert_int_equal(a->origin.key_count, b->origin.key_count);
+    assert_int_equal(a->origin.digest, b->origin.digest);
+    assert_int_equal(a->origin.files, b->origin.files);
     for (uint32_t i = 0; i < a->table_count; i++) {
         assert_int_equal(a->tables[i].number, b->tables[i].number);
         assert_int_equal(a->tables[i].first, b->tables[i].first);
@@ -105,6 +112,52 @@ static void the_format_is_that_of_the_golden_bytes(void **state) {
     fixture_free(f);
 }
 
+// What docs/formats.md shows.
+static void a_snapshot_says_what_it_is(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    make_example(&f->manifest);
+    f->manifest.origin = (struct manifest_origin){
+        .kind = MANIFEST_SNAPSHOT,
+        .end = UINT64_C(4) << 32 | 0x2a00,
+        .key_count = 1007,
+        .digest = UINT64_C(0xf00d15600dcafe01),
+        .files = 5,
+    };
+    size_t size = manifest_encode(&f->manifest, f->bytes);
+    golden_compare("manifest.v2", (struct slice){f->bytes, size});
+    uint32_t good = 0;
+    assert_int_equal(decode(f, size, &good), ST_OK);
+    assert_int_equal(good, 2);
+    assert_same(&f->decoded, &f->manifest);
+    fixture_free(f);
+}
+
+static void an_origin_that_cannot_be_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        struct manifest_origin origin;
+        bool is_good;
+    } cases[] = {
+        {{.kind = MANIFEST_SNAPSHOT}, true},
+        {{.kind = MANIFEST_SNAPSHOT, .actor = 1}, false},
+        {{.kind = MANIFEST_SNAPSHOT, .cluster = 1}, false},
+        {{.kind = MANIFEST_RESTORED, .actor = 1, .cluster = 1}, true},
+        {{.kind = MANIFEST_RESTORED, .actor = 1}, false},
+        {{.kind = MANIFEST_RESTORED, .cluster = 1}, false},
+        {{.kind = MANIFEST_RESTORED + 1, .actor = 1, .cluster = 1}, false},
+    };
+    struct fixture *f = fixture_new();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        make_example(&f->manifest);
+        f->manifest.origin = cases[i].origin;
+        size_t size = manifest_encode(&f->manifest, f->bytes);
+        uint32_t good = 0;
+        assert_int_equal(decode(f, size, &good), cases[i].is_good ? ST_OK : ST_CORRUPT);
+    }
+    fixture_free(f);
+}
+
 static void make_random(struct manifest *m, struct rng *rng) {
     struct manifest_table *tables = m->tables;
     *m = (struct manifest){
@@ -117,6 +170,15 @@ static void make_random(struct manifest *m, struct rng *rng) {
         .tables = tables,
     };
     m->facts_number = rng_chance(rng, 1, 4) ? 0 : m->next_number - 1;
+    if (rng_chance(rng, 1, 2)) {
+        m->origin.kind = MANIFEST_RESTORED;
+        m->origin.actor = 1 + rng_next(rng) / 2;
+        m->origin.cluster = 1 + rng_next(rng) / 2;
+        m->origin.end = rng_next(rng);
+        m->origin.key_count = rng_next(rng);
+        m->origin.digest = rng_next(rng);
+        m->origin.files = rng_below(rng, UINT32_MAX);
+    }
     uint32_t count = rng_chance(rng, 1, 8) ? SSTABLES_MAX : rng_below(rng, 20);
     for (uint32_t i = 0; i < count; i++) {
         struct manifest_table t = {.number = 1 + 2 * i + rng_below(rng, 2)};
@@ -198,7 +260,7 @@ static void another_version_is_told_from_damage(void **state) {
     struct fixture *f = fixture_new();
     make_example(&f->manifest);
     size_t size = manifest_encode(&f->manifest, f->bytes);
-    (void)store_u32(f->bytes + AT_VERSION, MANIFEST_VERSION + 1);
+    (void)store_u32(f->bytes + AT_VERSION, MANIFEST_VERSION_ORIGIN + 1);
     sign(f->bytes);
     uint32_t good = 0;
     assert_int_equal(decode(f, size, &good), ST_INVALID);
@@ -319,6 +381,8 @@ static void changes_are_those_of_a_plain_list(void **state) {
 int manifest_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
+        cmocka_unit_test(a_snapshot_says_what_it_is),
+        cmocka_unit_test(an_origin_that_cannot_be_is_refused),
         cmocka_unit_test(a_manifest_comes_back_from_its_bytes),
         cmocka_unit_test(any_bit_may_flip_in_one_of_the_copies),
         cmocka_unit_test(with_both_copies_damaged_there_is_none),

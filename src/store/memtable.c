@@ -296,20 +296,22 @@ void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry) {
 
 // Evicting.
 
-// The first entry of the chain that can go, or 0; takes the mark off those before it.
+// The first entry of the chain that can go, or 0.
 static uint32_t evictable(const struct memtable *t, const struct bucket *b, uint64_t clean_before,
                           uint32_t *tag) {
     for (;;) {
         for (uint32_t i = 0; i < b->count; i++) {
-            struct entry *e = memtable_entry(t, b->entries[i]);
+            const struct entry *e = memtable_entry(t, b->entries[i]);
             *tag = b->tags[i];
-            if (entry_position(e) >= clean_before) continue;
-            if (!e->is_used) return b->entries[i];
-            e->is_used = false;
+            if (entry_position(e) < clean_before && !e->is_used) return b->entries[i];
         }
         if (b->next == 0) return 0;
         b = flow_at(t, b->next);
     }
+}
+
+static void take_mark_off(void *context, uint32_t entry) {
+    memtable_entry(context, entry)->is_used = false;
 }
 
 uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t wanted) {
@@ -322,7 +324,9 @@ uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t want
         uint32_t entry = 0;
         while ((entry = evictable(t, bucket_at(t, t->hand), clean_before, &tag)) != 0) {
             memtable_remove(t, tag, entry);
+            t->evicted++;
         }
+        memtable_each(t, t->hand, take_mark_off, t);
         t->hand++;
     }
     return before - t->tlsf.used;

@@ -52,6 +52,7 @@ struct memtable {
     uint32_t chunk_max;
     uint32_t *chunks; // blocks of 1024 buckets
     uint32_t hand;    // the bucket that is looked at next for what can go
+    uint64_t evicted; // entries so far
     struct bucket *ahead[PREFETCH_DISTANCE];
     uint32_t ahead_tags[PREFETCH_DISTANCE];
     uint32_t ahead_next;

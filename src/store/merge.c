@@ -6,6 +6,7 @@ void merge_begin(struct merge *m, uint32_t last) {
     m->count = m->heap_count = m->waiting = 0;
     m->read_bytes = 0;
     m->is_stepping = false;
+    m->is_reverse = false;
     m->status = ST_OK;
     m->key = m->record = (struct slice){NULL, 0};
     m->from = NULL;
@@ -33,8 +34,6 @@ enum status merge_add(struct merge *m, struct sstable *t) {
     if (m->count == MERGE_SOURCES_MAX) return ST_BUSY;
     struct source *s = &m->sources[m->count];
     *s = (struct source){.merge = m, .table = t};
-    s->key_block = tlsf_take(m->memory, FULL_KEY_MAX);
-    if (s->key_block == 0) return ST_NO_SPACE;
     sstable_pin(t);
     m->count++;
     return ST_OK;
@@ -44,6 +43,7 @@ enum status merge_add(struct merge *m, struct sstable *t) {
 
 static bool is_less(const struct merge *m, uint32_t a, uint32_t b) {
     int order = slice_compare(m->sources[a].cursor.key, m->sources[b].cursor.key);
+    if (m->is_reverse) order = -order;
     return order != 0 ? order < 0 : a < b; // of one key the newest first
 }
 
@@ -89,7 +89,7 @@ static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t 
     *capacity = 0;
     *block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(m->memory, wanted);
     if (*block == 0) {
-        if (m->status == ST_OK) m->status = ST_NO_SPACE;
+        if (m->status == ST_OK) m->status = ST_NO_MEMORY;
         return false;
     }
     *capacity = (uint32_t)wanted;
@@ -112,27 +112,41 @@ static bool open_block(struct source *s) {
         if (!grow(m, &s->raw_block, &s->raw_capacity, piece.raw_size)) return false;
     }
     uint8_t *to = s->raw_block == 0 ? NULL : tlsf_at(m->memory, s->raw_block);
-    if (status == ST_OK) status = codec_expand(&piece, content, to, &raw);
-    if (status == ST_OK) block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
+    if (status == ST_OK) status = piece_expand(m->compressor, &piece, content, to, &raw);
+    if (status == ST_OK) {
+        if (!grow(m, &s->key_block, &s->key_capacity, block_key_most(raw))) return false;
+        block_open(&s->cursor, raw, tlsf_at(m->memory, s->key_block));
+    }
     s->is_open = status == ST_OK && !s->cursor.failed;
+    if (s->is_open && m->is_reverse) block_end(&s->cursor);
     if (!s->is_open) damaged(s, offset);
     return s->is_open;
 }
 
 static void on_read(struct env_op *op);
 
+static uint64_t blocks_size(const struct sstable_index *index, uint32_t first, uint32_t end) {
+    return index_offset(index, end) - index_offset(index, first);
+}
+
 // Reads as many blocks as fit, from `s->block` on. False: memory is full.
 static bool load(struct source *s) {
     struct merge *m = s->merge;
     const struct sstable_index *index = &s->table->index;
-    uint64_t from = index_offset(index, s->block);
-    uint64_t least = index_offset(index, s->block + 1) - from;
+    uint64_t least = blocks_size(index, s->block, s->block + 1);
     uint64_t wanted = least > m->read_size ? least : m->read_size;
     if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
     s->first = s->block;
     s->end = s->block + 1;
-    while (s->end < index->count && index_offset(index, s->end + 1) - from <= s->capacity) s->end++;
-    uint32_t size = (uint32_t)(index_offset(index, s->end) - from);
+    if (m->is_reverse) {
+        while (s->first > 0 && blocks_size(index, s->first - 1, s->end) <= s->capacity) s->first--;
+    } else {
+        while (s->end < index->count && blocks_size(index, s->first, s->end + 1) <= s->capacity) {
+            s->end++;
+        }
+    }
+    uint64_t from = index_offset(index, s->first);
+    uint32_t size = (uint32_t)blocks_size(index, s->first, s->end);
     m->waiting++;
     m->read_bytes += size;
     s->op.done = on_read;
@@ -144,19 +158,32 @@ static bool load(struct source *s) {
 // either.
 static bool is_wanted(struct source *s) {
     uint32_t partition = partition_number(full_key_partition(s->cursor.key));
-    s->is_over = partition > s->merge->last || partition > s->table->last;
+    if (s->merge->is_reverse) {
+        s->is_over = partition < s->merge->last || partition < s->table->first;
+    } else {
+        s->is_over = partition > s->merge->last || partition > s->table->last;
+    }
     return !s->is_over;
+}
+
+// Moves to the next block in the direction; before the first is past the last, too. False: it is
+// not among those in memory.
+static bool next_block(struct source *s) {
+    s->block += s->merge->is_reverse ? UINT32_MAX : 1;
+    return s->block >= s->first && s->block < s->end;
 }
 
 // Moves to the next record, in this block or the next of those in memory. False: it has to load, is
 // over, or failed.
 static bool advance(struct source *s) {
     for (;;) {
-        if (s->is_open && block_next(&s->cursor)) return is_wanted(s);
+        bool has_moved =
+            s->is_open && (s->merge->is_reverse ? block_prev(&s->cursor) : block_next(&s->cursor));
+        if (has_moved) return is_wanted(s);
         if (s->is_open && s->cursor.failed) {
             damaged(s, index_offset(&s->table->index, s->block));
         }
-        if (s->merge->status != ST_OK || ++s->block >= s->end) return false;
+        if (s->merge->status != ST_OK || !next_block(s)) return false;
         (void)open_block(s);
     }
 }
@@ -184,9 +211,13 @@ static struct slice begin_of(const struct source *s, uint8_t *head) {
 // The first record from where the merge begins, in the block that was read for it or behind.
 static bool find_first(struct source *s) {
     uint8_t head[FULL_KEY_HEAD];
+    struct slice begin = begin_of(s, head);
     s->is_seeking = false;
-    if (s->is_open && block_seek(&s->cursor, begin_of(s, head))) return is_wanted(s);
-    return advance(s);
+    if (!s->is_open) return advance(s);
+    bool is_found = s->merge->is_reverse
+                        ? block_seek_back(&s->cursor, begin, s->merge->is_seek_inclusive)
+                        : block_seek(&s->cursor, begin);
+    return is_found ? is_wanted(s) : advance(s);
 }
 
 static void on_read(struct env_op *op) {
@@ -197,7 +228,8 @@ static void on_read(struct env_op *op) {
     if (op->status != ST_OK) {
         if (m->status == ST_OK) m->status = op->status;
     } else if (op->size != index_offset(&s->table->index, s->end) - from) {
-        if (m->status == ST_OK) m->status = ST_CORRUPT; // the file is cut: nothing is to be had
+        damaged(s, from); // the file is cut: nothing is to be had from here on
+        s->is_over = true;
     } else if (m->status == ST_OK) {
         (void)open_block(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
@@ -205,10 +237,8 @@ static void on_read(struct env_op *op) {
     if (m->waiting == 0) m->ready(m);
 }
 
-void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past) {
-    m->seek_size = full_key_write(m->seek, partition, key);
-    // The least key past another is that one with a zero byte behind it.
-    if (is_past) m->seek[m->seek_size++] = 0;
+// Sources read the block at which they begin.
+static void seek(struct merge *m) {
     for (uint32_t i = 0; i < m->count && m->status == ST_OK; i++) {
         struct source *s = &m->sources[i];
         uint8_t head[FULL_KEY_HEAD];
@@ -216,6 +246,23 @@ void merge_seek(struct merge *m, struct partition partition, struct slice key, b
         s->block = index_find(&s->table->index, begin_of(s, head));
         (void)load(s);
     }
+}
+
+void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past) {
+    m->seek_size = full_key_write(m->seek, partition, key);
+    // The least key past another is that one with a zero byte behind it.
+    if (is_past) m->seek[m->seek_size++] = 0;
+    seek(m);
+}
+
+void merge_seek_back(struct merge *m, struct partition partition, struct slice key,
+                     bool is_inclusive) {
+    m->is_reverse = true;
+    m->is_seek_inclusive = is_inclusive;
+    // Behind the last key of a partition is where the next one begins.
+    if (key.size == 0) partition = partition_of_number(partition_number(partition) + 1);
+    m->seek_size = full_key_write(m->seek, partition, key);
+    seek(m);
 }
 
 // Stepping.

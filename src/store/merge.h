@@ -15,6 +15,7 @@
 #define QUOIT_STORE_MERGE_H
 
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/sstable_set.h"
 
 enum { MERGE_SOURCES_MAX = 64 };
@@ -33,6 +34,7 @@ struct source {
     uint32_t key_block;
     uint32_t capacity;
     uint32_t raw_capacity;
+    uint32_t key_capacity;
     uint32_t first; // block of the table at the start of the bytes
     uint32_t block; // being gone through
     uint32_t end;   // past the last in the bytes
@@ -45,11 +47,13 @@ struct source {
 struct merge {
     struct env *env; // set by the owner, like all up to ready
     struct tlsf *memory;
+    struct compressor *compressor;
     merge_ready *ready;
     uint32_t read_size; // bytes to read at once, where blocks are not larger
     uint8_t *seek;      // FULL_KEY_MAX + 1 bytes for the key at which it begins
-    uint32_t last;      // partition number: nothing past it is wanted
+    uint32_t last;      // partition number: nothing past it, or in reverse before it, is wanted
     bool skips_damage;  // leaves damaged blocks out, instead of failing
+    bool is_reverse;    // goes backwards
 
     struct source sources[MERGE_SOURCES_MAX]; // newest first
     uint32_t count;
@@ -61,6 +65,7 @@ struct merge {
     uint64_t read_bytes;
     uint64_t damaged; // blocks
     size_t seek_size;
+    bool is_seek_inclusive; // of reverse
 
     struct slice key;    // full; of the record given out: lent, like
     struct slice record; // this, until the next step
@@ -70,13 +75,17 @@ struct merge {
 // Begins without sources.
 void merge_begin(struct merge *m, uint32_t last);
 
-// Adds a source that is older than all others. ST_BUSY: there are too many; ST_NO_SPACE: memory is
-// full. Pins the table.
+// Adds a source that is older than all others. ST_BUSY: there are too many. Pins the table.
 NODISCARD enum status merge_add(struct merge *m, struct sstable *t);
 
 // Begins at the first record that is not before the key, or past it. To be called once, after the
 // sources were added.
 void merge_seek(struct merge *m, struct partition partition, struct slice key, bool is_past);
+
+// The same backwards: at the last record that is before the key, or, inclusive, has it; without a
+// key, at the last of the partition. Requires that all sources cover the partition.
+void merge_seek_back(struct merge *m, struct partition partition, struct slice key,
+                     bool is_inclusive);
 
 // The next record. MERGE_LOADING: `ready` will be called, and then it is to be asked again;
 // MERGE_FAILED: for the reason in `status`.

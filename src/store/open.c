@@ -2,8 +2,8 @@
 //
 // open.c -- what a directory holds: manifest, left-over files, facts, tables, log.
 //
-//     manifest -> remove what it does not name -> facts -> tables -> log from its position on
-//         -> (add the facts up anew) -> a new run of the log -> open
+//     manifest -> sync names -> snapshots -> remove what it does not name -> facts -> tables
+//         -> log from its position on -> (add the facts up anew) -> a new run of the log -> open
 //
 // A table that cannot be read is damage, like a hole in the log: the store opens without it, says
 // so, and its owner gets from peers what is missing. Facts then follow from what is there.
@@ -21,11 +21,18 @@ static void fail(struct store *s, const char *what, enum status status) {
 
 // The log.
 
+// Storage id under which this store mints; that of its files is `storage`.
+static uint64_t own_id(const struct store *s, uint64_t storage) {
+    const struct manifest_origin *origin = &s->manifest.current.origin;
+    return origin->kind == MANIFEST_RESTORED ? origin->actor : storage;
+}
+
 static void note_own_dots(struct store *s, uint64_t storage, struct slice record) {
+    uint64_t own = own_id(s, storage);
     if (record_decode(s->scratch, record) != ST_OK) return;
     for (uint32_t i = 0; i < s->scratch->context.count; i++) {
         const struct version *v = &s->scratch->context.entries[i];
-        if (v->actor.storage != storage || v->actor.epoch < s->actor.epoch) continue;
+        if (v->actor.storage != own || v->actor.epoch < s->actor.epoch) continue;
         if (v->actor.epoch > s->actor.epoch) s->own_counter = 0;
         s->actor.epoch = v->actor.epoch;
         if (v->counter > s->own_counter) s->own_counter = v->counter;
@@ -50,7 +57,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record)) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
-        return ST_NO_SPACE;
+        return ST_NO_MEMORY;
     }
     struct footprint now = footprint_of(s->scratch, c->partition, c->key, record);
     struct entry *e = memtable_entry(&s->table, entry);
@@ -103,17 +110,64 @@ static void take_identity(struct store *s) {
     }
     mark->run++;
     mark->is_damaged |= is_damaged;
-    s->actor = (struct actor){.storage = s->log.storage, .epoch = mark->epoch};
+    s->actor = (struct actor){.storage = own_id(s, s->log.storage), .epoch = mark->epoch};
+}
+
+// What was read beyond what the log proves to be on disk may be in a cache that forgot to write it,
+// after a sync that failed. It is written once more, and shown when it is synced.
+
+static bool is_proved(const struct store *s, const struct entry *e) {
+    return entry_position(e) < s->opening.proved || entry_position(e) >= s->opening.begin;
+}
+
+struct change_again {
+    struct store *store;
+    uint64_t size;
+};
+
+static struct change change_of(const struct store *s, uint32_t entry) {
+    const struct entry *e = memtable_entry(&s->table, entry);
+    return (struct change){.partition = e->partition,
+                           .key = entry_key(e),
+                           .record = memtable_record(&s->table, entry)};
+}
+
+static void on_counted(void *context, uint32_t entry) {
+    struct change_again *again = context;
+    const struct store *s = again->store;
+    if (is_proved(s, memtable_entry(&s->table, entry))) return;
+    struct change change = change_of(s, entry);
+    again->size += change_frame_size(&change);
+}
+
+// Where in the last segment the run can begin if there is no space for another, or 0.
+static uint64_t last_place(struct store *s) {
+    const struct recovery *r = &s->recovery;
+    uint64_t at = r->blank_from;
+    if (at == 0 || at < s->manifest.current.position || r->end < r->mark.synced) return 0;
+    const struct segment_info *last = segment_set_at(&s->segments, s->segments.count - 1);
+    must(last->number == position_number(at));
+    if (last->size != s->log.options.segment_size) return 0; // of a time of other limits
+    struct change_again again = {.store = s};
+    for (uint32_t bucket = 0; bucket < memtable_bucket_count(&s->table); bucket++) {
+        memtable_each(&s->table, bucket, on_counted, &again);
+    }
+    return commit_log_can_begin_at(&s->log, at, again.size) ? at : 0;
 }
 
 static void start_log(struct store *s) {
     const struct recovery *r = &s->recovery;
-    uint32_t number = r->number_max;
+    // A log that has nothing in it begins anew, in the place of what the first start, cut short,
+    // has left: whoever finds two segments knows that there was something.
+    uint32_t number = r->has_mark ? r->number_max : 0;
     uint32_t needed = position_number(s->manifest.current.position);
     if (number < needed) number = needed;
     s->log.mark.oldest =
         s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
     if (needed > 0) s->log.mark.oldest = needed;
+    s->opening.proved = r->ends_clean ? UINT64_MAX : r->mark.synced;
+    s->opening.begin = UINT64_MAX;
+    s->log.last_place = last_place(s);
     commit_log_start(&s->log, number + 1, r->end);
 }
 
@@ -121,6 +175,10 @@ static void on_recounted(struct store *s) {
     s->opening.needs_facts = false;
     s->scanning.merge.skips_damage = false;
     if (s->scanning.merge.damaged > 0) s->log.mark.is_damaged = true;
+    if (s->recount.status != ST_OK) {
+        fail(s, "facts", s->recount.status); // nothing is right of what could not be read
+        return;
+    }
     start_log(s);
 }
 
@@ -147,9 +205,26 @@ static void on_log_damage(struct recovery *r, const struct log_damage *d) {
     unreachable();
 }
 
+// The first time that a restored store is opened it must hold what its snapshot was made of, unless
+// it is known to be damaged.
+static bool is_as_saved(const struct store *s) {
+    const struct recovery *r = &s->recovery;
+    const struct manifest_origin *origin = &s->manifest.current.origin;
+    bool is_first = r->number_max <= position_number(origin->end);
+    if (origin->kind != MANIFEST_RESTORED || !is_first) return true;
+    if (s->opening.is_damaged || s->opening.needs_facts || r->was_damaged) return true;
+    uint64_t digest = facts_digest(&s->facts);
+    if (s->facts.totals.key_count == origin->key_count && digest == origin->digest) return true;
+    env_log(s->env, ENV_ERROR, "snapshot_differs keys=%llu digest=%016llx saved=%llu saved=%016llx",
+            (unsigned long long)s->facts.totals.key_count, (unsigned long long)digest,
+            (unsigned long long)origin->key_count, (unsigned long long)origin->digest);
+    return false;
+}
+
 static void on_recovered(struct recovery *r, enum status status) {
     struct store *s = CONTAINER_OF(r, struct store, recovery);
     struct opening *o = &s->opening;
+    if (status == ST_OK && !is_as_saved(s)) status = ST_CORRUPT;
     if (status != ST_OK) {
         fail(s, "log", status);
         return;
@@ -237,7 +312,7 @@ static void load_next(struct store *s) {
     o->loader.memory = &s->memory;
     o->loader.done = on_loaded;
     o->loader.storage = m->storage;
-    o->loader.block_max = s->lookups.large_size;
+    o->loader.block_max = (uint32_t)s->flush.writer.block_max; // it will be written again
     o->loader.table = t;
     sstable_load(&o->loader);
 }
@@ -287,6 +362,15 @@ static void read_facts(struct store *s) {
 
 // Left-over files.
 
+// Numbers that were handed out after the manifest was saved are not handed out again while their
+// files are there: checksums tell two files apart by them.
+static void note_number(struct store *s, const char *name) {
+    uint32_t number = 0;
+    bool is_numbered = file_name_parse(SSTABLE_PREFIX, name, &number) ||
+                       file_name_parse(FACTS_PREFIX, name, &number);
+    if (is_numbered) manifest_pass_number(&s->manifest, number);
+}
+
 static void remove_next(struct store *s);
 
 static void on_removed(struct env_op *op) {
@@ -304,12 +388,26 @@ static void remove_next(struct store *s) {
     while (o->names_at < o->names_size) {
         const char *name = names + o->names_at;
         o->names_at += (uint32_t)strlen(name) + 1;
+        note_number(s, name);
         if (!manifest_leaves_over(&s->manifest.current, name)) continue;
         o->op.done = on_removed;
         env_remove(s->env, &o->op, name);
         return;
     }
     read_facts(s);
+}
+
+// Files of snapshots that were brought here, and no store that could have made them.
+static bool holds_only_snapshots(const struct store *s) {
+    const char *names = (const char *)s->log.buffers[0].data;
+    bool has_any = false;
+    for (uint32_t at = 0; at < s->opening.names_size; at += (uint32_t)strlen(names + at) + 1) {
+        struct snapshot_part part;
+        uint32_t number = 0;
+        if (file_name_parse(SEGMENT_PREFIX, names + at, &number)) return false;
+        has_any |= snapshot_file_parse(names + at, &part);
+    }
+    return has_any;
 }
 
 static void on_listed(struct env_op *op) {
@@ -320,9 +418,34 @@ static void on_listed(struct env_op *op) {
     }
     s->opening.names_size = op->size;
     s->opening.names_at = 0;
+    if (s->manifest.current.storage == 0 && holds_only_snapshots(s)) {
+        fail(s, "list of files", ST_SNAPSHOT);
+        return;
+    }
+    snapshots_recover(&s->snapshots, s->log.buffers[0].data, op->size);
+}
+
+void store_on_snapshots(struct snapshots *snapshots) {
+    struct store *s = CONTAINER_OF(snapshots, struct store, snapshots);
+    if (snapshots->status != ST_OK) {
+        fail(s, "snapshots", snapshots->status);
+        return;
+    }
     remove_next(s);
 }
 
+static void on_names_synced(struct env_op *op) {
+    struct store *s = of(op);
+    if (op->status != ST_OK) {
+        fail(s, "names of files", op->status);
+        return;
+    }
+    op->done = on_listed;
+    env_list(s->env, op, s->log.buffers[0].data, s->log.buffer_size);
+}
+
+// A process that was killed may have given the manifest its name without forcing that to disk. What
+// it does not name goes only afterwards, else a power loss could bring the one before it back.
 static void on_manifest(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
     if (f->status !=
@@ -330,22 +453,19 @@ static void on_manifest(struct manifest_file *f) {
         fail(s, "manifest", f->status == ST_INVALID ? ST_CORRUPT : f->status);
         return;
     }
-    s->opening.op.done = on_listed;
-    env_list(s->env, &s->opening.op, s->log.buffers[0].data, s->log.buffer_size);
+    if (f->current.origin.kind == MANIFEST_SNAPSHOT) {
+        fail(s, "manifest", ST_SNAPSHOT); // what is in here belongs to another
+        return;
+    }
+    s->opening.op.done = on_names_synced;
+    env_sync_names(s->env, &s->opening.op);
 }
 
 void store_begin_open(struct store *s) {
     manifest_read(&s->manifest, on_manifest);
 }
 
-// What was read beyond what the log proves to be on disk may be in a cache that forgot to write it,
-// after a sync that failed. It is written once more, and shown when it is synced.
-
 static void write_again(struct store *s);
-
-static bool is_proved(const struct store *s, const struct entry *e) {
-    return entry_position(e) < s->opening.proved || entry_position(e) >= s->opening.begin;
-}
 
 static void on_unproved(void *context, uint32_t entry) {
     struct store *s = context;
@@ -356,11 +476,20 @@ static void on_unproved(void *context, uint32_t entry) {
         o->is_short_of_room = true;
         return;
     }
-    struct change change = {.partition = e->partition, .key = entry_key(e)};
-    change.record = memtable_record(&s->table, entry);
+    struct change change = change_of(s, entry);
     change.old = store_footprint(s, entry);
     entry_set_position(e, commit_log_append(&s->log, &change));
     o->written_again++;
+}
+
+static void end_for_want_of_room(struct store *s) {
+    enum status status = commit_log_refusal(&s->log);
+    if (status == ST_OK) return;
+    env_log(s->env, ENV_ERROR, "recovery_failed at=\"new segment\" status=\"%s\"",
+            status_text(status));
+    s->opening.is_writing_again = false;
+    s->done_status = status;
+    commit_log_stop(&s->log);
 }
 
 static void write_again(struct store *s) {
@@ -368,7 +497,10 @@ static void write_again(struct store *s) {
     for (; o->bucket < memtable_bucket_count(&s->table); o->bucket++) {
         o->is_short_of_room = false;
         memtable_each(&s->table, o->bucket, on_unproved, s);
-        if (o->is_short_of_room) return; // store_opening_goes_on comes
+        if (o->is_short_of_room) {
+            end_for_want_of_room(s); // or store_opening_goes_on comes
+            return;
+        }
     }
     if (o->until == 0) {
         o->until = s->log.cursor;
@@ -397,7 +529,6 @@ void store_opening_goes_on(struct store *s) {
 void store_begin_run(struct store *s) {
     struct opening *o = &s->opening;
     o->is_writing_again = true;
-    o->proved = s->recovery.ends_clean ? UINT64_MAX : s->recovery.mark.synced;
     o->begin = s->log.cursor;
     write_again(s);
 }

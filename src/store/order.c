@@ -56,13 +56,16 @@ static uint32_t child_index(const struct tlsf *t, struct node *n, struct slice k
     return low;
 }
 
-// The first place among the sorted entries whose key is past `key`.
-static uint32_t upper_bound(const struct tlsf *t, const struct node *leaf, struct slice key) {
+// The first place among the sorted entries whose key is past `key` or, if not `is_past`, not before
+// it.
+static uint32_t bound(const struct tlsf *t, const struct node *leaf, struct slice key,
+                      bool is_past) {
     uint32_t low = 0;
     uint32_t high = leaf->sorted;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (slice_compare(key_of(t, leaf->items[middle]), key) <= 0) {
+        int order = slice_compare(key_of(t, leaf->items[middle]), key);
+        if (order < 0 || (is_past && order == 0)) {
             low = middle + 1;
         } else {
             high = middle;
@@ -77,7 +80,7 @@ static void leaf_sort(const struct tlsf *t, struct node *leaf) {
     for (uint32_t i = 0; i < leaf->count; i++) __builtin_prefetch(entry_at(t, leaf->items[i]));
     while (leaf->sorted < leaf->count) {
         uint32_t entry = leaf->items[leaf->sorted];
-        uint32_t place = upper_bound(t, leaf, key_of(t, entry));
+        uint32_t place = bound(t, leaf, key_of(t, entry), true);
         memmove(leaf->items + place + 1, leaf->items + place,
                 (leaf->sorted - place) * sizeof(uint32_t));
         leaf->items[place] = entry;
@@ -299,32 +302,56 @@ void order_remove(struct tlsf *t, uint32_t *root, uint32_t entry) {
     prune(t, &path, root);
 }
 
-bool order_each(struct tlsf *t, uint32_t root, struct slice after, order_visit *visit,
+// From there down its left edge or its right one.
+static void path_edge(const struct tlsf *t, struct path *path, struct node *n, bool is_right) {
+    while (n->level > 0) {
+        must(path->depth < DEPTH_MAX);
+        uint32_t index = is_right ? n->count - 1u : 0;
+        path->nodes[path->depth] = n;
+        path->indexes[path->depth++] = index;
+        n = node_at(t, n->items[index]);
+    }
+    path->leaf = n;
+}
+
+// To the next leaf in the direction: up to the first node with a child further on, then down the
+// near edge of that. False: there is none.
+static bool path_next(const struct tlsf *t, struct path *path, bool is_reverse) {
+    for (; path->depth > 0; path->depth--) {
+        const struct node *above = path->nodes[path->depth - 1];
+        uint32_t *index = &path->indexes[path->depth - 1];
+        if (*index == (is_reverse ? 0 : above->count - 1u)) continue;
+        *index = is_reverse ? *index - 1 : *index + 1;
+        path_edge(t, path, node_at(t, above->items[*index]), is_reverse);
+        return true;
+    }
+    return false;
+}
+
+bool order_each(struct tlsf *t, uint32_t root, const struct order_start *start, order_visit *visit,
                 void *context) {
     if (root == 0) return true;
     struct path path = {0};
-    path_down(t, &path, node_at(t, root), after);
+    bool has_key = start->key.size > 0;
+    bool is_reverse = start->is_reverse;
+    if (has_key) {
+        path_down(t, &path, node_at(t, root), start->key);
+    } else {
+        path_edge(t, &path, node_at(t, root), is_reverse);
+    }
     leaf_sort(t, path.leaf);
-    uint32_t first = after.size == 0 ? 0 : upper_bound(t, path.leaf, after);
+    // Entries left of `place` are before the start, the others behind it.
+    uint32_t place = is_reverse ? path.leaf->count : 0;
+    if (has_key) place = bound(t, path.leaf, start->key, start->is_inclusive == is_reverse);
     for (;;) {
-        for (uint32_t i = first; i < path.leaf->count; i++) {
-            if (!visit(context, path.leaf->items[i])) return false;
+        const struct node *leaf = path.leaf;
+        uint32_t left = is_reverse ? place : leaf->count - place;
+        for (uint32_t i = 0; i < left; i++) {
+            if (!visit(context, leaf->items[is_reverse ? place - 1 - i : place + i])) return false;
         }
-        // Up to the first node with a child further right, then down its left edge.
-        struct node *n = NULL;
-        while (path.depth > 0 && n == NULL) {
-            struct node *above = path.nodes[path.depth - 1];
-            uint32_t next = ++path.indexes[path.depth - 1];
-            if (next < above->count) {
-                n = node_at(t, above->items[next]);
-            } else {
-                path.depth--;
-            }
-        }
-        if (n == NULL) return true;
-        path_down(t, &path, n, (struct slice){NULL, 0});
+        if (!path_next(t, &path, is_reverse)) return true;
         leaf_sort(t, path.leaf);
-        first = 0;
+        place = is_reverse ? path.leaf->count : 0;
     }
 }
 
@@ -344,6 +371,6 @@ static bool on_check(void *context, uint32_t entry) {
 
 uint64_t order_check(struct tlsf *t, uint32_t root) {
     struct check c = {.t = t};
-    (void)order_each(t, root, (struct slice){NULL, 0}, on_check, &c);
+    (void)order_each(t, root, &(struct order_start){0}, on_check, &c);
     return c.count;
 }

@@ -27,10 +27,18 @@ void order_replace(struct tlsf *t, uint32_t root, uint32_t old, uint32_t entry);
 // Requires that the entry is in the tree.
 void order_remove(struct tlsf *t, uint32_t *root, uint32_t entry);
 
-// Visits all entries past the key `after`; all of them when it is empty. The visit returns false to
-// end, and may not change the tree. False when it was ended.
+// Where a walk begins, and in which direction it goes: past the key or, inclusive, at it. Without a
+// key, at the first entry, or in reverse at the last.
+struct order_start {
+    struct slice key;
+    bool is_inclusive;
+    bool is_reverse;
+};
+
+// Visits the entries from there on. The visit returns false to end, and may not change the tree.
+// False when it was ended.
 typedef bool order_visit(void *context, uint32_t entry);
-bool order_each(struct tlsf *t, uint32_t root, struct slice after, order_visit *visit,
+bool order_each(struct tlsf *t, uint32_t root, const struct order_start *start, order_visit *visit,
                 void *context);
 
 // must()s the shape of the tree and the place of every key; returns how many entries there are.

@@ -3,7 +3,11 @@
 // put.c -- writes: the old record is looked for, the new one applied, logged and kept in memory.
 #include "store/internal.h"
 
-enum { EVICTIONS_MAX = 6 };
+enum {
+    EVICTIONS_MAX = 6,
+    READ_PART = 4,        // of the lookups, so many are for reads alone
+    HOLD_NS = 500 * 1000, // until writes that merges hold back are looked at again
+};
 
 struct footprint store_footprint(struct store *s, uint32_t entry) {
     const struct entry *e = memtable_entry(&s->table, entry);
@@ -110,13 +114,20 @@ static void finish(struct store *s, struct store_write *write, enum status statu
     env_later(s->env, &s->later_op);
 }
 
+// Memory is full of what only the log has: of whatever keeps it from becoming a table.
+static enum status memory_status(const struct store *s) {
+    return s->flush.status == ST_NO_SPACE ? ST_NO_SPACE : ST_NO_MEMORY;
+}
+
 // The status of a write that cannot begin now, or ST_OK. What a node knows of itself may use the
 // reserve: without that it could not start on a full disk.
 static enum status refusal(const struct store *s, const struct store_write *write) {
     if (store_is_failed(s)) return ST_IO;
-    bool is_full = s->is_disk_full && write->partition.slot != SLOT_SYSTEM;
-    if (is_full || commit_log_is_full(&s->log)) return ST_NO_SPACE;
-    if (s->is_memory_full && s->flush.state == FLUSH_IDLE) return ST_NO_SPACE;
+    bool is_system = write->partition.slot == SLOT_SYSTEM;
+    uint64_t reserve = is_system ? 0 : commit_log_reserve(&s->log);
+    if (s->is_disk_full && !is_system) return ST_NO_SPACE;
+    if (commit_log_is_full(&s->log, reserve)) return ST_NO_SPACE;
+    if (s->is_memory_full && s->flush.state == FLUSH_IDLE) return memory_status(s);
     return ST_OK;
 }
 
@@ -148,10 +159,11 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
         change.old = footprint_of(s->scratch, write->partition, write->key, old);
     }
     struct footprint now = footprint_of(s->scratch, write->partition, write->key, new);
+    store_scan_before_change(s, write->partition, write->key);
     if (new.size == 0) new.data = write->key.data; // a removal is kept until it is in a table
     if (!keep(s, tag, &entry, write->partition, write->key, new)) {
         s->is_memory_full = true;
-        finish(s, write, ST_NO_SPACE);
+        finish(s, write, memory_status(s));
         return;
     }
     s->is_memory_full = false;
@@ -161,6 +173,7 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     change.record = memtable_record(&s->table, entry);
     write->position = commit_log_append(&s->log, &change);
     s->logged += change_frame_size(&change);
+    compaction_note_written(&s->compaction, change_frame_size(&change));
     entry_set_position(e, write->position);
     store_note_dirty(s, entry, old_position, old_size);
     facts_change(&s->facts, write->partition, write->key, &change.old, &now);
@@ -173,15 +186,16 @@ static void run(struct store *s, struct store_write *write, struct slice found) 
     uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
     uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
     struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
-    struct slice new = old;
-    enum status status = write->apply(write, old, &new);
-    if (status == ST_OK && new.size > s->options.record_size_max) status = ST_TOO_LARGE;
+    struct slice next = old;
+    enum status status = write->apply(write, old, &next);
+    if (status == ST_OK && next.size > s->options.record_size_max) status = ST_TOO_LARGE;
     if (status != ST_OK) {
         finish(s, write, status);
-    } else if ((new.data == old.data &&new.size == old.size) || (new.size == 0 && old.size == 0)) {
+    } else if ((next.data == old.data && next.size == old.size) ||
+               (next.size == 0 && old.size == 0)) {
         leave(s, write, entry);
     } else {
-        change(s, write, entry, old, new);
+        change(s, write, entry, old, next);
         store_flush_if_due(s);
     }
 }
@@ -202,17 +216,22 @@ static bool can_run(struct store *s) {
     // Half of the memory can be had at any time, so even a large record finds a place.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
+    if (!compaction_allows_writes(&s->compaction)) {
+        if (!timer_is_armed(&s->hold)) timer_arm(s->timers, &s->hold, s->env->now + HOLD_NS);
+        return false;
+    }
     if (store_make_room(s, room_wanted(s))) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
-    // It waits for a flush, or for the merge that a flush waits for; unless flushes fail.
-    if (s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK) s->is_memory_full = true;
+    // It waits for a flush, or for the merge that a flush waits for; unless they fail.
+    bool flush_fails = s->flush.state == FLUSH_IDLE && s->flush.status != ST_OK;
+    if (flush_fails || compaction_is_stuck(&s->compaction)) s->is_memory_full = true;
     return false;
 }
 
-// True when a write can begin, whatever it finds.
+// True when a write can begin, whatever it finds. Some lookups are left to reads.
 static bool can_begin(struct store *s) {
-    return pool_left(&s->lookups.pool) > 0 && can_run(s);
+    return pool_left(&s->lookups.pool) > s->options.lookups_max / READ_PART && can_run(s);
 }
 
 // Runs the write, or looks for its old record first.
@@ -237,9 +256,11 @@ void store_put(struct store *s, struct store_write *write) {
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
     if (status != ST_OK) {
         finish(s, write, status);
+    } else if (!list_is_empty(&s->waiting)) {
+        list_append(&s->waiting, &write->link); // one of them may be of the same key
     } else if (l != NULL) {
         list_append(&l->writes, &write->link); // behind those that came before
-    } else if (list_is_empty(&s->waiting) && can_begin(s)) {
+    } else if (can_begin(s)) {
         begin(s, write);
     } else {
         list_append(&s->waiting, &write->link);
@@ -267,6 +288,8 @@ void store_wake_writes(struct store *s) {
 }
 
 void store_answer_writes(struct store *s, struct lookup *l) {
+    struct list *later = s->waiting.next; // those that wait were asked for after these
+    bool is_held = false;
     while (!list_is_empty(&l->writes)) {
         struct store_write *write = CONTAINER_OF(l->writes.next, struct store_write, link);
         list_remove(&write->link);
@@ -274,10 +297,11 @@ void store_answer_writes(struct store *s, struct lookup *l) {
         if (status == ST_OK && l->status != ST_OK && l->status != ST_NOT_FOUND) status = l->status;
         if (status != ST_OK) {
             finish(s, write, status);
-        } else if (can_run(s)) {
-            run(s, write, l->record); // those that wait came later, if they are of the same key
+        } else if (!is_held && can_run(s)) {
+            run(s, write, l->record);
         } else {
-            list_append(&s->waiting, &write->link);
+            is_held = true; // and all behind it, even if there should be room now
+            list_append(later, &write->link);
         }
     }
 }

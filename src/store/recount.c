@@ -19,14 +19,28 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
     return true;
 }
 
+static void begin(struct recount *r) {
+    r->begins_anew = false;
+    r->slot = 0;
+    r->status = ST_OK;
+}
+
 // A partition that cannot be read to its end keeps what it had.
 static void end_partition(struct store *s) {
     struct recount *r = &s->recount;
-    if (r->scan.status == ST_OK) facts_replace(&s->facts, r->scan.partition, &r->sum);
+    enum status status = r->scan.status;
+    if (status == ST_OK) {
+        facts_replace(&s->facts, r->scan.partition, &r->sum);
+    } else if (r->status == ST_OK) {
+        r->status = status;
+        env_log(s->env, ENV_WARNING, "recount_failed slot=%u status=\"%s\"", r->slot,
+                status_text(status));
+    }
     r->slot++;
     if (r->slot % (SLOT_COUNT / 8) == 0) {
         env_log(s->env, ENV_INFO, "recount_progress slots=%u of=%u", r->slot, SLOT_COUNT);
     }
+    if (r->begins_anew) begin(r);
 }
 
 static void go_on(struct store *s) {
@@ -40,6 +54,7 @@ static void go_on(struct store *s) {
         end_partition(s);
     }
     r->is_under_way = false;
+    r->count++;
     r->done(s);
 }
 
@@ -51,9 +66,10 @@ static void on_scanned(struct store_scan *scan) {
 
 void store_recount(struct store *s, void (*done)(struct store *s)) {
     struct recount *r = &s->recount;
-    r->slot = 0;
     r->done = done;
-    if (r->is_under_way) return; // it goes on from the first
+    r->begins_anew = true;
+    if (r->is_under_way) return;
+    begin(r);
     r->is_under_way = true;
     go_on(s);
 }

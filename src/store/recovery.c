@@ -166,7 +166,8 @@ static bool find_storage(struct recovery *r) {
     return false;
 }
 
-// Looks at the header of each segment once, on the way to its frames. False: step() comes again.
+// Looks at the header of each segment once, on the way to its frames: one behind the end of the log
+// may be about to get another number. False: step() comes again.
 static bool check_header(struct recovery *r) {
     if (r->at.index < r->checked) return true;
     struct slice bytes = {NULL, 0};
@@ -360,7 +361,6 @@ static bool end_search(struct recovery *r);
 
 static bool search(struct recovery *r) {
     while (r->at.index < r->segments->count) {
-        if (!check_header(r)) return false;
         struct slice bytes = {NULL, 0};
         enum sight sight = look(r, r->at, SECTOR_SIZE, &bytes);
         if (sight == SIGHT_LATER) return false;
@@ -422,6 +422,12 @@ static bool end_search(struct recovery *r) {
     r->end = r->hole;
     check_ends(r);
     if (r->only_looks) return remove_dropped(r);
+    // What was ever behind the last segment may come back when the power goes: only of one that
+    // never had another behind it is known what will be read next time.
+    if (position_number(r->end) == r->number_max) {
+        uint64_t sector = position_of(r->number_max, sector_up(position_offset(r->end)));
+        r->blank_from = r->dirty_end > sector ? r->dirty_end : sector;
+    }
     // Before that, the runs knew that it was on disk.
     r->at = (struct place){0, 0};
     uint32_t first = position_number(r->mark.synced);
@@ -464,6 +470,16 @@ static void on_removed(struct env_op *op) {
     step(r);
 }
 
+// The maker writes another header into it: a power loss may not bring its old name back.
+static void on_put_aside(struct env_op *op) {
+    if (op->status != ST_OK) {
+        on_removed(op);
+        return;
+    }
+    op->done = on_removed;
+    env_sync_names(CONTAINER_OF(op, struct recovery, op)->env, op);
+}
+
 static bool remove_next(struct recovery *r) {
     uint32_t count = r->segments->count;
     if (count == 0 || segment_set_at(r->segments, count - 1)->number <= position_number(r->end)) {
@@ -476,6 +492,7 @@ static bool remove_next(struct recovery *r) {
     bool is_blank = r->has_mark && r->dirty_end < position_of(number, 0);
     if (is_blank && !r->has_blank) {
         r->has_blank = true;
+        r->op.done = on_put_aside;
         env_rename(r->env, &r->op, r->name, BLANK_NAME);
     } else {
         env_remove(r->env, &r->op, r->name);

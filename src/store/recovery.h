@@ -84,6 +84,7 @@ struct recovery {
     uint64_t storage;      // 0: there is no log
     struct mark mark;      // the last one
     uint64_t end;          // where the log ends
+    uint64_t blank_from;   // behind it, from here on the last segment is blank; 0: there is none
     uint64_t damage_count; // of holes and headers
     uint64_t replayed;     // records
     uint32_t frame_max;    // bytes of the largest frame

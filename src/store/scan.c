@@ -6,6 +6,10 @@
 // returns; others wait for each other. While one waits for a block, memory may change: keys before
 // the last one visited are done with, those behind it are found as they are then. If tables were
 // added or taken out meanwhile, it begins anew behind the last key.
+//
+// So a scan shows the state at its end, but for keys written after they were visited. One that
+// wants a single state ends when that would happen: what it has visited is then the state just
+// before.
 #include "store/internal.h"
 
 enum {
@@ -21,6 +25,7 @@ void store_scan_init(struct store *s, struct arena *arena) {
     sc->after = arena_take(arena, KEY_SIZE_MAX, 1);
     sc->merge.env = s->env;
     sc->merge.memory = &s->memory;
+    sc->merge.compressor = &s->compressor;
     sc->merge.ready = on_ready;
     sc->merge.read_size = READ_SIZE;
     sc->merge.seek = arena_take(arena, FULL_KEY_MAX + 1, 1);
@@ -41,10 +46,13 @@ static bool on_first(void *context, uint32_t entry) {
     return false;
 }
 
-static uint32_t next_in_memory(struct store *s, struct partition partition, struct slice after) {
+static uint32_t next_in_memory(struct store *s) {
+    const struct scanning *sc = &s->scanning;
     struct first first = {0};
-    uint32_t root = memtable_part(&s->table, partition)->root;
-    if (root != 0) (void)order_each(&s->table.tlsf, root, after, on_first, &first);
+    uint32_t root = memtable_part(&s->table, current(s)->partition)->root;
+    const struct order_start start = {
+        {sc->after, sc->after_size}, sc->is_inclusive, current(s)->is_reverse};
+    (void)order_each(&s->table.tlsf, root, &start, on_first, &first);
     return first.entry;
 }
 
@@ -64,10 +72,14 @@ static void begin_merge(struct store *s) {
            (t = sstable_set_next_holding(&s->set, number, hash, &next)) != NULL) {
         sc->merge.status = merge_add(&sc->merge, t);
     }
-    sc->is_merge_over = sc->merge.count == 0;
+    sc->is_merge_over = sc->merge.status == ST_OK && sc->merge.count == 0;
     if (sc->merge.status != ST_OK || sc->is_merge_over) return;
-    merge_seek(&sc->merge, partition, (struct slice){sc->after, sc->after_size},
-               sc->after_size > 0);
+    struct slice after = {sc->after, sc->after_size};
+    if (current(s)->is_reverse) {
+        merge_seek_back(&sc->merge, partition, after, sc->is_inclusive);
+    } else {
+        merge_seek(&sc->merge, partition, after, after.size > 0 && !sc->is_inclusive);
+    }
 }
 
 static void begin_next(struct store *s);
@@ -112,18 +124,19 @@ static bool fetch(struct store *s) {
     return true;
 }
 
-// The least key of both sides past the last one. False: there is none.
+// The next key of both sides past the last one. False: there is none.
 static bool choose(struct store *s, struct next *next) {
     struct scanning *sc = &s->scanning;
-    struct slice after = {sc->after, sc->after_size};
-    uint32_t entry = next_in_memory(s, current(s)->partition, after);
+    uint32_t entry = next_in_memory(s);
     if (entry == 0 && !sc->has_record) return false;
-    struct slice on_disk = sc->has_record ? full_key_rest(sc->merge.key) : after;
+    struct slice on_disk = {NULL, 0};
+    if (sc->has_record) on_disk = full_key_rest(sc->merge.key);
     int order = -1; // of memory against the tables
     if (entry == 0) {
         order = 1;
     } else if (sc->has_record) {
         order = slice_compare(entry_key(memtable_entry(&s->table, entry)), on_disk);
+        if (current(s)->is_reverse) order = -order;
     }
     if (order > 0) {
         *next = (struct next){on_disk, sc->merge.record, true};
@@ -152,6 +165,8 @@ static void go_on(struct store *s) {
             next.record.size == 0 || scan->visit(scan, next.key, next.record, next.is_durable);
         memcpy(sc->after, next.key.data, next.key.size);
         sc->after_size = next.key.size;
+        sc->is_inclusive = false;
+        sc->has_visited = true;
         if (goes_on) continue;
         sc->is_over = true;
         break;
@@ -195,11 +210,33 @@ static void begin_next(struct store *s) {
     sc->is_over = false;
     if (scan->after.size > 0) memcpy(sc->after, scan->after.data, scan->after.size);
     sc->after_size = scan->after.size;
+    sc->is_inclusive = scan->is_inclusive;
+    sc->has_visited = false;
     begin_merge(s);
     if (!merge_is_quiet(&sc->merge)) return;
     sc->is_later = true;
     sc->op.done = on_later;
     env_later(s->env, &sc->op);
+}
+
+// True when the key lies from where the scan began up to the last one visited.
+static bool is_visited(const struct scanning *sc, const struct store_scan *scan, struct slice key) {
+    int sign = scan->is_reverse ? -1 : 1;
+    struct slice last = {sc->after, sc->after_size};
+    bool is_begun = scan->after.size == 0 || sign * slice_compare(key, scan->after) >= 0;
+    return is_begun && sign * slice_compare(key, last) <= 0;
+}
+
+void store_scan_before_change(struct store *s, struct partition partition, struct slice key) {
+    struct scanning *sc = &s->scanning;
+    if (!sc->is_under_way || !sc->has_visited || sc->is_over) return;
+    struct store_scan *scan = current(s);
+    if (!scan->is_one_state || partition_number(partition) != partition_number(scan->partition)) {
+        return;
+    }
+    if (!is_visited(sc, scan, key)) return;
+    sc->is_over = true;
+    scan->is_cut = true;
 }
 
 // In memory alone.
@@ -221,13 +258,15 @@ static bool on_listed(void *context, uint32_t entry) {
 bool store_each(struct store *s, struct store_scan *scan) {
     must(s->is_open || s->recount.is_under_way);
     must(scan->after.size <= KEY_SIZE_MAX);
+    scan->is_cut = false;
     uint32_t next = 0;
     uint64_t hash = partition_hash(s->lookups.hash_seed, scan->partition);
     uint32_t number = partition_number(scan->partition);
     if (sstable_set_next_holding(&s->set, number, hash, &next) == NULL) {
         struct listing l = {s, scan};
         uint32_t root = memtable_part(&s->table, scan->partition)->root;
-        if (root != 0) (void)order_each(&s->table.tlsf, root, scan->after, on_listed, &l);
+        const struct order_start start = {scan->after, scan->is_inclusive, scan->is_reverse};
+        (void)order_each(&s->table.tlsf, root, &start, on_listed, &l);
         scan->status = ST_OK;
         return true;
     }

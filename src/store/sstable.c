@@ -97,7 +97,7 @@ static void on_filter(struct env_op *op) {
     size = f->partitions_offset - f->index_offset;
     uint8_t *to = size > UINT32_MAX ? NULL : piece_take(l->memory, size, &t->index_block);
     if (to == NULL) {
-        fail(l, "index", ST_NO_SPACE);
+        fail(l, "index", ST_NO_MEMORY);
         return;
     }
     op->done = on_index;
@@ -129,7 +129,7 @@ static void on_tail(struct env_op *op) {
     uint64_t size = f->index_offset - f->filter_offset;
     uint8_t *to = size > UINT32_MAX ? NULL : piece_take(l->memory, size, &t->filter_block);
     if (to == NULL) {
-        fail(l, "filter", ST_NO_SPACE);
+        fail(l, "filter", ST_NO_MEMORY);
         return;
     }
     op->done = on_filter;

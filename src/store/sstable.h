@@ -74,7 +74,7 @@ struct sstable_loader {
     struct tlsf *memory;
     sstable_loaded *done;
     uint64_t storage;
-    uint32_t block_max;    // bytes of the largest block that can be read
+    uint32_t block_max;    // bytes of the largest block before compression that is wanted
     struct sstable *table; // number, sequence, first and last are set by the caller
     uint32_t good_footers; // result, like
     const char *part;      // this: what of the table it was that failed
@@ -87,7 +87,7 @@ struct sstable_loader {
 };
 
 // Opens the table and reads filter and index. ST_OK: it can be used, maybe without its filter.
-// ST_CORRUPT, ST_NOT_FOUND: its data is lost. ST_NO_SPACE: there is too little memory.
+// ST_CORRUPT, ST_NOT_FOUND: its data is lost. ST_NO_MEMORY: there is too little memory.
 // ST_TOO_LARGE: it has a larger block. On failure
 // the file is closed and nothing of the memory in use.
 void sstable_load(struct sstable_loader *l);

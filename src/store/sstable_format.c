@@ -4,11 +4,7 @@
 #include "base/codec.h"
 #include "base/little.h"
 
-#include <lz4.h>
-
 enum {
-    CODEC_SHIFT = 28,
-    RAW_MAX = (1 << CODEC_SHIFT) - 1,
     FOOTER_BYTES = 8 + 4 + 4 + 8 * 7 + 4 * 3, // less the checksum
 };
 
@@ -31,8 +27,8 @@ static uint64_t checksum_of(uint64_t id, uint64_t offset, uint32_t size, uint32_
 
 uint64_t piece_seal(uint64_t id, uint64_t offset, const struct piece *p, uint8_t *bytes) {
     must(offset % SSTABLE_UNIT == 0);
-    must(p->raw_size <= RAW_MAX);
-    uint32_t raw = p->raw_size | (uint32_t)p->codec << CODEC_SHIFT;
+    must(p->raw_size <= PIECE_RAW_MAX);
+    uint32_t raw = p->raw_size | (uint32_t)p->codec << PIECE_CODEC_SHIFT;
     struct slice content = {bytes + PIECE_HEAD, p->size};
     uint8_t *to = store_u32(bytes, p->size);
     to = store_u32(to, raw);
@@ -51,29 +47,10 @@ enum status piece_open(uint64_t id, uint64_t offset, struct slice bytes, struct 
     if (p->size > bytes.size - PIECE_HEAD) return ST_CORRUPT;
     *content = (struct slice){bytes.data + PIECE_HEAD, p->size};
     if (checksum != checksum_of(id, offset, p->size, raw, *content)) return ST_CORRUPT;
-    p->raw_size = raw & RAW_MAX;
-    p->codec = (enum codec)(raw >> CODEC_SHIFT);
+    p->raw_size = raw & PIECE_RAW_MAX;
+    p->codec = (enum codec)(raw >> PIECE_CODEC_SHIFT);
     bool is_known = p->codec == CODEC_NONE ? p->raw_size == p->size : p->codec < CODECS;
     return is_known ? ST_OK : ST_CORRUPT;
-}
-
-size_t codec_compress(enum codec codec, struct slice raw, uint8_t *to, uint8_t *work) {
-    must(raw.size <= RAW_MAX);
-    must(LZ4_sizeofState() <= CODEC_WORK_SIZE);
-    if (codec == CODEC_NONE || raw.size < 2) return 0;
-    int size = LZ4_compress_fast_extState(work, (const char *)raw.data, (char *)to, (int)raw.size,
-                                          (int)raw.size - 1, 1);
-    return size > 0 ? (size_t)size : 0;
-}
-
-enum status codec_expand(const struct piece *p, struct slice content, uint8_t *to,
-                         struct slice *raw) {
-    *raw = content;
-    if (p->codec == CODEC_NONE) return ST_OK;
-    int size = LZ4_decompress_safe((const char *)content.data, (char *)to, (int)content.size,
-                                   (int)p->raw_size);
-    *raw = (struct slice){to, p->raw_size};
-    return size >= 0 && (uint32_t)size == p->raw_size ? ST_OK : ST_CORRUPT;
 }
 
 // The index.
@@ -134,7 +111,7 @@ void footer_encode(const struct footer *f, uint8_t to[SSTABLE_TAIL]) {
     memset(to, 0, SSTABLE_TAIL);
     struct writer w = writer_to(to, FOOTER_SIZE);
     write_bytes(&w, MAGIC);
-    write_u32(&w, SSTABLE_VERSION);
+    write_u32(&w, f->version);
     write_u32(&w, f->number);
     write_u64(&w, f->storage);
     write_u64(&w, f->key_count);
@@ -154,7 +131,7 @@ void footer_encode(const struct footer *f, uint8_t to[SSTABLE_TAIL]) {
 static enum status decode_one(struct slice bytes, struct footer *f) {
     struct reader r = reader_of(bytes);
     struct slice magic = read_bytes(&r, MAGIC.size);
-    uint32_t version = read_u32(&r);
+    f->version = read_u32(&r);
     f->number = read_u32(&r);
     f->storage = read_u64(&r);
     f->key_count = read_u64(&r);
@@ -171,7 +148,7 @@ static enum status decode_one(struct slice bytes, struct footer *f) {
     if (checksum != hash_bytes((struct slice){bytes.data, FOOTER_BYTES}, FOOTER_SEED)) {
         return ST_CORRUPT;
     }
-    if (version != SSTABLE_VERSION) return ST_INVALID;
+    if (f->version < 1 || f->version > SSTABLE_VERSION) return ST_INVALID;
     bool is_sane = f->filter_offset < f->index_offset && f->index_offset < f->partitions_offset &&
                    f->partitions_offset < f->end && f->end < SSTABLE_SIZE_MAX &&
                    f->filter_offset % SSTABLE_UNIT == 0 && f->index_offset % SSTABLE_UNIT == 0 &&

@@ -31,9 +31,11 @@
 #include "store/store.h"
 
 enum {
-    SSTABLE_VERSION = 1,
+    SSTABLE_VERSION = 2,
     SSTABLE_UNIT = 16,
     PIECE_HEAD = 16,
+    PIECE_CODEC_SHIFT = 28,
+    PIECE_RAW_MAX = (1 << PIECE_CODEC_SHIFT) - 1,
     FOOTER_SIZE = 128,
     SSTABLE_TAIL = 2 * FOOTER_SIZE,
     SSTABLE_PARTITION_SIZE = 32,
@@ -56,6 +58,11 @@ static inline uint64_t piece_size_of(uint64_t stored_size) {
     return (PIECE_HEAD + stored_size + SSTABLE_UNIT - 1) / SSTABLE_UNIT * SSTABLE_UNIT;
 }
 
+// The first version of tables in which pieces may be in the codec.
+static inline uint32_t piece_version(const struct piece *p) {
+    return p->codec == CODEC_ZSTD ? 2 : 1;
+}
+
 // Which table of which store: what checksums are bound to.
 uint64_t sstable_id(uint64_t storage, uint32_t number);
 
@@ -67,16 +74,6 @@ uint64_t piece_seal(uint64_t id, uint64_t offset, const struct piece *p, uint8_t
 // content, still compressed. ST_CORRUPT: it is none.
 NODISCARD enum status piece_open(uint64_t id, uint64_t offset, struct slice bytes, struct piece *p,
                                  struct slice *content);
-
-// Compresses into `to`; returns the size, or 0 when that is not below raw.size. `work` has
-// CODEC_WORK_SIZE bytes.
-enum { CODEC_WORK_SIZE = 16416 };
-size_t codec_compress(enum codec codec, struct slice raw, uint8_t *to, uint8_t *work);
-
-// Gives the raw bytes of a piece: its content itself, or what is decompressed into `to`, which has
-// room for p->raw_size bytes. ST_CORRUPT when that is not what comes out.
-NODISCARD enum status codec_expand(const struct piece *p, struct slice content, uint8_t *to,
-                                   struct slice *raw);
 
 // The index.
 
@@ -104,6 +101,7 @@ uint32_t index_find(const struct sstable_index *index, struct slice full_key);
 // Footers.
 
 struct footer {
+    uint32_t version; // the least that its pieces allow, so that older programs read what they can
     uint32_t number;
     uint64_t storage;
     uint64_t key_count; // entries, removals included

@@ -8,6 +8,10 @@ enum {
     VECTOR_FIRST = 256,
 };
 
+// Blocks begin below this, so that the last of them, filter, index and partitions do not take the
+// table to SSTABLE_SIZE_MAX: a block may have twice TLSF_SIZE_MAX bytes, each of the others once.
+#define BLOCKS_SIZE_MAX (SSTABLE_SIZE_MAX - 5 * (uint64_t)TLSF_SIZE_MAX)
+
 static size_t block_max_of(uint32_t record_size_max) {
     return block_size_of(FULL_KEY_MAX, record_size_max);
 }
@@ -19,18 +23,18 @@ static size_t out_capacity_of(uint32_t record_size_max) {
 
 size_t sstable_writer_memory_size(uint32_t record_size_max) {
     return block_max_of(record_size_max) + out_capacity_of(record_size_max) +
-           (size_t)2 * FULL_KEY_MAX + CODEC_WORK_SIZE + (size_t)64 * 5;
+           (size_t)2 * FULL_KEY_MAX + (size_t)64 * 4;
 }
 
 void sstable_writer_init(struct sstable_writer *w, struct arena *arena, struct env *env,
-                         struct tlsf *memory, uint32_t record_size_max) {
-    *w = (struct sstable_writer){.env = env, .memory = memory};
+                         struct tlsf *memory, struct compressor *compressor,
+                         uint32_t record_size_max) {
+    *w = (struct sstable_writer){.env = env, .memory = memory, .compressor = compressor};
     w->block_max = block_max_of(record_size_max);
     w->out_capacity = out_capacity_of(record_size_max);
     w->raw = arena_take(arena, w->block_max, 1);
     w->last = arena_take(arena, FULL_KEY_MAX, 1);
     w->full = arena_take(arena, FULL_KEY_MAX, 1);
-    w->work = arena_take(arena, CODEC_WORK_SIZE, 1);
     w->out = arena_take(arena, w->out_capacity, 1);
 }
 
@@ -41,7 +45,8 @@ static struct sstable_writer *of(struct env_op *op) {
 static void note(struct sstable_writer *w, const char *what, enum status status) {
     if (status == ST_OK || w->status != ST_OK) return;
     w->status = status;
-    enum env_level level = status == ST_NO_SPACE ? ENV_WARNING : ENV_ERROR;
+    bool may_pass = status == ST_NO_SPACE || status == ST_NO_MEMORY;
+    enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
     env_log(w->env, level, "table_not_written table=%u request=%s status=\"%s\"", w->plan.number,
             what, status_text(status));
 }
@@ -62,13 +67,14 @@ static bool vector_grow(struct sstable_writer *w, struct vector *v, uint32_t siz
     if (v->capacity - v->size >= size) return true;
     uint32_t wanted = v->capacity == 0 ? VECTOR_FIRST : v->capacity + v->capacity / 2;
     while (wanted - v->size < size) wanted += wanted / 2;
-    if (v->block != 0 && tlsf_resize(w->memory, v->block, wanted)) {
+    bool is_too_large = wanted > TLSF_SIZE_MAX;
+    if (!is_too_large && v->block != 0 && tlsf_resize(w->memory, v->block, wanted)) {
         v->capacity = wanted;
         return true;
     }
-    uint32_t block = wanted > TLSF_SIZE_MAX ? 0 : tlsf_take(w->memory, wanted);
+    uint32_t block = is_too_large ? 0 : tlsf_take(w->memory, wanted);
     if (block == 0) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     if (v->block != 0) {
@@ -124,12 +130,12 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->out_size = w->before_size = 0;
     w->offset = 0;
     w->partition = (struct sstable_partition){0};
-    w->footer = (struct footer){.number = plan->number, .storage = plan->storage};
+    w->footer = (struct footer){.version = 1, .number = plan->number, .storage = plan->storage};
     block_init(&w->builder, w->raw, w->block_max, w->last);
     w->filter.line_count = filter_line_count(plan->key_count + SLOT_COUNT / 16);
     w->filter_piece = piece_take(w->memory, filter_size(&w->filter), &w->filter_block);
     if (w->filter_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
     } else {
         w->filter.lines = w->filter_piece + PIECE_HEAD;
         memset(w->filter.lines, 0, filter_size(&w->filter));
@@ -162,14 +168,8 @@ static void end_block(struct sstable_writer *w) {
     if (raw.size > w->footer.block_max) w->footer.block_max = (uint32_t)raw.size;
     uint8_t *to = w->out + w->out_size;
     must(w->out_size + piece_size_of(raw.size) <= w->out_capacity);
-    size_t size = codec_compress(w->plan.codec, raw, to + PIECE_HEAD, w->work);
-    struct piece piece = {.size = (uint32_t)size, .raw_size = (uint32_t)raw.size};
-    piece.codec = w->plan.codec;
-    if (size == 0) {
-        memcpy(to + PIECE_HEAD, raw.data, raw.size);
-        piece.size = piece.raw_size;
-        piece.codec = CODEC_NONE;
-    }
+    struct piece piece = piece_fill(w->compressor, raw, to + PIECE_HEAD);
+    if (w->footer.version < piece_version(&piece)) w->footer.version = piece_version(&piece);
     w->out_size += piece_seal(w->id, end_offset(w), &piece, to);
     block_clear(&w->builder);
 }
@@ -182,7 +182,10 @@ static struct slice separator_of(const struct sstable_writer *w, struct slice fu
 }
 
 static void begin_block(struct sstable_writer *w, struct slice full) {
-    must(end_offset(w) < SSTABLE_SIZE_MAX);
+    if (end_offset(w) >= BLOCKS_SIZE_MAX) {
+        note(w, "block", ST_TOO_LARGE);
+        return;
+    }
     vector_add_u32(w, &w->units, (uint32_t)(end_offset(w) / SSTABLE_UNIT));
     vector_add_u32(w, &w->places, w->separators.size);
     vector_add(w, &w->separators, separator_of(w, full));
@@ -332,7 +335,7 @@ static bool make_index(struct sstable_writer *w) {
     w->index_size = index_head_size(count) + w->separators.size;
     w->index_piece = piece_take(w->memory, w->index_size, &w->index_block);
     if (w->index_piece == NULL) {
-        note(w, "memory", ST_NO_SPACE);
+        note(w, "memory", ST_NO_MEMORY);
         return false;
     }
     uint8_t *to = store_u32(w->index_piece + PIECE_HEAD, count);
@@ -341,6 +344,9 @@ static bool make_index(struct sstable_writer *w) {
     memcpy(to, vector_bytes(w, &w->places), w->places.size);
     to += w->places.size;
     memcpy(to, vector_bytes(w, &w->separators), w->separators.size);
+    vector_give(w, &w->units);
+    vector_give(w, &w->places);
+    vector_give(w, &w->separators);
     struct piece piece = {.size = (uint32_t)w->index_size, .raw_size = (uint32_t)w->index_size};
     (void)piece_seal(w->id, w->offset, &piece, w->index_piece);
     return true;

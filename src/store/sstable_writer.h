@@ -14,6 +14,7 @@
 #define QUOIT_STORE_SSTABLE_WRITER_H
 
 #include "store/block.h"
+#include "store/compress.h"
 #include "store/sstable.h"
 
 struct sstable_writer;
@@ -33,7 +34,6 @@ struct sstable_plan {
     uint64_t hash_seed;  // for the filter
     uint64_t key_count;  // about so many keys will come
     uint32_t block_size; // bytes of a block before compression, unless one record is larger
-    enum codec codec;
 };
 
 enum writer_state {
@@ -46,6 +46,7 @@ enum writer_state {
 struct sstable_writer {
     struct env *env;
     struct tlsf *memory;
+    struct compressor *compressor;
     sstable_written *done;
     enum writer_state state;
     enum status status;
@@ -60,7 +61,6 @@ struct sstable_writer {
     uint8_t *raw;  // of the block being built
     uint8_t *last; // the key added last
     uint8_t *full; // a full key
-    uint8_t *work; // of the compressor
     uint8_t *out;  // pieces to be written
     size_t out_capacity;
     size_t out_size;
@@ -84,9 +84,11 @@ struct sstable_writer {
 
 size_t sstable_writer_memory_size(uint32_t record_size_max);
 
-// Takes its buffers from the arena; what it makes of a table in memory comes from `memory`.
+// Takes its buffers from the arena; what it makes of a table in memory comes from `memory`. Borrows
+// the compressor.
 void sstable_writer_init(struct sstable_writer *w, struct arena *arena, struct env *env,
-                         struct tlsf *memory, uint32_t record_size_max);
+                         struct tlsf *memory, struct compressor *compressor,
+                         uint32_t record_size_max);
 
 // Creates the file. Requires WRITER_FREE.
 void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *plan,

@@ -4,9 +4,8 @@
 #include "store/internal.h"
 
 enum {
-    MEMORY_MIN = 512 * 1024,
+    MEMORY_MIN = 256 * 1024,
     TABLES_MEMORY_MIN = 12 * 1024 * 1024,
-    TABLES_MEMORY_SHARE = 2, // one byte for filters and indexes for so many of records
     BLOCK_SIZE_DEFAULT = 4096,
     LOOKUPS_DEFAULT = 256,
     TABLE_SIZE_DEFAULT = 64 * 1024 * 1024,
@@ -33,9 +32,10 @@ static struct store_options sane(const struct store_options *options) {
     return o;
 }
 
+// Bytes for filters and indexes: as many as for records. With 4 KiB blocks that is enough for data
+// fifty times as large, and more only if records are large.
 static uint64_t tables_memory(const struct store_options *o) {
-    uint64_t size = o->memory_max / TABLES_MEMORY_SHARE;
-    return size > TABLES_MEMORY_MIN ? size : TABLES_MEMORY_MIN;
+    return o->memory_max > TABLES_MEMORY_MIN ? o->memory_max : TABLES_MEMORY_MIN;
 }
 
 static struct commit_log_options log_options(const struct store_options *o) {
@@ -61,8 +61,10 @@ size_t store_memory_size(const struct store_options *options) {
     return sizeof(struct store) + sizeof(struct record) + memtable_memory_size(o.memory_max) +
            tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
-           lookups_memory_size(o.lookups_max, o.block_size, record) + flush_memory_size(record) +
-           compaction_memory_size(record) + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
+           lookups_memory_size(o.lookups_max, o.block_size, record, o.is_direct) +
+           flush_memory_size(record) + compaction_memory_size(record) +
+           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
+           FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -78,6 +80,7 @@ static void on_flushed(struct flush *f);
 static void on_compacted(struct compaction *c);
 static void forget_damage(struct store *s);
 static void on_tick(struct timer *timer);
+static void on_held(struct timer *timer);
 
 static void create_log(struct store *s, struct arena *arena) {
     struct commit_log_options log = log_options(&s->options);
@@ -99,7 +102,7 @@ static void create_flush(struct store *s, struct arena *arena) {
     f->set = &s->set;
     f->manifest = &s->manifest;
     f->block_size = s->options.block_size;
-    f->codec = s->options.codec;
+    f->compressor = &s->compressor;
     f->switched = on_switched;
     f->done = on_flushed;
     flush_init(f, arena, &s->memory, record_limit(&s->options));
@@ -113,7 +116,7 @@ static void create_compaction(struct store *s, struct arena *arena) {
     c->manifest = &s->manifest;
     c->table_size = s->options.table_size;
     c->block_size = s->options.block_size;
-    c->codec = s->options.codec;
+    c->compressor = &s->compressor;
     c->done = on_compacted;
     compaction_init(c, arena, &s->memory, record_limit(&s->options));
 }
@@ -126,6 +129,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->options = sane(options);
     memtable_init(&s->table, arena, s->options.memory_max, hash_number(s->options.seed + 1));
     tlsf_init(&s->memory, arena, tables_memory(&s->options));
+    compressor_init(&s->compressor, arena, s->options.codec);
     facts_init(&s->facts, arena);
     create_log(s, arena);
     sstable_set_init(&s->set, arena, env, &s->memory);
@@ -133,11 +137,13 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     manifest_file_init(&s->manifest, arena, env);
     s->manifest.idle = on_manifest_idle;
     lookups_init(&s->lookups, arena, env, &s->set, s->options.lookups_max, s->options.block_size,
-                 record_limit(&s->options));
+                 record_limit(&s->options), s->options.is_direct);
+    s->lookups.compressor = &s->compressor;
     s->lookups.done = on_looked_up;
     s->lookups.freed = on_lookup_freed;
     create_flush(s, arena);
     create_compaction(s, arena);
+    store_snapshots_init(s, arena);
     store_scan_init(s, arena);
     s->scratch = ARENA_NEW(arena, struct record);
     list_init(&s->waiting);
@@ -146,6 +152,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     list_init(&s->readers);
     list_init(&s->starved);
     s->tick.fired = on_tick;
+    s->hold.fired = on_held;
     return s;
 }
 
@@ -191,10 +198,10 @@ void store_open(struct store *s, store_done *done, void *context) {
 
 // Closing: flush and compaction give up, then tables are closed, then the log.
 
-static void close_when_quiet(struct store *s) {
+void store_close_when_quiet(struct store *s) {
     bool is_busy = s->is_looking || s->flush.state != FLUSH_IDLE || s->manifest.is_busy ||
                    s->compaction.state != COMPACTION_IDLE || s->recount.is_under_way ||
-                   !lookups_are_idle(&s->lookups);
+                   s->snapshots.state != SNAPSHOT_IDLE || !lookups_are_idle(&s->lookups);
     if (!is_busy && !s->is_closing_tables) store_close_tables(s);
 }
 
@@ -212,7 +219,9 @@ static void on_set_quiet(struct sstable_set *set) {
 static void on_log_stopped(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     s->is_log_stopped = true;
+    if (s->done_status == ST_OK && log->is_failed) s->done_status = ST_IO; // the last sync, too
     if (s->is_closing_tables) {
+        if (log->is_failed && s->is_closing) s->done_status = ST_IO; // what it synced last
         over(s, s->done_status);
     } else {
         store_close_tables(s); // the log could not be started
@@ -239,9 +248,11 @@ void store_close(struct store *s, store_done *done, void *context) {
     s->done = done;
     s->done_context = context;
     timer_disarm(s->timers, &s->tick);
+    timer_disarm(s->timers, &s->hold);
     flush_stop(&s->flush);
     compaction_stop(&s->compaction);
-    close_when_quiet(s);
+    snapshots_stop(&s->snapshots);
+    store_close_when_quiet(s);
 }
 
 // Space.
@@ -259,7 +270,7 @@ static void on_space(struct env_op *op) {
         }
         s->is_disk_full = is_full;
     }
-    if (!s->is_open) close_when_quiet(s);
+    if (!s->is_open) store_close_when_quiet(s);
 }
 
 static void look_for_space(struct store *s) {
@@ -277,7 +288,12 @@ static void on_tick(struct timer *timer) {
     s->is_memory_full = false;
     store_flush_if_due(s);
     compaction_start_if_due(&s->compaction);
+    store_count_pinned(s);
     store_wake_writes(s);
+}
+
+static void on_held(struct timer *timer) {
+    store_wake_writes(CONTAINER_OF(timer, struct store, hold));
 }
 
 // Flush and compaction.
@@ -326,7 +342,7 @@ static void on_flushed(struct flush *f) {
         s->wants_flush |= s->is_repaired;
     }
     if (!s->is_open) {
-        close_when_quiet(s);
+        store_close_when_quiet(s);
         return;
     }
     if (f->status == ST_OK) forget_damage(s);
@@ -340,14 +356,16 @@ static void on_compacted(struct compaction *c) {
     struct store *s = CONTAINER_OF(c, struct store, compaction);
     if (c->status == ST_CORRUPT) store_note_damage(s);
     if (!s->is_open) {
-        close_when_quiet(s);
-    } else if (c->status == ST_OK) {
+        store_close_when_quiet(s);
+        return;
+    }
+    if (c->status == ST_OK) {
         uint64_t wanted = s->set.size / TABLES_WANTED;
         c->table_size = wanted > s->options.table_size ? wanted : s->options.table_size;
         compaction_start_if_due(c);
         store_flush_if_due(s);
-        store_wake_writes(s);
     }
+    store_wake_writes(s); // those who wait for a merge that has failed hear of it, too
 }
 
 static void on_manifest_idle(struct manifest_file *f) {
@@ -355,7 +373,8 @@ static void on_manifest_idle(struct manifest_file *f) {
     if (f->is_uncertain && s->is_open) store_wake_writes(s); // they hear of it
     flush_go_on(&s->flush);
     compaction_go_on(&s->compaction);
-    if (!s->is_open && s->done != NULL && s->log.is_started) close_when_quiet(s);
+    snapshots_go_on(&s->snapshots);
+    if (!s->is_open && s->done != NULL && s->log.is_started) store_close_when_quiet(s);
 }
 
 static void on_looked_up(struct lookup *l) {
@@ -370,7 +389,7 @@ static void on_looked_up(struct lookup *l) {
 static void on_lookup_freed(struct lookups *ls) {
     struct store *s = CONTAINER_OF(ls, struct store, lookups);
     if (!s->is_open) {
-        if (s->is_closing) close_when_quiet(s);
+        if (s->is_closing) store_close_when_quiet(s);
         return;
     }
     store_wake_reads(s);
@@ -403,6 +422,9 @@ void store_renew(struct store *s) {
 void store_repaired(struct store *s) {
     must(s->is_open);
     s->set.forgives = false; // what is found from now on is new
+    for (uint32_t i = 0; i < s->set.count; i++) {
+        s->set.tables[i]->is_forgiven &= s->set.tables[i]->is_damaged;
+    }
     if (!s->log.mark.is_damaged) return;
     s->is_repaired = true;
     s->wants_flush = true;
@@ -421,6 +443,7 @@ static void forget_damage(struct store *s) {
 static void on_room(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     store_opening_goes_on(s);
+    snapshots_go_on(&s->snapshots);
     if (s->is_open) store_wake_writes(s);
 }
 
@@ -430,6 +453,7 @@ static void on_shown(struct commit_log *log) {
     store_show_writes(s);
     store_show_reads(s);
     flush_go_on(&s->flush);
+    snapshots_go_on(&s->snapshots);
     if (!s->is_open) return;
     if (s->segment_count != s->segments.count) {
         s->segment_count = s->segments.count;
@@ -443,6 +467,10 @@ static void on_shown(struct commit_log *log) {
 
 struct store_partition store_partition_of(const struct store *s, struct partition partition) {
     return facts_of(&s->facts, partition);
+}
+
+bool store_is_recounting(const struct store *s) {
+    return s->recount.is_under_way;
 }
 
 bool store_is_failed(const struct store *s) {
@@ -461,14 +489,19 @@ static void on_recounted(struct store *s) {
     if (s->is_open) {
         store_flush_if_due(s);
     } else {
-        close_when_quiet(s);
+        store_close_when_quiet(s);
     }
 }
 
 void store_forgive(struct store *s) {
     must(s->is_open);
     s->set.forgives = true;
-    for (uint32_t i = 0; i < s->set.count; i++) s->set.tables[i]->is_forgiven = true;
+    for (uint32_t i = 0; i < s->set.count; i++) {
+        struct sstable *t = s->set.tables[i];
+        if (t->is_damaged) t->is_forgiven = true;
+    }
+    // A copy in memory of what a table has lost would count as there until it is evicted.
+    (void)memtable_evict(&s->table, store_clean_before(s), UINT64_MAX);
     store_recount(s, on_recounted);
 }
 
@@ -499,17 +532,24 @@ struct store_stats store_stats(const struct store *s) {
         .flushes = s->flush.count,
         .compactions = s->compaction.count,
         .is_compacting = s->compaction.state != COMPACTION_IDLE,
+        .compaction_percent = compaction_percent(&s->compaction),
         .bytes_logged = s->logged,
         .bytes_flushed = s->flush.written,
         .bytes_compacted = s->compaction.written,
         .blocks_read = s->lookups.reads,
+        .evicted = s->table.evicted,
+        .cuts = s->compaction.cuts,
+        .recounts = s->recount.count,
         .disk_free = s->disk_free,
+        .snapshot_count = snapshot_set_whole(&s->snapshots.set),
+        .snapshot_size = s->snapshots.set.pinned,
         .syncs = s->log.sync_count,
         .writes = s->write_count,
         .damaged = s->recovery.damage_count + s->lookups.damaged + s->scanning.merge.damaged +
                    s->compaction.merge.damaged,
         .replayed = s->recovery.replayed,
-        .is_full = s->is_disk_full || s->is_memory_full || commit_log_is_full(&s->log),
+        .is_full = s->is_disk_full || s->is_memory_full ||
+                   commit_log_is_full(&s->log, commit_log_reserve(&s->log)),
         .is_failed = store_is_failed(s),
         .was_damaged = s->log.mark.is_damaged && !s->is_repaired,
     };

@@ -37,7 +37,7 @@ struct store;
 #define STORE_MEMORY_MAX TLSF_REGION_MAX
 
 // How blocks of tables are compressed. Formats hold these numbers.
-enum codec { CODEC_NONE, CODEC_LZ4, CODECS };
+enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODECS };
 
 struct store_options {
     uint64_t
@@ -51,7 +51,8 @@ struct store_options {
     uint32_t lookups_max;      // records looked for in tables at a time; 0: 256
     uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
     uint64_t table_size;       // bytes of a table of the base; 0: 64 MiB
-    enum codec codec;
+    enum codec codec;          // of tables that are written from now on
+    bool is_direct;            // records are looked up past the kernel's cache
 };
 
 // How many bytes of arena a store takes.
@@ -61,7 +62,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
 
 // Recovers what the directory holds, or makes a new store in an empty one; then calls back, once.
 // ST_OK: everything else may be used now. ST_CORRUPT: the directory is not a store of a version
-// this program reads; other statuses as from env. Progress and damage are logged.
+// this program reads; ST_SNAPSHOT: it is a snapshot, and stays as it is; other statuses as from
+// env. Progress and damage are logged.
 typedef void store_done(void *context, enum status status);
 void store_open(struct store *store, store_done *done, void *context);
 
@@ -109,7 +111,8 @@ struct store_write {
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
-    enum status status; // result: ST_OK, ST_NO_SPACE, ST_IO, ST_TOO_LARGE, ST_CORRUPT or apply's
+    enum status status; // result: ST_OK, ST_NO_SPACE, ST_NO_MEMORY, ST_IO, ST_TOO_LARGE,
+                        // ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
 };
@@ -143,9 +146,11 @@ NODISCARD enum status store_peek(struct store *store, struct store_read *read);
 void store_prefetch(struct store *store, struct partition partition, struct slice key);
 void store_prefetch_rest(struct store *store);
 
-// Scanning one partition in ascending byte order of keys. Each key that is there all the time is
-// visited once, with its record as it is then. What is visited before control returns to the env is
-// one consistent state.
+// Scanning one partition in byte order of keys, or in reverse. Each key that is there all the time
+// is visited once, with its record as it is then. What is visited before control returns to the env
+// is one consistent state; with is_one_state, so is all that is visited: when a key is about to
+// change that was visited, the scan ends there. The tables that it reads stay until it has read
+// them, whatever is merged away meanwhile.
 
 struct store_scan;
 
@@ -156,17 +161,21 @@ typedef bool store_visit(struct store_scan *scan, struct slice key, struct slice
 typedef void store_scanned(struct store_scan *scan);
 
 struct store_scan {
-    store_visit *visit; // set by the caller, like all up to after
+    store_visit *visit; // set by the caller, like all up to is_one_state
     store_scanned *done;
     struct partition partition;
-    struct slice after; // borrowed until done; begins past this key, empty: at the first
+    struct slice after; // borrowed until done; begins past this key; empty: at the first, or in
+                        // reverse at the last
+    bool is_inclusive;  // begins at that key, if it is there
+    bool is_reverse;
+    bool is_one_state;
     enum status status; // result
+    bool is_cut;        // result: ended after the last visit, as a key before it was to change
     struct list link;   // the rest is the store's
 };
 
 // True: all visits were made before the call returned, and done is not called. False: visits and
-// then done come later. A status other than ST_OK: ST_CORRUPT, ST_IO, ST_NO_SPACE for want of
-// memory.
+// then done come later. A status other than ST_OK: ST_CORRUPT, ST_IO, ST_NO_MEMORY.
 bool store_each(struct store *store, struct store_scan *scan);
 
 // Facts.
@@ -183,6 +192,57 @@ struct store_partition {
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
 
+// Snapshots: the store as it was at a moment, kept in further names of its files. They take no
+// time to speak of, and room only for what the store itself has no use for any more.
+
+enum { SNAPSHOTS_MAX = 16, SNAPSHOT_NAME_MAX = 31 };
+
+// 1 to SNAPSHOT_NAME_MAX letters, digits, '-' and '_'; the first is a letter or a digit.
+bool store_snapshot_name_is_good(struct slice name);
+
+typedef void store_snapshot_done(void *context, enum status status);
+
+// Makes a snapshot of all writes that are done, and maybe some under way. ST_OK: `done` is called
+// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_TOO_LARGE (files are
+// too many): there is none. Else it is not: ST_INVALID: the name is not good, or taken; ST_BUSY:
+// another one is being made or deleted; ST_TOO_LARGE: there are as many as may be; ST_CORRUPT: data
+// was found damaged, and is not repaired yet.
+NODISCARD enum status store_snapshot_make(struct store *store, struct slice name,
+                                          store_snapshot_done *done, void *context);
+
+// ST_OK: `done` is called later, once: ST_OK when it is gone; ST_IO, ST_CANCELLED: it may be gone.
+// Else it is not: ST_NOT_FOUND, ST_BUSY.
+NODISCARD enum status store_snapshot_delete(struct store *store, struct slice name,
+                                            store_snapshot_done *done, void *context);
+
+struct store_snapshot {
+    char name[SNAPSHOT_NAME_MAX + 1];
+    uint32_t file_count;
+    uint64_t size; // bytes of its files
+    uint64_t own;  // of them, what deleting it would give back
+};
+
+// Lists them; returns how many there are.
+uint32_t store_snapshots(const struct store *store, struct store_snapshot to[SNAPSHOTS_MAX]);
+
+// Restoring, for whoever copies the files of a snapshot into an empty directory. True: the file is
+// one of a snapshot; there it has the name *plain. Both are lent from the name.
+bool store_snapshot_part(const char *name, struct slice *snapshot, const char **plain);
+
+// Makes the content of the file "manifest" of a snapshot into that of a store. `actor`: a random
+// number from outside, under which the store will mint; `cluster`: what sets the cluster of which
+// it will be a member apart from the one before. Neither is 0. *files: how many files the snapshot
+// has besides. *restored takes as many bytes as the snapshot, from the arena. ST_CORRUPT,
+// ST_INVALID (another version): it is not the manifest of a snapshot.
+NODISCARD enum status store_restore(struct arena *arena, struct slice snapshot, uint64_t actor,
+                                    uint64_t cluster, struct slice *restored, uint32_t *files);
+
+// Bytes of arena that it takes for that.
+size_t store_restore_memory_size(void);
+
+// Of a store that was restored the number it was given for its cluster; else 0.
+uint64_t store_restored_for(const struct store *store);
+
 struct store_stats {
     uint64_t key_count; // all partitions but the system's
     uint64_t live_count;
@@ -194,24 +254,34 @@ struct store_stats {
     uint64_t live_size; // bytes a log of just the live records would have
     uint64_t table_count;
     uint64_t table_size; // bytes of all tables
-    uint64_t flushes;    // since open, like all up to blocks_read
+    uint64_t flushes;    // since open, like all up to recounts
     uint64_t compactions;
     uint64_t bytes_logged;
     uint64_t bytes_flushed;
     uint64_t bytes_compacted;
     uint64_t blocks_read; // by reads and writes of single keys
+    uint64_t evicted;     // records that left memory for others
+    uint64_t cuts;        // how often a merge ended a table as it was large enough
+    uint64_t recounts;    // facts added up anew, after damage
     bool is_compacting;
+    uint32_t compaction_percent; // of the merge under way
     uint64_t disk_free; // bytes, as of the last look
-    uint64_t syncs;     // completed since open
-    uint64_t writes;    // done since open
-    uint64_t damaged;   // records or segments found damaged since open, recovery included
-    uint64_t replayed;  // records read at open
-    bool is_full;       // refusing writes for want of disk or memory
-    bool is_failed;     // a sync or write failed: takes no more writes until the next start
-    bool was_damaged;   // some recovery found damage: something acknowledged may be missing here
+    uint64_t snapshot_count;
+    uint64_t snapshot_size; // bytes that only snapshots hold, as of the last second
+    uint64_t syncs;         // completed since open
+    uint64_t writes;        // done since open
+    uint64_t damaged;       // records or segments found damaged since open, recovery included
+    uint64_t replayed;      // records read at open
+    bool is_full;           // refusing writes for want of disk or memory
+    bool is_failed;         // a sync or write failed: takes no more writes until the next start
+    bool was_damaged; // some recovery found damage: something acknowledged may be missing here
 };
 
 struct store_stats store_stats(const struct store *store);
+
+// True while partitions are added up anew after damage: until then they are said to hold what is
+// not there any more.
+bool store_is_recounting(const struct store *store);
 
 // The same as store_stats(store).is_failed.
 bool store_is_failed(const struct store *store);

@@ -16,7 +16,7 @@ const char *message_name(enum message_type type) {
 
 static enum status read_status(struct reader *r) {
     uint8_t value = read_u8(r);
-    if (value > ST_HISTORY_FULL) r->failed = true;
+    if (value > ST_NO_MEMORY) r->failed = true;
     return r->failed ? ST_INVALID : (enum status)value;
 }
 
@@ -176,24 +176,37 @@ enum status message_forward_done_decode(struct message_forward_done *m, struct s
 
 void message_scan_encode(const struct message_scan *m, struct writer *w) {
     write_u64(w, m->id);
-    write_u64(w, m->cursor);
+    write_u32(w, m->slot);
     write_u32(w, m->end);
     write_u32(w, m->limit);
+    write_u64(w, m->now_ms);
+    write_u8(w, m->flags);
+    write_u64(w, m->place);
+    write_sized(w, m->from);
+    write_sized(w, m->to);
+    write_sized(w, m->tag);
 }
 
 enum status message_scan_decode(struct message_scan *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
-    m->cursor = read_u64(&r);
+    m->slot = read_u32(&r);
     m->end = read_u32(&r);
     m->limit = read_u32(&r);
+    m->now_ms = read_u64(&r);
+    m->flags = read_u8(&r);
+    m->place = read_u64(&r);
+    m->from = read_sized(&r, KEY_SIZE_MAX);
+    m->to = read_sized(&r, KEY_SIZE_MAX);
+    m->tag = read_sized(&r, KEY_SIZE_MAX);
     return verdict(&r);
 }
 
 void message_scan_done_encode(const struct message_scan_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
-    write_u64(w, m->next);
+    write_u32(w, m->slot);
+    write_sized(w, m->key);
     write_sized(w, m->entries);
 }
 
@@ -201,9 +214,27 @@ enum status message_scan_done_decode(struct message_scan_done *m, struct slice b
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->status = read_status(&r);
-    m->next = read_u64(&r);
+    m->slot = read_u32(&r);
+    m->key = read_sized(&r, KEY_SIZE_MAX);
     m->entries = read_sized(&r, UINT32_MAX);
     return verdict(&r);
+}
+
+void message_listed_write(struct writer *w, const struct message_listed *m) {
+    write_u32(w, m->slot);
+    write_sized(w, m->key);
+    write_u64(w, m->hash);
+    write_u8(w, m->is_dead);
+    write_sized(w, m->record);
+}
+
+void message_listed_read(struct reader *r, struct message_listed *m) {
+    m->slot = read_u32(r);
+    m->key = read_sized(r, KEY_SIZE_MAX);
+    m->hash = read_u64(r);
+    m->is_dead = read_bool(r);
+    m->record = read_sized(r, UINT32_MAX);
+    if (m->key.size == 0) r->failed = true;
 }
 
 void message_count_encode(const struct message_count *m, struct writer *w) {

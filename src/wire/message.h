@@ -116,18 +116,42 @@ struct message_forward_done {
     struct slice record;
 };
 
+enum {
+    SCAN_REVERSE = 1 << 0, // in descending order: of one slot
+    SCAN_AT_FROM = 1 << 1, // `from` itself is wanted
+    SCAN_AT_TO = 1 << 2,   // `to` itself is wanted
+    SCAN_DEAD = 1 << 3,    // keys without a live value, too
+    SCAN_HASHES = 1 << 4,  // with what is held of each key, as a number
+    SCAN_RECORDS = 1 << 5, // and the records of those with a live value, where they fit
+};
+
 struct message_scan {
     uint64_t id;
-    uint64_t cursor; // begins here
+    uint32_t slot;   // begins in this one
     uint32_t end;    // slot: ends before it
-    uint32_t limit;  // keys, about
+    uint32_t limit;  // live keys
+    uint64_t now_ms; // of the asker: what has expired by then has no live value
+    uint8_t flags;
+    uint64_t place;    // not 0: find the key of the slot that has it (places.h), and list nothing
+    struct slice from; // key of the first slot: begins past it; empty: at the first, or the last
+    struct slice to;   // key: ends before it; empty: at the end
+    struct slice tag;  // only keys with this hash tag; empty: all
 };
 
 struct message_scan_done {
     uint64_t id;
     enum status status;
-    uint64_t next;        // everything before it was listed
-    struct slice entries; // u64 place, u32 size, key
+    uint32_t slot;        // everything was listed that comes before this slot, and
+    struct slice key;     // in it up to this key, or the key with the place; empty: nothing in it
+    struct slice entries; // message_listed, in order
+};
+
+struct message_listed {
+    uint32_t slot;
+    struct slice key;
+    uint64_t hash; // of the record held; 0: not wanted, or a crash could still take the record
+    bool is_dead;  // no value of it is live
+    struct slice record;
 };
 
 struct message_count {
@@ -186,6 +210,11 @@ MESSAGE_CODEC(digests)
 MESSAGE_CODEC(digests_done)
 MESSAGE_CODEC(compare)
 MESSAGE_CODEC(compare_done)
+
+// One of the entries of SCAN_DONE, in a row of them. Reading fails on what is none.
+void message_listed_write(struct writer *w, const struct message_listed *m);
+void message_listed_read(struct reader *r, struct message_listed *m);
+
 #undef MESSAGE_CODEC
 
 #endif

@@ -48,9 +48,18 @@ static const struct message_forward forward = {.id = 1,
                                                .seen = TEXT("seen")};
 static const struct message_forward_done forward_done = {
     .id = 1, .status = ST_TIMEOUT, .need = 2, .answered = 3, .record = TEXT("record")};
-static const struct message_scan scan = {.id = 1, .cursor = 2, .end = 3, .limit = 4};
+static const struct message_scan scan = {.id = 1,
+                                         .slot = 2,
+                                         .end = 3,
+                                         .limit = 4,
+                                         .now_ms = 5,
+                                         .flags = SCAN_REVERSE | SCAN_RECORDS,
+                                         .place = 6,
+                                         .from = TEXT("from"),
+                                         .to = TEXT("to"),
+                                         .tag = TEXT("tag")};
 static const struct message_scan_done scan_done = {
-    .id = 1, .status = ST_UNAVAILABLE, .next = 2, .entries = TEXT("entries")};
+    .id = 1, .status = ST_UNAVAILABLE, .slot = 2, .key = TEXT("key"), .entries = TEXT("entries")};
 static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
 static const struct message_digests digests = {.id = 1, .first = 2, .digests = TEXT("12345678")};
@@ -126,6 +135,40 @@ static void sizes_over_their_limits_and_impossible_numbers_are_refused(void **st
     assert_int_equal(message_hello_decode(&m, writer_bytes(&w)), ST_CORRUPT);
 }
 
+static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
+    (void)state;
+    const struct message_listed entries[2] = {
+        {.slot = 1, .key = TEXT("a"), .hash = 2, .record = TEXT("record")},
+        {.slot = 3, .key = TEXT("b"), .is_dead = true},
+    };
+    uint8_t bytes[BUFFER];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    size_t first = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        message_listed_write(&w, &entries[i]);
+        if (i == 0) first = w.size;
+    }
+    for (size_t size = 0; size <= w.size; size++) {
+        struct reader r = reader_of((struct slice){bytes, size});
+        struct message_listed m[2];
+        for (uint32_t i = 0; i < 2 && r.rest.size > 0; i++) message_listed_read(&r, &m[i]);
+        assert_int_equal(r.failed, size != 0 && size != first && size != w.size);
+        if (size != w.size) continue;
+        assert_int_equal(m[0].slot, 1);
+        assert_int_equal(m[0].hash, 2);
+        assert_true(slice_equal(m[0].record, entries[0].record));
+        assert_true(slice_equal(m[1].key, entries[1].key));
+        assert_true(m[1].is_dead);
+    }
+    const struct message_listed nameless = {.slot = 1, .hash = 2};
+    w = writer_to(bytes, sizeof(bytes));
+    message_listed_write(&w, &nameless);
+    struct reader r = reader_of(writer_bytes(&w));
+    struct message_listed m;
+    message_listed_read(&r, &m);
+    assert_true(r.failed);
+}
+
 static void every_type_has_a_name(void **state) {
     (void)state;
     for (int i = 0; i < MESSAGE_TYPES; i++) {
@@ -138,6 +181,7 @@ int message_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good),
         cmocka_unit_test(sizes_over_their_limits_and_impossible_numbers_are_refused),
+        cmocka_unit_test(listed_keys_stand_in_a_row_and_are_whole),
         cmocka_unit_test(every_type_has_a_name),
     };
     return cmocka_run_group_tests_name("message", cases, NULL, NULL);

@@ -76,12 +76,12 @@ def run_tool(*command, where):
     return done.stdout
 
 
-def hiredis_client():
-    """The path of the built program."""
+def compiled(name):
+    """The path of a client in C, built."""
     if shutil.which("cc") is None or shutil.which("pkg-config") is None:
         raise Skip("no C compiler here")
-    source = os.path.join(CLIENTS, "hiredis_client.c")
-    program = os.path.join(PLACE, "hiredis_client")
+    source = os.path.join(CLIENTS, name + ".c")
+    program = os.path.join(PLACE, name)
     if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
         os.makedirs(PLACE, exist_ok=True)
         flags = run_tool("pkg-config", "--cflags", "--libs", "hiredis", where=PLACE).split()

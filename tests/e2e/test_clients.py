@@ -34,7 +34,7 @@ def through_trouble(world, start):
 
 
 def test_hiredis(world):
-    program = programs.hiredis_client()
+    program = programs.compiled("hiredis_client")
     failures = through_trouble(world, lambda nodes: programs.Program(
         program, nodes[0].port, nodes[1].port))
     assert not failures, failures

@@ -221,6 +221,29 @@ def test_a_full_disk_refuses_writes_and_nothing_else(world):
         assert node.stop() == 0
 
 
+def test_a_node_starts_on_a_full_disk_again_and_again(world):
+    with SmallDisk(world, 400 * MIB) as disk:
+        node = world.node()
+        node.directory = os.path.join(disk.place, "n0")
+        node.start().wait_ready()
+        fill(node, "before")
+        disk.leave(0)
+        for round_number in range(6):
+            if round_number == 3:
+                assert node.stop() == 0
+            else:
+                node.kill()
+            node.start().wait_ready()
+            check(node, "before")
+            assert not can_write(node)
+        disk.clear()
+        eventually(lambda: can_write(node), 20, "writes are taken again")
+        fill(node, "after")
+        node.kill()
+        node.start().wait_ready()
+        check(node, "after")
+
+
 def test_a_disk_that_fills_up_to_its_last_byte_loses_nothing(world):
     """Written by the store itself, until it will take no more."""
     with SmallDisk(world, 300 * MIB) as disk:

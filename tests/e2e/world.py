@@ -100,13 +100,14 @@ class Node:
 class World:
     """The directory, ports and processes of one test."""
 
-    def __init__(self, directory, build, port, rounds):
+    def __init__(self, directory, build, port, rounds, mib):
         self.directory = directory
         self.build = build
         self.quoitd = os.path.join(build, "quoitd")
         self.quoit = os.path.join(build, "quoit")
         self.port = port
         self.rounds = rounds
+        self.mib = mib
         self.nodes = []
         os.makedirs(directory)
 

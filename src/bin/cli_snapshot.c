@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// quoit snapshot -- makes, lists and deletes snapshots of one node's data.
+#include "bin/cli.h"
+#include "bin/cli_options.h"
+#include "store/store.h"
+
+#include "base/text.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+struct wish {
+    const char *host;
+    uint64_t port;
+    const char *name;    // to be made, or NULL
+    const char *deleted; // to be deleted, or NULL
+    bool lists;
+    uint64_t timeout_s;
+};
+
+static redisContext *reach(const struct wish *w) {
+    struct timeval timeout = {.tv_sec = (time_t)w->timeout_s};
+    redisContext *context = redisConnectWithTimeout(w->host, (int)w->port, timeout);
+    must(context != NULL);
+    if (context->err == 0 && redisSetTimeout(context, timeout) == REDIS_OK) return context;
+    cli_complain("snapshot", "cannot reach %s:%u: %s", w->host, (unsigned)w->port, context->errstr);
+    redisFree(context);
+    return NULL;
+}
+
+static redisReply *ask(redisContext *context, const char *subcommand, const char *name) {
+    redisReply *reply = name == NULL ? redisCommand(context, "QUOIT %s", subcommand)
+                                     : redisCommand(context, "QUOIT %s %s", subcommand, name);
+    if (reply == NULL) {
+        cli_complain("snapshot", "no answer: %s", context->errstr);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        cli_complain("snapshot", "%s", reply->str);
+        freeReplyObject(reply);
+        reply = NULL;
+    }
+    return reply;
+}
+
+static bool command(redisContext *context, const char *subcommand, const char *name) {
+    redisReply *reply = ask(context, subcommand, name);
+    if (reply == NULL) return false;
+    freeReplyObject(reply);
+    return true;
+}
+
+static long long number_of(const redisReply *fields, const char *name) {
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const redisReply *value = fields->element[i + 1];
+        bool is_it = fields->element[i]->str != NULL && strcmp(fields->element[i]->str, name) == 0;
+        if (is_it && value->type == REDIS_REPLY_INTEGER) return value->integer;
+    }
+    return 0;
+}
+
+static bool list(redisContext *context) {
+    redisReply *reply = ask(context, "SNAPSHOTS", NULL);
+    if (reply == NULL) return false;
+    printf("%-*s %8s %15s %15s\n", SNAPSHOT_NAME_MAX, "NAME", "FILES", "BYTES", "OWN BYTES");
+    for (size_t i = 0; i < reply->elements; i++) {
+        const redisReply *fields = reply->element[i];
+        const char *name = "?";
+        for (size_t j = 0; j + 1 < fields->elements; j += 2) {
+            bool is_text = fields->element[j]->str != NULL && fields->element[j + 1]->str != NULL;
+            if (is_text && strcmp(fields->element[j]->str, "name") == 0) {
+                name = fields->element[j + 1]->str;
+            }
+        }
+        printf("%-*s %8lld %15lld %15lld\n", SNAPSHOT_NAME_MAX, name, number_of(fields, "files"),
+               number_of(fields, "bytes"), number_of(fields, "own_bytes"));
+    }
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool is_name(const char *name) {
+    if (name == NULL || store_snapshot_name_is_good(slice_of_string(name))) return true;
+    cli_complain("snapshot", "a name is 1 to %d letters, digits, '-' and '_', not '%s'",
+                 SNAPSHOT_NAME_MAX, name);
+    return false;
+}
+
+static int carry_out(const struct wish *w) {
+    redisContext *context = reach(w);
+    if (context == NULL) return CLI_FAILED;
+    bool is_done = true;
+    if (w->name != NULL) is_done = command(context, "SNAPSHOT", w->name);
+    if (w->deleted != NULL) is_done = command(context, "DELSNAPSHOT", w->deleted);
+    if (w->lists) is_done = list(context);
+    redisFree(context);
+    return is_done ? CLI_OK : CLI_FAILED;
+}
+
+int cli_snapshot(int count, char **arguments) {
+    struct wish w = {.host = "127.0.0.1", .port = 7379, .timeout_s = 60};
+    const struct cli_option options[] = {
+        {"host", "HOST", "the node (127.0.0.1)", .text = &w.host},
+        {"port", "PORT", "its port (7379)", .number = &w.port, .least = 1, .most = 65535},
+        {"list", NULL, "shows the snapshots that it has", .flag = &w.lists},
+        {"delete", "NAME", "deletes one of them", .text = &w.deleted},
+        {"timeout", "S", "seconds that it may take (60)", .number = &w.timeout_s, .least = 1,
+         .most = 86400},
+    };
+    const struct cli_syntax syntax = {
+        .command = "snapshot",
+        .summary = "Keeps the data of a node as it is now, in its directory.",
+        .notes = "All writes that were acknowledged before are in it. It takes room only for what\n"
+                 "the node itself has no use for any more: OWN BYTES are what deleting it frees.\n",
+        .operand = "NAME",
+        .operand_text = &w.name,
+        .options = options,
+        .option_count = sizeof(options) / sizeof(options[0]),
+    };
+    enum cli_asked asked = cli_options_read(&syntax, count, arguments);
+    if (asked != CLI_ASKED_RUN) return asked == CLI_ASKED_HELP ? CLI_OK : CLI_MISUSED;
+    if ((w.name != NULL) + (w.deleted != NULL) + w.lists != 1) {
+        cli_complain("snapshot", "give one of NAME, --list and --delete; see --help");
+        return CLI_MISUSED;
+    }
+    if (!is_name(w.name) || !is_name(w.deleted)) return CLI_MISUSED;
+    return carry_out(&w);
+}

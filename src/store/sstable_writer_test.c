@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sstable_writer.h"
+
+#include "tests/test.h"
+
+#include <stdlib.h>
+
+// A disk that takes everything and keeps nothing; what is asked is done when the test says so.
+struct sink {
+    struct env env;
+    struct env_op *asked; // one at a time
+};
+
+static void ask(struct env *env, struct env_op *op) {
+    struct sink *sink = CONTAINER_OF(env, struct sink, env);
+    assert_null(sink->asked);
+    op->status = ST_OK;
+    sink->asked = op;
+}
+
+static void sink_open(struct env *env, struct env_op *op, const char *name, enum env_open mode,
+                      struct env_file **file) {
+    (void)name;
+    (void)mode;
+    *file = (struct env_file *)env; // anything but NULL
+    ask(env, op);
+}
+
+static void sink_write(struct env *env, struct env_op *op, struct env_file *file, uint64_t offset,
+                       const uint8_t *from, uint32_t size) {
+    (void)file;
+    (void)offset;
+    (void)from;
+    op->size = size;
+    ask(env, op);
+}
+
+static void sink_close(struct env *env, struct env_op *op, struct env_file *file) {
+    (void)file;
+    ask(env, op);
+}
+
+static void sink_remove(struct env *env, struct env_op *op, const char *name) {
+    (void)name;
+    ask(env, op);
+}
+
+static void sink_log(struct env *env, enum env_level level, struct slice line) {
+    (void)env;
+    (void)level;
+    (void)line;
+}
+
+static const struct env_ops sink_ops = {
+    .open = sink_open,
+    .write = sink_write,
+    .close = sink_close,
+    .remove = sink_remove,
+    .log = sink_log,
+};
+
+static void run(struct sink *sink) {
+    while (sink->asked != NULL) {
+        struct env_op *op = sink->asked;
+        sink->asked = NULL;
+        op->done(op);
+    }
+}
+
+static void on_done(struct sstable_writer *w) {
+    (void)w;
+}
+
+enum { RECORD_MAX = 1024 };
+
+struct fixture {
+    void *region; // that the allocator gave
+    struct sink sink;
+    struct tlsf memory;
+    struct compressor compressor;
+    struct sstable_writer writer;
+};
+
+static struct fixture *fixture_new(size_t memory_size) {
+    struct fixture *f = calloc(1, sizeof(*f));
+    size_t size = memory_size + sstable_writer_memory_size(RECORD_MAX) +
+                  compressor_memory_size(CODEC_NONE) + (size_t)128;
+    f->region = calloc(1, size + 64); // pages that are not touched cost nothing
+    f->sink.env.ops = &sink_ops;
+    uint8_t *memory = f->region;
+    struct arena arena = arena_over(memory + (64 - (uintptr_t)memory % 64) % 64, size);
+    tlsf_init(&f->memory, &arena, memory_size);
+    compressor_init(&f->compressor, &arena, CODEC_NONE);
+    sstable_writer_init(&f->writer, &arena, &f->sink.env, &f->memory, &f->compressor, RECORD_MAX);
+    static const struct sstable_plan plan = {
+        .number = 1, .storage = 1, .sequence = 1, .key_count = 1, .block_size = 64};
+    sstable_writer_open(&f->writer, &plan, on_done);
+    run(&f->sink);
+    assert_int_equal(f->writer.status, ST_OK);
+    return f;
+}
+
+// What was made in part can be abandoned, and leaves nothing in memory.
+static void fixture_end(struct fixture *f) {
+    sstable_writer_abandon(&f->writer, false, on_done);
+    run(&f->sink);
+    assert_int_equal(f->writer.state, WRITER_FREE);
+    assert_int_equal(f->memory.used, 0);
+    free(f->region);
+    free(f);
+}
+
+static void add(struct fixture *f, uint8_t *key, size_t size, uint32_t number) {
+    for (uint32_t i = 0; i < 4; i++) key[size - 1 - i] = (uint8_t)(number >> 8 * i);
+    sstable_writer_add(&f->writer, (struct partition){0}, (struct slice){key, size},
+                       SLICE("a record"), 1);
+    if (!sstable_writer_is_full(&f->writer)) return;
+    sstable_writer_write(&f->writer, on_done);
+    run(&f->sink);
+}
+
+static void an_index_that_is_too_large_is_refused(void **state) {
+    (void)state;
+    static uint8_t key[KEY_SIZE_MAX]; // differs at its end only, and so do the separators
+    struct fixture *f = fixture_new((size_t)2 * TLSF_SIZE_MAX);
+    uint32_t count = 0;
+    while (f->writer.status == ST_OK) {
+        add(f, key, sizeof(key), ++count);
+        assert_true(count < TLSF_SIZE_MAX / KEY_SIZE_MAX);
+    }
+    assert_int_equal(f->writer.status, ST_NO_SPACE);
+    assert_true(count > TLSF_SIZE_MAX / KEY_SIZE_MAX / 2);
+    fixture_end(f);
+}
+
+static void a_table_that_is_too_large_is_refused(void **state) {
+    (void)state;
+    uint8_t key[8] = {0};
+    struct fixture *f = fixture_new(1 << 20);
+    f->writer.offset = SSTABLE_SIZE_MAX / 2;
+    for (uint32_t i = 1; i < 20; i++) add(f, key, sizeof(key), i);
+    assert_int_equal(f->writer.status, ST_OK);
+    f->writer.offset = SSTABLE_SIZE_MAX - 2 * (uint64_t)TLSF_SIZE_MAX; // an index, a filter
+    for (uint32_t i = 20; i < 40; i++) add(f, key, sizeof(key), i);
+    assert_int_equal(f->writer.status, ST_TOO_LARGE);
+    fixture_end(f);
+}
+
+int sstable_writer_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(an_index_that_is_too_large_is_refused),
+        cmocka_unit_test(a_table_that_is_too_large_is_refused),
+    };
+    return cmocka_run_group_tests_name("sstable_writer", cases, NULL, NULL);
+}
