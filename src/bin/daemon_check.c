@@ -80,15 +80,18 @@ static void print_counts(const struct inspector *i, const struct check_counts *c
     if (i->wants_json) {
         (void)printf("%s], \"files\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"records\": %" PRIu64
                      ", \"tables\": %" PRIu64 ", \"segments\": %" PRIu64 ", \"damaged\": %" PRIu64
-                     ", \"left_over\": %" PRIu64 "}\n",
+                     ", \"left_over\": %" PRIu64 ", \"snapshot_files\": %" PRIu64 "}\n",
                      i->found == 0 ? "" : "\n", c->files, c->bytes, c->records, c->tables,
-                     c->segments, c->damaged, c->left_over);
+                     c->segments, c->damaged, c->left_over, c->snapshots);
         return;
     }
-    (void)printf("%s: %" PRIu64 " files, %s, %" PRIu64 " records, %" PRIu64 " tables, %" PRIu64
-                 " segments: ",
-                 i->directory, c->files, human_size(c->bytes).text, c->records, c->tables,
-                 c->segments);
+    (void)printf(
+        "%s: %" PRIu64 " files, %s, %" PRIu64 " records, %" PRIu64 " tables, %" PRIu64 " segments",
+        i->directory, c->files, human_size(c->bytes).text, c->records, c->tables, c->segments);
+    if (c->snapshots > 0) {
+        (void)printf("; %" PRIu64 " files of snapshots, not looked at", c->snapshots);
+    }
+    (void)printf(": ");
     if (c->damaged == 0) {
         (void)printf("clean\n");
     } else {

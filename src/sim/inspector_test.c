@@ -16,7 +16,8 @@ static struct shop *shop_at_work(uint64_t seed) {
     shop->options.flush_size = UINT64_C(48) * 1024;
     shop->options.table_size = UINT64_C(64) * 1024;
     shop->options.block_size = 1024;
-    shop->options.codec = seed % 2 == 0 ? CODEC_LZ4 : CODEC_NONE;
+    static const enum codec codecs[] = {CODEC_NONE, CODEC_LZ4, CODEC_ZSTD};
+    shop->options.codec = codecs[seed % 3];
     assert_int_equal(shop_open(shop), ST_OK);
     for (uint32_t i = 0; i < 3; i++) {
         shop_start_selling(shop, SHOP_CLIENTS);
@@ -138,16 +139,28 @@ static void take_content(struct shop *shop, const char *name, struct content *c)
     }
 }
 
-// Whether the file is named by some finding that is not harmless.
+// Whether the file is named by some finding that is not harmless, and whether by one that is.
 struct blame {
     const char *name;
     bool is_named;
+    bool is_left_over;
 };
 
 static void on_found(void *context, const struct check_finding *f) {
     struct blame *b = context;
     assert_true(strlen(f->what) > 0);
-    if (f->meaning != CHECK_HARMLESS && strcmp(f->file, b->name) == 0) b->is_named = true;
+    if (strcmp(f->file, b->name) != 0) return;
+    bool is_harmless = f->meaning == CHECK_HARMLESS;
+    b->is_named |= !is_harmless;
+    b->is_left_over |= is_harmless && strncmp(f->what, "left over", 9) == 0;
+}
+
+// A segment that is done with stays when the end comes first.
+static bool is_left_over(struct shop *shop, const char *name) {
+    struct blame blame = {.name = name};
+    struct inspection i = {.found = on_found, .context = &blame};
+    inspect(shop->machine, shop->options.record_size_max, &i);
+    return blame.is_left_over;
 }
 
 static bool is_blamed(struct shop *shop, const char *name) {
@@ -190,6 +203,7 @@ static void every_flipped_bit_is_found(void **state) {
             for (uint32_t kind = 0; kind < 4; kind++) {
                 if (strncmp(name, kinds[kind], strlen(kinds[kind])) != 0) continue;
                 machine_restore(shop->machine, whole);
+                if (is_left_over(shop, name)) continue;
                 try_flips(shop, whole, name, 12);
                 tried[kind]++;
             }
@@ -230,10 +244,9 @@ static void files_that_are_cut_or_missing_are_found(void **state) {
         const char *name = whole->seen.entries[at].text;
         machine_restore(shop->machine, whole);
         if (strcmp(name, "spare") == 0 || strcmp(name, "blank") == 0) continue;
-        if (is_unused(shop, name)) continue;
+        if (is_unused(shop, name) || is_left_over(shop, name)) continue;
         bool is_segment = strncmp(name, "log-", 4) == 0;
-        bool may_be_missed =
-            is_segment && segments > 0 && is_last_used(shop, &whole->seen, at);
+        bool may_be_missed = is_segment && segments > 0 && is_last_used(shop, &whole->seen, at);
         segments += is_segment;
         assert_true(disk_remove(machine_disk(shop->machine), name));
         // That these are missing shows elsewhere: in the log, or in another segment.
@@ -253,16 +266,17 @@ static void what_nobody_names_is_told_and_harmless(void **state) {
     (void)state;
     struct shop *shop = shop_at_work(test_seed());
     shop_end(shop);
+    uint64_t before = shop_inspect(shop).counts.left_over;
     static const char *const names[] = {"table-00000000000f0000", "facts-00000000000f0000",
                                         "log-0000000000000001", "manifest-new"};
     for (uint32_t i = 0; i < 4; i++) (void)disk_make(machine_disk(shop->machine), names[i]);
     struct inspection i = shop_inspect(shop);
     assert_string_equal(i.first, "");
-    assert_int_equal(i.counts.left_over, 4);
+    assert_int_equal(i.counts.left_over, before + 4);
     assert_int_equal(shop_open(shop), ST_OK);
     shop_check_all(shop);
     shop_end(shop);
-    assert_int_equal(shop_inspect(shop).counts.left_over, 0); // as was said
+    for (uint32_t k = 0; k < 4; k++) assert_false(is_left_over(shop, names[k])); // as was said
     shop_free(shop);
 }
 

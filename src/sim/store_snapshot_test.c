@@ -72,6 +72,7 @@ static struct shop *restored(struct shop *shop, const char *name) {
     memcpy(other->keys, shop->keys, sizeof(shop->keys));
     machine_restore(other->machine, disk);
     disk_destroy(disk);
+    assert_string_equal(shop_inspect(other).first, "");
     assert_int_equal(shop_open(other), ST_OK);
     assert_false(store_stats(other->store).was_damaged);
     assert_int_equal(store_actor(other->store).storage, actor);
@@ -421,8 +422,14 @@ static void a_snapshot_itself_is_no_store(void **state) {
     shop_end(shop);
     struct disk *disk = machine_disk(shop->machine);
     uint32_t count = count_files(shop, "s");
+    struct inspection whole = shop_inspect(shop);
+    assert_string_equal(whole.first, "");
+    assert_int_equal(whole.counts.snapshots, count);
     strip(disk);
     assert_int_equal(disk->seen.count, count);
+    struct inspection stripped = shop_inspect(shop);
+    assert_non_null(strstr(stripped.first, "of a snapshot"));
+    assert_int_equal(stripped.counts.damaged, 1);
     assert_int_equal(shop_open(shop), ST_SNAPSHOT);
     assert_int_equal(disk->seen.count, count);
     machine_kill(shop->machine);
@@ -521,8 +528,15 @@ static void what_is_missing_is_noticed(void **state) {
         break;
     }
     assert_non_null(backup_check(copy, "s", &shop->options));
+    struct disk *restored_copy = backup_restore(copy, "s", 1, 5);
+    assert_non_null(restored_copy);
     disk_destroy(copy);
     shop_end(shop);
+    machine_restore(shop->machine, restored_copy);
+    disk_destroy(restored_copy);
+    assert_non_null(strstr(shop_inspect(shop).first, "restored from a snapshot"));
+    assert_int_not_equal(shop_open(shop), ST_OK); // as was said
+    machine_kill(shop->machine);
     shop_free(shop);
 }
 

@@ -5,6 +5,7 @@
 #include "store/check_table.h"
 #include "store/manifest.h"
 #include "store/recovery.h"
+#include "store/snapshot_set.h"
 
 #include <inttypes.h>
 
@@ -34,7 +35,8 @@ struct check {
     uint8_t *facts_bytes;
     bool has_sums;       // which are to be compared with the tables
     struct key_set keys; // written in the log since the manifest, with the digest of the record
-    bool has_keys;       // all of them are there
+    struct part_facts written; // what these add up to
+    bool has_keys;             // all of them are there
 
     struct segment_set segments;
     struct recovery recovery;
@@ -56,10 +58,11 @@ static uint32_t window_size_of(const struct check_options *o) {
 
 size_t check_memory_size(const struct check_options *o) {
     enum { ROUNDING = 64 * 32 }; // things taken from the arena begin on cache lines
-    return sizeof(struct check) + o->memory_max + compressor_memory_size(CODEC_NONE) + sizeof(struct record) + NAMES_SIZE +
-           manifest_file_memory_size() + facts_memory_size() + facts_file_size_max() +
-           segment_set_memory_size() + window_size_of(o) + sstable_set_memory_size() +
-           table_check_memory_size(o->record_size_max) + sum_check_memory_size() + ROUNDING;
+    return sizeof(struct check) + o->memory_max + compressor_memory_size(CODEC_NONE) +
+           sizeof(struct record) + NAMES_SIZE + manifest_file_memory_size() + facts_memory_size() +
+           facts_file_size_max() + segment_set_memory_size() + window_size_of(o) +
+           sstable_set_memory_size() + table_check_memory_size(o->record_size_max) +
+           sum_check_memory_size() + ROUNDING;
 }
 
 static void on_manifest_idle(struct manifest_file *f) {
@@ -290,12 +293,14 @@ static void note_change(struct check *c, const struct change *change, struct str
     uint64_t *seen = key_set_find(&c->keys, hash);
     if (seen == NULL) {
         facts_change(&c->facts, change->partition, change->key, &change->old, &none);
+        part_facts_change(&c->written, change->key, &none, &now);
         c->has_keys = key_set_add(&c->keys, hash, now.digest);
         return;
     }
     if (*seen != change->old.digest) {
         ADD(c, c->name, where, CHECK_MENDED, "is said to replace another record than that before");
     }
+    part_facts_change(&c->written, change->key, &change->old, &now);
     *seen = now.digest;
 }
 
@@ -342,6 +347,21 @@ static void tell_failure_of_log(struct check *c, enum status status) {
     }
 }
 
+// Before a restored store is opened for the first time it holds what its snapshot was made of.
+static void compare_with_origin(struct check *c) {
+    const struct manifest_origin *origin = &c->manifest.current.origin;
+    if (origin->kind != MANIFEST_RESTORED || !c->has_sums) return;
+    if (c->recovery.number_max > position_number(origin->end)) return;
+    uint64_t key_count = c->facts.totals.key_count + c->written.key_count;
+    uint64_t digest = facts_digest(&c->facts);
+    for (uint32_t i = 0; i < STORE_LEAVES; i++) digest += c->written.leaves[i];
+    if (key_count == origin->key_count && digest == origin->digest) return;
+    ADD(c, MANIFEST_NAME, nowhere, CHECK_LOST,
+        "restored from a snapshot of %" PRIu64 " keys with digest %016" PRIx64 ", is %" PRIu64
+        " with %016" PRIx64 ": it will not start",
+        origin->key_count, origin->digest, key_count, digest);
+}
+
 static void on_log_over(struct recovery *r, enum status status) {
     struct check *c = CONTAINER_OF(r, struct check, recovery);
     c->findings.counts.segments = c->segments.count;
@@ -356,6 +376,7 @@ static void on_log_over(struct recovery *r, enum status status) {
     }
     // After damage the next start adds up anew.
     c->has_sums &= status == ST_OK && !r->was_damaged && !r->mark.is_damaged && c->has_keys;
+    compare_with_origin(c);
     check_names(c);
     begin_tables(c);
 }
@@ -432,6 +453,12 @@ static void on_manifest(struct manifest_file *f) {
         return;
     }
     c->findings.counts.bytes += f->size;
+    if (f->current.origin.kind == MANIFEST_SNAPSHOT) {
+        ADD(c, MANIFEST_NAME, nowhere, CHECK_LOST,
+            "of a snapshot: it will not start, but can be restored");
+        end(c, ST_OK);
+        return;
+    }
     if (f->good == 1) {
         ADD(c, MANIFEST_NAME, nowhere, CHECK_MENDED, "one of two copies is damaged");
     }
@@ -456,6 +483,8 @@ static void on_listed(struct env_op *op) {
     c->names_size = op->size;
     for (uint32_t at = 0; at < c->names_size; at += (uint32_t)strlen(names + at) + 1) {
         c->findings.counts.files += is_of_store(names + at);
+        struct snapshot_part part;
+        c->findings.counts.snapshots += snapshot_file_parse(names + at, &part);
     }
     manifest_read(&c->manifest, on_manifest);
 }

@@ -11,8 +11,9 @@
 //     tables     footers, filter, index, partitions; every block, its order, its restarts; what the
 //                filter, the index, the partitions and the footer say, against the entries
 //
-// Nothing is ever written. Files are read from one end to the other, the small tables above the
-// base twice; memory is bounded, whatever their size.
+// Files of snapshots are further names of others, or are kept for whoever restores them: they are
+// counted, and not looked at. Nothing is ever written. Files are read from one end to the other,
+// the small tables above the base twice; memory is bounded, whatever their size.
 //
 //     start -> (found, found, ...) -> done
 #ifndef QUOIT_STORE_CHECK_H
@@ -46,6 +47,7 @@ struct check_counts {
     uint64_t segments;  // these
     uint64_t damaged;   // findings, all but the harmless
     uint64_t left_over; // files
+    uint64_t snapshots; // files of snapshots, which are not looked at
 };
 
 struct check_options {

@@ -195,7 +195,8 @@ static const char *check_block(struct table_check *c, uint32_t block, struct sli
     }
     if (piece_size_of(piece.size) != all.size) return "a block does not fill its place";
     if (piece.raw_size > c->raw_size) return "a block is larger than can be";
-    if (piece_expand(c->compressor, &piece, content, c->raw, &raw) != ST_OK) return "a block does not expand";
+    if (piece_expand(c->compressor, &piece, content, c->raw, &raw) != ST_OK)
+        return "a block does not expand";
     if (piece.raw_size > c->seen.block_max) c->seen.block_max = piece.raw_size;
     return check_entries(c, raw, block);
 }

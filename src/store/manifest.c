@@ -314,8 +314,8 @@ static void on_new_removed(struct env_op *op) {
     }
 }
 
-// Before the rename the file that there was is still the one. The new one goes: on a full disk there
-// may be no other save for long.
+// Before the rename the file that there was is still the one. The new one goes: on a full disk
+// there may be no other save for long.
 static void give_up(struct manifest_file *f, enum status status) {
     f->status = status;
     f->op.done = on_new_removed;
