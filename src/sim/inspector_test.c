@@ -139,7 +139,8 @@ static void take_content(struct shop *shop, const char *name, struct content *c)
     }
 }
 
-// Whether the file is named by some finding that is not harmless, and whether by one that is.
+// Whether the file is named by some finding that is not harmless, and whether by one that is. What
+// is missing of the log is told of where it begins, maybe at the end of the segment before.
 struct blame {
     const char *name;
     bool is_named;
@@ -149,10 +150,11 @@ struct blame {
 static void on_found(void *context, const struct check_finding *f) {
     struct blame *b = context;
     assert_true(strlen(f->what) > 0);
-    if (strcmp(f->file, b->name) != 0) return;
+    bool is_log = strncmp(f->file, "log-", 4) == 0 && strncmp(b->name, "log-", 4) == 0;
+    bool is_same = strcmp(f->file, b->name) == 0;
     bool is_harmless = f->meaning == CHECK_HARMLESS;
-    b->is_named |= !is_harmless;
-    b->is_left_over |= is_harmless && strncmp(f->what, "left over", 9) == 0;
+    b->is_named |= !is_harmless && (is_same || is_log);
+    b->is_left_over |= is_harmless && is_same && strncmp(f->what, "left over", 9) == 0;
 }
 
 // A segment that is done with stays when the end comes first.
