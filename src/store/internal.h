@@ -57,7 +57,7 @@ struct recount {
     enum status status; // of the first scan that failed, or ST_OK
     bool is_under_way;
     bool begins_anew; // with the next partition
-    uint64_t count; // of those that are over
+    uint64_t count;   // of those that are over
     void (*done)(struct store *s);
 };
 

@@ -63,8 +63,8 @@ size_t store_memory_size(const struct store_options *options) {
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
            lookups_memory_size(o.lookups_max, o.block_size, record, o.is_direct) +
            flush_memory_size(record) + compaction_memory_size(record) +
-           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
-           FULL_KEY_MAX + ROUNDING;
+           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX +
+           ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
