@@ -55,7 +55,7 @@ static enum status superseded(struct operation *o, const struct record *before,
     if (encoded.size > 0) {
         struct reader r = reader_of(encoded);
         context_decode(seen, &r);
-        if (!reader_done(&r)) return ST_INVALID;
+        if (!reader_done(&r)) return ST_CORRUPT;
     }
     return o->kind == REQUEST_REPLACE ? context_join(seen, &before->context) : ST_OK;
 }
