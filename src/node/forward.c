@@ -89,13 +89,25 @@ static bool keep(struct operation *o, const struct message_forward *m) {
     return true;
 }
 
-void forward_receive(struct node *node, struct link *link, const struct message_forward *m) {
+// Whether it is a write at all. One that could not be carried out must not pass for damage here.
+static bool is_fit(struct node *node, const struct message_forward *m) {
     bool is_write = m->kind == REQUEST_REPLACE || m->kind == REQUEST_WRITE;
-    bool is_fit = is_write && m->key.size > 0 && m->value.size <= node->options.value_size_max;
-    if (m->is_tombstone && (m->value.size > 0 || m->expires_ms != 0)) is_fit = false;
+    if (!is_write || m->key.size == 0 || m->value.size > node->options.value_size_max) return false;
+    if (m->is_tombstone && (m->value.size > 0 || m->expires_ms != 0)) return false;
+    if (m->seen.size == 0) return true;
+    struct reader r = reader_of(m->seen);
+    context_decode(&node->contexts[0], &r);
+    return reader_done(&r);
+}
+
+void forward_receive(struct node *node, struct link *link, const struct message_forward *m) {
+    if (!is_fit(node, m)) {
+        refuse(link, m, ST_INVALID);
+        return;
+    }
     bool can_mint = node->state == NODE_SERVING && !node->is_mending;
-    if (!is_fit || !can_mint || store_is_failed(node->store)) {
-        refuse(link, m, is_fit ? ST_UNAVAILABLE : ST_INVALID);
+    if (!can_mint || store_is_failed(node->store)) {
+        refuse(link, m, ST_UNAVAILABLE);
         return;
     }
     struct operation *o = operation_take(node);

@@ -90,11 +90,11 @@ struct compaction {
     struct compaction_job paused; // a major merge that a minor one has the place of; or no inputs
     uint32_t to;                  // partition number: the stretch ends here
     struct sstable *base;         // of the stretch, or NULL
-    uint64_t pieces;     // tables that are to be made of the stretch
-    uint64_t split_size; // it ends with the partition in which the table becomes as large
-    uint32_t partition;  // of the last record
-    uint64_t budget;     // bytes before others have their turn
-    uint64_t generation; // of the tables when how far merges are behind was looked at
+    uint64_t pieces;              // tables that are to be made of the stretch
+    uint64_t split_size;          // it ends with the partition in which the table becomes as large
+    uint32_t partition;           // of the last record
+    uint64_t budget;              // bytes before others have their turn
+    uint64_t generation;          // of the tables when how far merges are behind was looked at
     uint32_t pressure;
     uint32_t upper_share; // of all tables, what lies above the base: in parts of THROTTLE_WHOLE
     struct throttle throttle;

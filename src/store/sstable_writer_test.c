@@ -128,7 +128,7 @@ static void an_index_that_is_too_large_is_refused(void **state) {
         add(f, key, sizeof(key), ++count);
         assert_true(count < TLSF_SIZE_MAX / KEY_SIZE_MAX);
     }
-    assert_int_equal(f->writer.status, ST_NO_SPACE);
+    assert_int_equal(f->writer.status, ST_NO_MEMORY);
     assert_true(count > TLSF_SIZE_MAX / KEY_SIZE_MAX / 2);
     fixture_end(f);
 }

@@ -265,7 +265,7 @@ struct store_stats {
     uint64_t recounts;    // facts added up anew, after damage
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
-    uint64_t disk_free; // bytes, as of the last look
+    uint64_t disk_free;          // bytes, as of the last look
     uint64_t snapshot_count;
     uint64_t snapshot_size; // bytes that only snapshots hold, as of the last second
     uint64_t syncs;         // completed since open
