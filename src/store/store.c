@@ -221,7 +221,6 @@ static void on_log_stopped(struct commit_log *log) {
     s->is_log_stopped = true;
     if (s->done_status == ST_OK && log->is_failed) s->done_status = ST_IO; // the last sync, too
     if (s->is_closing_tables) {
-        if (log->is_failed && s->is_closing) s->done_status = ST_IO; // what it synced last
         over(s, s->done_status);
     } else {
         store_close_tables(s); // the log could not be started
