@@ -18,7 +18,9 @@
 #define SNAPSHOT_PREFIX SLICE("snapshot-")
 
 // Files of all snapshots together. Their names, and those of the store, still fit one list.
-enum { SNAPSHOT_FILES_MAX = 8192, SNAPSHOT_NONE = UINT32_MAX };
+enum { SNAPSHOT_FILES_MAX = 8192 };
+
+#define SNAPSHOT_NONE UINT32_MAX
 
 enum { SNAPSHOT_FILE_NAME_SIZE = ENV_FILE_NAME_MAX + 1 };
 
