@@ -241,7 +241,7 @@ static uint32_t read_direct_at(struct suite *s, struct env_file *file, uint64_t 
 }
 
 static void a_direct_read_gives_what_any_other_gives(struct suite *s) {
-    enum { UNIT = ENV_DIRECT_UNIT, SIZE = 2 * UNIT + 1000 };
+    enum { UNIT = ENV_DIRECT_UNIT, LAST = 2 * UNIT, SIZE = LAST + 1000 };
     static uint8_t out[SIZE];
     static _Alignas(UNIT) uint8_t in[4 * UNIT];
     for (uint32_t i = 0; i < SIZE; i++) out[i] = (uint8_t)(i % 251);
@@ -254,9 +254,9 @@ static void a_direct_read_gives_what_any_other_gives(struct suite *s) {
     assert_memory_equal(in, out, SIZE);
     assert_int_equal(read_direct_at(s, file, UNIT, in + UNIT, UNIT), UNIT);
     assert_memory_equal(in + UNIT, out + UNIT, UNIT);
-    assert_int_equal(read_direct_at(s, file, 2 * UNIT, in, UNIT), SIZE - 2 * UNIT);
-    assert_memory_equal(in, out + 2 * UNIT, SIZE - 2 * UNIT);
-    assert_int_equal(read_direct_at(s, file, 3 * UNIT, in, UNIT), 0);
+    assert_int_equal(read_direct_at(s, file, LAST, in, UNIT), SIZE - LAST);
+    assert_memory_equal(in, out + LAST, SIZE - LAST);
+    assert_int_equal(read_direct_at(s, file, LAST + UNIT, in, UNIT), 0);
     close_file(s, file);
 }
 

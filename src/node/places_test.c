@@ -60,7 +60,7 @@ static void the_oldest_are_forgotten_and_none_is_mixed_up(void **state) {
             }
             assert_int_equal(cursor_begin(which % SLOT_COUNT) | place_of_key(found),
                              cursors[which]);
-            assert_int_equal(atoi((const char *)found.data), which);
+            assert_int_equal(strtoul((const char *)found.data, NULL, 10), which);
         }
     }
     assert_true(forgotten > 1000);

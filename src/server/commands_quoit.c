@@ -136,8 +136,7 @@ void local_quoit_compact(struct command *c, struct reply *r) {
 static void answer_snapshot(struct command *c, enum status status) {
     static const char *const errors[] = {
         [ST_NOT_FOUND] = "NOTFOUND there is no snapshot of that name",
-        [ST_BUSY] = "BUSY another snapshot is being made or deleted, or files are too many; try "
-                    "again",
+        [ST_BUSY] = "BUSY another snapshot is being made or deleted, or files are too many",
         [ST_UNAVAILABLE] = "MENDING this node fetches what it lacks; its data is not whole yet",
         [ST_INVALID] = "ERR the name is taken, or not 1 to 31 letters, digits, '-' and '_'",
         [ST_TOO_LARGE] = "TOOMANY there are as many snapshots, or files of them, as there can be",

@@ -126,7 +126,7 @@ static void a_store_starts_on_a_disk_without_room(void **state) {
 // What was acknowledged before its sync is written again, which takes more segments than one.
 static void a_store_that_cannot_write_again_does_not_start(void **state) {
     (void)state;
-    enum { SEGMENT = 96 * 1024, STEP = 48 * 1024, STEPS = 12 };
+    enum { SEGMENT = 96 * 1024, LIVE = 3 * SEGMENT, STEP = 48 * 1024, STEPS = 12 };
     uint32_t refused = 0;
     for (uint32_t i = 0; i < STEPS; i++) {
         struct world_options options = world_quiet();
@@ -136,7 +136,7 @@ static void a_store_that_cannot_write_again_does_not_start(void **state) {
         assert_int_equal(shop_open(shop), ST_OK);
         uint64_t empty = disk_used(machine_disk(shop->machine));
         shop_start_selling(shop, SHOP_CLIENTS);
-        while (store_stats(shop->store).live_size < 3 * SEGMENT) shop_run(shop, NS_PER_MS);
+        while (store_stats(shop->store).live_size < LIVE) shop_run(shop, NS_PER_MS);
         shop_stop_selling(shop);
         machine_kill(shop->machine);
         shop->options.segment_size = SEGMENT;
@@ -157,9 +157,9 @@ static void a_store_that_cannot_write_again_does_not_start(void **state) {
 // With every kind of death, at any moment, and each time a little more in the log.
 static void a_full_disk_keeps_no_store_from_starting(void **state) {
     (void)state;
-    enum { LIVES = 12 };
+    enum { LIVES = 12, SEEDS = 4 * DISK_PERSONALITIES };
     uint64_t acked = 0;
-    for (uint64_t seed = test_seed(); seed < test_seed() + 4 * DISK_PERSONALITIES; seed++) {
+    for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
         struct world_options options = world_quiet();
         options.personality = (int32_t)(seed % DISK_PERSONALITIES);
         struct shop *shop = shop_new(seed, &options);

@@ -135,7 +135,8 @@ static uint32_t suffer_at_every_occasion(const struct model *start, const struct
     uint32_t k = 1;
     do {
         snprintf(where, sizeof(where), "%s k=%u length=%u operations=%u%u%u", kinds[kind].name, k,
-                 s->length, s->operations[0], s->operations[1], s->operations[2]);
+                 s->length, s->operations[0], s->length > 1 ? s->operations[1] : 0,
+                 s->length > 2 ? s->operations[2] : 0);
     } while (suffer(start, s, kind, k++));
     where[0] = '\0';
     return k - 2;

@@ -4,6 +4,8 @@
 // operations, and long ones drawn at random.
 #include "sim/store_model_case.h"
 
+#include <inttypes.h>
+
 enum {
     LONG_LENGTH = 120,
     LONG_SEQUENCES = 1000, // of which one in test_every() is played
@@ -98,7 +100,7 @@ static void play(const struct model *start, uint32_t number, bool waits, bool is
     m->waits = waits;
     m->turn += number;
     m->every = test_every();
-    m->salt = hash_number(test_seed() * 4 + waits * 2 + is_slow) ^ number;
+    m->salt = hash_number(test_seed() * 4 + (waits ? 2 : 0) + (is_slow ? 1 : 0)) ^ number;
     // A request overtakes many others now and then.
     if (is_slow) world_options(m->shop->world)->rates[FAULT_DISK_SLOW] = FAULT_CERTAIN / 8;
     m->shop->on_effect = on_effect;
@@ -193,7 +195,7 @@ static void long_sequences_survive_crashes(void **state) {
     (void)state;
     uint64_t count = LONG_SEQUENCES / test_every();
     for (uint64_t i = 0; i < count; i++) {
-        snprintf(where, sizeof(where), "long seed=%llu", (unsigned long long)(test_seed() + i));
+        snprintf(where, sizeof(where), "long seed=%" PRIu64, test_seed() + i);
         play_long(test_seed() + i);
     }
     where[0] = '\0';
@@ -231,7 +233,7 @@ static void merges_above_the_base_lose_nothing(void **state) {
     (void)state;
     uint64_t count = LONG_SEQUENCES / test_every() / 4;
     for (uint64_t i = 0; i < count; i++) {
-        snprintf(where, sizeof(where), "above seed=%llu", (unsigned long long)(test_seed() + i));
+        snprintf(where, sizeof(where), "above seed=%" PRIu64, test_seed() + i);
         play_above_a_base(test_seed() + i);
     }
     where[0] = '\0';

@@ -57,31 +57,13 @@ static void draw_levels(struct workload_client *w) {
     w->needs.read = w->needs.write = need_of(w->workload, NULL);
 }
 
-// Adds one call to the batch: what goes over the wire, and what the oracle has to know of it.
-static void add_call(struct workload_client *w, enum call_kind kind, uint32_t key) {
-    struct workload *workload = w->workload;
-    struct oracle *oracle = workload->oracle;
-    char value[4096];
-    struct call *call = &w->calls[w->call_count++];
-    *call = (struct call){
-        .kind = kind,
-        .key = key,
-        .write = ORACLE_NONE,
-        .start = world_now(workload->cluster->world),
-    };
-    struct slice name = text_of(oracle->keys[key].name);
-    struct slice token = text_of(w->tokens[key]);
-    bool uses_token = token.size > 0 && rng_chance(&w->rng, 4, 5);
-    char limit[I64_TEXT_MAX];
-    struct slice arguments[8] = {SLICE("PING"), name};
+enum { ARGUMENTS_MAX = 8 };
+
+// What goes over the wire, from the first two arguments on: a command and a key. `limit` is room
+// for I64_TEXT_MAX bytes, lent. Returns how many arguments there are.
+static uint32_t fill_call(struct workload_client *w, enum call_kind kind, struct slice bytes,
+                          struct slice token, struct slice *arguments, char *limit) {
     uint32_t count = 2;
-    bool is_write =
-        kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
-    bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
-    if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone, w->needs);
-    struct slice bytes = {(const uint8_t *)value, 0};
-    if (is_write && !is_tombstone)
-        bytes.size = oracle_value(oracle, call->write, value, sizeof(value));
     switch (kind) {
     case CALL_GET:
         arguments[0] = SLICE("GET");
@@ -100,7 +82,7 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     case CALL_KV_DEL:
         arguments[0] = kind == CALL_KV_PUT ? SLICE("KV.PUT") : SLICE("KV.DEL");
         if (kind == CALL_KV_PUT) arguments[count++] = bytes;
-        if (uses_token) {
+        if (token.size > 0) {
             arguments[count++] = SLICE("CONTEXT");
             arguments[count++] = token;
         }
@@ -110,7 +92,7 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
         arguments[1] = SLICE("0");
         break;
     case CALL_RANGE:
-        ranges_draw(&w->range, &w->rng, oracle);
+        ranges_draw(&w->range, &w->rng, w->workload->oracle);
         arguments[0] = SLICE("KV.RANGE");
         arguments[1] = SLICE(RANGES_TAG);
         arguments[2] = text_of(w->range.from);
@@ -136,6 +118,34 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     case CALL_KINDS:
         break;
     }
+    return count;
+}
+
+// Adds one call to the batch: what goes over the wire, and what the oracle has to know of it.
+static void add_call(struct workload_client *w, enum call_kind kind, uint32_t key) {
+    struct workload *workload = w->workload;
+    struct oracle *oracle = workload->oracle;
+    char value[4096];
+    struct call *call = &w->calls[w->call_count++];
+    *call = (struct call){
+        .kind = kind,
+        .key = key,
+        .write = ORACLE_NONE,
+        .start = world_now(workload->cluster->world),
+    };
+    struct slice name = text_of(oracle->keys[key].name);
+    struct slice token = text_of(w->tokens[key]);
+    if (token.size > 0 && !rng_chance(&w->rng, 4, 5)) token.size = 0;
+    char limit[I64_TEXT_MAX];
+    struct slice arguments[ARGUMENTS_MAX] = {SLICE("PING"), name};
+    bool is_write =
+        kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
+    bool is_tombstone = kind == CALL_DEL || kind == CALL_KV_DEL;
+    if (is_write) call->write = oracle_begin_write(oracle, key, is_tombstone, w->needs);
+    struct slice bytes = {(const uint8_t *)value, 0};
+    if (is_write && !is_tombstone)
+        bytes.size = oracle_value(oracle, call->write, value, sizeof(value));
+    uint32_t count = fill_call(w, kind, bytes, token, arguments, limit);
     client_add(&w->client, count, arguments);
     workload->begun++;
     workload->counts[kind]++;

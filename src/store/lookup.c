@@ -10,13 +10,12 @@ static size_t buffer_size_of(size_t piece_size, bool is_direct) {
     return is_direct ? (piece_size / ENV_DIRECT_UNIT + 2) * ENV_DIRECT_UNIT : piece_size;
 }
 
-size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max,
-                           bool is_direct) {
-    return pool_memory_size(count, sizeof(struct lookup)) +
-           pool_memory_size(count, buffer_size_of(piece_size_of(block_size), is_direct)) +
-           LOOKUP_BUCKETS * sizeof(struct list) + large_size_of(record_size_max) +
-           buffer_size_of(large_size_of(record_size_max), is_direct) + (size_t)2 * FULL_KEY_MAX +
-           (size_t)64 * 7 + (size_t)2 * ENV_DIRECT_UNIT;
+size_t lookups_memory_size(const struct lookups_options *o) {
+    size_t large = large_size_of(o->record_size_max);
+    return pool_memory_size(o->count, sizeof(struct lookup)) +
+           pool_memory_size(o->count, buffer_size_of(piece_size_of(o->block_size), o->is_direct)) +
+           LOOKUP_BUCKETS * sizeof(struct list) + large + buffer_size_of(large, o->is_direct) +
+           (size_t)2 * FULL_KEY_MAX + (size_t)64 * 7 + (size_t)2 * ENV_DIRECT_UNIT;
 }
 
 // So that what is taken next begins at a multiple.
@@ -26,17 +25,19 @@ static void align(struct arena *arena) {
 }
 
 void lookups_init(struct lookups *ls, struct arena *arena, struct env *env, struct sstable_set *set,
-                  uint32_t count, uint32_t block_size, uint32_t record_size_max, bool is_direct) {
-    *ls =
-        (struct lookups){.env = env, .set = set, .block_size = block_size, .is_direct = is_direct};
-    ls->large_size = (uint32_t)large_size_of(record_size_max);
-    pool_init(&ls->pool, arena, count, sizeof(struct lookup));
+                  const struct lookups_options *o) {
+    *ls = (struct lookups){.env = env, .set = set};
+    ls->block_size = o->block_size;
+    ls->is_direct = o->is_direct;
+    ls->large_size = (uint32_t)large_size_of(o->record_size_max);
+    pool_init(&ls->pool, arena, o->count, sizeof(struct lookup));
     align(arena);
-    pool_init(&ls->buffers, arena, count, buffer_size_of(piece_size_of(block_size), is_direct));
+    size_t buffer_size = buffer_size_of(piece_size_of(o->block_size), o->is_direct);
+    pool_init(&ls->buffers, arena, o->count, buffer_size);
     ls->buckets = ARENA_ARRAY(arena, struct list, LOOKUP_BUCKETS);
     for (uint32_t i = 0; i < LOOKUP_BUCKETS; i++) list_init(&ls->buckets[i]);
     align(arena);
-    ls->large = arena_take(arena, buffer_size_of(ls->large_size, is_direct), 1);
+    ls->large = arena_take(arena, buffer_size_of(ls->large_size, o->is_direct), 1);
     ls->expanded = arena_take(arena, ls->large_size, 1);
     ls->key_bytes = arena_take(arena, FULL_KEY_MAX, 1);
     ls->full_key = arena_take(arena, FULL_KEY_MAX, 1);

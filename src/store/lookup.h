@@ -71,12 +71,16 @@ struct lookups {
     uint64_t damaged; // blocks found damaged
 };
 
-size_t lookups_memory_size(uint32_t count, uint32_t block_size, uint32_t record_size_max,
-                           bool is_direct);
+struct lookups_options {
+    uint32_t count; // lookups at a time
+    uint32_t block_size;
+    uint32_t record_size_max;
+    bool is_direct; // blocks are read past the kernel's cache
+};
 
-// `count` lookups at a time. `is_direct`: blocks are read past the kernel's cache.
+size_t lookups_memory_size(const struct lookups_options *options);
 void lookups_init(struct lookups *ls, struct arena *arena, struct env *env, struct sstable_set *set,
-                  uint32_t count, uint32_t block_size, uint32_t record_size_max, bool is_direct);
+                  const struct lookups_options *options);
 
 static inline bool lookups_are_idle(const struct lookups *ls) {
     return ls->pool.taken == 0;

@@ -254,16 +254,16 @@ void store_put(struct store *s, struct store_write *write) {
     list_init(&write->link);
     enum status status = refusal(s, write);
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
+    // Of those that wait one may be of the same key.
+    bool must_wait = !list_is_empty(&s->waiting);
     if (status != ST_OK) {
         finish(s, write, status);
-    } else if (!list_is_empty(&s->waiting)) {
-        list_append(&s->waiting, &write->link); // one of them may be of the same key
+    } else if (must_wait || (l == NULL && !can_begin(s))) {
+        list_append(&s->waiting, &write->link);
     } else if (l != NULL) {
         list_append(&l->writes, &write->link); // behind those that came before
-    } else if (can_begin(s)) {
-        begin(s, write);
     } else {
-        list_append(&s->waiting, &write->link);
+        begin(s, write);
     }
 }
 

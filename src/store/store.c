@@ -53,18 +53,27 @@ static uint32_t record_limit(const struct store_options *o) {
     return commit_log_buffer_size(&log);
 }
 
+static struct lookups_options lookups_options_of(const struct store_options *o) {
+    return (struct lookups_options){
+        .count = o->lookups_max,
+        .block_size = o->block_size,
+        .record_size_max = record_limit(o),
+        .is_direct = o->is_direct,
+    };
+}
+
 size_t store_memory_size(const struct store_options *options) {
     struct store_options o = sane(options);
     struct commit_log_options log = log_options(&o);
+    struct lookups_options lookups = lookups_options_of(&o);
     uint32_t record = record_limit(&o);
     enum { ROUNDING = 64 * 64 }; // things taken from the arena begin on cache lines
     return sizeof(struct store) + sizeof(struct record) + memtable_memory_size(o.memory_max) +
            tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
            commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
-           lookups_memory_size(o.lookups_max, o.block_size, record, o.is_direct) +
-           flush_memory_size(record) + compaction_memory_size(record) +
-           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX +
-           ROUNDING;
+           lookups_memory_size(&lookups) + flush_memory_size(record) +
+           compaction_memory_size(record) + compressor_memory_size(o.codec) +
+           snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -136,8 +145,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->set.is_quiet = on_set_quiet;
     manifest_file_init(&s->manifest, arena, env);
     s->manifest.idle = on_manifest_idle;
-    lookups_init(&s->lookups, arena, env, &s->set, s->options.lookups_max, s->options.block_size,
-                 record_limit(&s->options), s->options.is_direct);
+    struct lookups_options lookups = lookups_options_of(&s->options);
+    lookups_init(&s->lookups, arena, env, &s->set, &lookups);
     s->lookups.compressor = &s->compressor;
     s->lookups.done = on_looked_up;
     s->lookups.freed = on_lookup_freed;

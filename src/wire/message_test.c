@@ -150,7 +150,7 @@ static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
     }
     for (size_t size = 0; size <= w.size; size++) {
         struct reader r = reader_of((struct slice){bytes, size});
-        struct message_listed m[2];
+        struct message_listed m[2] = {0};
         for (uint32_t i = 0; i < 2 && r.rest.size > 0; i++) message_listed_read(&r, &m[i]);
         assert_int_equal(r.failed, size != 0 && size != first && size != w.size);
         if (size != w.size) continue;
