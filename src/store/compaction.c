@@ -21,7 +21,6 @@ enum {
     STEP_SIZE = 64 * 1024,
     STEPS_MOST = 4,
     STEP_NS = 2 * 1000 * 1000,
-    RETRY_NS = 1000 * 1000 * 1000,
 };
 
 static void on_timer(struct timer *timer);
@@ -393,7 +392,6 @@ static void on_saved(struct manifest_file *m) {
 
 static void on_finished(struct sstable_writer *w) {
     struct compaction *c = CONTAINER_OF(w, struct compaction, writer);
-    c->read += c->merge.read_bytes;
     if (w->status != ST_OK) {
         give_up(c, w->status);
         return;

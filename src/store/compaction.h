@@ -100,7 +100,6 @@ struct compaction {
     struct throttle throttle;
     uint64_t count;   // merges done
     uint64_t cuts;    // tables that ended where the next one begins
-    uint64_t read;    // bytes
     uint64_t written; // bytes
 };
 

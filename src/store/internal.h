@@ -67,7 +67,6 @@ struct scanning {
     struct list queue; // store_scan, the first under way
     bool is_under_way;
     bool is_over;    // to be ended when the merge is quiet
-    bool has_merge;  // there are tables to go through
     bool has_record; // of the merge, not yet visited
     bool is_merge_over;
     uint64_t generation; // of the tables
@@ -134,7 +133,6 @@ struct store {
     uint64_t dirty_size;
     uint64_t frozen_count; // of the flush under way
     uint64_t frozen_size;
-    uint64_t flush_size;    // a flush begins when so much is dirty
     uint32_t segment_count; // when space was looked for
     uint64_t disk_free;
     uint64_t write_count;

@@ -4,12 +4,10 @@
 void merge_begin(struct merge *m, uint32_t last) {
     m->last = last;
     m->count = m->heap_count = m->waiting = 0;
-    m->read_bytes = 0;
     m->is_stepping = false;
     m->is_reverse = false;
     m->status = ST_OK;
     m->key = m->record = (struct slice){NULL, 0};
-    m->from = NULL;
 }
 
 static void give(struct merge *m, uint32_t *block) {
@@ -148,7 +146,6 @@ static bool load(struct source *s) {
     uint64_t from = index_offset(index, s->first);
     uint32_t size = (uint32_t)blocks_size(index, s->first, s->end);
     m->waiting++;
-    m->read_bytes += size;
     s->op.done = on_read;
     env_read(m->env, &s->op, s->table->file, from, tlsf_at(m->memory, s->bytes_block), size);
     return true;
@@ -289,7 +286,6 @@ enum merge_step merge_next(struct merge *m) {
     const struct source *s = &m->sources[m->heap[0]];
     m->key = s->cursor.key;
     m->record = s->cursor.record;
-    m->from = s->table;
     m->is_stepping = true;
     return MERGE_RECORD;
 }
