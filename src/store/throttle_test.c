@@ -62,7 +62,7 @@ static void a_pause_of_the_merge_is_not_one_of_writes(void **state) {
     uint64_t longest = 0;
     (void)run(&t, &now, 64 * MIB, THROTTLE_WHOLE / 2, 2, WRITE, &longest);
     (void)run(&t, &now, 0, THROTTLE_WHOLE / 2, 1, WRITE, &longest); // it waits for the disk
-    assert_true(longest <= 4 * MS);
+    assert_true(longest <= 4ULL * MS);
 }
 
 static void nobody_waits_for_ever(void **state) {
