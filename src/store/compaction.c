@@ -297,7 +297,7 @@ static void step_later(struct compaction *c) {
     look(c);
     uint64_t pressure = c->pressure;
     if (c->is_wanted && pressure < PRESSURE_HOLD) pressure = PRESSURE_HOLD;
-    c->budget = STEP_SIZE + (STEPS_MOST - 1) * STEP_SIZE * pressure / PRESSURE_MOST;
+    c->budget = STEP_SIZE + pressure * (STEPS_MOST - 1) * STEP_SIZE / PRESSURE_MOST;
     uint64_t ease = pressure < PRESSURE_HOLD ? PRESSURE_HOLD - pressure : 0;
     timer_arm(c->timers, &c->timer, c->env->now + STEP_NS * ease / PRESSURE_HOLD);
 }

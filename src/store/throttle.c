@@ -33,7 +33,7 @@ void throttle_note_merged(struct throttle *t, uint64_t now, uint64_t bytes) {
 bool throttle_allows(struct throttle *t, uint64_t now, uint64_t share) {
     measure(t, now);
     uint64_t rate = (t->rate > RATE_MIN ? t->rate : RATE_MIN) * share / THROTTLE_WHOLE;
-    uint64_t passed = least((now - t->credit_at) / 1000, BURST_MS * 1000); // us
+    uint64_t passed = least((now - t->credit_at) / 1000, UINT64_C(1000) * BURST_MS); // us
     int64_t more = (int64_t)(rate * passed / (NS_PER_MS));
     if (more > 0) { // else too little time has passed to tell
         int64_t most = (int64_t)(rate * BURST_MS / MS_PER_S);

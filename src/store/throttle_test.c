@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/throttle.h"
 
+#include "base/timer.h"
 #include "tests/test.h"
 
-enum { MS = 1000 * 1000, WRITE = 3000 };
+enum { WRITE = 3000 };
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -16,7 +17,7 @@ static uint64_t run(struct throttle *t, uint64_t *now, uint64_t rate, uint64_t s
     uint64_t last = *now;
     *longest = 0;
     for (uint64_t ms = 0; ms < seconds * 1000; ms++) {
-        *now += MS;
+        *now += NS_PER_MS;
         if (ms % (1000 / PIECES) == 0) throttle_note_merged(t, *now, rate / PIECES);
         while (throttle_allows(t, *now, share)) {
             throttle_note_written(t, write);
@@ -39,7 +40,7 @@ static void what_is_written_is_the_share_of_what_is_merged(void **state) {
             uint64_t written = run(&t, &now, rate, share, 4, WRITE, &longest);
             uint64_t wanted = rate * share / THROTTLE_WHOLE * 4;
             assert_in_range(written, wanted * 95 / 100, wanted * 105 / 100);
-            assert_true(longest <= 4 * MS); // 3 KB of the least rate, and a turn
+            assert_true(longest <= 4 * NS_PER_MS); // 3 KB of the least rate, and a turn
         }
     }
 }
@@ -52,7 +53,7 @@ static void what_is_large_is_paid_for(void **state) {
     (void)run(&t, &now, 64 * MIB, THROTTLE_WHOLE / 2, 2, MIB, &longest);
     uint64_t written = run(&t, &now, 64 * MIB, THROTTLE_WHOLE / 2, 4, MIB, &longest);
     assert_in_range(written, 120 * MIB, 136 * MIB);
-    assert_true(longest <= 40 * MS);
+    assert_true(longest <= 40 * NS_PER_MS);
 }
 
 static void a_pause_of_the_merge_is_not_one_of_writes(void **state) {
@@ -62,7 +63,7 @@ static void a_pause_of_the_merge_is_not_one_of_writes(void **state) {
     uint64_t longest = 0;
     (void)run(&t, &now, 64 * MIB, THROTTLE_WHOLE / 2, 2, WRITE, &longest);
     (void)run(&t, &now, 0, THROTTLE_WHOLE / 2, 1, WRITE, &longest); // it waits for the disk
-    assert_true(longest <= 4ULL * MS);
+    assert_true(longest <= 4 * NS_PER_MS);
 }
 
 static void nobody_waits_for_ever(void **state) {
@@ -72,7 +73,7 @@ static void nobody_waits_for_ever(void **state) {
     uint64_t longest = 0;
     uint64_t written = run(&t, &now, 0, THROTTLE_WHOLE / 8, 4, WRITE, &longest);
     assert_true(written > MIB);
-    now += 3600 * UINT64_C(1000) * MS; // and a rest is not saved up
+    now += 3600 * UINT64_C(1000) * NS_PER_MS; // and a rest is not saved up
     uint64_t later = run(&t, &now, 0, THROTTLE_WHOLE / 8, 4, WRITE, &longest);
     assert_in_range(later, written * 9 / 10, written * 11 / 10);
 }
