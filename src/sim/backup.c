@@ -134,8 +134,7 @@ static const char *scan_all(struct reader_process *p) {
     return NULL;
 }
 
-static const char *read_all(struct reader_process *p, const struct store_options *options,
-                            bool may_have_hole) {
+static const char *read_all(struct reader_process *p, const struct store_options *options) {
     static char text[80];
     struct arena arena = machine_start(p->machine, store_memory_size(options) + EXTRA);
     timers_init(&p->timers, &arena, TIMERS);
@@ -149,12 +148,12 @@ static const char *read_all(struct reader_process *p, const struct store_options
         (void)snprintf(text, sizeof(text), "it cannot be opened: %s", status_text(p->status));
         return text;
     }
-    if (store_stats(p->store).was_damaged && !may_have_hole) return "it is damaged";
+    if (store_stats(p->store).was_damaged) return "it is damaged";
     return scan_all(p);
 }
 
 const char *backup_check(struct disk *from, const char *snapshot,
-                         const struct store_options *options, bool may_have_hole) {
+                         const struct store_options *options) {
     struct disk *disk = backup_restore(from, snapshot, 1, 1);
     if (disk == NULL) return "it cannot be restored";
     struct world_options quiet = world_quiet();
@@ -162,7 +161,7 @@ const char *backup_check(struct disk *from, const char *snapshot,
     p->world = world_create(1, &quiet);
     p->machine = world_add_machine(p->world, "restored");
     machine_restore(p->machine, disk);
-    const char *wrong = read_all(p, options, may_have_hole);
+    const char *wrong = read_all(p, options);
     world_destroy(p->world);
     memory_give(p);
     disk_destroy(disk);

@@ -16,9 +16,7 @@ struct disk *backup_restore(struct disk *from, const char *snapshot, uint64_t ac
 
 // Opens a store made of the snapshot, in a world of its own, and adds up what it holds. NULL: it is
 // what was saved; else what is wrong, lent until the next call.
-// `may_have_hole`: a sync has failed here, so that the log may have a hole where records lay that
-// were written once more; all that is there is looked at nonetheless.
 const char *backup_check(struct disk *from, const char *snapshot,
-                         const struct store_options *options, bool may_have_hole);
+                         const struct store_options *options);
 
 #endif

@@ -40,9 +40,7 @@ static void check(struct keeper *k, struct keeper_member *m, uint32_t name) {
         }
         return;
     }
-    bool may_have_hole = world_fault_count(k->cluster->world, FAULT_DISK_SYNC_ERROR) > 0;
-    const char *wrong =
-        backup_check(machine_disk(p->machine), names[name], &k->store, may_have_hole);
+    const char *wrong = backup_check(machine_disk(p->machine), names[name], &k->store);
     k->counts.checked++;
     if (wrong == NULL) return;
     oracle_fail(k->oracle, "O23 %s: snapshot %s: %s", p->name, names[name], wrong);

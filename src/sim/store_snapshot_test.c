@@ -489,7 +489,7 @@ static void what_is_missing_is_noticed(void **state) {
     assert_int_equal(shop_open(shop), ST_OK);
     sell_for(shop, NS_PER_SECOND);
     assert_int_equal(ask_and_wait(shop, "s", false), ST_OK);
-    assert_null(backup_check(machine_disk(shop->machine), "s", &shop->options, false));
+    assert_null(backup_check(machine_disk(shop->machine), "s", &shop->options));
     struct disk *disk = machine_disk(shop->machine);
     for (uint32_t i = 0;; i++) {
         struct disk *copy = disk_copy(disk);
@@ -504,7 +504,7 @@ static void what_is_missing_is_noticed(void **state) {
         if (!is_over) {
             snprintf(name, sizeof(name), "%s", copy->seen.entries[i].text);
             disk_remove(copy, name);
-            assert_non_null(backup_check(copy, "s", &shop->options, false));
+            assert_non_null(backup_check(copy, "s", &shop->options));
         }
         disk_destroy(copy);
         if (is_over) break;
@@ -527,7 +527,7 @@ static void what_is_missing_is_noticed(void **state) {
         disk_write(copy, file, at, zeros, DISK_SECTOR, false);
         break;
     }
-    assert_non_null(backup_check(copy, "s", &shop->options, false));
+    assert_non_null(backup_check(copy, "s", &shop->options));
     struct disk *restored_copy = backup_restore(copy, "s", 1, 5);
     assert_non_null(restored_copy);
     disk_destroy(copy);

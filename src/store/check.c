@@ -315,7 +315,7 @@ static enum status on_record(struct recovery *r, uint64_t position, const struct
     if (position < r->position && position + frame->size > r->position) {
         ADD(c, name, where, CHECK_LOST, "tables go up to the middle of a record");
     }
-    bool is_whole = c->has_keys && !r->was_damaged;
+    bool is_whole = c->has_keys && !r->was_damaged && !r->has_gap;
     if (is_whole && position >= r->position) note_change(c, &frame->change, where);
     return ST_OK;
 }
@@ -375,7 +375,8 @@ static void on_log_over(struct recovery *r, enum status status) {
             "too many keys for the memory there is: sums are not compared");
     }
     // After damage the next start adds up anew.
-    c->has_sums &= status == ST_OK && !r->was_damaged && !r->mark.is_damaged && c->has_keys;
+    bool is_whole = !r->was_damaged && !r->mark.is_damaged && !r->has_gap;
+    c->has_sums &= status == ST_OK && is_whole && c->has_keys;
     compare_with_origin(c);
     check_names(c);
     begin_tables(c);

@@ -88,7 +88,7 @@ static void put_mark(struct commit_log *log) {
     struct log_buffer *b = current(log);
     must(b->filled + MARK_FRAME_SIZE <= log->buffer_size);
     log->mark.tail = log->tail;
-    log->mark.synced = log->synced;
+    log->mark.synced = log->synced < log->proof_max ? log->synced : log->proof_max;
     mark_frame_encode(log->storage, log->cursor, &log->mark, b->data + b->filled);
     b->filled += MARK_FRAME_SIZE;
     log->cursor += MARK_FRAME_SIZE;
@@ -536,7 +536,7 @@ void commit_log_tick(struct commit_log *log) {
 void commit_log_stop(struct commit_log *log) {
     must(!log->is_stopping);
     if (log->is_started && !log->is_failed && commit_log_has_room(log)) {
-        log->mark.is_clean = true;
+        log->mark.is_clean = log->proof_max == UINT64_MAX;
         commit_log_mark(log);
     }
     log->sync_due = log->cursor;

@@ -75,6 +75,8 @@ struct commit_log {
     uint64_t synced;
     uint64_t shown;
     uint64_t sealed; // the tail that the mark before it says to be synced
+    uint64_t proof_max; // set by the owner: no mark says that what lies behind is synced, because
+                        // it is being written again
     uint64_t batch;  // where it began
     bool has_batch;
 
@@ -118,7 +120,7 @@ uint32_t commit_log_frame_limit(const struct commit_log *log);
 bool commit_log_can_begin_at(const struct commit_log *log, uint64_t position, uint64_t again);
 
 // Begins a new run of the log in a new segment of that number, or at last_place in the one before;
-// `log->storage` and `log->mark` say whose. `tail` is where recovery found the end. Calls
+// `log->storage`, `log->mark` and `log->proof_max` are set. `tail` is where recovery found the end. Calls
 // `started`.
 void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail);
 

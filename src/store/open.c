@@ -166,6 +166,7 @@ static void start_log(struct store *s) {
         s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
     if (needed > 0) s->log.mark.oldest = needed;
     s->opening.proved = r->ends_clean ? UINT64_MAX : r->mark.synced;
+    s->log.proof_max = s->opening.proved;
     s->opening.begin = UINT64_MAX;
     s->log.last_place = last_place(s);
     commit_log_start(&s->log, number + 1, r->end);
@@ -206,13 +207,14 @@ static void on_log_damage(struct recovery *r, const struct log_damage *d) {
 }
 
 // The first time that a restored store is opened it must hold what its snapshot was made of, unless
-// it is known to be damaged.
+// its facts do not follow from what was read.
 static bool is_as_saved(const struct store *s) {
     const struct recovery *r = &s->recovery;
     const struct manifest_origin *origin = &s->manifest.current.origin;
     bool is_first = r->number_max <= position_number(origin->end);
     if (origin->kind != MANIFEST_RESTORED || !is_first) return true;
-    if (s->opening.is_damaged || s->opening.needs_facts || r->was_damaged) return true;
+    bool is_exact = !s->opening.is_damaged && !s->opening.needs_facts && !r->was_damaged;
+    if (!is_exact || r->has_gap) return true;
     uint64_t digest = facts_digest(&s->facts);
     if (s->facts.totals.key_count == origin->key_count && digest == origin->digest) return true;
     env_log(s->env, ENV_ERROR, "snapshot_differs keys=%llu digest=%016llx saved=%llu saved=%016llx",
@@ -242,8 +244,9 @@ static void on_recovered(struct recovery *r, enum status status) {
     s->log.maker.has_blank = r->has_blank;
     s->compaction.storage = s->log.storage;
     s->lookups.hash_seed = s->flush.hash_seed = s->compaction.hash_seed = s->log.storage;
-    // Frames that are missing would have said what they replaced.
-    o->needs_facts |= s->log.mark.is_damaged;
+    // Frames that are missing would have said what they replaced. Those in a gap were written again
+    // as what they replace themselves.
+    o->needs_facts |= s->log.mark.is_damaged || r->has_gap;
     s->wants_flush = o->needs_facts;
     if (!o->needs_facts) {
         start_log(s);
@@ -510,10 +513,12 @@ static void write_again(struct store *s) {
         }
         commit_log_sync(&s->log);
     }
-    if (s->log.synced >= o->until || o->written_again == 0) {
-        o->is_writing_again = false;
-        store_opened(s);
-    }
+    if (s->log.synced < o->until && o->written_again > 0) return;
+    o->is_writing_again = false;
+    s->log.proof_max = UINT64_MAX;
+    // Only now does a mark prove it: what was lost of both copies without that passes for a torn end.
+    if (o->written_again > 0 && commit_log_has_room(&s->log)) commit_log_mark(&s->log);
+    store_opened(s);
 }
 
 void store_opening_goes_on(struct store *s) {

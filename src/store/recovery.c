@@ -331,6 +331,11 @@ static bool judge(struct recovery *r, const struct mark *mark) {
         r->phase = RECOVERY_REPLAY;
         return true;
     }
+    if (is_later_run && mark->is_first && r->missing >= mark->synced) {
+        r->has_gap |= position_at(r, r->at) > r->position;
+        r->phase = RECOVERY_REPLAY;
+        return true;
+    }
     if (proof > r->proved) r->proved = proof;
     if (r->proved <= (is_later_run ? r->hole : r->missing)) {
         if (!r->has_candidate) r->candidate = r->at;

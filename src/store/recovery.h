@@ -9,16 +9,19 @@
 //     it, or a later mark of the same run, says
 //     that what lay here was synced               -> damage: counted, skipped, go on
 //     it is the first of a later run              -> the run before ended where its tail says: at
-//     or
-//                                                    before this place, go on there; after it:
-//                                                    damage
+//                                                    or before this place, go on there; after it:
+//                                                    damage if the mark says that it was synced
+//                                                    here, else the later run has written again
+//                                                    what is missing, go on there
 //     there is none                               -> the log ends here; what follows was promised
-//     to
-//                                                    nobody and is dropped
+//                                                    to nobody and is dropped
 //
 // A run ends where the recovery after it said, for ever: that recovery forces to disk all that it
-// read, and says where it stopped in the first mark of its own run. So recovery may itself be cut
-// short anywhere, and gives the same result the next time.
+// read, and says where it stopped in the first mark of its own run. After a sync that failed not
+// even that is certain: a disk may forget what it let recovery read. So the first mark says of the
+// run before only that to be synced which that run knew to be, and what lies behind is written
+// again before the store opens (open.c). So recovery may itself be cut short anywhere, and gives
+// the same result the next time.
 //
 //     list -> find the storage id -> replay and search -> sync -> remove what was dropped -> done
 //
@@ -94,6 +97,7 @@ struct recovery {
     bool ends_clean;       // the last frame is a mark that says so
     bool is_blank;         // there are only zeros after the end
     bool was_damaged;      // something that was on disk is missing
+    bool has_gap;          // frames were passed over that a later run wrote again
     bool has_blank;        // there is a segment put aside
 
     enum recovery_phase phase;

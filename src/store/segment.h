@@ -75,7 +75,8 @@ struct mark {
     uint64_t tail;     // where the frame before ended
     uint64_t synced;   // everything before was on disk
     uint32_t oldest;   // number of the first segment that is still needed
-    bool is_first;     // of its run: `tail` is where recovery found the end of the run before
+    bool is_first;     // of its run: `tail` is where recovery found the end of the run before; what
+                       // lies between `synced` and there, this run writes again
     bool is_clean;     // the last of its run, which ended in order
     bool has_interval; // writes were acknowledged before they were synced
     bool is_damaged;   // something is missing since some recovery, and was not yet repaired
