@@ -165,7 +165,7 @@ static void start_log(struct store *s) {
     s->log.mark.oldest =
         s->segments.count > 0 ? segment_set_at(&s->segments, 0)->number : number + 1;
     if (needed > 0) s->log.mark.oldest = needed;
-    s->opening.proved = r->ends_clean ? UINT64_MAX : r->mark.synced;
+    s->opening.proved = r->mark.synced;
     s->log.proof_max = s->opening.proved;
     s->opening.begin = UINT64_MAX;
     s->log.last_place = last_place(s);

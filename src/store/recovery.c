@@ -234,6 +234,7 @@ static enum status take_frame(struct recovery *r, const struct frame *frame) {
     }
     if (frame->size > r->frame_max) r->frame_max = (uint32_t)frame->size;
     r->at.offset += (uint32_t)frame->size;
+    r->frames_end = position + frame->size;
     r->has_other = false;
     if (frame->is_mark) {
         if (frame->mark.run != r->run) r->proved = 0;
@@ -424,13 +425,14 @@ static bool end_search(struct recovery *r) {
         r->storage = 0;
         return remove_dropped(r);
     }
-    r->end = r->hole;
+    // A mark that was found and is gone by the time it is read for good is none.
+    r->end = r->frames_end;
     check_ends(r);
     if (r->only_looks) return remove_dropped(r);
     // What was ever behind the last segment may come back when the power goes: only of one that
     // never had another behind it is known what will be read next time.
     if (position_number(r->end) == r->number_max) {
-        uint64_t sector = position_of(r->number_max, sector_up(position_offset(r->end)));
+        uint64_t sector = position_of(r->number_max, sector_up(position_offset(r->hole)));
         r->blank_from = r->dirty_end > sector ? r->dirty_end : sector;
     }
     // Before that, the runs knew that it was on disk.

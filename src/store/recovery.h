@@ -105,6 +105,7 @@ struct recovery {
     char name[FILE_NAME_SIZE];
     struct segment_reader reader;
     struct place at;
+    uint64_t frames_end;  // where the last frame ended
     uint64_t proved;      // what lay before was synced
     uint64_t hole;        // where the search began
     uint64_t missing;     // the same, behind what can only be the end of a batch
