@@ -42,6 +42,7 @@ static void submit(struct machine *m, struct env_op *op, enum files_kind kind, u
         uint64_t least = typical * 10 < m->world->options.slow_max ? typical * 10 : typical;
         delay = rng_spread(dice_stream(&m->dice, FAULT_DISK_SLOW), least + 1,
                            m->world->options.slow_max + least + 1);
+        if (m->world->now + delay > m->disk_slow_until) m->disk_slow_until = m->world->now + delay;
     }
     list_init(&op->link);
     list_append(&m->disk_requests, &op->link);

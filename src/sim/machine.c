@@ -508,6 +508,10 @@ void machine_slow_disk(struct machine *machine, uint32_t factor) {
     dice_count(&machine->dice, FAULT_DISK_SLOW);
 }
 
+bool machine_disk_is_slow(const struct machine *machine) {
+    return machine->world->now < machine->disk_slow_until;
+}
+
 uint64_t machine_disk_effects(const struct machine *machine) {
     return machine->disk_effects;
 }

@@ -62,6 +62,7 @@ struct machine {
     struct disk *disk;
     struct rng disk_delays;
     uint32_t disk_factor;      // how much slower than usual the disk is
+    uint64_t disk_slow_until;  // ns: when the last request is over that was slow by itself
     uint64_t disk_effects;     // requests that changed it
     struct list disk_requests; // struct env_op, submitted and without effect yet
     struct list files;         // struct env_file

@@ -108,6 +108,15 @@ static bool is_converged(struct simulation *s) {
     return oracle_is_converged(&s->oracle);
 }
 
+// A request that was slow when the trouble ended still is.
+static bool is_healed(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        const struct machine *machine = s->cluster.processes[i].machine;
+        if (machine_disk_is_slow(machine)) return false;
+    }
+    return is_converged(s);
+}
+
 static bool all_down(struct simulation *s) {
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         if (s->cluster.processes[i].state != PROCESS_DOWN) return false;
@@ -156,7 +165,7 @@ static void heal(struct simulation *s) {
     world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
     // By now a link whose other end is gone without a word shows by its silence. It is given up
     // some seconds later, and dialled anew.
-    if (!run_until(s, SETTLE_MAX_NS, is_converged)) explain_divergence(s, "later, healed");
+    if (!run_until(s, SETTLE_MAX_NS, is_healed)) explain_divergence(s, "later, healed");
 }
 
 // O14: every operation of a healed cluster is done.

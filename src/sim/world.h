@@ -191,6 +191,9 @@ void machine_set_quota(struct machine *machine, uint64_t bytes);
 // Makes all requests from now on take `factor` times as long; 1 is as usual.
 void machine_slow_disk(struct machine *machine, uint32_t factor);
 
+// Whether a request is under way that FAULT_DISK_SLOW has made slow, or was when its process ended.
+bool machine_disk_is_slow(const struct machine *machine);
+
 // How many requests have changed the disk so far: to crash at the k-th.
 uint64_t machine_disk_effects(const struct machine *machine);
 

@@ -74,10 +74,10 @@ struct commit_log {
     uint64_t written;
     uint64_t synced;
     uint64_t shown;
-    uint64_t sealed; // the tail that the mark before it says to be synced
+    uint64_t sealed;    // the tail that the mark before it says to be synced
     uint64_t proof_max; // set by the owner: no mark says that what lies behind is synced, because
                         // it is being written again
-    uint64_t batch;  // where it began
+    uint64_t batch;     // where it began
     bool has_batch;
 
     struct env_file *file;
@@ -120,8 +120,8 @@ uint32_t commit_log_frame_limit(const struct commit_log *log);
 bool commit_log_can_begin_at(const struct commit_log *log, uint64_t position, uint64_t again);
 
 // Begins a new run of the log in a new segment of that number, or at last_place in the one before;
-// `log->storage`, `log->mark` and `log->proof_max` are set. `tail` is where recovery found the end. Calls
-// `started`.
+// `log->storage`, `log->mark` and `log->proof_max` are set. `tail` is where recovery found the end.
+// Calls `started`.
 void commit_log_start(struct commit_log *log, uint32_t number, uint64_t tail);
 
 // True when a frame of the largest size can be appended now.

@@ -516,7 +516,8 @@ static void write_again(struct store *s) {
     if (s->log.synced < o->until && o->written_again > 0) return;
     o->is_writing_again = false;
     s->log.proof_max = UINT64_MAX;
-    // Only now does a mark prove it: what was lost of both copies without that passes for a torn end.
+    // Only now does a mark prove it: what was lost of both copies without that passes for a torn
+    // end.
     if (o->written_again > 0 && commit_log_has_room(&s->log)) commit_log_mark(&s->log);
     store_opened(s);
 }
