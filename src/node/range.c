@@ -159,6 +159,7 @@ static void on_read(struct request *request) {
     if (status != ST_OK) {
         r->status = status;
         r->o->quorum.need = request->need;
+        r->o->quorum.no = 0;
         r->o->quorum.yes = request->answered >= 32 ? UINT32_MAX : (1u << request->answered) - 1;
     }
     go_on(r);
@@ -225,6 +226,7 @@ static void decide(struct operation *o) {
         delay_end(&o->deadline);
         delay_end(&o->hedge);
         operation_renew_id(o);
+        o->asked = 0;
         if (collect(o)) {
             go_on(o->range);
         } else {

@@ -319,6 +319,48 @@ static struct site *site_with_keys(struct talker **talkers) {
     return site;
 }
 
+// Lists and single reads are under way, and their replicas go one after the other.
+static void whoever_is_lost_on_the_way_is_counted_once(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *writer = site_talker(site, 0, false);
+    struct talker *readers[8];
+    for (uint32_t i = 0; i < 8; i++) readers[i] = site_talker(site, 0, false);
+    struct rng rng = world_stream(site->world, 9);
+    uint32_t refused = 0;
+    for (uint32_t round = 0; round < 150; round++) {
+        char memory[2000];
+        struct text words = text_over(memory, sizeof(memory));
+        uint32_t tag = rng_below(&rng, 6);
+        text_printf(&words, "MSET");
+        for (uint32_t k = 0; k < 60; k++) text_printf(&words, " {%u}%u %u", tag, k, round);
+        text_printf(&words, "\r\n");
+        talker_say(writer, memory, strlen(memory)); // so that members hold different things
+        char range[40];
+        (void)snprintf(range, sizeof(range), "KV.RANGE %u - +\r\n", tag);
+        for (uint32_t i = 0; i < 8; i++) {
+            site_wait(site, rng_below(&rng, NS_PER_MS / 5));
+            talker_say(readers[i], range, strlen(range));
+        }
+        uint32_t first = 1 + round % 2;
+        site_wait(site, rng_below(&rng, (1 + round % 4) * NS_PER_MS));
+        cluster_kill(&site->cluster, first);
+        site_wait(site, rng_below(&rng, NS_PER_MS));
+        cluster_kill(&site->cluster, 3 - first);
+        site_wait(site, 5 * NS_PER_SECOND);
+        for (uint32_t i = 0; i < 8; i++) {
+            assert_true(readers[i]->heard_size > 0);
+            refused += readers[i]->heard[0] == '-';
+        }
+        cluster_start(&site->cluster, 1);
+        cluster_start(&site->cluster, 2);
+        while (!site_is_serving(site)) assert_true(world_step(site->world, UINT64_MAX));
+        site_wait(site, 2 * NS_PER_SECOND); // until it is connected to them again
+    }
+    assert_in_range(refused, 1, 8 * 150 - 1);
+    site_free(site);
+}
+
 // A cursor is good at every member, also at one that has never seen its key, or sees it deleted.
 static void a_scan_goes_on_at_any_member_and_lists_each_key_once(void **state) {
     (void)state;
@@ -371,6 +413,7 @@ int range_test(void) {
         cmocka_unit_test(a_range_is_redirected_as_its_tag),
         cmocka_unit_test(any_range_is_what_a_sorted_list_says),
         cmocka_unit_test(large_values_come_in_parts),
+        cmocka_unit_test(whoever_is_lost_on_the_way_is_counted_once),
         cmocka_unit_test(a_scan_goes_on_at_any_member_and_lists_each_key_once),
         cmocka_unit_test(a_scan_from_a_key_that_is_gone_leaves_nothing_out),
     };
