@@ -307,7 +307,24 @@ static bool has_newer_on_disk(const struct oracle *oracle, uint32_t member,
     return false;
 }
 
-// The same of a member that is up.
+// A tombstone that came to a replica in one record with a later event of its actor: the context has
+// only the dot of that.
+static bool is_covered_on_disk(const struct oracle *oracle, uint32_t member,
+                               const struct oracle_write *w) {
+    if (!w->is_tombstone) return false;
+    struct version dot = oracle->events[w->event].dot;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        uint8_t memory[32];
+        bool is_later = e->key == w->key && actor_compare(e->dot.actor, dot.actor) == 0 &&
+                        e->dot.counter > dot.counter;
+        struct slice trace = dot_bytes(e->dot, memory, sizeof(memory));
+        if (is_later && is_on_disk(oracle->cluster->processes[member].machine, trace)) return true;
+    }
+    return false;
+}
+
+// As has_newer_on_disk(), of a member that is up.
 static bool is_superseded_at(const struct oracle *oracle, uint32_t member,
                              const struct oracle_write *w) {
     static struct record record;
@@ -341,7 +358,8 @@ static void check_durable(struct oracle *oracle, uint32_t write) {
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
         const struct process *p = &oracle->cluster->processes[i];
         bool has_lost_it = p->bytes_lost > w->start; // before the client heard of its OK
-        copies += has_lost_it || is_on_disk(p->machine, trace) || is_superseded_at(oracle, i, w) ||
+        copies += has_lost_it || is_on_disk(p->machine, trace) ||
+                  is_covered_on_disk(oracle, i, w) || is_superseded_at(oracle, i, w) ||
                   (p->state != PROCESS_UP && has_newer_on_disk(oracle, i, w));
     }
     oracle->counts.durable_checks++;
