@@ -24,15 +24,6 @@ static const struct kind kinds[] = {
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
-static char where[200]; // what is being tried, for when it fails
-
-static int tell_where(void **state) {
-    (void)state;
-    if (where[0] != '\0') print_error("at %s\n", where);
-    where[0] = '\0';
-    return 0;
-}
-
 // Opens; where the one fault prevents that, once more. False: what there is is refused, which only
 // a lie of the disk may lead to.
 static bool open_somehow(struct model *m) {
@@ -131,11 +122,11 @@ static uint32_t suffer_at_every_occasion(const struct model *start, const struct
                                          uint32_t kind) {
     uint32_t k = 1;
     do {
-        snprintf(where, sizeof(where), "%s k=%u length=%u operations=%u%u%u", kinds[kind].name, k,
-                 s->length, s->operations[0], s->length > 1 ? s->operations[1] : 0,
-                 s->length > 2 ? s->operations[2] : 0);
+        snprintf(model_where, sizeof(model_where), "%s k=%u length=%u operations=%u%u%u",
+                 kinds[kind].name, k, s->length, s->operations[0],
+                 s->length > 1 ? s->operations[1] : 0, s->length > 2 ? s->operations[2] : 0);
     } while (suffer(start, s, kind, k++));
-    where[0] = '\0';
+    model_where[0] = '\0';
     return k - 2;
 }
 
@@ -237,12 +228,12 @@ static void a_disk_full_from_any_request_on_loses_nothing(void **state) {
         if (hash_number(test_seed() * KINDS + number) % test_every() != 0) continue;
         uint32_t k = 1;
         do {
-            snprintf(where, sizeof(where), "full k=%u sequence=%u", k, number);
+            snprintf(model_where, sizeof(model_where), "full k=%u sequence=%u", k, number);
         } while (fill_up(start, &s, k++));
         occasions += k - 2;
         sequences++;
     }
-    where[0] = '\0';
+    model_where[0] = '\0';
     print_message("disk full: from each of %llu requests on in %llu sequences, 0 failed\n",
                   (unsigned long long)occasions, (unsigned long long)sequences);
     model_free(start);
@@ -250,9 +241,9 @@ static void a_disk_full_from_any_request_on_loses_nothing(void **state) {
 
 int store_kth_test(void) {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test_teardown(one_failure_at_any_occasion_loses_nothing, tell_where),
-        cmocka_unit_test_teardown(one_lie_at_any_occasion_is_never_served, tell_where),
-        cmocka_unit_test_teardown(a_disk_full_from_any_request_on_loses_nothing, tell_where),
+        cmocka_unit_test_teardown(one_failure_at_any_occasion_loses_nothing, model_tell_where),
+        cmocka_unit_test_teardown(one_lie_at_any_occasion_is_never_served, model_tell_where),
+        cmocka_unit_test_teardown(a_disk_full_from_any_request_on_loses_nothing, model_tell_where),
     };
     return cmocka_run_group_tests_name("store_kth", cases, NULL, NULL);
 }

@@ -383,6 +383,16 @@ struct model_sequence {
     enum model_operation operations[MODEL_SEQUENCE_ROOM];
 };
 
+// What is being tried, for when it fails; model_tell_where is to be the teardown of the test.
+static char model_where[200];
+
+static inline int model_tell_where(void **state) {
+    (void)state;
+    if (model_where[0] != '\0') print_error("at %s\n", model_where);
+    model_where[0] = '\0';
+    return 0;
+}
+
 // The sequences of one operation, then those of two, then those of three. False: there are no more.
 static inline bool model_sequence_of(uint32_t number, struct model_sequence *s) {
     uint32_t count = MODEL_OPERATIONS;

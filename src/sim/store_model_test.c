@@ -19,15 +19,6 @@ static struct counts {
     uint64_t again; // of these, crashed once more on the way back
 } counts;
 
-static char where[200]; // what is being tried, for when it fails
-
-static int tell_where(void **state) {
-    (void)state;
-    if (where[0] != '\0') print_error("at %s\n", where);
-    where[0] = '\0';
-    return 0;
-}
-
 static void report(const char *what) {
     print_message("%s: %llu sequences, %llu crash images, %llu of them crashed again on the way "
                   "back, 0 lost anything\n",
@@ -120,11 +111,11 @@ static void short_sequences(const struct model *start, const char *name) {
     for (uint32_t number = 0; model_sequence_of(number, &s); number++) {
         for (uint32_t how = 0; how < 4; how++) {
             if (test_every() > 1 && hash_number(test_seed() + number) % 4 != how) continue;
-            snprintf(where, sizeof(where), "%s sequence=%u how=%u", name, number, how);
+            snprintf(model_where, sizeof(model_where), "%s sequence=%u how=%u", name, number, how);
             play(start, number, how % 2 == 0, how / 2 == 1);
         }
     }
-    where[0] = '\0';
+    model_where[0] = '\0';
     report(name);
 }
 
@@ -195,10 +186,10 @@ static void long_sequences_survive_crashes(void **state) {
     (void)state;
     uint64_t count = LONG_SEQUENCES / test_every();
     for (uint64_t i = 0; i < count; i++) {
-        snprintf(where, sizeof(where), "long seed=%" PRIu64, test_seed() + i);
+        snprintf(model_where, sizeof(model_where), "long seed=%" PRIu64, test_seed() + i);
         play_long(test_seed() + i);
     }
-    where[0] = '\0';
+    model_where[0] = '\0';
     report("long");
 }
 
@@ -233,21 +224,21 @@ static void merges_above_the_base_lose_nothing(void **state) {
     (void)state;
     uint64_t count = LONG_SEQUENCES / test_every() / 4;
     for (uint64_t i = 0; i < count; i++) {
-        snprintf(where, sizeof(where), "above seed=%" PRIu64, test_seed() + i);
+        snprintf(model_where, sizeof(model_where), "above seed=%" PRIu64, test_seed() + i);
         play_above_a_base(test_seed() + i);
     }
-    where[0] = '\0';
+    model_where[0] = '\0';
     report("above a base");
 }
 
 int store_model_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test_teardown(every_short_sequence_from_nothing_survives_every_crash,
-                                  tell_where),
+                                  model_tell_where),
         cmocka_unit_test_teardown(every_short_sequence_from_tables_survives_every_crash,
-                                  tell_where),
-        cmocka_unit_test_teardown(long_sequences_survive_crashes, tell_where),
-        cmocka_unit_test_teardown(merges_above_the_base_lose_nothing, tell_where),
+                                  model_tell_where),
+        cmocka_unit_test_teardown(long_sequences_survive_crashes, model_tell_where),
+        cmocka_unit_test_teardown(merges_above_the_base_lose_nothing, model_tell_where),
     };
     return cmocka_run_group_tests_name("store_model", cases, NULL, NULL);
 }
