@@ -22,6 +22,9 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->pipelined += o->pipelined;
     sum->ranges += o->ranges;
     sum->ranges_cut += o->ranges_cut;
+    sum->pages += o->pages;
+    sum->walks += o->walks;
+    sum->walked += o->walked;
     sum->concurrent += o->concurrent;
     sum->converged += o->converged;
     sum->dots += o->dots;
@@ -105,6 +108,9 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O23 snapshots deleted", sum->backups.deleted);
     n = add(lines, n, "O23 that were cut short", sum->backups.cut_short);
     n = add(lines, n, "O23 opened and compared", sum->backups.checked);
+    n = add(lines, n, "O25 pages of scans", sum->oracle.pages);
+    n = add(lines, n, "O25 whole scans of healed clusters", sum->oracle.walks);
+    n = add(lines, n, "O25 keys judged by these", sum->oracle.walked);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);

@@ -45,6 +45,13 @@ uint32_t oracle_add_key(struct oracle *oracle, const char *name, bool is_registe
     return oracle->key_count++;
 }
 
+uint32_t oracle_find_key(const struct oracle *oracle, struct slice name) {
+    for (uint32_t i = 0; i < oracle->key_count; i++) {
+        if (slice_equal(slice_of_string(oracle->keys[i].name), name)) return i;
+    }
+    return ORACLE_NONE;
+}
+
 static struct slice key_bytes(const struct oracle_key *key) {
     return slice_of_string(key->name);
 }

@@ -24,6 +24,8 @@
 //     O23 snapshots: see keeper.h
 //     O24 the files that a process leaves, however it ends, are whole (store/check.h); after an
 //         orderly end there are none that nobody names, but for old segments of the log
+//     O25 a walk by SCAN lists no key that never was; of a healed cluster, all that are there and
+//         stay, each once, and none that is gone
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -88,6 +90,9 @@ struct oracle_counts {
     uint64_t pipelined;      // O8: reads behind a write of the same key, in one batch
     uint64_t ranges;         // O22
     uint64_t ranges_cut;     // O22: that ended before their bound
+    uint64_t pages;          // O25
+    uint64_t walks;          // O25: whole ones of a healed cluster
+    uint64_t walked;         // O25: keys of these of which it is known whether they are there
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12
@@ -121,6 +126,9 @@ __attribute__((format(printf, 2, 3))) void oracle_fail(struct oracle *oracle, co
                                                        ...);
 
 uint32_t oracle_add_key(struct oracle *oracle, const char *name, bool is_register);
+
+// The key of that name, or ORACLE_NONE.
+uint32_t oracle_find_key(const struct oracle *oracle, struct slice name);
 
 // A write begins; its number is to be in its value, as oracle_value makes it.
 uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombstone,

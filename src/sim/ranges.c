@@ -50,13 +50,6 @@ static bool is_within(const struct range_ask *ask, const char *name) {
     return has_begun && (end < 0 || (end == 0 && ask->to[0] == '['));
 }
 
-static uint32_t key_of(const struct oracle *oracle, struct slice name) {
-    for (uint32_t i = 0; i < oracle->key_count; i++) {
-        if (slice_equal(slice_of_string(oracle->keys[i].name), name)) return i;
-    }
-    return ORACLE_NONE;
-}
-
 // What a reply shows.
 struct shown {
     struct slice next; // the bound; no data: none
@@ -68,7 +61,7 @@ struct shown {
 // False: it is not in order, out of bounds, or of no key there is.
 static bool take_pair(const struct oracle *oracle, const struct range_ask *ask, struct shown *shown,
                       struct slice name, struct slice value) {
-    uint32_t key = key_of(oracle, name);
+    uint32_t key = oracle_find_key(oracle, name);
     if (key == ORACLE_NONE || !has_tag(oracle, key)) return false;
     const char *text = oracle->keys[key].name;
     if (!is_within(ask, text)) return false;

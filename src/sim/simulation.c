@@ -15,7 +15,7 @@
 #define KIB UINT64_C(1024)
 
 enum {
-    OPERATIONS_AT_THE_END = 60,
+    OPERATIONS_AT_THE_END = 90,
     RECORD_SIZE_MAX = 256 * 1024, // far more than a record of cluster_node_options() has
 };
 
@@ -173,6 +173,7 @@ static void works(struct simulation *s) {
     uint32_t refused = s->workload.refused;
     uint32_t unknown = s->workload.unknown;
     workload_hang_up(&s->workload);
+    s->workload.healed_at = world_now(s->world);
     workload_extend(&s->workload, OPERATIONS_AT_THE_END);
     bool is_over = run_until(s, WORKS_MAX_NS, workload_over);
     refused = s->workload.refused - refused;

@@ -59,10 +59,10 @@ static void draw_levels(struct workload_client *w) {
 
 enum { ARGUMENTS_MAX = 8 };
 
-// What goes over the wire, from the first two arguments on: a command and a key. `limit` is room
+// What goes over the wire, from the first two arguments on: a command and a key. `number` is room
 // for I64_TEXT_MAX bytes, lent. Returns how many arguments there are.
 static uint32_t fill_call(struct workload_client *w, enum call_kind kind, struct slice bytes,
-                          struct slice token, struct slice *arguments, char *limit) {
+                          struct slice token, struct slice *arguments, char *number) {
     uint32_t count = 2;
     switch (kind) {
     case CALL_GET:
@@ -88,8 +88,12 @@ static uint32_t fill_call(struct workload_client *w, enum call_kind kind, struct
         }
         break;
     case CALL_SCAN:
+        scans_draw(&w->walk, &w->rng, world_now(w->workload->cluster->world));
         arguments[0] = SLICE("SCAN");
-        arguments[1] = SLICE("0");
+        arguments[1] = text_of(w->walk.cursor);
+        arguments[count++] = SLICE("COUNT");
+        arguments[count] = (struct slice){(const uint8_t *)number, 0};
+        arguments[count++].size = u64_to_text(w->walk.page, number);
         break;
     case CALL_RANGE:
         ranges_draw(&w->range, &w->rng, w->workload->oracle);
@@ -101,8 +105,8 @@ static uint32_t fill_call(struct workload_client *w, enum call_kind kind, struct
         if (w->range.is_reverse) arguments[count++] = SLICE("REVERSE");
         if (w->range.limit == 0) break;
         arguments[count++] = SLICE("LIMIT");
-        arguments[count] = (struct slice){(const uint8_t *)limit, 0};
-        arguments[count++].size = u64_to_text(w->range.limit, limit);
+        arguments[count] = (struct slice){(const uint8_t *)number, 0};
+        arguments[count++].size = u64_to_text(w->range.limit, number);
         break;
     case CALL_CONSISTENCY:
         must(w->read_level != NULL);
@@ -136,7 +140,7 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     struct slice name = text_of(oracle->keys[key].name);
     struct slice token = text_of(w->tokens[key]);
     if (token.size > 0 && !rng_chance(&w->rng, 4, 5)) token.size = 0;
-    char limit[I64_TEXT_MAX];
+    char number[I64_TEXT_MAX];
     struct slice arguments[ARGUMENTS_MAX] = {SLICE("PING"), name};
     bool is_write =
         kind == CALL_SET || kind == CALL_DEL || kind == CALL_KV_PUT || kind == CALL_KV_DEL;
@@ -145,7 +149,7 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     struct slice bytes = {(const uint8_t *)value, 0};
     if (is_write && !is_tombstone)
         bytes.size = oracle_value(oracle, call->write, value, sizeof(value));
-    uint32_t count = fill_call(w, kind, bytes, token, arguments, limit);
+    uint32_t count = fill_call(w, kind, bytes, token, arguments, number);
     client_add(&w->client, count, arguments);
     workload->begun++;
     workload->counts[kind]++;
@@ -158,7 +162,8 @@ static void add_calls(struct workload_client *w) {
         add_call(w, CALL_CONSISTENCY, 0);
         return;
     }
-    enum call_kind kind = pick_kind(w);
+    bool walks = w->workload->healed_at != UINT64_MAX && rng_chance(&w->rng, 1, 3);
+    enum call_kind kind = walks ? CALL_SCAN : pick_kind(w);
     bool is_plain = kind == CALL_GET || kind == CALL_SET || kind == CALL_DEL;
     uint32_t key = pick_key(w, is_plain);
     add_call(w, kind, key);
@@ -254,6 +259,8 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
                         write_before(w, number, call->key), w->needs.read, value);
     } else if (call->kind == CALL_RANGE) {
         judge_range(w, number, whole);
+    } else if (call->kind == CALL_SCAN) {
+        scans_judge(workload->oracle, &w->walk, workload->healed_at, whole);
     } else if (call->kind == CALL_CONSISTENCY) {
         w->needs.read = need_of(workload, w->read_level);
         w->needs.write = need_of(workload, w->write_level);
@@ -318,7 +325,8 @@ void workload_init(struct workload *workload, struct cluster *cluster, struct or
                    uint32_t clients, uint32_t keys) {
     must(clients <= WORKLOAD_CLIENTS_MAX);
     must(keys >= 2);
-    *workload = (struct workload){.cluster = cluster, .oracle = oracle, .client_count = clients};
+    *workload = (struct workload){
+        .cluster = cluster, .oracle = oracle, .client_count = clients, .healed_at = UINT64_MAX};
     workload->clients = memory_take(clients, sizeof(*workload->clients));
     for (uint32_t i = 0; i < keys; i++) {
         char name[24];

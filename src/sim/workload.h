@@ -13,6 +13,7 @@
 #include "sim/client.h"
 #include "sim/oracle.h"
 #include "sim/ranges.h"
+#include "sim/scans.h"
 
 enum { WORKLOAD_CLIENTS_MAX = 8, WORKLOAD_BATCH_MAX = 4, WORKLOAD_TOKEN_MAX = 2048 };
 
@@ -48,7 +49,8 @@ struct workload_client {
     struct oracle_needs needs; // of the connection there is
     struct call calls[WORKLOAD_BATCH_MAX];
     uint32_t call_count;
-    struct range_ask range;                           // asked last
+    struct range_ask range; // asked last
+    struct scan_walk walk;
     char tokens[ORACLE_KEYS_MAX][WORKLOAD_TOKEN_MAX]; // contexts seen, "" for none
 };
 
@@ -63,8 +65,9 @@ struct workload {
     uint32_t refused; // certainly not done
     uint32_t unknown;
     uint32_t counts[CALL_KINDS];
-    uint64_t think_ns; // between two batches of a client, at most
-    uint64_t last_ok;  // when anything was done last
+    uint64_t think_ns;  // between two batches of a client, at most
+    uint64_t last_ok;   // when anything was done last
+    uint64_t healed_at; // set by the owner when all trouble is over; UINT64_MAX: it is not
     bool is_paused;
 };
 
