@@ -11,6 +11,8 @@
 //         const struct CMUnitTest cases[] = {cmocka_unit_test(a_sentence_that_says_what_holds)};
 //         return cmocka_run_group_tests_name("foo", cases, NULL, NULL);
 //     }
+//
+// No case relies on another of its group: several processes may share the cases (tools/unit).
 #ifndef QUOIT_TESTS_TEST_H
 #define QUOIT_TESTS_TEST_H
 

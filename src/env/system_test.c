@@ -83,11 +83,11 @@ static enum status finish(struct ask *a) {
     return a->op.status;
 }
 
-// An address of which no other case and no other run knows.
+// An address of which no other case knows, and no process that was started at about the same time.
 static const char *fresh_address(const char *host) {
     static char text[64];
     static uint32_t port = 21500;
-    snprintf(text, sizeof(text), "%s:%u", host, (uint32_t)(port++ + (unsigned)getpid() % 5 * 90));
+    snprintf(text, sizeof(text), "%s:%u", host, (uint32_t)(port++ + (unsigned)getpid() % 64 * 90));
     return text;
 }
 
