@@ -43,6 +43,7 @@ static void file_destroy(struct disk_file *file) {
     drop_changes(&file->forgotten);
     image_free(&file->seen);
     image_free(&file->durable);
+    memory_give(file->bad);
     memory_give(file);
 }
 
@@ -219,9 +220,18 @@ static void note_change(struct disk *disk, struct disk_file *file, uint64_t offs
     apply(&file->seen, change);
 }
 
+static bool lies_in(uint64_t sector, uint64_t offset, uint32_t size) {
+    return sector >= offset / DISK_SECTOR && sector * DISK_SECTOR < offset + size;
+}
+
 void disk_write(struct disk *disk, struct disk_file *file, uint64_t offset, const uint8_t *from,
                 uint32_t size, bool phantom) {
     must(size > 0);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < file->bad_count; i++) {
+        if (!lies_in(file->bad[i], offset, size)) file->bad[kept++] = file->bad[i];
+    }
+    file->bad_count = kept;
     note_change(disk, file, offset, from, size, phantom);
 }
 
@@ -461,6 +471,21 @@ bool disk_rot(struct disk *disk, struct disk_file *file, uint64_t offset, uint32
     return true;
 }
 
+bool disk_spoil(struct disk *disk, struct disk_file *file, uint64_t offset) {
+    if (offset >= file->durable.size || offset >= file->seen.size) return false;
+    file->bad = memory_grow(file->bad, file->bad_count + 1, sizeof(*file->bad));
+    file->bad[file->bad_count++] = offset / DISK_SECTOR;
+    dice_count(disk->dice, FAULT_DISK_BAD_SECTOR);
+    return true;
+}
+
+bool disk_is_bad(const struct disk_file *file, uint64_t offset, uint32_t size) {
+    for (uint32_t i = 0; i < file->bad_count; i++) {
+        if (lies_in(file->bad[i], offset, size)) return true;
+    }
+    return false;
+}
+
 bool disk_cut_tail(struct disk *disk, struct disk_file *file, uint64_t bytes) {
     if (bytes == 0 || file->durable.size < bytes) return false;
     uint64_t size = file->durable.size - bytes;
@@ -537,6 +562,10 @@ struct disk *disk_copy(const struct disk *disk) {
         twin->durable = image_copy(&file->durable);
         copy_changes(&twin->changes, &file->changes);
         copy_changes(&twin->forgotten, &file->forgotten);
+        for (uint32_t i = 0; i < file->bad_count; i++) {
+            twin->bad = memory_grow(twin->bad, i + 1, sizeof(*twin->bad));
+            twin->bad[twin->bad_count++] = file->bad[i];
+        }
     }
     copy->last_id = disk->last_id;
     copy_names(copy, &copy->seen, &disk->seen);

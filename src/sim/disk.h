@@ -28,6 +28,8 @@
 // durable. Reads go on returning them until the page happens to be dropped from the cache, and a
 // later sync reports success without having written them.
 //
+// A bad sector (disk_spoil) cannot be read until it is written again, whatever crashes.
+//
 // This file knows neither time nor requests; sim/files.h does.
 #ifndef QUOIT_SIM_DISK_H
 #define QUOIT_SIM_DISK_H
@@ -68,6 +70,8 @@ struct disk_file {
     struct image durable;  // as synced
     struct list changes;   // struct disk_change: from durable to seen, in order
     struct list forgotten; // struct disk_change: seen, but no longer on their way to the disk
+    uint64_t *bad;         // numbers of sectors that cannot be read
+    uint32_t bad_count;
 };
 
 struct disk_name {
@@ -134,6 +138,10 @@ void disk_power_loss(struct disk *disk);
 // Damage to what is stored. False: there is no such durable byte.
 bool disk_rot(struct disk *disk, struct disk_file *file, uint64_t offset, uint32_t bit);
 bool disk_cut_tail(struct disk *disk, struct disk_file *file, uint64_t bytes);
+bool disk_spoil(struct disk *disk, struct disk_file *file, uint64_t offset);
+
+// Whether some of these bytes lie in a bad sector.
+bool disk_is_bad(const struct disk_file *file, uint64_t offset, uint32_t size);
 
 // What a power loss that takes everything it may take would leave: may be NULL.
 const struct disk_file *disk_find_durable(const struct disk *disk, const char *name);

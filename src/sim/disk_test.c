@@ -405,6 +405,32 @@ static void a_phantom_write_is_seen_until_the_power_fails(void **state) {
     disk_destroy(disk);
 }
 
+static void a_bad_sector_stays_until_it_is_written(void **state) {
+    (void)state;
+    struct disk *disk = fresh(test_seed(), DISK_ORDERED);
+    struct disk_file *file = disk_make(disk, "f");
+    static const uint8_t bytes[4096];
+    disk_write(disk, file, 0, bytes, sizeof(bytes), false);
+    assert_false(disk_spoil(disk, file, 600)); // it is not on the disk
+    disk_sync(disk, file, disk->sequence);
+    disk_sync_names(disk, disk->sequence);
+    assert_true(disk_spoil(disk, file, 600));
+    disk_power_loss(disk);
+    file = disk_find(disk, "f");
+    struct disk *copy = disk_copy(disk);
+    assert_true(disk_is_bad(disk_find(copy, "f"), 512, 1));
+    disk_destroy(copy);
+    assert_false(disk_is_bad(file, 0, 512));
+    assert_true(disk_is_bad(file, 0, 513));
+    assert_true(disk_is_bad(file, 1023, 1));
+    assert_false(disk_is_bad(file, 1024, 4096));
+    disk_write(disk, file, 1024, bytes, 512, false);
+    assert_true(disk_is_bad(file, 0, 4096));
+    disk_write(disk, file, 512, bytes, 512, false);
+    assert_false(disk_is_bad(file, 0, 4096));
+    disk_destroy(disk);
+}
+
 static void rot_flips_one_synced_bit_for_good(void **state) {
     (void)state;
     struct disk *disk = fresh(1, DISK_WHOLE);
@@ -484,6 +510,7 @@ int disk_test(void) {
         cmocka_unit_test(a_removed_file_may_come_back_and_an_open_one_stays),
         cmocka_unit_test(a_failed_sync_forgets_without_telling),
         cmocka_unit_test(a_phantom_write_is_seen_until_the_power_fails),
+        cmocka_unit_test(a_bad_sector_stays_until_it_is_written),
         cmocka_unit_test(rot_flips_one_synced_bit_for_good),
         cmocka_unit_test(a_quota_counts_sizes),
         cmocka_unit_test(a_copy_is_the_same_disk_and_apart),

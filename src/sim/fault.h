@@ -47,7 +47,8 @@
     X(NET_REFUSED, "net-refused")           /* per connect: refused though somebody listens */     \
     X(NET_CUT, "net-cut")                   /* act: a piece or a connect met a partition */        \
     X(NET_TIMEOUT, "net-timeout")           /* act: a connection was given up */                   \
-    X(NET_PRESSURE, "net-pressure")         /* act: a send had to wait for the window */
+    X(NET_PRESSURE, "net-pressure")         /* act: a send had to wait for the window */           \
+    X(DISK_BAD_SECTOR, "disk-bad-sector")   /* act: reads of a sector give ST_IO */
 
 enum fault {
 #define X(name, text) FAULT_##name,

@@ -179,6 +179,7 @@ static void close_file(struct machine *m, struct env_file *file) {
 
 static enum status read_file(struct machine *m, struct env_op *op, struct disk_file *file) {
     if (dice_roll(&m->dice, FAULT_DISK_READ_ERROR)) return ST_IO;
+    if (disk_is_bad(file, op->offset, op->wanted)) return ST_IO;
     if (file->durable.size > op->offset && dice_roll(&m->dice, FAULT_DISK_ROT)) {
         m->world->counts[FAULT_DISK_ROT]--; // disk_rot counts what it did
         uint64_t bits = rng_next(dice_stream(&m->dice, FAULT_DISK_ROT));

@@ -492,6 +492,11 @@ bool machine_rot(struct machine *machine, const char *name, uint64_t offset) {
     return disk_rot(machine->disk, file, offset, bit);
 }
 
+bool machine_spoil(struct machine *machine, const char *name, uint64_t offset) {
+    struct disk_file *file = disk_find(machine->disk, name);
+    return file != NULL && disk_spoil(machine->disk, file, offset);
+}
+
 bool machine_cut_tail(struct machine *machine, const char *name, uint64_t bytes) {
     struct disk_file *file = disk_find(machine->disk, name);
     return file != NULL && disk_cut_tail(machine->disk, file, bytes);

@@ -358,8 +358,10 @@ static void a_long_merge_pauses_and_goes_on(void **state) {
     }
 }
 
-// Flips a bit in every table, in its blocks or, where `at_end`, in what follows them.
-static void rot_tables(struct shop *shop, bool at_end) {
+typedef bool damage_how(struct machine *machine, const char *name, uint64_t offset);
+
+// Damages a place in every table, in its blocks or, where `at_end`, in what follows them.
+static void damage_tables(struct shop *shop, bool at_end, damage_how *how) {
     uint8_t names[8192];
     uint32_t size = machine_durable_names(shop->machine, names, sizeof(names));
     uint32_t at = 0;
@@ -370,12 +372,15 @@ static void rot_tables(struct shop *shop, bool at_end) {
         while (machine_durable_read(shop->machine, name, end, &byte, 1) == 1) end += 64;
         uint32_t from = at_end ? end - (end < 2000 ? end / 2 : 1000) : 0;
         uint32_t to = at_end ? end - 64 : end / 3;
-        (void)machine_rot(shop->machine, name, from + rng_below(&shop->rng, to - from + 1));
+        (void)how(shop->machine, name, from + rng_below(&shop->rng, to - from + 1));
     }
 }
 
-static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
-    (void)state;
+static void rot_tables(struct shop *shop, bool at_end) {
+    damage_tables(shop, at_end, machine_rot);
+}
+
+static void suffer_damage(damage_how *how) {
     uint32_t told = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 14; seed++) {
         struct world_options options = world_quiet();
@@ -384,7 +389,7 @@ static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
         assert_int_equal(shop_open(shop), ST_OK);
         sell_for(shop, NS_PER_SECOND / 2);
         shop_end(shop);
-        rot_tables(shop, seed % 2 == 0);
+        damage_tables(shop, seed % 2 == 0, how);
         uint64_t found = shop_inspect(shop).counts.damaged;
         assert_int_equal(shop_open(shop), ST_OK);
         (void)shop_count_lost(shop); // nothing that is shown is wrong
@@ -419,6 +424,16 @@ static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
         shop_free(shop);
     }
     assert_true(told > 6);
+}
+
+static void damage_in_tables_is_told_forgiven_and_merged_away(void **state) {
+    (void)state;
+    suffer_damage(machine_rot);
+}
+
+static void so_are_bad_sectors(void **state) {
+    (void)state;
+    suffer_damage(machine_spoil);
 }
 
 // What was in tables is gone then, and nothing else says that there were any.
@@ -461,6 +476,91 @@ static void what_was_mended_may_be_damaged_again(void **state) {
         assert_true(store_stats(shop->store).was_damaged);
         shop_free(shop);
     }
+}
+
+// Everything has a copy in memory when its table is damaged; after a start it has none.
+static void copies_in_memory_do_not_hide_damage(void **state) {
+    (void)state;
+    uint64_t found = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        shop->options.flush_size = 4096;
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 4);
+        shop_check_all(shop);
+        rot_tables(shop, false);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        shop_run(shop, 5 * NS_PER_SECOND);
+        found += store_stats(shop->store).damaged;
+        shop_forget(shop);
+        shop_check_sums(shop);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_check_sums(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_true(found > 6);
+}
+
+static void copies_in_memory_go_in_steps(void **state) {
+    (void)state;
+    enum { MANY = 30000 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = UINT64_C(16) << 20;
+    shop->options.segment_size = UINT64_C(8) << 20;
+    shop->options.flush_size = 1;
+    shop->value_max = 16;
+    assert_int_equal(shop_open(shop), ST_OK);
+    for (uint32_t i = 0; i < MANY; i++) write_key(shop, i);
+    shop_run(shop, 3 * NS_PER_SECOND);
+    assert_int_equal(store_stats(shop->store).dirty_size, 0);
+    uint64_t before = store_stats(shop->store).evicted;
+    uint64_t last = before;
+    machine_enter(shop->machine);
+    store_forgive(shop->store);
+    machine_leave(shop->machine);
+    do {
+        uint64_t now = store_stats(shop->store).evicted;
+        assert_true(now - last <= MANY / 2);
+        last = now;
+        assert_true(world_step(shop->world, UINT64_MAX));
+    } while (store_is_recounting(shop->store));
+    assert_int_equal(last - before, MANY);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+// What is found damaged when the sums were added up already.
+static void damage_that_is_forgiven_later_leaves_the_sums(void **state) {
+    (void)state;
+    uint64_t found = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        shop_run(shop, 10 * NS_PER_SECOND);
+        assert_false(store_is_recounting(shop->store));
+        rot_tables(shop, false);
+        shop_forget(shop);
+        found += store_stats(shop->store).damaged;
+        shop_run(shop, 5 * NS_PER_SECOND);
+        assert_false(store_is_recounting(shop->store));
+        shop_check_sums(shop);
+        shop_free(shop);
+    }
+    assert_true(found > 6);
 }
 
 // Scans while others write: each key once, in order, with a record that was asked for.
@@ -530,8 +630,12 @@ int store_engine_test(void) {
         cmocka_unit_test(writes_do_not_outrun_merges),
         cmocka_unit_test(a_long_merge_pauses_and_goes_on),
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
+        cmocka_unit_test(so_are_bad_sectors),
         cmocka_unit_test(a_missing_manifest_is_damage),
         cmocka_unit_test(what_was_mended_may_be_damaged_again),
+        cmocka_unit_test(copies_in_memory_do_not_hide_damage),
+        cmocka_unit_test(damage_that_is_forgiven_later_leaves_the_sums),
+        cmocka_unit_test(copies_in_memory_go_in_steps),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);

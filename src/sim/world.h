@@ -183,8 +183,10 @@ int64_t machine_durable_read(const struct machine *machine, const char *name, ui
                              uint8_t *to, uint32_t size);
 uint32_t machine_durable_names(const struct machine *machine, uint8_t *names, uint32_t capacity);
 
-// Flips a bit of a synced byte, or takes `bytes` synced bytes from the end. False: there are none.
+// Flips a bit of a synced byte, makes the sector of one unreadable, or takes `bytes` synced bytes
+// from the end. False: there are none.
 bool machine_rot(struct machine *machine, const char *name, uint64_t offset);
+bool machine_spoil(struct machine *machine, const char *name, uint64_t offset);
 bool machine_cut_tail(struct machine *machine, const char *name, uint64_t bytes);
 void machine_set_quota(struct machine *machine, uint64_t bytes);
 

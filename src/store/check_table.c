@@ -239,6 +239,11 @@ static void on_blocks(struct env_op *op) {
     struct table_check *c = of(op);
     const struct sstable_index *index = &c->table->index;
     uint64_t from = index_offset(index, c->block);
+    if (op->status == ST_IO && c->end - c->block > 1) {
+        c->alone = c->end - c->block;
+        read_blocks(c);
+        return;
+    }
     uint64_t got = op->status == ST_OK ? op->size : 0;
     c->findings->counts.bytes += got;
     for (; c->block < c->end; c->block++) {
@@ -260,7 +265,9 @@ static void read_blocks(struct table_check *c) {
         uint64_t size = index_offset(index, c->block + 1) - from;
         if (size <= read_capacity(c)) {
             c->end = c->block + 1;
-            while (c->end < index->count &&
+            bool is_alone = c->alone > 0;
+            c->alone -= is_alone;
+            while (!is_alone && c->end < index->count &&
                    index_offset(index, c->end + 1) - from <= TABLE_CHECK_READ) {
                 c->end++;
             }
@@ -331,7 +338,7 @@ static void on_loaded(struct sstable_loader *l, enum status status) {
 
 void table_check_start(struct table_check *c, struct sstable *t, uint64_t storage) {
     c->table = t;
-    c->part = c->block = 0;
+    c->part = c->block = c->alone = 0;
     c->last_size = 0;
     c->sum = (struct sstable_partition){0};
     c->seen = (struct footer){0};

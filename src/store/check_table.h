@@ -43,6 +43,7 @@ struct table_check {
     bool has_parts;
     bool is_counted; // no block is missing so far
     uint32_t block;  // the first of those read, and
+    uint32_t alone;  // blocks to be read one by one, as together they cannot be
     uint32_t end;    // past the last
     struct block_cursor cursor;
     uint8_t *key;

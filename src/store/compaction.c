@@ -332,6 +332,12 @@ static void save(struct compaction *c) {
     manifest_save(c->manifest, on_saved);
 }
 
+static bool is_any_damaged(const struct compaction *c) {
+    bool is_damaged = c->base != NULL && c->base->is_damaged;
+    for (uint32_t i = 0; i < c->job.input_count; i++) is_damaged |= c->job.inputs[i]->is_damaged;
+    return is_damaged;
+}
+
 static void trim_inputs(struct compaction *c) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->job.input_count; i++) {
@@ -374,6 +380,7 @@ static void on_saved(struct manifest_file *m) {
         give_up(c, m->status);
         return;
     }
+    bool was_damaged = is_any_damaged(c);
     trim_inputs(c);
     if (c->writer.state == WRITER_DONE) {
         c->written += c->writer.offset;
@@ -385,6 +392,7 @@ static void on_saved(struct manifest_file *m) {
         sstable_set_give(c->set, c->made);
     }
     c->made = NULL;
+    if (was_damaged) c->cleaned(c, c->job.from, c->to);
     go_to_next(c);
 }
 

@@ -76,6 +76,8 @@ struct compaction {
     uint32_t block_size;
     struct compressor *compressor;
     compaction_done *done; // a merge is over, for good or ill (status)
+    // The tables of these partitions (numbers) were merged, and some was damaged.
+    void (*cleaned)(struct compaction *c, uint32_t first, uint32_t last);
 
     enum compaction_state state;
     enum status status;

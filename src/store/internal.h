@@ -53,11 +53,15 @@ struct opening {
 struct recount {
     struct store_scan scan;
     struct part_facts sum; // of the partition
-    uint32_t slot;
-    enum status status; // of the first scan that failed, or ST_OK
+    uint32_t slot;         // being added up
+    uint32_t last;         // to be
+    uint32_t again;        // from here on once more, if that was passed; else UINT32_MAX
+    enum status status;    // of the first scan that failed, or ST_OK
     bool is_under_way;
-    bool begins_anew; // with the next partition
-    uint64_t count;   // of those that are over
+    uint32_t bucket; // of memory, looked at next for copies of what may be lost; past all: none
+    uint32_t first;  // partitions in which those lie, to `last`
+    struct env_op op;
+    uint64_t count; // of those that are over
     void (*done)(struct store *s);
 };
 
@@ -198,8 +202,9 @@ void store_close_when_quiet(struct store *s);
 // Closes what is read, then what is written, and ends opening or closing with s->done_status.
 void store_close_tables(struct store *s);
 
-// Adds all facts up anew, and calls back.
-void store_recount(struct store *s, void (*done)(struct store *s));
+// Adds the facts of these partitions up anew, and calls back; never before it returns. While that
+// is under way already, it only does more, and calls back as it was asked to first.
+void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(struct store *s));
 
 // A record has changed while that may be under way.
 void store_recount_change(struct store *s, struct partition partition, struct slice key,

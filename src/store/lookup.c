@@ -118,12 +118,12 @@ static enum status search(struct lookup *l, struct slice *record) {
     return ST_OK;
 }
 
-static void on_read(struct env_op *op) {
-    struct lookup *l = CONTAINER_OF(op, struct lookup, op);
+static void on_read(struct block_read *r) {
+    struct lookup *l = CONTAINER_OF(r, struct lookup, read);
     struct lookups *ls = l->owner;
     struct slice record = {NULL, 0};
-    enum status status = op->status;
-    if (status == ST_OK && op->size < l->before + l->size) status = ST_CORRUPT;
+    enum status status = r->status;
+    if (status == ST_OK && r->got < l->before + l->size) status = ST_CORRUPT;
     if (status == ST_OK) status = search(l, &record);
     struct sstable *table = l->table;
     if (status == ST_CORRUPT) {
@@ -158,28 +158,31 @@ static void read_block(struct lookup *l) {
     }
     must(l->buffer != NULL);
     ls->reads++;
-    l->op.done = on_read;
-    if (!ls->is_direct) {
-        l->before = 0;
-        env_read(ls->env, &l->op, l->table->file, l->offset, l->buffer, l->size);
-        return;
-    }
-    l->before = l->offset % ENV_DIRECT_UNIT;
-    uint64_t end = l->before + l->size + ENV_DIRECT_UNIT - 1;
-    env_read_direct(ls->env, &l->op, l->table->file, l->offset - l->before, l->buffer,
-                    (uint32_t)(end - end % ENV_DIRECT_UNIT));
+    uint32_t unit = ls->is_direct ? ENV_DIRECT_UNIT : 1;
+    l->before = (uint32_t)(l->offset % unit);
+    uint64_t end = l->before + l->size + unit - 1;
+    struct block_read *r = &l->read;
+    r->env = ls->env;
+    r->done = on_read;
+    r->table = l->table;
+    r->offset = l->offset - l->before;
+    r->to = l->buffer;
+    r->size = (uint32_t)(end - end % unit);
+    r->is_direct = ls->is_direct;
+    r->tries = BLOCK_READ_TRIES;
+    block_read_start(r);
 }
 
 static void on_nothing(struct env_op *op) {
-    struct lookup *l = CONTAINER_OF(op, struct lookup, op);
+    struct lookup *l = CONTAINER_OF(op, struct lookup, read.op);
     finish(l, l->status, (struct slice){NULL, 0});
 }
 
 // Ends the lookup when control is back at the env.
 static void finish_later(struct lookup *l, enum status status) {
     l->status = status;
-    l->op.done = on_nothing;
-    env_later(l->owner->env, &l->op);
+    l->read.op.done = on_nothing;
+    env_later(l->owner->env, &l->read.op);
 }
 
 // Goes to the next table that may have it.

@@ -13,6 +13,7 @@
 #define QUOIT_STORE_LOOKUP_H
 
 #include "store/block.h"
+#include "store/block_read.h"
 #include "store/compress.h"
 #include "store/sstable_set.h"
 
@@ -43,7 +44,7 @@ struct lookup {
     uint32_t size;
     uint8_t *buffer;
     uint32_t before; // bytes in the buffer that come before the block
-    struct env_op op;
+    struct block_read read;
     struct list link; // of its bucket
     struct list wait; // for the large buffer
 };

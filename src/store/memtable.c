@@ -332,6 +332,33 @@ uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t want
     return before - t->tlsf.used;
 }
 
+// The first entry of the chain that is to be forgotten, or 0.
+static uint32_t forgettable(const struct memtable *t, const struct bucket *b, uint64_t clean_before,
+                            uint32_t first, uint32_t last, uint32_t *tag) {
+    for (;;) {
+        for (uint32_t i = 0; i < b->count; i++) {
+            const struct entry *e = memtable_entry(t, b->entries[i]);
+            uint32_t partition = partition_number(e->partition);
+            *tag = b->tags[i];
+            if (entry_position(e) >= clean_before) continue;
+            if (partition >= first && partition <= last) return b->entries[i];
+        }
+        if (b->next == 0) return 0;
+        b = flow_at(t, b->next);
+    }
+}
+
+void memtable_forget(struct memtable *t, uint32_t bucket, uint64_t clean_before, uint32_t first,
+                     uint32_t last) {
+    must(bucket < memtable_bucket_count(t));
+    uint32_t tag = 0;
+    uint32_t entry = 0;
+    while ((entry = forgettable(t, bucket_at(t, bucket), clean_before, first, last, &tag)) != 0) {
+        memtable_remove(t, tag, entry);
+        t->evicted++;
+    }
+}
+
 void memtable_each(const struct memtable *t, uint32_t bucket, memtable_visit *visit,
                    void *context) {
     must(bucket < memtable_bucket_count(t));

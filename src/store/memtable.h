@@ -104,6 +104,11 @@ static inline struct memtable_part *memtable_part(const struct memtable *t,
 // looked at twice. Entries with a position from `clean_before` on are dirty. Returns the bytes.
 uint64_t memtable_evict(struct memtable *t, uint64_t clean_before, uint64_t wanted);
 
+// Takes the entries of one bucket out that are not dirty and lie in partitions from `first` to
+// `last` (numbers), used or not.
+void memtable_forget(struct memtable *t, uint32_t bucket, uint64_t clean_before, uint32_t first,
+                     uint32_t last);
+
 // How many buckets there are. A walk over all of them, in ascending order and in as many steps as
 // it takes, meets every entry that stays in the table from its begin to its end.
 static inline uint32_t memtable_bucket_count(const struct memtable *t) {

@@ -121,33 +121,46 @@ static bool open_block(struct source *s) {
     return s->is_open;
 }
 
-static void on_read(struct env_op *op);
+static void on_read(struct block_read *r);
 
 static uint64_t blocks_size(const struct sstable_index *index, uint32_t first, uint32_t end) {
     return index_offset(index, end) - index_offset(index, first);
 }
 
-// Reads as many blocks as fit, from `s->block` on. False: memory is full.
-static bool load(struct source *s) {
-    struct merge *m = s->merge;
+// Which blocks are read with the next one: as many as fit.
+static void choose_blocks(struct source *s) {
     const struct sstable_index *index = &s->table->index;
-    uint64_t least = blocks_size(index, s->block, s->block + 1);
-    uint64_t wanted = least > m->read_size ? least : m->read_size;
-    if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
     s->first = s->block;
     s->end = s->block + 1;
-    if (m->is_reverse) {
+    if (s->alone > 0) {
+        s->alone--;
+    } else if (s->merge->is_reverse) {
         while (s->first > 0 && blocks_size(index, s->first - 1, s->end) <= s->capacity) s->first--;
     } else {
         while (s->end < index->count && blocks_size(index, s->first, s->end + 1) <= s->capacity) {
             s->end++;
         }
     }
-    uint64_t from = index_offset(index, s->first);
-    uint32_t size = (uint32_t)blocks_size(index, s->first, s->end);
+}
+
+// Reads from `s->block` on. False: memory is full.
+static bool load(struct source *s) {
+    struct merge *m = s->merge;
+    const struct sstable_index *index = &s->table->index;
+    uint64_t least = blocks_size(index, s->block, s->block + 1);
+    uint64_t wanted = least > m->read_size ? least : m->read_size;
+    if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
+    choose_blocks(s);
     m->waiting++;
-    s->op.done = on_read;
-    env_read(m->env, &s->op, s->table->file, from, tlsf_at(m->memory, s->bytes_block), size);
+    struct block_read *r = &s->read;
+    r->env = m->env;
+    r->done = on_read;
+    r->table = s->table;
+    r->offset = index_offset(index, s->first);
+    r->to = tlsf_at(m->memory, s->bytes_block);
+    r->size = (uint32_t)blocks_size(index, s->first, s->end);
+    r->tries = s->end - s->first > 1 ? 1 : BLOCK_READ_TRIES;
+    block_read_start(r);
     return true;
 }
 
@@ -217,20 +230,33 @@ static bool find_first(struct source *s) {
     return is_found ? is_wanted(s) : advance(s);
 }
 
-static void on_read(struct env_op *op) {
-    struct source *s = CONTAINER_OF(op, struct source, op);
+// What was read, or could not be, is gone on with.
+static void take(struct source *s, enum status status, uint32_t got) {
     struct merge *m = s->merge;
     uint64_t from = index_offset(&s->table->index, s->first);
-    m->waiting--;
-    if (op->status != ST_OK) {
-        if (m->status == ST_OK) m->status = op->status;
-    } else if (op->size != index_offset(&s->table->index, s->end) - from) {
+    if (status == ST_IO && s->end - s->first > 1) {
+        s->alone = s->end - s->first;
+        (void)load(s);
+    } else if (status == ST_CORRUPT) {
+        s->is_open = false;
+        damaged(s, from);
+        place(s, s->is_seeking ? find_first(s) : advance(s));
+    } else if (status != ST_OK) {
+        m->status = status;
+    } else if (got != index_offset(&s->table->index, s->end) - from) {
         damaged(s, from); // the file is cut: nothing is to be had from here on
         s->is_over = true;
-    } else if (m->status == ST_OK) {
+    } else {
         (void)open_block(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
     }
+}
+
+static void on_read(struct block_read *r) {
+    struct source *s = CONTAINER_OF(r, struct source, read);
+    struct merge *m = s->merge;
+    m->waiting--;
+    if (m->status == ST_OK) take(s, r->status, r->got);
     if (m->waiting == 0) m->ready(m);
 }
 

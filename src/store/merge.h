@@ -15,6 +15,7 @@
 #define QUOIT_STORE_MERGE_H
 
 #include "store/block.h"
+#include "store/block_read.h"
 #include "store/compress.h"
 #include "store/sstable_set.h"
 
@@ -28,7 +29,7 @@ typedef void merge_ready(struct merge *m);
 struct source {
     struct merge *merge;
     struct sstable *table; // pinned
-    struct env_op op;
+    struct block_read read;
     uint32_t bytes_block; // of memory: what was read
     uint32_t raw_block;   // what was decompressed
     uint32_t key_block;
@@ -38,6 +39,7 @@ struct source {
     uint32_t first; // block of the table at the start of the bytes
     uint32_t block; // being gone through
     uint32_t end;   // past the last in the bytes
+    uint32_t alone; // so many are to be read one by one, as together they cannot be
     struct block_cursor cursor;
     bool is_seeking; // its first block is being read
     bool is_open;    // the cursor is in the block

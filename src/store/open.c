@@ -255,7 +255,7 @@ static void on_recovered(struct recovery *r, enum status status) {
     // What is in a damaged block is not counted; nor is it served.
     s->scanning.merge.skips_damage = true;
     facts_clear(&s->facts);
-    store_recount(s, on_recounted);
+    store_recount(s, 0, SLOT_SYSTEM, on_recounted);
 }
 
 static void read_log(struct store *s) {

@@ -2,10 +2,16 @@
 //
 // recount.c -- facts added up anew from what is there, one partition after the other.
 //
-// After damage nobody knows what was lost, and so what it had added. Writes go on meanwhile: one of
-// a key that the scan has passed changes both sums, any other only the old one, which is replaced
-// when the scan has come to its end.
+// After damage nobody knows what was lost, and so what it had added. A merge of damaged tables
+// comes to its own conclusion: it may have read a block while that was good, or find one damaged
+// that was counted. So what it has made is added up once more. Copies in memory of what tables have
+// lost go before that: they would count as there until they are evicted.
+//
+// Writes go on meanwhile: one of a key that the scan has passed changes both sums, any other only
+// the old one, which is replaced when the scan has come to its end.
 #include "store/internal.h"
+
+enum { BUCKETS_MAX = 64 }; // of memory, before env_later, which comes some thirty times in one turn
 
 static void on_scanned(struct store_scan *scan);
 
@@ -17,12 +23,6 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
     struct footprint now = footprint_of(s->scratch, scan->partition, key, record);
     part_facts_change(&s->recount.sum, key, &none, &now);
     return true;
-}
-
-static void begin(struct recount *r) {
-    r->begins_anew = false;
-    r->slot = 0;
-    r->status = ST_OK;
 }
 
 // A partition that cannot be read to its end keeps what it had.
@@ -40,16 +40,42 @@ static void end_partition(struct store *s) {
     if (r->slot % (SLOT_COUNT / 8) == 0) {
         env_log(s->env, ENV_INFO, "recount_progress slots=%u of=%u", r->slot, SLOT_COUNT);
     }
-    if (r->begins_anew) begin(r);
+    if (r->again < r->slot) r->slot = r->again;
+    r->again = UINT32_MAX;
+}
+
+static void go_on(struct store *s);
+
+static void on_later(struct env_op *op) {
+    go_on(CONTAINER_OF(op, struct store, recount.op));
+}
+
+static void later(struct store *s) {
+    s->recount.op.done = on_later;
+    env_later(s->env, &s->recount.op);
+}
+
+// Takes some copies away; true when there are none left.
+static bool forget_copies(struct store *s) {
+    struct recount *r = &s->recount;
+    for (uint32_t i = 0; i < BUCKETS_MAX; i++) {
+        if (r->bucket >= memtable_bucket_count(&s->table)) return true;
+        memtable_forget(&s->table, r->bucket++, store_clean_before(s), r->first, r->last);
+    }
+    return false;
 }
 
 static void go_on(struct store *s) {
     struct recount *r = &s->recount;
-    while (r->slot <= SLOT_SYSTEM) {
+    while (r->slot <= r->last) {
+        if (!s->is_open && s->is_closing) break;
+        if (!forget_copies(s)) {
+            later(s);
+            return;
+        }
         r->sum = (struct part_facts){0};
         r->scan = (struct store_scan){.visit = on_visited, .done = on_scanned};
         r->scan.partition = (struct partition){.slot = (uint16_t)r->slot};
-        if (!s->is_open && s->is_closing) break;
         if (!store_each(s, &r->scan)) return;
         end_partition(s);
     }
@@ -64,14 +90,22 @@ static void on_scanned(struct store_scan *scan) {
     go_on(s);
 }
 
-void store_recount(struct store *s, void (*done)(struct store *s)) {
+void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(struct store *s)) {
     struct recount *r = &s->recount;
-    r->done = done;
-    r->begins_anew = true;
-    if (r->is_under_way) return;
-    begin(r);
+    r->bucket = 0;
+    if (r->is_under_way) {
+        if (first < r->again) r->again = first;
+        if (first < r->first) r->first = first;
+        if (last > r->last) r->last = last;
+        return;
+    }
     r->is_under_way = true;
-    go_on(s);
+    r->done = done;
+    r->slot = r->first = first;
+    r->last = last;
+    r->again = UINT32_MAX;
+    r->status = ST_OK;
+    later(s);
 }
 
 void store_recount_change(struct store *s, struct partition partition, struct slice key,

@@ -51,13 +51,26 @@ static uint8_t *piece_bytes(const struct sstable_loader *l, uint32_t block) {
     return content + (LINE - (uintptr_t)content % LINE) % LINE - PIECE_HEAD;
 }
 
-static void on_index(struct env_op *op) {
-    struct sstable_loader *l = CONTAINER_OF(op, struct sstable_loader, op);
+static void read_part(struct sstable_loader *l, uint64_t offset, uint8_t *to, uint32_t size,
+                      block_read_done *done) {
+    struct block_read *r = &l->read;
+    r->env = l->env;
+    r->done = done;
+    r->table = l->table;
+    r->offset = offset;
+    r->to = to;
+    r->size = size;
+    r->tries = BLOCK_READ_TRIES;
+    block_read_start(r);
+}
+
+static void on_index(struct block_read *r) {
+    struct sstable_loader *l = CONTAINER_OF(r, struct sstable_loader, read);
     const struct footer *f = &l->footer;
     uint64_t size = f->partitions_offset - f->index_offset;
     struct slice content;
-    enum status status = op->status;
-    if (status == ST_OK && op->size != size) status = ST_CORRUPT;
+    enum status status = r->status;
+    if (status == ST_OK && r->got != size) status = ST_CORRUPT;
     if (status == ST_OK) {
         status = content_of(l, f->index_offset, f->partitions_offset,
                             piece_bytes(l, l->table->index_block), &content);
@@ -73,14 +86,14 @@ static void on_index(struct env_op *op) {
     }
 }
 
-static void on_filter(struct env_op *op) {
-    struct sstable_loader *l = CONTAINER_OF(op, struct sstable_loader, op);
+static void on_filter(struct block_read *r) {
+    struct sstable_loader *l = CONTAINER_OF(r, struct sstable_loader, read);
     const struct footer *f = &l->footer;
     struct sstable *t = l->table;
     struct slice content = {NULL, 0};
-    enum status status = op->status;
+    enum status status = r->status;
     uint64_t size = f->index_offset - f->filter_offset;
-    if (status == ST_OK && op->size != size) status = ST_CORRUPT;
+    if (status == ST_OK && r->got != size) status = ST_CORRUPT;
     if (status == ST_OK) {
         status = content_of(l, f->filter_offset, f->index_offset, piece_bytes(l, t->filter_block),
                             &content);
@@ -100,17 +113,16 @@ static void on_filter(struct env_op *op) {
         fail(l, "index", ST_NO_MEMORY);
         return;
     }
-    op->done = on_index;
-    env_read(l->env, op, t->file, f->index_offset, to, (uint32_t)size);
+    read_part(l, f->index_offset, to, (uint32_t)size, on_index);
 }
 
-static void on_tail(struct env_op *op) {
-    struct sstable_loader *l = CONTAINER_OF(op, struct sstable_loader, op);
+static void on_tail(struct block_read *r) {
+    struct sstable_loader *l = CONTAINER_OF(r, struct sstable_loader, read);
     struct sstable *t = l->table;
     const struct footer *f = &l->footer;
-    enum status status = op->status;
+    enum status status = r->status;
     if (status == ST_OK) {
-        status = footer_decode((struct slice){l->tail, op->size}, &l->footer, &l->good_footers);
+        status = footer_decode((struct slice){l->tail, r->got}, &l->footer, &l->good_footers);
     }
     bool is_ours = status == ST_OK && f->number == t->number && f->storage == l->storage &&
                    f->end == t->size - SSTABLE_TAIL;
@@ -132,8 +144,7 @@ static void on_tail(struct env_op *op) {
         fail(l, "filter", ST_NO_MEMORY);
         return;
     }
-    op->done = on_filter;
-    env_read(l->env, op, t->file, f->filter_offset, to, (uint32_t)size);
+    read_part(l, f->filter_offset, to, (uint32_t)size, on_filter);
 }
 
 static void on_opened(struct env_op *op) {
@@ -145,8 +156,7 @@ static void on_opened(struct env_op *op) {
         fail(l, "file", op->status == ST_OK ? ST_CORRUPT : op->status);
         return;
     }
-    op->done = on_tail;
-    env_read(l->env, op, t->file, t->size - SSTABLE_TAIL, l->tail, SSTABLE_TAIL);
+    read_part(l, t->size - SSTABLE_TAIL, l->tail, SSTABLE_TAIL, on_tail);
 }
 
 void sstable_load(struct sstable_loader *l) {

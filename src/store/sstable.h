@@ -12,6 +12,7 @@
 
 #include "base/tlsf.h"
 #include "env/env.h"
+#include "store/block_read.h"
 #include "store/filter.h"
 #include "store/sstable_format.h"
 
@@ -75,11 +76,12 @@ struct sstable_loader {
     sstable_loaded *done;
     uint64_t storage;
     uint32_t block_max;    // bytes of the largest block before compression that is wanted
-    struct sstable *table; // number, sequence, first and last are set by the caller
+    struct sstable *table; // from its set; number, sequence, first and last are set by the caller
     uint32_t good_footers; // result, like
     const char *part;      // this: what of the table it was that failed
 
     struct env_op op;
+    struct block_read read;
     char name[FILE_NAME_SIZE]; // of the file
     uint8_t tail[SSTABLE_TAIL];
     struct footer footer;

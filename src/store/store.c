@@ -88,6 +88,7 @@ static void on_switched(struct flush *f);
 static void on_flushed(struct flush *f);
 static void on_compacted(struct compaction *c);
 static void forget_damage(struct store *s);
+static void on_cleaned(struct compaction *c, uint32_t first, uint32_t last);
 static void on_tick(struct timer *timer);
 static void on_held(struct timer *timer);
 
@@ -127,6 +128,7 @@ static void create_compaction(struct store *s, struct arena *arena) {
     c->block_size = s->options.block_size;
     c->compressor = &s->compressor;
     c->done = on_compacted;
+    c->cleaned = on_cleaned;
     compaction_init(c, arena, &s->memory, record_limit(&s->options));
 }
 
@@ -501,6 +503,11 @@ static void on_recounted(struct store *s) {
     }
 }
 
+static void on_cleaned(struct compaction *c, uint32_t first, uint32_t last) {
+    struct store *s = CONTAINER_OF(c, struct store, compaction);
+    if (s->is_open) store_recount(s, first, last < SLOT_SYSTEM ? last : SLOT_SYSTEM, on_recounted);
+}
+
 void store_forgive(struct store *s) {
     must(s->is_open);
     s->set.forgives = true;
@@ -508,9 +515,7 @@ void store_forgive(struct store *s) {
         struct sstable *t = s->set.tables[i];
         if (t->is_damaged) t->is_forgiven = true;
     }
-    // A copy in memory of what a table has lost would count as there until it is evicted.
-    (void)memtable_evict(&s->table, store_clean_before(s), UINT64_MAX);
-    store_recount(s, on_recounted);
+    store_recount(s, 0, SLOT_SYSTEM, on_recounted);
 }
 
 void store_compact(struct store *s) {
