@@ -12,7 +12,7 @@
 // compared where it lies: a search is binary over restarts, then runs along at most RESTART_EVERY
 // entries. A record without bytes says that the key was removed.
 //
-// How a block lies in a file is said in sstable.h.
+// How a block lies in a file is said in sstable_format.h.
 #ifndef QUOIT_STORE_BLOCK_H
 #define QUOIT_STORE_BLOCK_H
 

@@ -63,6 +63,7 @@ static struct log_buffer *current(struct commit_log *log) {
 static void fail(struct commit_log *log, const char *what, enum status status) {
     if (log->is_failed) return;
     log->is_failed = true;
+    log->failure = status;
     timer_disarm(log->timers, &log->sync_timer);
     env_log(log->env, ENV_ERROR, "log_failed request=%s status=\"%s\" segment=%u synced=%u", what,
             status_text(status), position_number(log->synced), position_offset(log->synced));

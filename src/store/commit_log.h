@@ -4,9 +4,9 @@
 //
 // What is appended gathers in a buffer. At the end of the turn it goes out in one write, and then
 // in one sync, which covers all that had been written when it was asked for; the next batch gathers
-// meanwhile. Four places in the log never overtake each other:
+// meanwhile. Three places in the log never overtake each other:
 //
-//     synced <= written <= sent <= cursor
+//     synced <= written <= cursor
 //
 // `shown` is where durability is promised: `synced`, or `written` when syncs come at intervals.
 // What lies before it may be answered and read. Bytes stay in their buffer until they are shown, so
@@ -54,7 +54,7 @@ struct commit_log {
     struct commit_log_options options;
     struct segment_set *segments;
     commit_log_event *started;    // set by the owner: the first mark is on disk, or is_failed
-    commit_log_event *shown_more; // `shown` has grown, or is_failed
+    commit_log_event *shown_more; // `shown` or `synced` has grown, or is_failed
     commit_log_event *has_more_room;
     commit_log_event *stopped;
 
@@ -63,6 +63,7 @@ struct commit_log {
     bool is_started;
     bool is_stopping;
     bool is_failed;
+    enum status failure; // of the request that failed
 
     struct log_buffer buffers[LOG_BUFFERS]; // in use: from buffer_first on; the last is filled
     uint32_t buffer_first;

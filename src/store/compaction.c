@@ -27,14 +27,12 @@ static void on_timer(struct timer *timer);
 static void on_ready(struct merge *m);
 
 size_t compaction_memory_size(uint32_t record_size_max) {
-    return sstable_writer_memory_size(record_size_max) + sizeof(struct record) + FULL_KEY_MAX +
-           (size_t)64 * 3;
+    return sstable_writer_memory_size(record_size_max) + FULL_KEY_MAX + (size_t)64 * 3;
 }
 
 void compaction_init(struct compaction *c, struct arena *arena, struct tlsf *memory,
                      uint32_t record_size_max) {
     sstable_writer_init(&c->writer, arena, c->env, memory, c->compressor, record_size_max);
-    c->scratch = ARENA_NEW(arena, struct record);
     c->merge.env = c->env;
     c->merge.memory = memory;
     c->merge.compressor = c->compressor;

@@ -86,7 +86,6 @@ struct compaction {
     struct timer timer;
     struct merge merge;
     struct sstable_writer writer;
-    struct record *scratch;
     struct sstable *made; // to be added with the manifest, or NULL
     struct compaction_job job;
     struct compaction_job paused; // a major merge that a minor one has the place of; or no inputs

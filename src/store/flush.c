@@ -6,15 +6,14 @@
 enum { VISITS_MAX = 256 }; // before env_later, which comes some thirty times in one turn
 
 size_t flush_memory_size(uint32_t record_size_max) {
-    return sstable_writer_memory_size(record_size_max) + facts_file_size_max() +
-           sizeof(struct record) + KEY_SIZE_MAX + (size_t)64 * 4;
+    return sstable_writer_memory_size(record_size_max) + facts_file_size_max() + KEY_SIZE_MAX +
+           (size_t)64 * 4;
 }
 
 void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
                 uint32_t record_size_max) {
     sstable_writer_init(&f->writer, arena, f->env, memory, f->compressor, record_size_max);
     f->facts_bytes = arena_take(arena, facts_file_size_max(), 1);
-    f->scratch = ARENA_NEW(arena, struct record);
     f->after = arena_take(arena, KEY_SIZE_MAX, 1);
     f->state = FLUSH_IDLE;
 }

@@ -9,7 +9,8 @@
 //
 //     facts, table on disk -> log synced beyond all that was seen -> manifest -> segments removed
 //
-//     IDLE -> FACTS -> TABLE <-> WALK -> FINISH -> BARRIER -> MANIFEST -> SEGMENTS -> IDLE
+//     IDLE -> FACTS -> TABLE -> BARRIER -> MANIFEST -> SEGMENTS -> IDLE
+//     any of them up to MANIFEST -> GIVE_UP -> IDLE
 //
 // A crash anywhere before the manifest leaves files that nobody names; after it, segments that
 // nobody needs. A failure ends in IDLE with the log as it was, to be tried again.
@@ -63,7 +64,6 @@ struct flush {
     char name[FILE_NAME_SIZE];
     uint8_t *facts_bytes; // a piece
     size_t facts_size;
-    struct record *scratch;
     uint32_t slot;     // being walked through
     uint8_t *after;    // the last key visited of it
     size_t after_size; // 0: none yet

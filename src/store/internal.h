@@ -36,10 +36,8 @@ struct opening {
     uint32_t names_at;
     uint32_t table; // of the manifest, being loaded
     struct sstable_loader loader;
-    bool is_damaged;  // a table cannot be read
-    bool needs_facts; // they have to be added up anew
-    uint32_t slot;    // being added up
-    struct store_scan scan;
+    bool is_damaged;       // a table cannot be read
+    bool needs_facts;      // they have to be added up anew
     bool is_writing_again; // what may not be on disk
     bool is_short_of_room;
     uint32_t bucket; // of the memtable, being looked at

@@ -28,8 +28,8 @@ struct lookup {
     struct slice key; // borrowed from the first of those who want it
     uint64_t hash;
 
-    // Results: ST_OK, ST_NOT_FOUND, ST_CORRUPT, ST_IO, or ST_BUSY for want of descriptors. The
-    // record, which is empty for a key that was removed, is lent until done returns.
+    // Results: ST_OK, ST_NOT_FOUND, ST_CORRUPT or ST_IO. The record, which is empty for a key that
+    // was removed, is lent until done returns.
     enum status status;
     struct slice record;
 

@@ -58,7 +58,7 @@ struct manifest_table {
 struct manifest {
     uint64_t storage; // 0: there is no manifest
     uint64_t position;
-    uint64_t minted; // highest counter of the actor's epoch at the position
+    uint64_t minted; // highest counter of the actor's epoch, at the position or later
     uint64_t next_sequence;
     uint32_t epoch;
     uint32_t next_number; // of tables and files of facts

@@ -178,7 +178,7 @@ static void over(struct store *s, enum status status) {
 static void on_log_started(struct commit_log *log) {
     struct store *s = CONTAINER_OF(log, struct store, log);
     if (log->is_failed) {
-        s->done_status = log->maker.state == MAKER_FAILED ? log->maker.status : ST_IO;
+        s->done_status = log->failure;
         commit_log_stop(log);
         return;
     }

@@ -2,7 +2,7 @@
 //
 // store.h -- one shard's data: records by partition and key, durable, in order.
 //
-// The only header of store/ that others may include. Behind it:
+// Others include this header, and who looks at a directory that no process uses check.h. Behind it:
 //
 //     a write  -> apply (a pure function of the old record) -> commit log -> memory
 //                                                   group sync -> done
@@ -62,8 +62,9 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
 
 // Recovers what the directory holds, or makes a new store in an empty one; then calls back, once.
 // ST_OK: everything else may be used now. ST_CORRUPT: the directory is not a store of a version
-// this program reads; ST_SNAPSHOT: it is a snapshot, and stays as it is; other statuses as from
-// env. Progress and damage are logged.
+// this program reads; ST_SNAPSHOT: it is a snapshot, and stays as it is; ST_NO_MEMORY,
+// ST_TOO_LARGE: it is one of larger limits; other statuses as from env. Progress and damage are
+// logged.
 typedef void store_done(void *context, enum status status);
 void store_open(struct store *store, store_done *done, void *context);
 
@@ -203,14 +204,14 @@ bool store_snapshot_name_is_good(struct slice name);
 typedef void store_snapshot_done(void *context, enum status status);
 
 // Makes a snapshot of all writes that are done, and maybe some under way. ST_OK: `done` is called
-// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_TOO_LARGE (files are
-// too many): there is none. Else it is not: ST_INVALID: the name is not good, or taken; ST_BUSY:
-// another one is being made or deleted; ST_TOO_LARGE: there are as many as may be; ST_CORRUPT: data
-// was found damaged, and is not repaired yet.
+// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_BUSY (no descriptor),
+// ST_TOO_LARGE (files are too many): there is none. Else it is not: ST_INVALID: the name is not
+// good, or taken; ST_BUSY: another one is being made or deleted; ST_TOO_LARGE: there are as many as
+// may be; ST_CORRUPT: data was found damaged, and is not repaired yet.
 NODISCARD enum status store_snapshot_make(struct store *store, struct slice name,
                                           store_snapshot_done *done, void *context);
 
-// ST_OK: `done` is called later, once: ST_OK when it is gone; ST_IO, ST_CANCELLED: it may be gone.
+// ST_OK: `done` is called later, once: ST_OK when it is gone; ST_IO: it may be gone.
 // Else it is not: ST_NOT_FOUND, ST_BUSY.
 NODISCARD enum status store_snapshot_delete(struct store *store, struct slice name,
                                             store_snapshot_done *done, void *context);
@@ -251,7 +252,7 @@ struct store_stats {
     uint64_t dirty_size; // bytes that only the log has
     uint64_t log_size;   // bytes of all segments
     uint64_t segment_count;
-    uint64_t live_size; // bytes a log of just the live records would have
+    uint64_t live_size; // bytes a log with each record once would have, tombstones included
     uint64_t table_count;
     uint64_t table_size; // bytes of all tables
     uint64_t flushes;    // since open, like all up to recounts
@@ -269,7 +270,7 @@ struct store_stats {
     uint64_t snapshot_count;
     uint64_t snapshot_size; // bytes that only snapshots hold, as of the last second
     uint64_t syncs;         // completed since open
-    uint64_t writes;        // done since open
+    uint64_t writes;        // since open, that changed something
     uint64_t damaged;       // records or segments found damaged since open, recovery included
     uint64_t replayed;      // records read at open
     bool is_full;           // refusing writes for want of disk or memory
