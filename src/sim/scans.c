@@ -33,7 +33,8 @@ static bool take_name(const struct oracle *oracle, struct scan_walk *walk, bool 
 }
 
 // True when all writes that may have been done, and would make it otherwise, ended before this one,
-// and it met them at some replica.
+// and it met them at some replica. Of a register; of another key there are none: a KV.PUT that has
+// not seen a tombstone stands beside it, and the clock decides which of them shows.
 static bool is_last_word(const struct oracle *oracle, const struct oracle_write *w) {
     const struct oracle_key *k = &oracle->keys[w->key];
     uint32_t majority = oracle_copies(oracle) / 2 + 1;
@@ -41,6 +42,7 @@ static bool is_last_word(const struct oracle *oracle, const struct oracle_write 
     for (uint32_t i = 0; i < k->write_count; i++) {
         const struct oracle_write *other = &oracle->writes[k->writes[i]];
         if (other->is_tombstone == w->is_tombstone || other->outcome == OUTCOME_NOT_DONE) continue;
+        if (!k->is_register) return false;
         if (other->end >= w->start || other->needs.write < majority) return false;
     }
     return true;
@@ -54,8 +56,7 @@ static int verdict_on(const struct oracle *oracle, uint32_t key, uint64_t healed
         bool is_done = w->outcome == OUTCOME_OK && w->end <= healed_at;
         if (!is_done || !is_last_word(oracle, w)) continue;
         if (!w->is_tombstone) return 1;
-        // A KV.DEL leaves what its context had not seen.
-        return k->is_register ? 0 : -1;
+        return k->is_register ? 0 : -1; // a KV.DEL leaves what its context had not seen
     }
     return -1;
 }
