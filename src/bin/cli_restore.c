@@ -190,7 +190,9 @@ static bool finish(const struct restore *r) {
 
 static bool run(struct restore *r) {
     if (access(r->to, F_OK) == 0 || access(r->part, F_OK) == 0) {
-        cli_complain("restore", "%s exists", access(r->to, F_OK) == 0 ? r->to : r->part);
+        bool is_made = access(r->to, F_OK) == 0;
+        cli_complain("restore", "%s exists%s", is_made ? r->to : r->part,
+                     is_made ? "" : ", from a restore that did not end; remove it");
         return false;
     }
     r->source = open(r->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
