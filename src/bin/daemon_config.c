@@ -354,8 +354,13 @@ static bool read_file(struct config *config, const char *path, const bool *flags
         return false;
     }
     int result = ini_parse_stream(read_line, &file, on_pair, &file);
+    bool is_read = ferror(file.stream) == 0; // of a directory nothing is
     (void)fclose(file.stream);
     if (file.has_failed) return false;
+    if (!is_read) {
+        complain_of(complaint, "cannot read the configuration file %s", path);
+        return false;
+    }
     if (result != 0) {
         complain_of(complaint, "%s:%d: not a line of the form 'key = value'", path, result);
         return false;

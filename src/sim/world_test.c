@@ -127,6 +127,7 @@ static void disturb(struct chaos *chaos) {
         break;
     case 8:
         if (!machine_rot(m, "f0", 5)) machine_cut_tail(m, "f1", 1);
+        (void)machine_spoil(m, "f0", 5);
         if (!machine_is_running(m) && rng_chance(&chaos->rng, 1, 4)) machine_wipe(m);
         break;
     default:
