@@ -109,7 +109,10 @@ static uint64_t size_of(const char *directory) {
     while ((entry = readdir(stream)) != NULL) {
         struct stat facts;
         if (fstatat(dirfd(stream), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        if (S_ISREG(facts.st_mode)) total += (uint64_t)facts.st_size;
+        struct slice snapshot;
+        const char *plain;
+        bool is_looked_at = !store_snapshot_part(entry->d_name, &snapshot, &plain);
+        if (is_looked_at && S_ISREG(facts.st_mode)) total += (uint64_t)facts.st_size;
     }
     (void)closedir(stream);
     return total;

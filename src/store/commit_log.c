@@ -65,8 +65,8 @@ static void fail(struct commit_log *log, const char *what, enum status status) {
     log->is_failed = true;
     log->failure = status;
     timer_disarm(log->timers, &log->sync_timer);
-    env_log(log->env, ENV_ERROR, "log_failed request=%s status=\"%s\" segment=%u synced=%u", what,
-            status_text(status), position_number(log->synced), position_offset(log->synced));
+    env_log(log->env, ENV_ERROR, "log_failed request=%s status=\"%s\" segment=%016x synced=%u",
+            what, status_text(status), position_number(log->synced), position_offset(log->synced));
     if (log->is_started) {
         log->shown_more(log);
     } else {
@@ -462,7 +462,7 @@ static void on_last_opened(struct env_op *op) {
         fail(log, "open", op->status);
         return;
     }
-    env_log(log->env, ENV_WARNING, "log_goes_on segment=%u offset=%u",
+    env_log(log->env, ENV_WARNING, "log_goes_on segment=%016x offset=%u",
             position_number(log->last_place), position_offset(log->last_place));
     begin_at(log, log->last_place);
 }
@@ -479,7 +479,7 @@ static void on_not_made(struct commit_log *log) {
     // without a descriptor they wait.
     bool may_pass = maker->status == ST_NO_SPACE || maker->status == ST_BUSY;
     enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
-    env_log(log->env, level, "segment_not_made segment=%u status=\"%s\"", maker->header.number,
+    env_log(log->env, level, "segment_not_made segment=%016x status=\"%s\"", maker->header.number,
             status_text(maker->status));
     log->lacks_space = maker->status == ST_NO_SPACE;
     bool is_needed = segment_ends(log, log->options.frame_max);

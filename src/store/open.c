@@ -188,19 +188,19 @@ static void on_log_damage(struct recovery *r, const struct log_damage *d) {
     uint32_t offset = position_offset(d->from);
     switch (d->kind) {
     case LOG_HEADER:
-        env_log(r->env, ENV_WARNING, "header_damaged segment=%u good_copies=%u", segment,
+        env_log(r->env, ENV_WARNING, "header_damaged segment=%016x good_copies=%u", segment,
                 d->good_copies);
         return;
     case LOG_HOLE:
-        env_log(r->env, ENV_ERROR, "log_damaged segment=%u from=%u until_segment=%u until=%u",
+        env_log(r->env, ENV_ERROR, "log_damaged segment=%016x from=%u until_segment=%016x until=%u",
                 segment, offset, position_number(d->until), position_offset(d->until));
         return;
     case LOG_BEGIN:
-        env_log(r->env, ENV_ERROR, "segments_missing first=%u wanted=%u", segment,
+        env_log(r->env, ENV_ERROR, "segments_missing first=%016x wanted=%016x", segment,
                 position_number(d->until));
         return;
     case LOG_END:
-        env_log(r->env, ENV_ERROR, "log_ends_early segment=%u offset=%u", segment, offset);
+        env_log(r->env, ENV_ERROR, "log_ends_early segment=%016x offset=%u", segment, offset);
         return;
     }
     unreachable();
@@ -277,7 +277,7 @@ static void on_loaded(struct sstable_loader *l, enum status status) {
     struct store *s = CONTAINER_OF(l, struct store, opening.loader);
     struct opening *o = &s->opening;
     if (status == ST_OK && !sstable_set_fits(&s->set, l->table)) {
-        env_log(s->env, ENV_ERROR, "tables_overlap table=%u", l->table->number);
+        env_log(s->env, ENV_ERROR, "tables_overlap table=%016x", l->table->number);
         fail(s, "manifest", ST_CORRUPT); // not even what is known can be right
         return;
     }
@@ -325,7 +325,7 @@ static void load_next(struct store *s) {
 static void on_facts_closed(struct env_op *op) {
     struct store *s = of(op);
     if (s->opening.needs_facts) {
-        env_log(s->env, ENV_ERROR, "facts_damaged file=%u", s->manifest.current.facts_number);
+        env_log(s->env, ENV_ERROR, "facts_damaged file=%016x", s->manifest.current.facts_number);
     }
     load_next(s);
 }

@@ -44,7 +44,7 @@ static void on_read(struct segment_reader *reader, enum status status) {
         step(r);
         return;
     }
-    env_log(r->env, ENV_ERROR, "recovery_failed segment=%u status=\"%s\"", reader->number,
+    env_log(r->env, ENV_ERROR, "recovery_failed segment=%016x status=\"%s\"", reader->number,
             status_text(status));
     finish(r, status);
 }
@@ -146,7 +146,7 @@ static bool find_storage(struct recovery *r) {
         uint32_t good = 0;
         enum status status = header_of(bytes, &header, &good);
         if (status == ST_INVALID) {
-            env_log(r->env, ENV_ERROR, "log_of_another_version segment=%u", r->reader.number);
+            env_log(r->env, ENV_ERROR, "log_of_another_version segment=%016x", r->reader.number);
             finish(r, ST_CORRUPT);
             return false;
         }
@@ -302,7 +302,7 @@ static bool doubt(struct recovery *r) {
         begin_search(r, 0);
         return true;
     }
-    env_log(r->env, ENV_ERROR, "log_has_larger_records segment=%u offset=%u limit=%u",
+    env_log(r->env, ENV_ERROR, "log_has_larger_records segment=%016x offset=%u limit=%u",
             r->reader.number, r->at.offset, r->frame_limit);
     finish(r, ST_TOO_LARGE);
     return false;

@@ -24,8 +24,8 @@ static void on_closed(struct env_op *op) {
 }
 
 static void fail(struct sstable_loader *l, const char *what, enum status status) {
-    env_log(l->env, ENV_ERROR, "table_unreadable table=%u part=%s status=\"%s\"", l->table->number,
-            what, status_text(status));
+    env_log(l->env, ENV_ERROR, "table_unreadable table=%016x part=%s status=\"%s\"",
+            l->table->number, what, status_text(status));
     l->status = status;
     l->part = what;
     if (l->table->file == NULL) {
@@ -103,7 +103,7 @@ static void on_filter(struct block_read *r) {
         t->filter.line_count = (uint32_t)(content.size / FILTER_LINE);
     } else {
         // Slower, but nothing is lost.
-        env_log(l->env, ENV_ERROR, "table_damaged table=%u part=filter", t->number);
+        env_log(l->env, ENV_ERROR, "table_damaged table=%016x part=filter", t->number);
         tlsf_give(l->memory, t->filter_block);
         t->filter_block = 0;
     }
@@ -134,7 +134,7 @@ static void on_tail(struct block_read *r) {
         return;
     }
     if (l->good_footers < 2)
-        env_log(l->env, ENV_WARNING, "table_damaged table=%u part=footer", t->number);
+        env_log(l->env, ENV_WARNING, "table_damaged table=%016x part=footer", t->number);
     t->whole_first = t->first < f->first ? t->first : f->first;
     t->key_count = f->key_count;
     t->data_size = f->data_size;

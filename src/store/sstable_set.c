@@ -65,7 +65,7 @@ static void on_removed(struct env_op *op) {
     struct sstable_set *set = t->set;
     if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
         // It is not in the manifest: the next start removes it.
-        env_log(set->env, ENV_WARNING, "table_not_removed table=%u status=\"%s\"", t->number,
+        env_log(set->env, ENV_WARNING, "table_not_removed table=%016x status=\"%s\"", t->number,
                 status_text(op->status));
     }
     sstable_set_give(set, t);
@@ -129,7 +129,7 @@ void sstable_unpin(struct sstable *t) {
 
 bool sstable_note_damage(struct sstable *t, uint64_t offset) {
     if (!t->is_damaged) {
-        env_log(t->set->env, ENV_ERROR, "table_damaged table=%u offset=%llu", t->number,
+        env_log(t->set->env, ENV_ERROR, "table_damaged table=%016x offset=%llu", t->number,
                 (unsigned long long)offset);
     }
     t->is_damaged = true;

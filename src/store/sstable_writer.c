@@ -47,7 +47,7 @@ static void note(struct sstable_writer *w, const char *what, enum status status)
     w->status = status;
     bool may_pass = status == ST_NO_SPACE || status == ST_NO_MEMORY;
     enum env_level level = may_pass ? ENV_WARNING : ENV_ERROR;
-    env_log(w->env, level, "table_not_written table=%u request=%s status=\"%s\"", w->plan.number,
+    env_log(w->env, level, "table_not_written table=%016x request=%s status=\"%s\"", w->plan.number,
             what, status_text(status));
 }
 
