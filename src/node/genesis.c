@@ -289,7 +289,11 @@ void genesis_on_founded(struct node *node, struct slice body) {
 }
 
 void genesis_on_mended(struct node *node) {
-    env_log(node->env, ENV_INFO, "mended");
+    if (node->map.member_count == 1) {
+        env_log(node->env, ENV_ERROR, "no other member has copies: what was damaged is lost");
+    } else {
+        env_log(node->env, ENV_INFO, "mended");
+    }
     node->is_mending = false;
     store_repaired(node->store);
     node->storages[node->self] = store_actor(node->store).storage;
