@@ -292,6 +292,37 @@ static void snapshots_come_and_go_through_many_crashes(void **state) {
     }
 }
 
+// Of a small store whose disk is slow at times: flushes and merges come between any two steps of
+// it.
+static void it_opens_whatever_comes_between(void **state) {
+    (void)state;
+    enum { SEEDS = 6, ROUNDS = 25, PAUSE_MS = 60 };
+    uint32_t made = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
+        struct shop *shop = small_shop(seed, (enum disk_personality)(seed % DISK_PERSONALITIES));
+        shop->options.flush_size = UINT64_C(2) * 1024;
+        shop->options.table_size = UINT64_C(16) * 1024;
+        world_options(shop->world)->rates[FAULT_DISK_SLOW] = FAULT_CERTAIN / 16;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, 300 * NS_PER_MS);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            shop_run(shop, rng_below(&shop->rng, PAUSE_MS) * NS_PER_MS);
+            assert_int_equal(ask_and_wait(shop, "s", false), ST_OK);
+            const char *wrong = backup_check(machine_disk(shop->machine), "s", &shop->options);
+            assert_string_equal(wrong == NULL ? "" : wrong, "");
+            made++;
+            shop_run(shop, rng_below(&shop->rng, PAUSE_MS) * NS_PER_MS);
+            assert_int_equal(ask_and_wait(shop, "s", true), ST_OK);
+        }
+        assert_true(store_stats(shop->store).compactions > 0);
+        shop_stop_selling(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_int_equal(made, SEEDS * ROUNDS);
+}
+
 static void what_only_snapshots_hold_is_counted(void **state) {
     (void)state;
     struct shop *shop = small_shop(test_seed(), DISK_WHOLE);
@@ -546,6 +577,7 @@ int store_snapshot_test(void) {
         cmocka_unit_test(under_load_it_holds_all_that_was_done_before),
         cmocka_unit_test(a_crash_at_any_step_leaves_a_whole_one_or_none),
         cmocka_unit_test(snapshots_come_and_go_through_many_crashes),
+        cmocka_unit_test(it_opens_whatever_comes_between),
         cmocka_unit_test(what_only_snapshots_hold_is_counted),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_full_disk_leaves_none),

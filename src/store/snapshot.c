@@ -99,6 +99,7 @@ static void on_saved(struct manifest_file *m) {
 
 static void save(struct snapshots *s) {
     s->state = SNAPSHOT_SAVE;
+    must(s->manifest->current.position <= s->end);
     struct manifest *next = &s->manifest->next;
     manifest_copy(next, &s->manifest->current);
     next->storage = s->log->storage; // there may be none yet
