@@ -17,8 +17,13 @@
 // good, then the rest.
 //
 //     IDLE -> ASKED -> CUT -> SYNC -> HOLD -> LINK -> NAMES -> SAVE -> IDLE   making
-//                       '------'-------'-------'--------'-------'--> REMOVE -> IDLE (failed)
+//                       |      |       |       |        |       '-> UNNAME (failed)
+//                       '------'-------'-------'--------'---------> REMOVE -> IDLE (failed)
 //     IDLE -> UNNAME -> REMOVE -> IDLE                                        deleting
+//
+// A manifest whose saving failed may be there all the same, or come back with the power, so it goes
+// like one that is deleted. When that fails, too, all else is left to the next start; until then
+// the name is taken, and can be deleted.
 //
 // At the start the names that there are tell which snapshots there are.
 #ifndef QUOIT_STORE_SNAPSHOT_H
