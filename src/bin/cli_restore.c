@@ -33,6 +33,7 @@ struct restore {
     const char *from;
     const char *to;
     const char *cluster;
+    char path[PATH_MAX]; // `to`, without slashes at its end
     char part[PATH_MAX];
     int source; // directories
     int target;
@@ -62,19 +63,20 @@ static bool write_all(int fd, const uint8_t *bytes, size_t size) {
     return true;
 }
 
+// `is_good`: all was written; if not, that has been said.
 static bool end_file(int fd, bool is_good, const char *name) {
-    is_good = is_good && fsync(fd) == 0;
-    if (!is_good) (void)failed("cannot write", name);
+    if (is_good && fsync(fd) != 0) is_good = failed("cannot write", name);
     close(fd);
     return is_good;
 }
 
-static bool copy_bytes(const struct restore *r, int in, int out) {
+static bool copy_bytes(const struct restore *r, int in, int out, const char *name) {
     for (;;) {
         ssize_t got = read(in, r->piece, PIECE);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return got == 0;
-        if (!write_all(out, r->piece, (size_t)got)) return false;
+        if (got < 0) return failed("cannot read", name);
+        if (got == 0) return true;
+        if (!write_all(out, r->piece, (size_t)got)) return failed("cannot write a copy of", name);
     }
 }
 
@@ -86,14 +88,14 @@ static bool copy_file(struct restore *r, const char *name, const char *plain) {
     if (!is_good) {
         (void)failed("cannot make", plain);
     } else {
-        is_good = end_file(out, copy_bytes(r, in, out), plain);
+        is_good = end_file(out, copy_bytes(r, in, out, name), plain);
     }
     close(in);
     r->copied++;
     return is_good;
 }
 
-// Walks over the files of the snapshot but its manifest. False: `each` failed, or it cannot be.
+// Copies the files of the snapshot but its manifest. False: it cannot, which has been said.
 static bool copy_files(struct restore *r) {
     int copy = openat(r->source, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -116,25 +118,25 @@ static bool copy_files(struct restore *r) {
     return is_good;
 }
 
-// Its bytes, up to MANIFEST_MAX; 0: it cannot be read.
-static size_t read_manifest(const struct restore *r, uint8_t *bytes) {
+// Its bytes, up to MANIFEST_MAX. False: they cannot be read, which has been said.
+static bool read_manifest(const struct restore *r, uint8_t *bytes, size_t *size) {
     char name[SNAPSHOT_NAME_MAX + 32];
     (void)snprintf(name, sizeof(name), "snapshot-%s.manifest", r->name);
     int fd = openat(r->source, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         cli_complain("restore", "there is no whole snapshot %s in %s", r->name, r->from);
-        return 0;
+        return false;
     }
-    size_t size = 0;
-    for (;;) {
-        ssize_t got = read(fd, bytes + size, MANIFEST_MAX - size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) (void)failed("cannot read", name);
-        if (got <= 0) break;
-        size += (size_t)got;
+    ssize_t got = 1;
+    for (*size = 0; got != 0; *size += (size_t)got) {
+        do {
+            got = read(fd, bytes + *size, MANIFEST_MAX - *size);
+        } while (got < 0 && errno == EINTR);
+        if (got < 0) break;
     }
+    if (got < 0) (void)failed("cannot read", name);
     close(fd);
-    return size;
+    return got == 0;
 }
 
 static uint64_t random_number(void) {
@@ -147,8 +149,8 @@ static uint64_t random_number(void) {
 }
 
 static bool convert_manifest(struct restore *r, uint8_t *bytes, struct arena *arena) {
-    size_t size = read_manifest(r, bytes);
-    if (size == 0) return false;
+    size_t size = 0;
+    if (!read_manifest(r, bytes, &size)) return false;
     uint64_t cluster = map_cluster_number(slice_of_string(r->cluster));
     struct slice restored;
     enum status status = store_restore(arena, (struct slice){bytes, size}, random_number(), cluster,
@@ -164,12 +166,13 @@ static bool convert_manifest(struct restore *r, uint8_t *bytes, struct arena *ar
     if (r->target < 0) return failed("cannot open", r->part);
     int fd = create(r, "manifest");
     if (fd < 0) return failed("cannot make", "manifest");
-    return end_file(fd, write_all(fd, restored.data, restored.size), "manifest");
+    bool is_written = write_all(fd, restored.data, restored.size);
+    return end_file(fd, is_written || failed("cannot write", "manifest"), "manifest");
 }
 
 // The name of the new directory is durable when its parent is synced.
 static bool sync_parent(const char *path) {
-    char parent[PATH_MAX];
+    char parent[PATH_MAX + sizeof("/..")];
     (void)snprintf(parent, sizeof(parent), "%s/..", path);
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool is_synced = fd >= 0 && fsync(fd) == 0;
@@ -184,14 +187,14 @@ static bool finish(const struct restore *r) {
         return false;
     }
     if (fsync(r->target) != 0) return failed("cannot sync", r->part);
-    if (rename(r->part, r->to) != 0) return failed("cannot make", r->to);
-    return sync_parent(r->to);
+    if (rename(r->part, r->path) != 0) return failed("cannot make", r->path);
+    return sync_parent(r->path);
 }
 
 static bool run(struct restore *r) {
-    if (access(r->to, F_OK) == 0 || access(r->part, F_OK) == 0) {
-        bool is_made = access(r->to, F_OK) == 0;
-        cli_complain("restore", "%s exists%s", is_made ? r->to : r->part,
+    if (access(r->path, F_OK) == 0 || access(r->part, F_OK) == 0) {
+        bool is_made = access(r->path, F_OK) == 0;
+        cli_complain("restore", "%s exists%s", is_made ? r->path : r->part,
                      is_made ? "" : ", from a restore that did not end; remove it");
         return false;
     }
@@ -215,12 +218,14 @@ static bool run(struct restore *r) {
     return is_good;
 }
 
-// As quoitd takes it.
-static bool is_word(const char *text) {
-    size_t size = strlen(text);
-    return size > 0 && size <= NAME_SIZE_MAX &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
-               size;
+// False: `to` is empty or too long.
+static bool set_paths(struct restore *r) {
+    size_t size = strlen(r->to);
+    if (size == 0 || size > PATH_MAX - sizeof(".part/..")) return false;
+    while (size > 1 && r->to[size - 1] == '/') size--;
+    (void)snprintf(r->path, sizeof(r->path), "%.*s", (int)size, r->to);
+    (void)snprintf(r->part, sizeof(r->part), "%.*s.part", (int)size, r->to);
+    return true;
 }
 
 static const char *what_is_missing(const struct restore *r) {
@@ -255,12 +260,11 @@ int cli_restore(int count, char **arguments) {
         cli_complain("restore", "%s is needed; see --help", missing);
         return CLI_MISUSED;
     }
-    bool fits = snprintf(r.part, sizeof(r.part), "%s.part", r.to) < (int)sizeof(r.part) - 4;
-    if (!store_snapshot_name_is_good(slice_of_string(r.name)) || r.to[0] == '\0' || !fits) {
+    if (!store_snapshot_name_is_good(slice_of_string(r.name)) || !set_paths(&r)) {
         cli_complain("restore", "NAME or --to is empty, too long or no such thing");
         return CLI_MISUSED;
     }
-    if (!is_word(r.cluster)) {
+    if (!map_name_is_good(slice_of_string(r.cluster))) {
         cli_complain("restore", "--new-cluster is 1 to %d letters, digits, '-', '_' and '.'",
                      NAME_SIZE_MAX);
         return CLI_MISUSED;

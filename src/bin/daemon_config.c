@@ -29,15 +29,8 @@ static bool parse_text(const char *text, void *to) {
 }
 
 static bool parse_name(const char *text, void *to) {
-    size_t size = strlen(text);
-    if (size == 0 || size > NAME_SIZE_MAX) return false;
-    for (size_t i = 0; i < size; i++) {
-        bool is_word = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z') ||
-                       (text[i] >= '0' && text[i] <= '9') || strchr("-_.", text[i]) != NULL;
-        if (!is_word) return false;
-    }
     *(const char **)to = text;
-    return true;
+    return map_name_is_good(slice_of_string(text));
 }
 
 static bool parse_range(const char *text, void *to, uint64_t low, uint64_t high) {

@@ -142,7 +142,7 @@ static bool consists_of(struct slice text, bool is_one(uint8_t c)) {
     return true;
 }
 
-static bool is_name(struct slice text) {
+bool map_name_is_good(struct slice text) {
     return text.size > 0 && text.size <= NAME_SIZE_MAX && consists_of(text, is_name_char);
 }
 
@@ -154,7 +154,7 @@ static bool is_host(struct slice text) {
 }
 
 static bool is_name_or_empty(const char *string) {
-    return string[0] == '\0' || is_name(slice_of_string(string));
+    return string[0] == '\0' || map_name_is_good(slice_of_string(string));
 }
 
 bool map_member_is_sound(const struct map_member *m) {
@@ -224,7 +224,7 @@ static enum status parse_member(struct slice text, struct map_member *member) {
     const uint8_t *equals = text.size == 0 ? NULL : memchr(text.data, '=', text.size);
     if (equals == NULL) return ST_INVALID;
     struct slice name = {text.data, (size_t)(equals - text.data)};
-    if (!is_name(name)) return ST_INVALID;
+    if (!map_name_is_good(name)) return ST_INVALID;
     *member = (struct map_member){.shards = 1, .weight = 1};
     set_string(member->name, sizeof(member->name), name);
     set_string(member->host, sizeof(member->host), name);
@@ -299,7 +299,7 @@ static void member_encode(const struct map_member *m, struct writer *w) {
 static void read_name(struct reader *r, char field[NAME_SIZE_MAX + 1], bool may_be_empty) {
     uint8_t size = read_u8(r);
     struct slice name = read_bytes(r, size);
-    if (name.size == 0 ? !may_be_empty : !is_name(name)) r->failed = true;
+    if (name.size == 0 ? !may_be_empty : !map_name_is_good(name)) r->failed = true;
     if (!r->failed) set_string(field, NAME_SIZE_MAX + 1, name);
 }
 

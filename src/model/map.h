@@ -101,7 +101,12 @@ bool map_member_is_sound(const struct map_member *member);
 // The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
 const struct map_run *map_run_of(const struct map *map, uint16_t slot);
 
-// The number of a cluster that is told from others with the same first members by a word. Never 0.
+// 1 to NAME_SIZE_MAX letters, digits, '-', '_' and '.': names of members, hosts, racks, data
+// centres, and the word below.
+bool map_name_is_good(struct slice text);
+
+// The number of a cluster that is told from others with the same first members by a word, which is
+// good as a name. Never 0.
 uint64_t map_cluster_number(struct slice word);
 
 // A number that is the same for maps in which members of the same names hold the same slots, in the

@@ -292,6 +292,108 @@ static void snapshots_come_and_go_through_many_crashes(void **state) {
     }
 }
 
+// Of a small store whose disk is slow at times: flushes and merges come between any two steps of
+// it.
+static void it_opens_whatever_comes_between(void **state) {
+    (void)state;
+    enum { SEEDS = 6, ROUNDS = 25, PAUSE_MS = 60 };
+    uint32_t made = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
+        struct shop *shop = small_shop(seed, (enum disk_personality)(seed % DISK_PERSONALITIES));
+        shop->options.flush_size = UINT64_C(2) * 1024;
+        shop->options.table_size = UINT64_C(16) * 1024;
+        world_options(shop->world)->rates[FAULT_DISK_SLOW] = FAULT_CERTAIN / 16;
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, 300 * NS_PER_MS);
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            shop_run(shop, rng_below(&shop->rng, PAUSE_MS) * NS_PER_MS);
+            assert_int_equal(ask_and_wait(shop, "s", false), ST_OK);
+            const char *wrong = backup_check(machine_disk(shop->machine), "s", &shop->options);
+            assert_string_equal(wrong == NULL ? "" : wrong, "");
+            made++;
+            shop_run(shop, rng_below(&shop->rng, PAUSE_MS) * NS_PER_MS);
+            assert_int_equal(ask_and_wait(shop, "s", true), ST_OK);
+        }
+        assert_true(store_stats(shop->store).compactions > 0);
+        shop_stop_selling(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_int_equal(made, SEEDS * ROUNDS);
+}
+
+static void step_until_shown(struct shop *shop, const char *file, bool is_shown) {
+    uint64_t until = world_now(shop->world) + 10 * NS_PER_SECOND;
+    while ((disk_find(machine_disk(shop->machine), file) != NULL) != is_shown) {
+        assert_true(world_step(shop->world, until));
+        assert_true(world_now(shop->world) < until);
+    }
+}
+
+// Makes a snapshot that fails when its manifest has its name, because syncs do; of those on the way
+// back every other one does.
+static void fail_late(struct shop *shop) {
+    struct asked a;
+    assert_int_equal(ask(shop, "late", false, &a), ST_OK);
+    step_until_shown(shop, "snapshot-late.manifest", true);
+    uint32_t *rate = &world_options(shop->world)->rates[FAULT_DISK_SYNC_ERROR];
+    *rate = FAULT_CERTAIN;
+    step_until_shown(shop, "snapshot-late.manifest", false);
+    *rate = FAULT_CERTAIN / 2;
+    assert_true(shop_wait(shop, &a.is_done));
+    *rate = 0;
+    assert_int_equal(a.status, ST_IO);
+    assert_false(is_listed(shop, "late"));
+}
+
+static void one_that_failed_comes_back_whole_or_not(void **state) {
+    (void)state;
+    enum { SEEDS = 24 };
+    uint32_t back = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
+        struct shop *shop = small_shop(seed, (enum disk_personality)(seed % DISK_PERSONALITIES));
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, 100 * NS_PER_MS);
+        fail_late(shop);
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        if (is_listed(shop, "late")) {
+            assert_holds_book(shop, "late", shop->keys);
+            back++;
+        } else {
+            assert_int_equal(count_files(shop, "late"), 0);
+        }
+        shop_check_all(shop);
+        shop_end(shop);
+        shop_free(shop);
+    }
+    assert_in_range(back, 1, SEEDS - 1);
+}
+
+static void one_that_failed_can_be_deleted(void **state) {
+    (void)state;
+    uint32_t left = 0;
+    for (uint64_t seed = test_seed(); left == 0; seed++) {
+        struct shop *shop = small_shop(seed, DISK_SECTORS);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, 100 * NS_PER_MS);
+        fail_late(shop);
+        left = count_files(shop, "late");
+        if (left > 0) {
+            assert_int_equal(ask_and_wait(shop, "late", false), ST_INVALID);
+            assert_int_equal(ask_and_wait(shop, "late", true), ST_OK);
+            assert_int_equal(count_files(shop, "late"), 0);
+        }
+        assert_int_equal(ask_and_wait(shop, "late", false), ST_OK);
+        machine_power_loss(shop->machine);
+        assert_int_equal(shop_open(shop), ST_OK);
+        assert_holds_book(shop, "late", shop->keys);
+        shop_end(shop);
+        shop_free(shop);
+    }
+}
+
 static void what_only_snapshots_hold_is_counted(void **state) {
     (void)state;
     struct shop *shop = small_shop(test_seed(), DISK_WHOLE);
@@ -546,6 +648,9 @@ int store_snapshot_test(void) {
         cmocka_unit_test(under_load_it_holds_all_that_was_done_before),
         cmocka_unit_test(a_crash_at_any_step_leaves_a_whole_one_or_none),
         cmocka_unit_test(snapshots_come_and_go_through_many_crashes),
+        cmocka_unit_test(it_opens_whatever_comes_between),
+        cmocka_unit_test(one_that_failed_comes_back_whole_or_not),
+        cmocka_unit_test(one_that_failed_can_be_deleted),
         cmocka_unit_test(what_only_snapshots_hold_is_counted),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_full_disk_leaves_none),

@@ -30,23 +30,31 @@ static void over(struct snapshots *s, enum status status) {
         env_log(s->env, ENV_WARNING, "snapshot_failed name=%s status=\"%s\"", name,
                 status_text(status));
     }
-    if (!current(s)->is_whole) snapshot_set_remove(&s->set, s->current);
+    // What is left of one that failed keeps its name: another would be taken for a part of it.
+    bool is_gone = !current(s)->is_whole && current(s)->file_count == 0;
+    if (is_gone) snapshot_set_remove(&s->set, s->current);
     s->state = SNAPSHOT_IDLE;
     done(s->done_context, status);
     s->idle(s);
 }
 
-// Removing all names of one.
+// Removing all names of one: the manifest's first, and for good. What comes back with the power
+// must be whole.
+
+// Ends with files left, which the next start removes, or someone who deletes it.
+static void leave(struct snapshots *s, enum status status) {
+    over(s, s->status == ST_OK ? status : s->status);
+}
 
 static void remove_next(struct snapshots *s);
 
 static void on_removed(struct env_op *op) {
     struct snapshots *s = of(op);
-    const struct snapshot_file *file = snapshot_set_last(&s->set, s->current);
-    snapshot_set_remove_file(&s->set, file);
-    if (op->status != ST_OK && op->status != ST_NOT_FOUND && s->status == ST_OK) {
-        s->status = op->status; // the next start removes it
+    if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
+        leave(s, op->status);
+        return;
     }
+    snapshot_set_remove_file(&s->set, snapshot_set_last(&s->set, s->current));
     remove_next(s);
 }
 
@@ -61,11 +69,38 @@ static void remove_next(struct snapshots *s) {
     env_remove(s->env, &s->op, s->to);
 }
 
+static void on_unname_synced(struct env_op *op) {
+    struct snapshots *s = of(op);
+    if (op->status != ST_OK) {
+        leave(s, op->status);
+        return;
+    }
+    current(s)->is_whole = false;
+    s->state = SNAPSHOT_REMOVE;
+    remove_next(s);
+}
+
+static void on_unnamed(struct env_op *op) {
+    struct snapshots *s = of(op);
+    if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
+        leave(s, op->status);
+        return;
+    }
+    op->done = on_unname_synced;
+    env_sync_names(s->env, op);
+}
+
+static void unname(struct snapshots *s) {
+    s->state = SNAPSHOT_UNNAME;
+    snapshot_file_name(current(s)->name, SNAPSHOT_MANIFEST, 0, s->to);
+    s->op.done = on_unnamed;
+    env_remove(s->env, &s->op, s->to);
+}
+
 // Making.
 
 static void give_up(struct snapshots *s, enum status status) {
-    bool is_held =
-        s->state == SNAPSHOT_LINK || s->state == SNAPSHOT_NAMES || s->state == SNAPSHOT_SAVE;
+    bool is_held = s->state == SNAPSHOT_LINK || s->state == SNAPSHOT_NAMES;
     s->status = status;
     s->state = SNAPSHOT_REMOVE;
     if (is_held) manifest_release(s->manifest);
@@ -78,18 +113,12 @@ static bool must_give_up(struct snapshots *s) {
     return true;
 }
 
-static void on_unsaved(struct env_op *op) {
-    struct snapshots *s = of(op);
-    give_up(s, s->status);
-}
-
 static void on_saved(struct manifest_file *m) {
     struct snapshots *s = m->context;
     if (m->status != ST_OK) {
         s->status = m->status;
-        snapshot_file_name(current(s)->name, SNAPSHOT_MANIFEST, 0, s->to);
-        s->op.done = on_unsaved;
-        env_remove(s->env, &s->op, s->to); // which may be there already
+        unname(s); // it may be there already
+        manifest_release(m);
         return;
     }
     current(s)->is_whole = true;
@@ -99,6 +128,7 @@ static void on_saved(struct manifest_file *m) {
 
 static void save(struct snapshots *s) {
     s->state = SNAPSHOT_SAVE;
+    must(s->manifest->current.position <= s->end);
     struct manifest *next = &s->manifest->next;
     manifest_copy(next, &s->manifest->current);
     next->storage = s->log->storage; // there may be none yet
@@ -271,38 +301,13 @@ enum status snapshots_make(struct snapshots *s, struct slice name, store_snapsho
 
 // Deleting.
 
-static void on_unname_synced(struct env_op *op) {
-    struct snapshots *s = of(op);
-    s->status = op->status;
-    if (op->status != ST_OK) {
-        over(s, op->status); // if it comes back it must be whole
-        return;
-    }
-    current(s)->is_whole = false;
-    s->state = SNAPSHOT_REMOVE;
-    remove_next(s);
-}
-
-static void on_unnamed(struct env_op *op) {
-    struct snapshots *s = of(op);
-    if (op->status != ST_OK && op->status != ST_NOT_FOUND) {
-        over(s, op->status);
-        return;
-    }
-    op->done = on_unname_synced;
-    env_sync_names(s->env, op);
-}
-
 enum status snapshots_delete(struct snapshots *s, struct slice name, store_snapshot_done *done,
                              void *context) {
     if (s->state != SNAPSHOT_IDLE) return ST_BUSY;
     uint32_t index = snapshot_set_find(&s->set, name);
     if (index == SNAPSHOT_NONE) return ST_NOT_FOUND;
     begin(s, index, done, context);
-    s->state = SNAPSHOT_UNNAME;
-    snapshot_file_name(current(s)->name, SNAPSHOT_MANIFEST, 0, s->to);
-    s->op.done = on_unnamed;
-    env_remove(s->env, &s->op, s->to);
+    unname(s);
     return ST_OK;
 }
 

@@ -8,15 +8,22 @@
 //     cut the log -> sync it up to there -> hold the manifest -> link facts, tables, segments
 //         -> sync names -> write the snapshot's own manifest, rename, sync names -> let go
 //
-// All that was written before the cut is in it, and nothing else. While the manifest is held no
-// flush or merge comes to its end, so no file goes that it names. The snapshot's manifest comes
-// last, by a rename: a snapshot that has one is whole. What lies there without one was not
+// All that was written before the cut is in it, and nothing else: no flush that began after the cut
+// saves its manifest before the hold. It has to wait until the log is synced beyond the cut, and
+// then until the manifest is free, and snapshots are asked first at both. While the manifest is
+// held no flush or merge comes to its end, so no file goes that it names. The snapshot's manifest
+// comes last, by a rename: a snapshot that has one is whole. What lies there without one was not
 // finished, and goes at the next start. Deleting is the same backwards: the manifest first, and for
 // good, then the rest.
 //
 //     IDLE -> ASKED -> CUT -> SYNC -> HOLD -> LINK -> NAMES -> SAVE -> IDLE   making
-//                       '------'-------'-------'--------'-------'--> REMOVE -> IDLE (failed)
+//                       |      |       |       |        |       '-> UNNAME (failed)
+//                       '------'-------'-------'--------'---------> REMOVE -> IDLE (failed)
 //     IDLE -> UNNAME -> REMOVE -> IDLE                                        deleting
+//
+// A manifest whose saving failed may be there all the same, or come back with the power, so it goes
+// like one that is deleted. When that fails, too, all else is left to the next start; until then
+// the name is taken, and can be deleted.
 //
 // At the start the names that there are tell which snapshots there are.
 #ifndef QUOIT_STORE_SNAPSHOT_H
@@ -90,7 +97,7 @@ NODISCARD enum status snapshots_delete(struct snapshots *s, struct slice name,
                                        store_snapshot_done *done, void *context);
 
 // To be called when the log has more room, was synced further, or has failed, and when the manifest
-// is free again.
+// is free again: each time before a flush is.
 void snapshots_go_on(struct snapshots *s);
 
 // Gives up what is under way; `idle` follows. Nothing happens when that is nothing.

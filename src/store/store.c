@@ -381,9 +381,9 @@ static void on_compacted(struct compaction *c) {
 static void on_manifest_idle(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
     if (f->is_uncertain && s->is_open) store_wake_writes(s); // they hear of it
+    snapshots_go_on(&s->snapshots); // before a flush that began after the cut
     flush_go_on(&s->flush);
     compaction_go_on(&s->compaction);
-    snapshots_go_on(&s->snapshots);
     if (!s->is_open && s->done != NULL && s->log.is_started) store_close_when_quiet(s);
 }
 
@@ -462,8 +462,8 @@ static void on_shown(struct commit_log *log) {
     store_opening_goes_on(s);
     store_show_writes(s);
     store_show_reads(s);
+    snapshots_go_on(&s->snapshots); // before a flush, as above
     flush_go_on(&s->flush);
-    snapshots_go_on(&s->snapshots);
     if (!s->is_open) return;
     if (s->segment_count != s->segments.count) {
         s->segment_count = s->segments.count;

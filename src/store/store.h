@@ -204,15 +204,16 @@ bool store_snapshot_name_is_good(struct slice name);
 typedef void store_snapshot_done(void *context, enum status status);
 
 // Makes a snapshot of all writes that are done, and maybe some under way. ST_OK: `done` is called
-// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_BUSY (no descriptor),
-// ST_TOO_LARGE (files are too many): there is none. Else it is not: ST_INVALID: the name is not
-// good, or taken; ST_BUSY: another one is being made or deleted; ST_TOO_LARGE: there are as many as
-// may be; ST_CORRUPT: data was found damaged, and is not repaired yet.
+// later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_TOO_LARGE (files are
+// too many), ST_BUSY (no descriptor): there is none, or after a loss of power a whole one; the name
+// may stay taken until it is deleted, or until the next start. Else it is not: ST_INVALID: the name
+// is not good, or taken; ST_BUSY: another one is being made or deleted; ST_TOO_LARGE: there are as
+// many as may be; ST_CORRUPT: data was found damaged, and is not repaired yet.
 NODISCARD enum status store_snapshot_make(struct store *store, struct slice name,
                                           store_snapshot_done *done, void *context);
 
 // ST_OK: `done` is called later, once: ST_OK when it is gone; ST_IO: it may be gone.
-// Else it is not: ST_NOT_FOUND, ST_BUSY.
+// Else it is not: ST_NOT_FOUND, ST_BUSY. What is left of one that failed can be deleted, too.
 NODISCARD enum status store_snapshot_delete(struct store *store, struct slice name,
                                             store_snapshot_done *done, void *context);
 

@@ -229,6 +229,20 @@ def test_what_is_wrong_with_a_snapshot_is_said(world):
                              os.path.join(world.directory, "r2"), "--new-cluster", "x")
     assert code == 1 and "no whole snapshot" in output, output
 
+    # A manifest that nothing is left of, and a directory with a slash at its end.
+    empty = os.path.join(world.directory, "empty")
+    os.mkdir(empty, 0o700)
+    with open(os.path.join(empty, "snapshot-s1.manifest"), "wb"):
+        pass
+    code, output = world.run(world.quoit, "restore", "s1", "--from", empty, "--to",
+                             os.path.join(world.directory, "r3"), "--new-cluster", "x")
+    assert code == 1 and "damaged" in output, output
+    world.check(*quoit, "s3")
+    world.check(world.quoit, "restore", "s3", "--from", node.directory, "--to",
+                os.path.join(world.directory, "r4//"), "--new-cluster", "x")
+    assert "manifest" in os.listdir(os.path.join(world.directory, "r4"))
+    world.check(*quoit, "--delete", "s3")
+
     world.check(*quoit, "--delete", "s1")
     assert files_of(node, "s1") == []
     assert info(node, "store_snapshots") == 0
