@@ -100,8 +100,13 @@ static bool open_block(struct source *s) {
     s->is_open = false;
     uint64_t offset = index_offset(&s->table->index, s->block);
     uint64_t base = index_offset(&s->table->index, s->first);
+    uint64_t end = index_offset(&s->table->index, s->block + 1);
+    if (end - base > s->read.got) { // the file is cut
+        damaged(s, offset);
+        return false;
+    }
     const uint8_t *bytes = (const uint8_t *)tlsf_at(m->memory, s->bytes_block) + (offset - base);
-    struct slice all = {bytes, index_offset(&s->table->index, s->block + 1) - offset};
+    struct slice all = {bytes, end - offset};
     struct piece piece;
     struct slice content;
     struct slice raw = {NULL, 0};
@@ -231,21 +236,17 @@ static bool find_first(struct source *s) {
 }
 
 // What was read, or could not be, is gone on with.
-static void take(struct source *s, enum status status, uint32_t got) {
+static void take(struct source *s, enum status status) {
     struct merge *m = s->merge;
-    uint64_t from = index_offset(&s->table->index, s->first);
     if (status == ST_IO && s->end - s->first > 1) {
         s->alone = s->end - s->first;
         (void)load(s);
     } else if (status == ST_CORRUPT) {
         s->is_open = false;
-        damaged(s, from);
+        damaged(s, index_offset(&s->table->index, s->block));
         place(s, s->is_seeking ? find_first(s) : advance(s));
     } else if (status != ST_OK) {
         m->status = status;
-    } else if (got != index_offset(&s->table->index, s->end) - from) {
-        damaged(s, from); // the file is cut: nothing is to be had from here on
-        s->is_over = true;
     } else {
         (void)open_block(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
@@ -256,7 +257,7 @@ static void on_read(struct block_read *r) {
     struct source *s = CONTAINER_OF(r, struct source, read);
     struct merge *m = s->merge;
     m->waiting--;
-    if (m->status == ST_OK) take(s, r->status, r->got);
+    if (m->status == ST_OK) take(s, r->status);
     if (m->waiting == 0) m->ready(m);
 }
 
