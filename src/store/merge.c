@@ -73,11 +73,10 @@ static void pop(struct merge *m) {
 
 // Loading.
 
-// Ends the merge, or where that is wanted, leaves the block out.
-static void damaged(struct source *s, uint64_t offset) {
+// The block cannot be read: ends the merge, or where that is wanted, leaves the block out.
+static void damaged(struct source *s) {
     struct merge *m = s->merge;
-    bool is_forgiven = sstable_note_damage(s->table, offset);
-    m->damaged++;
+    bool is_forgiven = sstable_note_damage(s->table, s->block);
     if (m->status == ST_OK && !is_forgiven && !m->skips_damage) m->status = ST_CORRUPT;
 }
 
@@ -98,11 +97,12 @@ static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t 
 static bool open_block(struct source *s) {
     struct merge *m = s->merge;
     s->is_open = false;
+    if (sstable_is_lost(s->table, s->block)) return false;
     uint64_t offset = index_offset(&s->table->index, s->block);
     uint64_t base = index_offset(&s->table->index, s->first);
     uint64_t end = index_offset(&s->table->index, s->block + 1);
     if (end - base > s->read.got) { // the file is cut
-        damaged(s, offset);
+        damaged(s);
         return false;
     }
     const uint8_t *bytes = (const uint8_t *)tlsf_at(m->memory, s->bytes_block) + (offset - base);
@@ -122,7 +122,7 @@ static bool open_block(struct source *s) {
     }
     s->is_open = status == ST_OK && !s->cursor.failed;
     if (s->is_open && m->is_reverse) block_end(&s->cursor);
-    if (!s->is_open) damaged(s, offset);
+    if (!s->is_open) damaged(s);
     return s->is_open;
 }
 
@@ -188,6 +188,13 @@ static bool next_block(struct source *s) {
     return s->block >= s->first && s->block < s->end;
 }
 
+// Whether the block begins past what is wanted, so that it does not matter what it holds.
+static bool is_past(struct source *s) {
+    if (s->merge->is_reverse) return false;
+    s->is_over = sstable_block_first(s->table, s->block) > s->merge->last;
+    return s->is_over;
+}
+
 // Moves to the next record, in this block or the next of those in memory. False: it has to load, is
 // over, or failed.
 static bool advance(struct source *s) {
@@ -196,10 +203,10 @@ static bool advance(struct source *s) {
             s->is_open && (s->merge->is_reverse ? block_prev(&s->cursor) : block_next(&s->cursor));
         if (has_moved) return is_wanted(s);
         if (s->is_open && s->cursor.failed) {
-            damaged(s, index_offset(&s->table->index, s->block));
+            damaged(s);
         }
         if (s->merge->status != ST_OK || !next_block(s)) return false;
-        (void)open_block(s);
+        if (!open_block(s) && is_past(s)) return false;
     }
 }
 
@@ -243,7 +250,7 @@ static void take(struct source *s, enum status status) {
         (void)load(s);
     } else if (status == ST_CORRUPT) {
         s->is_open = false;
-        damaged(s, index_offset(&s->table->index, s->block));
+        damaged(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
     } else if (status != ST_OK) {
         m->status = status;
