@@ -72,13 +72,17 @@ static void abandon(struct node *node) {
     pause(node, HITCH_PAUSE_NS);
 }
 
-// Mending is over when everything was compared with everybody.
+// Mending is over when everything was compared with everybody, and nothing was lost meanwhile.
 static void end_mending_if_through(struct node *node) {
     if (!node->is_mending) return;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (i != node->self && !bit(node->reconcile.through, i)) return;
     }
-    genesis_on_mended(node);
+    if (store_losses(node->store) == node->reconcile.losses) {
+        genesis_on_mended(node);
+    } else {
+        reconcile_with_all(node);
+    }
 }
 
 static void finish_peer(struct node *node) {
@@ -493,12 +497,14 @@ static void on_round(struct timer *timer) {
 }
 
 void reconcile_start(struct node *node) {
+    node->reconcile.losses = store_losses(node->store);
     on_round(&node->reconcile.round); // links may be open already
     end_mending_if_through(node);
 }
 
 void reconcile_with_all(struct node *node) {
     memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
+    node->reconcile.losses = store_losses(node->store);
     node->reconcile.had_hitch = true; // what is being compared was from before
     on_round(&node->reconcile.round);
 }

@@ -46,6 +46,7 @@ struct reconcile {
     struct listing listing;
     uint8_t *listed;    // bytes of its entries
     uint32_t comparing; // questions of others that wait for the store
+    uint64_t losses;    // of the store, when it began to go through with all
     bool had_hitch;
     bool is_pausing;   // between two parts
     uint32_t merging;  // records taken from the peer and not yet durable here, or being read for it

@@ -563,6 +563,117 @@ static void damage_that_is_forgiven_later_leaves_the_sums(void **state) {
     assert_true(found > 6);
 }
 
+static bool cut(struct machine *machine, const char *name, uint64_t offset) {
+    uint8_t byte = 0;
+    uint64_t size = offset;
+    while (machine_durable_read(machine, name, size, &byte, 1) == 1) size++;
+    return machine_cut_tail(machine, name, size - offset);
+}
+
+static uint32_t count_found(struct shop *shop) {
+    uint32_t found = 0;
+    for (uint32_t key = 0; key < SHOP_KEYS; key++) {
+        uint32_t version = 0;
+        found += shop_read(shop, key, &version) == ST_OK;
+    }
+    return found;
+}
+
+// Scans and merges read many blocks at once, reads of a key only one.
+static void what_a_cut_table_still_has_is_kept(void **state) {
+    (void)state;
+    uint32_t lost = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        damage_tables(shop, false, cut);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        while (store_is_recounting(shop->store)) assert_true(world_step(shop->world, UINT64_MAX));
+        shop_forget(shop);
+        uint32_t found = count_found(shop);
+        lost += SHOP_KEYS - found;
+        shop_check_sums(shop);
+        assert_int_equal(store_stats(shop->store).key_count, found);
+        shop_run(shop, 5 * NS_PER_SECOND); // the tables are written anew
+        assert_int_equal(count_found(shop), found);
+        shop_check_sums(shop);
+        shop_free(shop);
+    }
+    assert_true(lost > 6);
+}
+
+// Before anything is merged. The owner hears of it, and what was added up is added up again.
+static void what_is_found_while_forgiving_is_added_up_again(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_run(shop, 5 * NS_PER_SECOND); // merges are over
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        while (store_is_recounting(shop->store)) assert_true(world_step(shop->world, UINT64_MAX));
+        assert_int_equal(store_losses(shop->store), 0);
+        rot_tables(shop, false);
+        shop_forget(shop);
+        uint64_t losses = store_losses(shop->store);
+        assert_true(losses > 0);
+        assert_true(store_stats(shop->store).was_damaged);
+        while (store_is_recounting(shop->store)) assert_true(world_step(shop->world, UINT64_MAX));
+        shop_check_sums(shop);
+        shop_forget(shop);
+        assert_int_equal(store_losses(shop->store), losses); // each counts once
+        assert_int_equal(store_stats(shop->store).damaged, losses);
+        shop_free(shop);
+    }
+}
+
+static bool rot_at_start(struct machine *machine, const char *name, uint64_t offset) {
+    (void)offset;
+    return machine_rot(machine, name, 0);
+}
+
+// In the tables of which a part was forgiven already, and which are still there.
+static void what_rots_after_the_repair_is_not_forgiven(void **state) {
+    (void)state;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
+        struct world_options options = world_quiet();
+        struct shop *shop = shop_new(seed, &options);
+        make_small(shop, &shop->rng);
+        shop->options.block_size = 512;
+        assert_int_equal(shop_open(shop), ST_OK);
+        sell_for(shop, NS_PER_SECOND / 2);
+        shop_end(shop);
+        assert_int_equal(shop_open(shop), ST_OK);
+        damage_tables(shop, false, rot_at_start);
+        machine_enter(shop->machine);
+        store_forgive(shop->store);
+        machine_leave(shop->machine);
+        while (store_is_recounting(shop->store)) assert_true(world_step(shop->world, UINT64_MAX));
+        machine_enter(shop->machine);
+        store_repaired(shop->store);
+        machine_leave(shop->machine);
+        uint64_t losses = store_losses(shop->store);
+        for (uint32_t i = 0; i < 4; i++) rot_tables(shop, false);
+        assert_true(shop_count_lost(shop) > 0);
+        assert_int_equal(store_losses(shop->store), losses);
+        assert_true(store_stats(shop->store).was_damaged);
+        shop_free(shop);
+    }
+}
+
 // Scans while others write: each key once, in order, with a record that was asked for.
 struct watcher {
     struct store_scan scan;
@@ -636,6 +747,9 @@ int store_engine_test(void) {
         cmocka_unit_test(copies_in_memory_do_not_hide_damage),
         cmocka_unit_test(damage_that_is_forgiven_later_leaves_the_sums),
         cmocka_unit_test(copies_in_memory_go_in_steps),
+        cmocka_unit_test(what_a_cut_table_still_has_is_kept),
+        cmocka_unit_test(what_is_found_while_forgiving_is_added_up_again),
+        cmocka_unit_test(what_rots_after_the_repair_is_not_forgiven),
         cmocka_unit_test(a_scan_sees_each_key_once_while_others_write),
     };
     return cmocka_run_group_tests_name("store_engine", cases, NULL, NULL);

@@ -138,6 +138,7 @@ struct store {
     uint32_t segment_count; // when space was looked for
     uint64_t disk_free;
     uint64_t write_count;
+    uint64_t losses;
     uint64_t logged; // bytes appended
 };
 

@@ -120,15 +120,13 @@ static enum status search(struct lookup *l, struct slice *record) {
 
 static void on_read(struct block_read *r) {
     struct lookup *l = CONTAINER_OF(r, struct lookup, read);
-    struct lookups *ls = l->owner;
     struct slice record = {NULL, 0};
     enum status status = r->status;
     if (status == ST_OK && r->got < l->before + l->size) status = ST_CORRUPT;
     if (status == ST_OK) status = search(l, &record);
     struct sstable *table = l->table;
     if (status == ST_CORRUPT) {
-        ls->damaged++;
-        bool is_forgiven = sstable_note_damage(table, l->offset);
+        bool is_forgiven = sstable_note_damage(table, l->block);
         l->has_met_damage |= !is_forgiven;
         // What a node knows of itself it gets from peers, but only if it can start without.
         if (is_forgiven || l->partition.slot == SLOT_SYSTEM) status = ST_NOT_FOUND;
@@ -185,6 +183,19 @@ static void finish_later(struct lookup *l, enum status status) {
     env_later(l->owner->env, &l->read.op);
 }
 
+// The next table that may have it, in a block that is there.
+static struct sstable *next_table(struct lookup *l) {
+    struct lookups *ls = l->owner;
+    uint32_t partition = partition_number(l->partition);
+    struct slice wanted = {ls->full_key, full_key_write(ls->full_key, l->partition, l->key)};
+    struct sstable *t;
+    while ((t = sstable_set_next_holding(ls->set, partition, l->hash, &l->next)) != NULL) {
+        l->block = index_find(&t->index, wanted);
+        if (!sstable_is_lost(t, l->block)) break;
+    }
+    return t;
+}
+
 // Goes to the next table that may have it.
 static void go_on(struct lookup *l) {
     struct lookups *ls = l->owner;
@@ -192,18 +203,14 @@ static void go_on(struct lookup *l) {
         l->generation = ls->set->generation;
         l->next = 0;
     }
-    uint32_t partition = partition_number(l->partition);
-    struct sstable *t = sstable_set_next_holding(ls->set, partition, l->hash, &l->next);
+    struct sstable *t = next_table(l);
     if (t == NULL) {
         finish_later(l, ST_NOT_FOUND);
         return;
     }
-    struct slice wanted = {ls->full_key, full_key_write(ls->full_key, l->partition, l->key)};
-    uint32_t block = index_find(&t->index, wanted);
-    l->offset = index_offset(&t->index, block);
-    uint64_t size = index_offset(&t->index, block + 1) - l->offset;
+    l->offset = index_offset(&t->index, l->block);
+    uint64_t size = index_offset(&t->index, l->block + 1) - l->offset;
     if (size > ls->large_size) {
-        ls->damaged++;
         finish_later(l, ST_CORRUPT);
         return;
     }

@@ -40,6 +40,7 @@ struct lookup {
     uint32_t next;      // in the set
     uint64_t generation;
     struct sstable *table; // being read; pinned
+    uint32_t block;        // of the table
     uint64_t offset;       // of the block
     uint32_t size;
     uint8_t *buffer;
@@ -68,8 +69,7 @@ struct lookups {
     uint8_t *full_key;  // that is looked for
     bool is_large_taken;
     struct list large_wait;
-    uint64_t reads;   // blocks read
-    uint64_t damaged; // blocks found damaged
+    uint64_t reads; // blocks read
 };
 
 struct lookups_options {

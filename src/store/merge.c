@@ -73,11 +73,10 @@ static void pop(struct merge *m) {
 
 // Loading.
 
-// Ends the merge, or where that is wanted, leaves the block out.
-static void damaged(struct source *s, uint64_t offset) {
+// The block cannot be read: ends the merge, or where that is wanted, leaves the block out.
+static void damaged(struct source *s) {
     struct merge *m = s->merge;
-    bool is_forgiven = sstable_note_damage(s->table, offset);
-    m->damaged++;
+    bool is_forgiven = sstable_note_damage(s->table, s->block);
     if (m->status == ST_OK && !is_forgiven && !m->skips_damage) m->status = ST_CORRUPT;
 }
 
@@ -98,10 +97,16 @@ static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t 
 static bool open_block(struct source *s) {
     struct merge *m = s->merge;
     s->is_open = false;
+    if (sstable_is_lost(s->table, s->block)) return false;
     uint64_t offset = index_offset(&s->table->index, s->block);
     uint64_t base = index_offset(&s->table->index, s->first);
+    uint64_t end = index_offset(&s->table->index, s->block + 1);
+    if (end - base > s->read.got) { // the file is cut
+        damaged(s);
+        return false;
+    }
     const uint8_t *bytes = (const uint8_t *)tlsf_at(m->memory, s->bytes_block) + (offset - base);
-    struct slice all = {bytes, index_offset(&s->table->index, s->block + 1) - offset};
+    struct slice all = {bytes, end - offset};
     struct piece piece;
     struct slice content;
     struct slice raw = {NULL, 0};
@@ -117,7 +122,7 @@ static bool open_block(struct source *s) {
     }
     s->is_open = status == ST_OK && !s->cursor.failed;
     if (s->is_open && m->is_reverse) block_end(&s->cursor);
-    if (!s->is_open) damaged(s, offset);
+    if (!s->is_open) damaged(s);
     return s->is_open;
 }
 
@@ -183,6 +188,13 @@ static bool next_block(struct source *s) {
     return s->block >= s->first && s->block < s->end;
 }
 
+// Whether the block begins past what is wanted, so that it does not matter what it holds.
+static bool is_past(struct source *s) {
+    if (s->merge->is_reverse) return false;
+    s->is_over = sstable_block_first(s->table, s->block) > s->merge->last;
+    return s->is_over;
+}
+
 // Moves to the next record, in this block or the next of those in memory. False: it has to load, is
 // over, or failed.
 static bool advance(struct source *s) {
@@ -191,10 +203,10 @@ static bool advance(struct source *s) {
             s->is_open && (s->merge->is_reverse ? block_prev(&s->cursor) : block_next(&s->cursor));
         if (has_moved) return is_wanted(s);
         if (s->is_open && s->cursor.failed) {
-            damaged(s, index_offset(&s->table->index, s->block));
+            damaged(s);
         }
         if (s->merge->status != ST_OK || !next_block(s)) return false;
-        (void)open_block(s);
+        if (!open_block(s) && is_past(s)) return false;
     }
 }
 
@@ -231,21 +243,17 @@ static bool find_first(struct source *s) {
 }
 
 // What was read, or could not be, is gone on with.
-static void take(struct source *s, enum status status, uint32_t got) {
+static void take(struct source *s, enum status status) {
     struct merge *m = s->merge;
-    uint64_t from = index_offset(&s->table->index, s->first);
     if (status == ST_IO && s->end - s->first > 1) {
         s->alone = s->end - s->first;
         (void)load(s);
     } else if (status == ST_CORRUPT) {
         s->is_open = false;
-        damaged(s, from);
+        damaged(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
     } else if (status != ST_OK) {
         m->status = status;
-    } else if (got != index_offset(&s->table->index, s->end) - from) {
-        damaged(s, from); // the file is cut: nothing is to be had from here on
-        s->is_over = true;
     } else {
         (void)open_block(s);
         place(s, s->is_seeking ? find_first(s) : advance(s));
@@ -256,7 +264,7 @@ static void on_read(struct block_read *r) {
     struct source *s = CONTAINER_OF(r, struct source, read);
     struct merge *m = s->merge;
     m->waiting--;
-    if (m->status == ST_OK) take(s, r->status, r->got);
+    if (m->status == ST_OK) take(s, r->status);
     if (m->waiting == 0) m->ready(m);
 }
 

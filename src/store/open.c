@@ -175,7 +175,7 @@ static void start_log(struct store *s) {
 static void on_recounted(struct store *s) {
     s->opening.needs_facts = false;
     s->scanning.merge.skips_damage = false;
-    if (s->scanning.merge.damaged > 0) s->log.mark.is_damaged = true;
+    if (s->set.damaged > 0) s->log.mark.is_damaged = true;
     if (s->recount.status != ST_OK) {
         fail(s, "facts", s->recount.status); // nothing is right of what could not be read
         return;
@@ -290,6 +290,7 @@ static void on_loaded(struct sstable_loader *l, enum status status) {
             return;
         }
         o->is_damaged = true;
+        s->set.damaged++;
         manifest_remove(&s->manifest.current, s->manifest.current.tables[o->table].number);
         o->table--; // the last one is in its place now
     }

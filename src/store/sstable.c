@@ -14,7 +14,16 @@ uint8_t *piece_take(struct tlsf *memory, uint64_t size, uint32_t *block) {
 void sstable_give_memory(struct tlsf *memory, struct sstable *t) {
     if (t->filter_block != 0) tlsf_give(memory, t->filter_block);
     if (t->index_block != 0) tlsf_give(memory, t->index_block);
-    t->filter_block = t->index_block = 0;
+    if (t->marks_block != 0) tlsf_give(memory, t->marks_block);
+    t->filter_block = t->index_block = t->marks_block = 0;
+}
+
+// What separates blocks may be only the beginning of a key.
+uint32_t sstable_block_first(const struct sstable *t, uint32_t block) {
+    uint8_t head[FULL_KEY_HEAD] = {0};
+    struct slice s = index_separator(&t->index, block);
+    if (s.size > 0) memcpy(head, s.data, s.size < FULL_KEY_HEAD ? s.size : FULL_KEY_HEAD);
+    return partition_number(full_key_partition((struct slice){head, FULL_KEY_HEAD}));
 }
 
 static void on_closed(struct env_op *op) {

@@ -32,9 +32,12 @@ struct sstable {
     struct sstable_index index;
     uint32_t filter_block; // in the struct tlsf
     uint32_t index_block;
-    bool is_damaged;  // some block cannot be read
-    bool is_forgiven; // what was in it counts as not there
-    bool is_dropped;  // to be closed and removed once nobody has it pinned
+    uint32_t marks_block;    // of blocks that cannot be read, once there is one
+    uint32_t bad_count;      // of these
+    uint32_t forgiven_count; // of these, those of which what was in them counts as not there
+    bool is_damaged;         // some block cannot be read, and
+    bool is_forgiven;        // all that cannot count as not there
+    bool is_dropped;         // to be closed and removed once nobody has it pinned
     struct sstable_set *set;
     struct env_op op;          // of closing, like
     char name[FILE_NAME_SIZE]; // this
@@ -54,6 +57,9 @@ static inline uint64_t sstable_share(const struct sstable *t, uint64_t amount, u
     return amount / whole * ((uint64_t)to - from + 1) +
            (amount % whole) * ((uint64_t)to - from + 1) / whole;
 }
+
+// A partition number that is not past any in the block, nor before any in the block before it.
+uint32_t sstable_block_first(const struct sstable *t, uint32_t block);
 
 static inline bool sstable_may_hold(const struct sstable *t, uint64_t hash) {
     return t->filter.line_count == 0 || filter_may_hold(&t->filter, hash);

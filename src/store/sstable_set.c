@@ -127,14 +127,82 @@ void sstable_unpin(struct sstable *t) {
     if (t->pins == 0 && t->is_dropped) close_file(t);
 }
 
-bool sstable_note_damage(struct sstable *t, uint64_t offset) {
+// Damage.
+
+enum { MARK_BAD = 1, MARK_LOST = 2, MARK_BITS = 2, MARKS = 8 / MARK_BITS };
+
+// Marks of all blocks, so many in a byte; NULL: there is no memory for them.
+static uint8_t *marks_of(struct sstable *t) {
+    struct tlsf *memory = t->set->memory;
+    if (t->marks_block != 0) return tlsf_at(memory, t->marks_block);
+    size_t size = t->index.count / MARKS + 1;
+    t->marks_block = tlsf_take(memory, size);
+    if (t->marks_block == 0) return NULL;
+    return memset(tlsf_at(memory, t->marks_block), 0, size);
+}
+
+static bool has_mark(const uint8_t *marks, uint32_t block, uint32_t mark) {
+    return (marks[block / MARKS] >> block % MARKS * MARK_BITS & mark) != 0;
+}
+
+static void set_mark(uint8_t *marks, uint32_t block, uint32_t mark) {
+    marks[block / MARKS] |= (uint8_t)(mark << block % MARKS * MARK_BITS);
+}
+
+static void tell_lost(struct sstable *t, uint32_t block) {
+    bool is_end = block + 1 == t->index.count;
+    uint32_t first = sstable_block_first(t, block);
+    uint32_t last = is_end ? t->last : sstable_block_first(t, block + 1);
+    if (first < t->first) first = t->first;
+    if (last > t->last) last = t->last;
+    t->set->lost(t->set, first, last);
+}
+
+bool sstable_note_damage(struct sstable *t, uint32_t block) {
     if (!t->is_damaged) {
         env_log(t->set->env, ENV_ERROR, "table_damaged table=%016x offset=%llu", t->number,
-                (unsigned long long)offset);
+                (unsigned long long)index_offset(&t->index, block));
     }
     t->is_damaged = true;
-    t->is_forgiven |= t->set->forgives;
-    return t->is_forgiven;
+    uint8_t *marks = marks_of(t);
+    if (marks == NULL) { // then it cannot be forgiven
+        t->is_forgiven = false;
+        return false;
+    }
+    if (!has_mark(marks, block, MARK_BAD)) {
+        set_mark(marks, block, MARK_BAD);
+        t->bad_count++;
+        t->set->damaged++;
+    }
+    if (t->set->forgives && !has_mark(marks, block, MARK_LOST)) {
+        set_mark(marks, block, MARK_LOST);
+        t->forgiven_count++;
+        tell_lost(t, block);
+    }
+    t->is_forgiven = t->forgiven_count == t->bad_count;
+    return has_mark(marks, block, MARK_LOST);
+}
+
+bool sstable_is_lost(const struct sstable *t, uint32_t block) {
+    if (t->marks_block == 0) return false;
+    return has_mark(tlsf_at(t->set->memory, t->marks_block), block, MARK_LOST);
+}
+
+void sstable_set_forgive(struct sstable_set *set) {
+    set->forgives = true;
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct sstable *t = set->tables[i];
+        for (uint32_t block = 0; t->marks_block != 0 && block < t->index.count; block++) {
+            uint8_t *marks = marks_of(t);
+            if (has_mark(marks, block, MARK_BAD)) set_mark(marks, block, MARK_LOST);
+        }
+        t->forgiven_count = t->bad_count;
+        t->is_forgiven = t->marks_block != 0;
+    }
+}
+
+void sstable_set_end_forgiving(struct sstable_set *set) {
+    set->forgives = false;
 }
 
 void sstable_set_close(struct sstable_set *set) {

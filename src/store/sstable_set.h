@@ -23,18 +23,22 @@ enum { SSTABLES_MAX = 2048 };
 
 struct sstable_set;
 typedef void sstable_set_event(struct sstable_set *set);
+typedef void sstable_set_lost(struct sstable_set *set, uint32_t first, uint32_t last);
 
 struct sstable_set {
     struct env *env;
     struct tlsf *memory;         // of filters and indexes
     sstable_set_event *is_quiet; // set by the owner: no file is being closed any more
+    // Set by the owner who forgives: what was in a block of these partitions is there no more.
+    sstable_set_lost *lost;
     struct pool pool;
     struct sstable **tables; // by sequence, descending; those of one by partition, ascending
     uint32_t count;
     uint32_t leaving;    // taken out, and not yet gone
     uint64_t generation; // raised by every change: a cursor over the tables begins anew
     uint64_t size;       // bytes of the files
-    bool forgives;       // damage that is found from now on, too
+    uint64_t damaged;    // blocks that were found so, ever
+    bool forgives;       // damage that is found from now on counts as not there
 };
 
 size_t sstable_set_memory_size(void);
@@ -63,9 +67,18 @@ static inline void sstable_pin(struct sstable *t) {
 
 void sstable_unpin(struct sstable *t);
 
-// Notes that the block at the offset cannot be read; logs the first of a table. True when it may
-// count as not there.
-bool sstable_note_damage(struct sstable *t, uint64_t offset);
+// Damage is forgiven block by block: who adds up what is there has to know of each that is not.
+
+// Notes that the block cannot be read; logs the first of a table. True when it counts as not there.
+bool sstable_note_damage(struct sstable *t, uint32_t block);
+
+// True when the block counts as not there, even if by some luck it can be read again.
+bool sstable_is_lost(const struct sstable *t, uint32_t block);
+
+// From now on what was found damaged counts as not there, and what will be found, until that ends.
+// `lost` is called for the latter alone.
+void sstable_set_forgive(struct sstable_set *set);
+void sstable_set_end_forgiving(struct sstable_set *set);
 
 // The first table from *index on that covers the partition, or NULL; *index is then past it. From 0
 // on, these come newest first.

@@ -89,6 +89,7 @@ static void on_flushed(struct flush *f);
 static void on_compacted(struct compaction *c);
 static void forget_damage(struct store *s);
 static void on_cleaned(struct compaction *c, uint32_t first, uint32_t last);
+static void on_lost(struct sstable_set *set, uint32_t first, uint32_t last);
 static void on_tick(struct timer *timer);
 static void on_held(struct timer *timer);
 
@@ -145,6 +146,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     create_log(s, arena);
     sstable_set_init(&s->set, arena, env, &s->memory);
     s->set.is_quiet = on_set_quiet;
+    s->set.lost = on_lost;
     manifest_file_init(&s->manifest, arena, env);
     s->manifest.idle = on_manifest_idle;
     struct lookups_options lookups = lookups_options_of(&s->options);
@@ -431,10 +433,7 @@ void store_renew(struct store *s) {
 // forgotten.
 void store_repaired(struct store *s) {
     must(s->is_open);
-    s->set.forgives = false; // what is found from now on is new
-    for (uint32_t i = 0; i < s->set.count; i++) {
-        s->set.tables[i]->is_forgiven &= s->set.tables[i]->is_damaged;
-    }
+    sstable_set_end_forgiving(&s->set); // what is found from now on is new
     if (!s->log.mark.is_damaged) return;
     s->is_repaired = true;
     s->wants_flush = true;
@@ -483,6 +482,10 @@ bool store_is_recounting(const struct store *s) {
     return s->recount.is_under_way;
 }
 
+uint64_t store_losses(const struct store *s) {
+    return s->losses;
+}
+
 bool store_is_failed(const struct store *s) {
     return s->log.is_failed || s->manifest.is_uncertain;
 }
@@ -508,13 +511,17 @@ static void on_cleaned(struct compaction *c, uint32_t first, uint32_t last) {
     if (s->is_open) store_recount(s, first, last < SLOT_SYSTEM ? last : SLOT_SYSTEM, on_recounted);
 }
 
+// Until that is on disk, a start has to add up anew, too.
+static void on_lost(struct sstable_set *set, uint32_t first, uint32_t last) {
+    struct store *s = CONTAINER_OF(set, struct store, set);
+    s->losses++;
+    store_note_damage(s);
+    if (s->is_open) store_recount(s, first, last < SLOT_SYSTEM ? last : SLOT_SYSTEM, on_recounted);
+}
+
 void store_forgive(struct store *s) {
     must(s->is_open);
-    s->set.forgives = true;
-    for (uint32_t i = 0; i < s->set.count; i++) {
-        struct sstable *t = s->set.tables[i];
-        if (t->is_damaged) t->is_forgiven = true;
-    }
+    sstable_set_forgive(&s->set);
     store_recount(s, 0, SLOT_SYSTEM, on_recounted);
 }
 
@@ -558,8 +565,7 @@ struct store_stats store_stats(const struct store *s) {
         .snapshot_size = s->snapshots.set.pinned,
         .syncs = s->log.sync_count,
         .writes = s->write_count,
-        .damaged = s->recovery.damage_count + s->lookups.damaged + s->scanning.merge.damaged +
-                   s->compaction.merge.damaged,
+        .damaged = s->recovery.damage_count + s->set.damaged,
         .replayed = s->recovery.replayed,
         .is_full = s->is_disk_full || s->is_memory_full ||
                    commit_log_is_full(&s->log, commit_log_reserve(&s->log)),

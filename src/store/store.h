@@ -88,8 +88,9 @@ void store_renew(struct store *store);
 void store_repaired(struct store *store);
 
 // From here until store_repaired, a damaged block counts as not there, because what was in it will
-// be fetched from peers; until then an older record of a key may show. The actor must not go on
-// under its epoch then.
+// be fetched from peers; until then an older record of a key may show. What was found before that
+// stays so, and what is found later, in the same table, too, is damage again. The actor must not go
+// on under its epoch then.
 void store_forgive(struct store *store);
 
 // Merges all tables into one level, in the background.
@@ -272,7 +273,7 @@ struct store_stats {
     uint64_t snapshot_size; // bytes that only snapshots hold, as of the last second
     uint64_t syncs;         // completed since open
     uint64_t writes;        // since open, that changed something
-    uint64_t damaged;       // records or segments found damaged since open, recovery included
+    uint64_t damaged;       // places in the log, tables or blocks found so since open, each once
     uint64_t replayed;      // records read at open
     bool is_full;           // refusing writes for want of disk or memory
     bool is_failed;         // a sync or write failed: takes no more writes until the next start
@@ -284,6 +285,10 @@ struct store_stats store_stats(const struct store *store);
 // True while partitions are added up anew after damage: until then they are said to hold what is
 // not there any more.
 bool store_is_recounting(const struct store *store);
+
+// How many places of tables were found damaged since open while that was forgiven already. When
+// there are more than at some time, then what was there at that time may be there no more.
+uint64_t store_losses(const struct store *store);
 
 // The same as store_stats(store).is_failed.
 bool store_is_failed(const struct store *store);
