@@ -142,7 +142,8 @@ static uint8_t *marks_of(struct sstable *t) {
 }
 
 static bool has_mark(const uint8_t *marks, uint32_t block, uint32_t mark) {
-    return (marks[block / MARKS] >> block % MARKS * MARK_BITS & mark) != 0;
+    uint32_t four = marks[block / MARKS];
+    return (four >> block % MARKS * MARK_BITS & mark) != 0;
 }
 
 static void set_mark(uint8_t *marks, uint32_t block, uint32_t mark) {
