@@ -98,11 +98,12 @@ static bool is_down(const struct nemesis *n, uint32_t member) {
     return n->cluster->processes[member].state == PROCESS_DOWN;
 }
 
-// What an operator does with a member that refuses to start because too much of its log is damaged:
-// gives it an empty directory.
+// What an operator does with a member that refuses to start because too much of its log is damaged,
+// or cannot be read: gives it an empty directory.
 static void empty_if_refused(struct nemesis *n, uint32_t member) {
     struct process *p = &n->cluster->processes[member];
-    if (p->bytes_lost == 0 || p->start_status != ST_CORRUPT) return;
+    bool is_refused = p->start_status == ST_CORRUPT || p->start_status == ST_IO;
+    if (p->bytes_lost == 0 || !is_refused) return;
     machine_wipe(p->machine);
     p->bytes_lost = world_now(world_of(n));
 }
@@ -195,16 +196,22 @@ static bool pause_process(struct nemesis *n, uint32_t member) {
 
 // Synced bytes, of the victim alone.
 
-static bool damage_log(struct nemesis *n) {
+static bool damage_files(struct nemesis *n) {
     if (n->counts[TROUBLE_DAMAGE] > 0 || !end_process(n, n->victim, false)) return false;
     struct machine *machine = n->cluster->processes[n->victim].machine;
     uint8_t names[8192];
     uint32_t size = machine_durable_names(machine, names, sizeof(names));
     uint32_t flips = (uint32_t)rng_spread(&n->rng, 1, 200);
+    struct rng sectors = world_stream(world_of(n), 6);
     for (uint32_t at = 0; at < size; at += (uint32_t)strlen((const char *)names + at) + 1) {
         const char *name = (const char *)names + at;
         for (uint32_t i = 0; i < flips; i++) {
             (void)machine_rot(machine, name, rng_below(&n->rng, 64 * 1024));
+        }
+        // Of the log and the rest a sector that cannot be read is a lost disk.
+        bool is_table = strncmp(name, "table-", 6) == 0;
+        if (is_table && rng_chance(&sectors, 1, 2)) {
+            (void)machine_spoil(machine, name, rng_below(&sectors, 16 * 1024));
         }
     }
     n->cluster->processes[n->victim].bytes_lost = world_now(world_of(n));
@@ -282,7 +289,7 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     case TROUBLE_STOP:
         return stop_orderly(n, member);
     case TROUBLE_DAMAGE:
-        return damage_log(n);
+        return damage_files(n);
     case TROUBLE_WIPE:
         return wipe_disk(n);
     case TROUBLE_NETWORK:
