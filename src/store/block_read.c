@@ -20,7 +20,7 @@ static void read_other(struct block_read *r) {
     if (r->other != r->table) sstable_pin(r->other);
     uint32_t unit = r->is_direct ? ENV_DIRECT_UNIT : SSTABLE_TAIL;
     uint32_t size = r->size < unit ? r->size : unit;
-    uint64_t offset = r->other->size - size;
+    uint64_t offset = r->other->size > size ? r->other->size - size : 0;
     if (r->failures == 2) offset = 0;
     if (r->is_direct) offset -= offset % ENV_DIRECT_UNIT;
     r->op.done = on_other;
