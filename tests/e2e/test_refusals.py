@@ -57,6 +57,7 @@ def test_a_bad_configuration_is_refused_with_its_line(world):
     refuses(world, "--config", path, word="no-such-thing")
     refuses(world, "--config", path, word="2")
     refuses(world, "--config", path + ".none", word="quoit.conf.none")
+    refuses(world, "--config", os.path.dirname(path), word="cannot read")
 
 
 def test_the_memory_that_is_said_to_do_does(world):
