@@ -20,6 +20,18 @@ static void sell_for(struct shop *shop, uint64_t time) {
     shop_stop_selling(shop);
 }
 
+// A store that has sold something, and was opened again: most of it is in tables.
+static struct shop *open_with_tables(uint64_t seed) {
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(seed, &options);
+    make_small(shop, &shop->rng);
+    assert_int_equal(shop_open(shop), ST_OK);
+    sell_for(shop, NS_PER_SECOND / 2);
+    shop_end(shop);
+    assert_int_equal(shop_open(shop), ST_OK);
+    return shop;
+}
+
 static void what_is_cold_is_read_and_overwritten(void **state) {
     (void)state;
     uint64_t flushes = 0;
@@ -458,13 +470,7 @@ static void a_missing_manifest_is_damage(void **state) {
 static void what_was_mended_may_be_damaged_again(void **state) {
     (void)state;
     for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
-        struct world_options options = world_quiet();
-        struct shop *shop = shop_new(seed, &options);
-        make_small(shop, &shop->rng);
-        assert_int_equal(shop_open(shop), ST_OK);
-        sell_for(shop, NS_PER_SECOND / 2);
-        shop_end(shop);
-        assert_int_equal(shop_open(shop), ST_OK);
+        struct shop *shop = open_with_tables(seed);
         machine_enter(shop->machine);
         store_forgive(shop->store);
         store_repaired(shop->store);
@@ -540,13 +546,7 @@ static void damage_that_is_forgiven_later_leaves_the_sums(void **state) {
     (void)state;
     uint64_t found = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
-        struct world_options options = world_quiet();
-        struct shop *shop = shop_new(seed, &options);
-        make_small(shop, &shop->rng);
-        assert_int_equal(shop_open(shop), ST_OK);
-        sell_for(shop, NS_PER_SECOND / 2);
-        shop_end(shop);
-        assert_int_equal(shop_open(shop), ST_OK);
+        struct shop *shop = open_with_tables(seed);
         machine_enter(shop->machine);
         store_forgive(shop->store);
         machine_leave(shop->machine);
@@ -584,13 +584,7 @@ static void what_a_cut_table_still_has_is_kept(void **state) {
     (void)state;
     uint32_t lost = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
-        struct world_options options = world_quiet();
-        struct shop *shop = shop_new(seed, &options);
-        make_small(shop, &shop->rng);
-        assert_int_equal(shop_open(shop), ST_OK);
-        sell_for(shop, NS_PER_SECOND / 2);
-        shop_end(shop);
-        assert_int_equal(shop_open(shop), ST_OK);
+        struct shop *shop = open_with_tables(seed);
         damage_tables(shop, false, cut);
         machine_enter(shop->machine);
         store_forgive(shop->store);
@@ -613,13 +607,7 @@ static void what_a_cut_table_still_has_is_kept(void **state) {
 static void what_is_found_while_forgiving_is_added_up_again(void **state) {
     (void)state;
     for (uint64_t seed = test_seed(); seed < test_seed() + 6; seed++) {
-        struct world_options options = world_quiet();
-        struct shop *shop = shop_new(seed, &options);
-        make_small(shop, &shop->rng);
-        assert_int_equal(shop_open(shop), ST_OK);
-        sell_for(shop, NS_PER_SECOND / 2);
-        shop_end(shop);
-        assert_int_equal(shop_open(shop), ST_OK);
+        struct shop *shop = open_with_tables(seed);
         shop_run(shop, 5 * NS_PER_SECOND); // merges are over
         machine_enter(shop->machine);
         store_forgive(shop->store);
