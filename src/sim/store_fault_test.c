@@ -331,6 +331,38 @@ static void a_full_memory_refuses_writes_and_keeps_what_it_has(void **state) {
     shop_free(shop);
 }
 
+// Whoever refuses a write in whose place a dot was minted cannot say that it was not done.
+static void what_is_refused_for_want_of_memory_was_not_minted(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.memory_max = 0; // the least there is
+    shop->options.segment_size = UINT64_C(4) << 20;
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_run(shop, 2 * NS_PER_SECOND); // the next segment is there
+    for (uint32_t round = 0; round < 20; round++) {
+        shop_start_selling(shop, SHOP_CLIENTS);
+        shop_run(shop, NS_PER_SECOND / 50);
+        shop_stop_selling(shop);
+        world_options(shop->world)->rates[FAULT_DESCRIPTORS] = FAULT_CERTAIN; // no table is made
+        uint64_t refused = shop->refused_count;
+        while (shop->refused_count == refused) {
+            shop_start_selling(shop, SHOP_CLIENTS);
+            shop_run(shop, NS_PER_SECOND / 50);
+            shop_stop_selling(shop);
+        }
+        assert_int_equal(shop->refused, ST_NO_MEMORY);
+        world_options(shop->world)->rates[FAULT_DESCRIPTORS] = 0;
+        shop_run(shop, 3 * NS_PER_SECOND);
+    }
+    assert_true(shop->refused_count > 100);
+    machine_enter(shop->machine);
+    assert_int_equal(store_mint(shop->store), shop->acked_count + 1);
+    machine_leave(shop->machine);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Keys that differ in their last byte only are in the index as a whole.
 static void filters_and_indexes_without_memory_are_told_from_a_full_disk(void **state) {
     (void)state;
@@ -436,6 +468,7 @@ int store_fault_test(void) {
         cmocka_unit_test(what_memory_cannot_hold_is_on_disk),
         cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
+        cmocka_unit_test(what_is_refused_for_want_of_memory_was_not_minted),
         cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
         cmocka_unit_test(a_failed_last_sync_is_told_and_what_is_shown_later_stays),

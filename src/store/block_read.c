@@ -12,11 +12,21 @@ static void on_other(struct env_op *op) {
     try_again(r);
 }
 
+// The largest other table, of which a part is the most likely to be good; or the same one.
+static struct sstable *elsewhere(const struct block_read *r) {
+    const struct sstable_set *set = r->table->set;
+    struct sstable *other = r->table;
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct sstable *t = set->tables[i];
+        if (t == r->table || t->file == NULL) continue; // a check has not opened it yet
+        if (other == r->table || t->size > other->size) other = t;
+    }
+    return other;
+}
+
 // Reads the end of the table, its beginning, or the end of another one.
 static void read_other(struct block_read *r) {
-    const struct sstable_set *set = r->table->set;
-    bool is_elsewhere = r->failures > 2 && set->count > 0 && set->tables[0]->file != NULL;
-    r->other = is_elsewhere ? set->tables[0] : r->table;
+    r->other = r->failures > 2 ? elsewhere(r) : r->table;
     if (r->other != r->table) sstable_pin(r->other);
     uint32_t unit = r->is_direct ? ENV_DIRECT_UNIT : SSTABLE_TAIL;
     uint32_t size = r->size < unit ? r->size : unit;

@@ -93,11 +93,17 @@ static bool grow(struct merge *m, uint32_t *block, uint32_t *capacity, uint64_t 
     return true;
 }
 
+// True for a block of which it does not matter whether it can be read.
+static bool is_left_out(const struct source *s, uint32_t block) {
+    bool is_skipped = s->merge->skips_damage && sstable_is_bad(s->table, block);
+    return is_skipped || sstable_is_lost(s->table, block);
+}
+
 // Opens the block that the source is to go through next, which is in its bytes.
 static bool open_block(struct source *s) {
     struct merge *m = s->merge;
     s->is_open = false;
-    if (sstable_is_lost(s->table, s->block)) return false;
+    if (is_left_out(s, s->block)) return false;
     uint64_t offset = index_offset(&s->table->index, s->block);
     uint64_t base = index_offset(&s->table->index, s->first);
     uint64_t end = index_offset(&s->table->index, s->block + 1);
@@ -132,26 +138,48 @@ static uint64_t blocks_size(const struct sstable_index *index, uint32_t first, u
     return index_offset(index, end) - index_offset(index, first);
 }
 
-// Which blocks are read with the next one: as many as fit.
+static bool may_read_with(const struct source *s, uint32_t first, uint32_t end, uint32_t block) {
+    return blocks_size(&s->table->index, first, end) <= s->capacity && !is_left_out(s, block);
+}
+
+// Which blocks are read with the next one: as many as fit, up to one that is left out.
 static void choose_blocks(struct source *s) {
-    const struct sstable_index *index = &s->table->index;
     s->first = s->block;
     s->end = s->block + 1;
     if (s->alone > 0) {
         s->alone--;
     } else if (s->merge->is_reverse) {
-        while (s->first > 0 && blocks_size(index, s->first - 1, s->end) <= s->capacity) s->first--;
+        while (s->first > 0 && may_read_with(s, s->first - 1, s->end, s->first - 1)) s->first--;
     } else {
-        while (s->end < index->count && blocks_size(index, s->first, s->end + 1) <= s->capacity) {
-            s->end++;
-        }
+        uint32_t count = s->table->index.count;
+        while (s->end < count && may_read_with(s, s->first, s->end + 1, s->end)) s->end++;
     }
 }
 
-// Reads from `s->block` on. False: memory is full.
+// Whether the block begins past what is wanted, so that it does not matter what it holds.
+static bool is_past(struct source *s) {
+    if (s->merge->is_reverse) return false;
+    s->is_over = sstable_block_first(s->table, s->block) > s->merge->last;
+    return s->is_over;
+}
+
+// Passes blocks that are left out: a bad sector is not read for each partition anew. False: there
+// is no other one.
+static bool pass_left_out(struct source *s) {
+    uint32_t count = s->table->index.count;
+    while (s->block < count && is_left_out(s, s->block)) {
+        s->block += s->merge->is_reverse ? UINT32_MAX : 1;
+        if (s->block < count && is_past(s)) return false;
+    }
+    s->is_over = s->block >= count; // before the first is past the last, too
+    return !s->is_over;
+}
+
+// Reads from `s->block` on. False: there is nothing to read, or memory is full.
 static bool load(struct source *s) {
     struct merge *m = s->merge;
     const struct sstable_index *index = &s->table->index;
+    if (!pass_left_out(s)) return false;
     uint64_t least = blocks_size(index, s->block, s->block + 1);
     uint64_t wanted = least > m->read_size ? least : m->read_size;
     if (!grow(m, &s->bytes_block, &s->capacity, wanted)) return false;
@@ -181,18 +209,10 @@ static bool is_wanted(struct source *s) {
     return !s->is_over;
 }
 
-// Moves to the next block in the direction; before the first is past the last, too. False: it is
-// not among those in memory.
+// Moves to the next block in the direction. False: it is not among those in memory.
 static bool next_block(struct source *s) {
     s->block += s->merge->is_reverse ? UINT32_MAX : 1;
     return s->block >= s->first && s->block < s->end;
-}
-
-// Whether the block begins past what is wanted, so that it does not matter what it holds.
-static bool is_past(struct source *s) {
-    if (s->merge->is_reverse) return false;
-    s->is_over = sstable_block_first(s->table, s->block) > s->merge->last;
-    return s->is_over;
 }
 
 // Moves to the next record, in this block or the next of those in memory. False: it has to load, is
@@ -216,8 +236,7 @@ static void place(struct source *s, bool has_record) {
     if (has_record) {
         push(m, (uint32_t)(s - m->sources));
     } else if (m->status == ST_OK && !s->is_over) {
-        s->is_over = s->block >= s->table->index.count;
-        if (!s->is_over) (void)load(s);
+        (void)load(s);
     }
 }
 

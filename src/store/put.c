@@ -213,14 +213,15 @@ bool store_has_log_room(struct store *s) {
 // True when a write can be carried out whose old record is known.
 static bool can_run(struct store *s) {
     if (!store_has_log_room(s)) return false;
-    // Half of the memory can be had at any time, so even a large record finds a place.
+    // Half of the memory can be had at any time, so even a large record finds a place: once a dot
+    // is minted for a write, that must not be wanting.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
     if (!compaction_allows_writes(&s->compaction)) {
         if (!timer_is_armed(&s->hold)) timer_arm(s->timers, &s->hold, s->env->now + HOLD_NS);
         return false;
     }
-    if (store_make_room(s, room_wanted(s))) return true;
+    if (!is_ahead && store_make_room(s, room_wanted(s))) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
     // It waits for a flush, or for the merge that a flush waits for; unless they fail.

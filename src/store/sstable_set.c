@@ -184,9 +184,17 @@ bool sstable_note_damage(struct sstable *t, uint32_t block) {
     return has_mark(marks, block, MARK_LOST);
 }
 
-bool sstable_is_lost(const struct sstable *t, uint32_t block) {
+static bool is_marked(const struct sstable *t, uint32_t block, uint32_t mark) {
     if (t->marks_block == 0) return false;
-    return has_mark(tlsf_at(t->set->memory, t->marks_block), block, MARK_LOST);
+    return has_mark(tlsf_at(t->set->memory, t->marks_block), block, mark);
+}
+
+bool sstable_is_bad(const struct sstable *t, uint32_t block) {
+    return is_marked(t, block, MARK_BAD);
+}
+
+bool sstable_is_lost(const struct sstable *t, uint32_t block) {
+    return is_marked(t, block, MARK_LOST);
 }
 
 void sstable_set_forgive(struct sstable_set *set) {

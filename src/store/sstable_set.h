@@ -72,6 +72,9 @@ void sstable_unpin(struct sstable *t);
 // Notes that the block cannot be read; logs the first of a table. True when it counts as not there.
 bool sstable_note_damage(struct sstable *t, uint32_t block);
 
+// True when the block was found damaged, since the table was opened.
+bool sstable_is_bad(const struct sstable *t, uint32_t block);
+
 // True when the block counts as not there, even if by some luck it can be read again.
 bool sstable_is_lost(const struct sstable *t, uint32_t block);
 
