@@ -10,7 +10,8 @@ struct kind {
     uint64_t sync_interval_ns;
 };
 
-static struct kind kinds[] = { // not const, as cmocka hands each to its case
+// Not const: cmocka hands each to its case.
+static struct kind kinds[] = {
     {"write fails", FAULT_DISK_WRITE_ERROR, false, 0},
     {"sync fails", FAULT_DISK_SYNC_ERROR, false, 0},
     {"sync fails, later", FAULT_DISK_SYNC_ERROR, false, 50 * NS_PER_MS},
@@ -243,9 +244,15 @@ static struct CMUnitTest case_of(struct kind *kind) {
 
 int store_kth_test(void) {
     const struct CMUnitTest cases[] = {
-        case_of(&kinds[0]), case_of(&kinds[1]), case_of(&kinds[2]),
-        case_of(&kinds[3]), case_of(&kinds[4]), case_of(&kinds[5]),
-        case_of(&kinds[6]), case_of(&kinds[7]), case_of(&kinds[8]),
+        case_of(&kinds[0]),
+        case_of(&kinds[1]),
+        case_of(&kinds[2]),
+        case_of(&kinds[3]),
+        case_of(&kinds[4]),
+        case_of(&kinds[5]),
+        case_of(&kinds[6]),
+        case_of(&kinds[7]),
+        case_of(&kinds[8]),
         cmocka_unit_test_teardown(a_disk_full_from_any_request_on_loses_nothing, model_tell_where),
     };
     return cmocka_run_group_tests_name("store_kth", cases, NULL, NULL);

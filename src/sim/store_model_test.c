@@ -116,7 +116,8 @@ struct manner {
 
 enum { MANNERS = 4 };
 
-static struct manner manners[MANNERS] = { // not const, as cmocka hands each to its case
+// Not const: cmocka hands each to its case.
+static struct manner manners[MANNERS] = {
     {"one after the other", 0, true, false},
     {"at once", 1, false, false},
     {"one after the other, slow disk", 2, true, true},
