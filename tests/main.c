@@ -35,6 +35,10 @@ uint64_t test_every(void) {
     return every == 0 ? TEST_EVERY : every;
 }
 
+uint64_t test_share(uint64_t all, uint64_t part) {
+    return test_every() == 1 ? all : part;
+}
+
 // Of those that share the cases, the first to ask for the next one in the order runs it: a long
 // case holds up nobody but who has it.
 static bool claim_next(const char *directory) {

@@ -30,6 +30,9 @@ uint64_t test_seed(void);
 // chooses. TEST_EVERY, or what QUOIT_TEST_EVERY says; 1 tries all.
 uint64_t test_every(void);
 
+// The same for what takes long at each of a few worlds: `all` where all is tried, else `part`.
+uint64_t test_share(uint64_t all, uint64_t part);
+
 enum { TEST_EVERY = 64 };
 
 #define X(module) int module(void);

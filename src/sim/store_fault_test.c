@@ -157,9 +157,10 @@ static void a_store_that_cannot_write_again_does_not_start(void **state) {
 // With every kind of death, at any moment, and each time a little more in the log.
 static void a_full_disk_keeps_no_store_from_starting(void **state) {
     (void)state;
-    enum { LIVES = 12, SEEDS = 4 * DISK_PERSONALITIES };
+    enum { LIVES = 12 };
     uint64_t acked = 0;
-    for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
+    uint64_t seeds = DISK_PERSONALITIES * test_share(4, 2);
+    for (uint64_t seed = test_seed(); seed < test_seed() + seeds; seed++) {
         struct world_options options = world_quiet();
         options.personality = (int32_t)(seed % DISK_PERSONALITIES);
         struct shop *shop = shop_new(seed, &options);
