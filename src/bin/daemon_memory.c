@@ -39,15 +39,20 @@ static void scale(uint64_t memory, const struct config *config, struct node_opti
     }
 }
 
+static uint64_t data_min(const struct node_options *node) {
+    uint64_t min = node_data_min(node);
+    return min > DATA_MIN ? min : DATA_MIN;
+}
+
 // What would be needed beside the data if there were so much memory, and the least of that.
 static uint64_t needed_of(uint64_t memory, const struct config *config, struct node_options *node,
                           struct server_options *server, struct memory_split *split) {
     scale(memory, config, node, server);
     split->program = PROGRAM_SIZE;
     split->clients = server_memory_size(server);
-    node->store.memory_max = DATA_MIN;
-    split->node = node_memory_size(node) - DATA_MIN;
-    return split->program + split->clients + split->node + DATA_MIN;
+    split->data = node->store.memory_max = data_min(node);
+    split->node = node_memory_size(node) - split->data;
+    return split->program + split->clients + split->node + split->data;
 }
 
 // The first size in whole MiB, from one that is too little, that would do. What is needed grows
@@ -96,8 +101,8 @@ bool memory_divide(const struct config *config, struct node_options *node,
         return false;
     }
     // What a store needs beside its data grows with it: the most that fits is searched for.
-    uint64_t low = DATA_MIN;
-    uint64_t high = between(config->memory, DATA_MIN, STORE_MEMORY_MAX) + 1;
+    uint64_t low = data_min(node);
+    uint64_t high = between(config->memory, low, STORE_MEMORY_MAX) + 1;
     while (high - low > DATA_STEP) {
         uint64_t middle = low + (high - low) / 2;
         if (data_fits(config, node, split, middle)) {

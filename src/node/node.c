@@ -80,6 +80,11 @@ static size_t fact_size_max(const struct node_options *o) {
            (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX);
 }
 
+uint64_t node_data_min(const struct node_options *options) {
+    struct node_options o = completed(options);
+    return store_memory_min(&o.store);
+}
+
 size_t node_memory_size(const struct node_options *options) {
     struct node_options o = completed(options);
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +

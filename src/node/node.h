@@ -70,6 +70,9 @@ struct node_options node_default_options(void);
 // when each of them has a largest value of its own. A member takes no map with more.
 uint32_t node_copies_max(uint32_t replication);
 
+// Bytes of options->store.memory_max from which on the largest record surely finds a place.
+uint64_t node_data_min(const struct node_options *options);
+
 // Bytes of arena that node_create takes.
 size_t node_memory_size(const struct node_options *options);
 struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options);

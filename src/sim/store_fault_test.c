@@ -194,20 +194,28 @@ static void a_full_disk_keeps_no_store_from_starting(void **state) {
     assert_true(acked > 100); // so a run that began in an old segment was read, too
 }
 
-static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
+// Writes to a key of which the book knows nothing, and waits.
+static enum status write_other_key(struct shop *shop, struct slice key,
+                                   enum status (*apply)(struct store_write *, struct slice,
+                                                        struct slice *)) {
     struct shop_client *c = &shop->clients[0];
     c->shop = shop;
     c->key = 0;
     c->version = ++shop->keys[0].asked;
-    shop->keys[0].acked = 0; // of this key nothing was written
-    key[0] = (uint8_t)number;
+    shop->keys[0].acked = 0;
     shop->busy++;
-    c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
-    c->write.key = (struct slice){key, KEY_SIZE_MAX};
+    c->write = (struct store_write){.apply = apply, .done = on_shop_written, .key = key};
     machine_enter(shop->machine);
     store_put(shop->store, &c->write);
     machine_leave(shop->machine);
     shop_stop_selling(shop);
+    shop->keys[0].acked = 0;
+    return c->write.status;
+}
+
+static void write_large_key(struct shop *shop, uint8_t key[KEY_SIZE_MAX], uint32_t number) {
+    key[0] = (uint8_t)number;
+    (void)write_other_key(shop, (struct slice){key, KEY_SIZE_MAX}, shop_apply);
 }
 
 static void what_memory_cannot_hold_is_on_disk(void **state) {
@@ -257,22 +265,12 @@ static void a_table_with_a_record_beyond_the_limit_is_refused(void **state) {
     shop->options.codec = CODEC_NONE;
     shop->options.record_size_max = LARGE_LIMIT;
     static uint8_t key[KEY_SIZE_MAX];
-    struct shop_client *c = &shop->clients[0];
-    c->shop = shop;
     // The second time, the flush takes the log away that has the record.
     for (uint32_t round = 0; round < 2; round++) {
         assert_int_equal(shop_open(shop), ST_OK);
-        c->write = (struct store_write){.apply = round == 0 ? apply_large : shop_apply};
-        c->write.done = on_shop_written;
-        c->write.key = (struct slice){key, round == 0 ? KEY_SIZE_MAX : 1};
-        c->version = ++shop->keys[0].asked;
-        shop->busy++;
-        machine_enter(shop->machine);
-        store_put(shop->store, &c->write);
-        machine_leave(shop->machine);
-        shop_stop_selling(shop);
-        assert_int_equal(c->write.status, ST_OK);
-        shop->keys[0].acked = 0;
+        struct slice name = {key, round == 0 ? KEY_SIZE_MAX : 1};
+        enum status wrote = write_other_key(shop, name, round == 0 ? apply_large : shop_apply);
+        assert_int_equal(wrote, ST_OK);
         shop_run(shop, 3 * NS_PER_SECOND);
         assert_int_equal(store_stats(shop->store).dirty_size, 0);
         shop_end(shop);
@@ -360,6 +358,45 @@ static void what_is_refused_for_want_of_memory_was_not_minted(void **state) {
     machine_enter(shop->machine);
     assert_int_equal(store_mint(shop->store), shop->acked_count + 1);
     machine_leave(shop->machine);
+    shop_end(shop);
+    shop_free(shop);
+}
+
+enum { HUGE_SIZE = 100 * 1024 };
+
+static enum status apply_huge(struct store_write *write, struct slice old, struct slice *new) {
+    static uint8_t record[HUGE_SIZE];
+    (void)write;
+    (void)old;
+    *new = (struct slice){record, sizeof(record)};
+    return ST_OK;
+}
+
+// However small the pieces are that many small records leave between them.
+static void the_largest_record_finds_a_place_among_the_smallest(void **state) {
+    (void)state;
+    enum { FIRST = 40000, ROUNDS = 60, EACH = 400 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.record_size_max = HUGE_SIZE;
+    shop->options.memory_max = store_memory_min(&shop->options);
+    shop->options.segment_size = UINT64_C(4) << 20;
+    shop->value_max = 16;
+    assert_int_equal(shop_open(shop), ST_OK);
+    uint32_t number = 0;
+    const struct slice name = {(const uint8_t *)&number, sizeof(number)};
+    while (number < FIRST) {
+        number++;
+        assert_int_equal(write_other_key(shop, name, shop_apply), ST_OK);
+    }
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < EACH; i++) {
+            number = (uint32_t)rng_below(&shop->rng, 2 * FIRST);
+            assert_int_equal(write_other_key(shop, name, shop_apply), ST_OK);
+        }
+        number = round << 24;
+        assert_int_equal(write_other_key(shop, name, apply_huge), ST_OK);
+    }
     shop_end(shop);
     shop_free(shop);
 }
@@ -470,6 +507,7 @@ int store_fault_test(void) {
         cmocka_unit_test(a_table_with_a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(what_is_refused_for_want_of_memory_was_not_minted),
+        cmocka_unit_test(the_largest_record_finds_a_place_among_the_smallest),
         cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
         cmocka_unit_test(a_failed_last_sync_is_told_and_what_is_shown_later_stays),

@@ -163,6 +163,9 @@ void store_note_damage(struct store *s);
 // Makes room in memory for `size` more bytes. False: all there is is dirty.
 bool store_make_room(struct store *s, uint64_t size);
 
+// Bytes of memory that are held back for one record: the largest, or what little memory allows.
+size_t store_reserve_size(const struct store_options *options);
+
 // Keeps a copy of what the tables hold, if there is room.
 void store_cache(struct store *s, struct partition partition, struct slice key,
                  struct slice record);

@@ -73,8 +73,8 @@ struct lookups {
 };
 
 struct lookups_options {
-    uint32_t count; // lookups at a time
-    uint32_t block_size;
+    uint32_t count;      // lookups at a time
+    uint32_t block_size; // bytes, before compression, of blocks that need not wait for one another
     uint32_t record_size_max;
     bool is_direct; // blocks are read past the kernel's cache
 };

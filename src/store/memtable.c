@@ -39,8 +39,9 @@ static struct bucket *flow_at(const struct memtable *t, uint32_t block) {
     return tlsf_at(&t->tlsf, block);
 }
 
+// Chunks stay for ever, so none may lie where the reserve goes.
 static bool chunk_add(struct memtable *t) {
-    if (t->chunk_count == t->chunk_max) return false;
+    if (t->chunk_count == t->chunk_max || !memtable_has_reserve(t)) return false;
     uint32_t block = tlsf_take(&t->tlsf, CHUNK_SIZE);
     if (block == 0) return false;
     memset(tlsf_at(&t->tlsf, block), 0, CHUNK_SIZE);
@@ -48,10 +49,14 @@ static bool chunk_add(struct memtable *t) {
     return true;
 }
 
-void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max, uint64_t seed) {
+void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max,
+                   size_t reserve_size, uint64_t seed) {
     must(memory_max >= 2 * CHUNK_SIZE);
-    *t =
-        (struct memtable){.seed = seed, .level = CHUNK_LOG2, .chunk_max = chunk_max_of(memory_max)};
+    must(reserve_size <= memory_max / 4);
+    *t = (struct memtable){.seed = seed,
+                           .level = CHUNK_LOG2,
+                           .chunk_max = chunk_max_of(memory_max),
+                           .reserve_size = reserve_size};
     tlsf_init(&t->tlsf, arena, memory_max);
     t->parts = ARENA_ARRAY(arena, struct memtable_part, SLOT_COUNT + 1);
     t->chunks = ARENA_ARRAY(arena, uint32_t, t->chunk_max);
@@ -279,6 +284,17 @@ bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry, struct part
     memtable_part(t, partition)->count++;
     t->count++;
     return true;
+}
+
+void memtable_spend_reserve(struct memtable *t) {
+    if (t->reserve != 0) tlsf_give(&t->tlsf, t->reserve);
+    t->reserve = 0;
+}
+
+bool memtable_has_reserve(struct memtable *t) {
+    if (t->reserve_size == 0 || t->reserve != 0) return true;
+    t->reserve = tlsf_take(&t->tlsf, t->reserve_size);
+    return t->reserve != 0;
 }
 
 void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry) {

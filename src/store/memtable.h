@@ -14,6 +14,9 @@
 // is a copy of what tables hold, and goes when memory is wanted, those first that were not used
 // since the hand of the clock last came by (Corbato: "A paging experiment with the Multics system",
 // 1968).
+//
+// One block is held back in reserve, as large as the largest record needs: what must be kept finds
+// a place however many small pieces the rest of the region is in.
 #ifndef QUOIT_STORE_MEMTABLE_H
 #define QUOIT_STORE_MEMTABLE_H
 
@@ -51,6 +54,8 @@ struct memtable {
     uint32_t chunk_count;
     uint32_t chunk_max;
     uint32_t *chunks; // blocks of 1024 buckets
+    uint32_t reserve; // a block, or 0 while it is in use
+    size_t reserve_size;
     uint32_t hand;    // the bucket that is looked at next for what can go
     uint64_t evicted; // entries so far
     struct bucket *ahead[PREFETCH_DISTANCE];
@@ -59,7 +64,9 @@ struct memtable {
 };
 
 size_t memtable_memory_size(uint64_t memory_max);
-void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max, uint64_t seed);
+// `reserve_size`: bytes of the block that is held back, at most a quarter of the memory; or 0.
+void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max,
+                   size_t reserve_size, uint64_t seed);
 
 static inline uint32_t memtable_tag(const struct memtable *t, struct partition partition,
                                     struct slice key) {
@@ -82,6 +89,12 @@ void memtable_prefetch_rest(struct memtable *t);
 // then where it is now; its position is not set.
 NODISCARD bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry,
                             struct partition partition, struct slice key, struct slice record);
+
+// Lets what is put next have the block that is held back.
+void memtable_spend_reserve(struct memtable *t);
+
+// Takes the block back, if there is room for it in one piece; true when it is there.
+bool memtable_has_reserve(struct memtable *t);
 
 void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry);
 

@@ -37,7 +37,7 @@ static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t sl
     f->memory = aligned_alloc(64, size);
     memset(f->memory, 0, size);
     struct arena arena = arena_over(f->memory, size);
-    memtable_init(&f->table, &arena, memory_max, rng_next(rng));
+    memtable_init(&f->table, &arena, memory_max, 0, rng_next(rng));
     f->models = calloc(keys, sizeof(struct model));
     f->model_count = keys;
     for (uint32_t i = 0; i < keys; i++) {

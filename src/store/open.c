@@ -54,7 +54,12 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     }
     struct slice record = c->record;
     if (record.size == 0) record.data = c->key.data;
-    if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record)) {
+    bool is_kept = memtable_put(&s->table, tag, &entry, c->partition, c->key, record);
+    if (!is_kept) {
+        memtable_spend_reserve(&s->table);
+        is_kept = memtable_put(&s->table, tag, &entry, c->partition, c->key, record);
+    }
+    if (!is_kept) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
         return ST_NO_MEMORY;

@@ -6,6 +6,8 @@
 enum {
     EVICTIONS_MAX = 6,
     READ_PART = 4,        // of the lookups, so many are for reads alone
+    TREE_SLACK = 8192,    // bytes: a new node on each level of a tree, and a bucket
+    RESERVE_PART = 8,     // of memory, so much at most is held back for one record
     HOLD_NS = 500 * 1000, // until writes that merges hold back are looked at again
 };
 
@@ -29,13 +31,28 @@ bool store_make_room(struct store *s, uint64_t size) {
     return memtable_evict(&s->table, store_clean_before(s), wanted) >= wanted;
 }
 
-static uint64_t room_wanted(const struct store *s) {
-    uint64_t most = (uint64_t)s->table.tlsf.unit_count * TLSF_UNIT;
-    uint64_t record = s->options.record_size_max + KEY_SIZE_MAX;
-    return record < most / 8 ? record : most / 8;
+uint64_t store_memory_min(const struct store_options *options) {
+    // With its key, and a copy of that as a separator in the tree.
+    return RESERVE_PART * (options->record_size_max + UINT64_C(2) * KEY_SIZE_MAX + TREE_SLACK);
 }
 
-// Puts the record of a key into memory; where memory is in pieces, more is evicted.
+size_t store_reserve_size(const struct store_options *options) {
+    uint64_t min = store_memory_min(options);
+    return (options->memory_max < min ? options->memory_max : min) / RESERVE_PART;
+}
+
+// Takes the memory back that is held in reserve: whatever is clean goes for it, if need be.
+static bool has_reserve(struct store *s) {
+    uint64_t wanted = s->table.reserve_size;
+    while (!memtable_has_reserve(&s->table)) {
+        if (memtable_evict(&s->table, store_clean_before(s), wanted) == 0) return false;
+        wanted *= 4;
+    }
+    return true;
+}
+
+// Puts the record of a key into memory; where memory is in pieces, more is evicted, and then the
+// reserve is spent.
 static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partition partition,
                  struct slice key, struct slice record) {
     if (memtable_put(&s->table, tag, entry, partition, key, record)) return true;
@@ -52,6 +69,10 @@ static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partitio
         is_kept = memtable_put(&s->table, tag, entry, partition, key, record);
         if (freed == 0) break;
     }
+    if (!is_kept) {
+        memtable_spend_reserve(&s->table);
+        is_kept = memtable_put(&s->table, tag, entry, partition, key, record);
+    }
     if (*entry != 0 && position != UINT64_MAX) {
         entry_set_position(memtable_entry(&s->table, *entry), position);
     }
@@ -63,7 +84,8 @@ void store_cache(struct store *s, struct partition partition, struct slice key,
     uint32_t tag = memtable_tag(&s->table, partition, key);
     uint32_t entry = memtable_find(&s->table, tag, partition, key);
     if (entry != 0) return;
-    if (!store_make_room(s, sizeof(struct entry) + key.size + record.size + room_wanted(s) / 2)) {
+    if (!store_make_room(s, sizeof(struct entry) + key.size + record.size +
+                                s->table.reserve_size / 2)) {
         return;
     }
     struct footprint f = footprint_of(s->scratch, partition, key, record);
@@ -213,15 +235,15 @@ bool store_has_log_room(struct store *s) {
 // True when a write can be carried out whose old record is known.
 static bool can_run(struct store *s) {
     if (!store_has_log_room(s)) return false;
-    // Half of the memory can be had at any time, so even a large record finds a place: once a dot
-    // is minted for a write, that must not be wanting.
+    // Half of the memory can be had at any time, and a piece of it that is as large as the largest
+    // record: once a dot is minted for a write, a place for it must not be wanting.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
     if (!compaction_allows_writes(&s->compaction)) {
         if (!timer_is_armed(&s->hold)) timer_arm(s->timers, &s->hold, s->env->now + HOLD_NS);
         return false;
     }
-    if (!is_ahead && store_make_room(s, room_wanted(s))) return true;
+    if (!is_ahead && store_make_room(s, s->table.reserve_size) && has_reserve(s)) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
     // It waits for a flush, or for the merge that a flush waits for; unless they fail.

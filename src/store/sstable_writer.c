@@ -6,6 +6,8 @@
 enum {
     CHUNK = 128 * 1024, // pieces are written when there is so much of them
     VECTOR_FIRST = 256,
+    GROWTH_FROM = 40, // hundredths of the memory for tables in use: blocks of twice the size
+    GROWTH_FULL = 55, // and of BLOCK_GROWTH times
 };
 
 // Blocks begin below this, so that the last of them, filter, index and partitions do not take the
@@ -119,10 +121,17 @@ static void on_opened(struct env_op *op) {
     become(w, WRITER_OPEN);
 }
 
+static uint32_t growth(const struct tlsf *memory) {
+    uint64_t percent = memory->used * 100 / ((uint64_t)memory->unit_count * TLSF_UNIT);
+    if (percent < GROWTH_FROM) return 1;
+    return percent < GROWTH_FULL ? 2 : BLOCK_GROWTH;
+}
+
 void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *plan,
                          sstable_written *done) {
     must(w->state == WRITER_FREE);
     w->plan = *plan;
+    w->plan.block_size *= growth(w->memory);
     w->done = done;
     w->state = WRITER_BUSY;
     w->status = ST_OK;

@@ -36,6 +36,10 @@ struct sstable_plan {
     uint32_t block_size; // bytes of a block before compression, unless one record is larger
 };
 
+// Where filters and indexes have much of their memory, blocks become larger and so fewer: up to so
+// many times the size that was planned.
+enum { BLOCK_GROWTH = 4 };
+
 enum writer_state {
     WRITER_FREE,
     WRITER_BUSY, // a request is under way

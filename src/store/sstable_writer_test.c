@@ -77,11 +77,13 @@ struct fixture {
     void *region; // that the allocator gave
     struct sink sink;
     struct tlsf memory;
+    uint32_t taken; // a block of it, or 0
     struct compressor compressor;
     struct sstable_writer writer;
 };
 
-static struct fixture *fixture_new(size_t memory_size) {
+// `taken`: bytes of the memory that are in use before.
+static struct fixture *fixture_new(size_t memory_size, size_t taken) {
     struct fixture *f = calloc(1, sizeof(*f));
     size_t size = memory_size + sstable_writer_memory_size(RECORD_MAX) +
                   compressor_memory_size(CODEC_NONE) + (size_t)128;
@@ -90,6 +92,7 @@ static struct fixture *fixture_new(size_t memory_size) {
     uint8_t *memory = f->region;
     struct arena arena = arena_over(memory + (64 - (uintptr_t)memory % 64) % 64, size);
     tlsf_init(&f->memory, &arena, memory_size);
+    if (taken > 0) f->taken = tlsf_take(&f->memory, taken);
     compressor_init(&f->compressor, &arena, CODEC_NONE);
     sstable_writer_init(&f->writer, &arena, &f->sink.env, &f->memory, &f->compressor, RECORD_MAX);
     static const struct sstable_plan plan = {
@@ -105,6 +108,7 @@ static void fixture_end(struct fixture *f) {
     sstable_writer_abandon(&f->writer, false, on_done);
     run(&f->sink);
     assert_int_equal(f->writer.state, WRITER_FREE);
+    if (f->taken != 0) tlsf_give(&f->memory, f->taken);
     assert_int_equal(f->memory.used, 0);
     free(f->region);
     free(f);
@@ -122,7 +126,7 @@ static void add(struct fixture *f, uint8_t *key, size_t size, uint32_t number) {
 static void an_index_that_is_too_large_is_refused(void **state) {
     (void)state;
     static uint8_t key[KEY_SIZE_MAX]; // differs at its end only, and so do the separators
-    struct fixture *f = fixture_new((size_t)2 * TLSF_SIZE_MAX);
+    struct fixture *f = fixture_new((size_t)2 * TLSF_SIZE_MAX, 0);
     uint32_t count = 0;
     while (f->writer.status == ST_OK) {
         add(f, key, sizeof(key), ++count);
@@ -136,7 +140,7 @@ static void an_index_that_is_too_large_is_refused(void **state) {
 static void a_table_that_is_too_large_is_refused(void **state) {
     (void)state;
     uint8_t key[8] = {0};
-    struct fixture *f = fixture_new(1 << 20);
+    struct fixture *f = fixture_new(1 << 20, 0);
     f->writer.offset = SSTABLE_SIZE_MAX / 2;
     for (uint32_t i = 1; i < 20; i++) add(f, key, sizeof(key), i);
     assert_int_equal(f->writer.status, ST_OK);
@@ -146,10 +150,30 @@ static void a_table_that_is_too_large_is_refused(void **state) {
     fixture_end(f);
 }
 
+static size_t blocks_of_a_thousand(uint32_t percent) {
+    enum { MEMORY = 1 << 20 };
+    uint8_t key[8] = {0};
+    struct fixture *f = fixture_new(MEMORY, (size_t)MEMORY / 100 * percent);
+    for (uint32_t i = 1; i <= 1000; i++) add(f, key, sizeof(key), i);
+    assert_int_equal(f->writer.status, ST_OK);
+    size_t count = f->writer.units.size / sizeof(uint32_t);
+    fixture_end(f);
+    return count;
+}
+
+static void blocks_are_larger_where_memory_is_short(void **state) {
+    (void)state;
+    size_t count = blocks_of_a_thousand(0);
+    assert_int_equal(blocks_of_a_thousand(35), count);
+    assert_in_range(blocks_of_a_thousand(45), count / 4 + 1, count / 2);
+    assert_in_range(blocks_of_a_thousand(60), count / 10, count / 4);
+}
+
 int sstable_writer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_index_that_is_too_large_is_refused),
         cmocka_unit_test(a_table_that_is_too_large_is_refused),
+        cmocka_unit_test(blocks_are_larger_where_memory_is_short),
     };
     return cmocka_run_group_tests_name("sstable_writer", cases, NULL, NULL);
 }

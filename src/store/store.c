@@ -56,7 +56,7 @@ static uint32_t record_limit(const struct store_options *o) {
 static struct lookups_options lookups_options_of(const struct store_options *o) {
     return (struct lookups_options){
         .count = o->lookups_max,
-        .block_size = o->block_size,
+        .block_size = o->block_size * BLOCK_GROWTH,
         .record_size_max = record_limit(o),
         .is_direct = o->is_direct,
     };
@@ -139,7 +139,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->env = env;
     s->timers = timers;
     s->options = sane(options);
-    memtable_init(&s->table, arena, s->options.memory_max, hash_number(s->options.seed + 1));
+    memtable_init(&s->table, arena, s->options.memory_max, store_reserve_size(&s->options),
+                  hash_number(s->options.seed + 1));
     tlsf_init(&s->memory, arena, tables_memory(&s->options));
     compressor_init(&s->compressor, arena, s->options.codec);
     facts_init(&s->facts, arena);

@@ -55,6 +55,9 @@ struct store_options {
     bool is_direct;            // records are looked up past the kernel's cache
 };
 
+// Bytes of `memory_max` from which on the largest record surely finds a place in memory.
+uint64_t store_memory_min(const struct store_options *options);
+
 // How many bytes of arena a store takes.
 size_t store_memory_size(const struct store_options *options);
 struct store *store_create(struct arena *arena, struct env *env, struct timers *timers,
