@@ -66,7 +66,7 @@ enum {
     // Longest file name. Names are letters, digits, '.', '-' and '_'; there are no directories.
     ENV_FILE_NAME_MAX = 63,
 
-    ENV_DIRECT_UNIT = 4096,
+    ENV_DIRECT_UNIT = 4096, // bytes: the most that direct_unit can be
 };
 
 enum env_open {
@@ -79,8 +79,9 @@ enum env_level { ENV_DEBUG, ENV_INFO, ENV_WARNING, ENV_ERROR };
 
 struct env {
     const struct env_ops *ops;
-    uint64_t now;     // ns since an arbitrary start, never goes back
-    uint64_t wall_ms; // ms since 1970, may jump: for expiry and logs, never for ordering
+    uint64_t now;         // ns since an arbitrary start, never goes back
+    uint64_t wall_ms;     // ms since 1970, may jump: for expiry and logs, never for ordering
+    uint32_t direct_unit; // bytes, a power of two; becomes less when the first file was read so
 };
 
 // What an implementation provides; callers use the env_ functions below.
@@ -153,14 +154,14 @@ static inline void env_read(struct env *env, struct env_op *op, struct env_file 
 }
 
 // The same past the kernel's cache, where the file system allows that: for what is read from places
-// all over much more than memory can hold. Offset, size and address are multiples of
-// ENV_DIRECT_UNIT. What was written to the file is synced.
+// all over much more than memory can hold. Offset and size are multiples of env->direct_unit, the
+// address of ENV_DIRECT_UNIT. What was written to the file is synced.
 static inline void env_read_direct(struct env *env, struct env_op *op, struct env_file *file,
                                    uint64_t offset, uint8_t *to, uint32_t size) {
     must(op->done != NULL);
     must(size > 0);
-    must(offset % ENV_DIRECT_UNIT == 0);
-    must(size % ENV_DIRECT_UNIT == 0);
+    must(offset % env->direct_unit == 0);
+    must(size % env->direct_unit == 0);
     must((uintptr_t)to % ENV_DIRECT_UNIT == 0);
     env->ops->read_direct(env, op, file, offset, to, size);
 }

@@ -257,6 +257,10 @@ static void a_direct_read_gives_what_any_other_gives(struct suite *s) {
     assert_int_equal(read_direct_at(s, file, LAST, in, UNIT), SIZE - LAST);
     assert_memory_equal(in, out + LAST, SIZE - LAST);
     assert_int_equal(read_direct_at(s, file, LAST + UNIT, in, UNIT), 0);
+    uint32_t unit = s->env->direct_unit;
+    assert_in_range(unit, 1, UNIT);
+    assert_int_equal(read_direct_at(s, file, unit, in, unit), unit);
+    assert_memory_equal(in, out + unit, unit);
     close_file(s, file);
 }
 

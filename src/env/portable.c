@@ -179,7 +179,7 @@ struct env *portable_create(const struct env_options *options, struct env_compla
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); // libuv writes to broken streams with plain writes
-    p->env.ops = &ops;
+    p->env = (struct env){.ops = &ops, .direct_unit = ENV_DIRECT_UNIT};
     p->options = *options;
     struct list *lists[] = {&p->ready,   &p->later,      &p->files,
                             &p->sockets, &p->connecting, &p->draining};

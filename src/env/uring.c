@@ -333,7 +333,7 @@ struct env *uring_create(const struct env_options *options, struct env_complaint
         complain(complaint, "out of memory");
         return NULL;
     }
-    u->env.ops = &ops;
+    u->env = (struct env){.ops = &ops, .direct_unit = ENV_DIRECT_UNIT};
     u->options = *options;
     u->connect_timeout.tv_sec = (long long)(connect_ns / NS_PER_SECOND);
     struct list *lists[] = {&u->ready,    &u->later,   &u->starved, &u->delayed,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "env/uring_file.h"
 
+#include "env/direct.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,16 +58,27 @@ void uring_file_read(struct env *env, struct env_op *op, struct env_file *file, 
 }
 
 // Opens the file once more, which takes no look at the disk.
-static void try_direct(struct env_file *file) {
+static void try_direct(struct uring *u, struct env_file *file) {
     char path[32];
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
     file->has_tried_direct = true;
-    file->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (fd < 0) return;
+    // All files lie in one directory, so the first speaks for the others; one that does not agree
+    // is read through the cache.
+    uint32_t unit = direct_unit(fd);
+    if (!u->has_direct_unit && unit < u->env.direct_unit) u->env.direct_unit = unit;
+    u->has_direct_unit = true;
+    if (unit <= u->env.direct_unit) {
+        file->direct_fd = fd;
+    } else {
+        close(fd);
+    }
 }
 
 void uring_file_read_direct(struct env *env, struct env_op *op, struct env_file *file,
                             uint64_t offset, uint8_t *to, uint32_t size) {
-    if (!file->has_tried_direct) try_direct(file);
+    if (!file->has_tried_direct) try_direct(uring_of(env), file);
     op->target = file;
     op->offset = offset;
     op->to = to;

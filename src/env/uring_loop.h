@@ -82,6 +82,7 @@ struct uring {
     struct list draining;
     struct list sockets;
     struct list files;
+    bool has_direct_unit;      // one file was opened for direct reads, and said what it needs
     uint64_t under_way;        // answers the kernel owes
     uint32_t writes_under_way; // of them and the starved: what changes files
     int directory;             // -1: none

@@ -293,7 +293,9 @@ static struct disk *make_disk(struct machine *m) {
 struct machine *machine_create(struct world *world, uint32_t index, const char *host) {
     must(strlen(host) <= NAME_SIZE_MAX);
     struct machine *m = memory_take(1, sizeof(*m));
-    m->env.ops = &machine_ops;
+    // The one or the other, as disks have them.
+    m->env =
+        (struct env){.ops = &machine_ops, .direct_unit = world->seed / 2 % 2 == 0 ? 512 : 4096};
     m->world = world;
     m->index = index;
     snprintf(m->host, sizeof(m->host), "%s", host);

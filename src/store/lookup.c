@@ -156,7 +156,7 @@ static void read_block(struct lookup *l) {
     }
     must(l->buffer != NULL);
     ls->reads++;
-    uint32_t unit = ls->is_direct ? ENV_DIRECT_UNIT : 1;
+    uint32_t unit = ls->is_direct ? ls->env->direct_unit : 1;
     l->before = (uint32_t)(l->offset % unit);
     uint64_t end = l->before + l->size + unit - 1;
     struct block_read *r = &l->read;
