@@ -42,6 +42,41 @@ static void no_crash_takes_what_was_acknowledged(void **state) {
     }
 }
 
+// However often a process is killed in the middle of a merge that takes long, tables do not become
+// so many that writes wait for the end of one.
+static void many_tables_become_few_before_a_long_merge(void **state) {
+    (void)state;
+    enum { TABLES = 26 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_start_selling(shop, SHOP_CLIENTS);
+    shop_run(shop, 2 * NS_PER_SECOND);
+    shop_stop_selling(shop);
+    machine_enter(shop->machine);
+    store_compact(shop->store);
+    machine_leave(shop->machine);
+    while (store_stats(shop->store).table_count > 1) shop_run(shop, NS_PER_SECOND);
+    uint64_t base = store_stats(shop->store).table_size;
+    shop_end(shop);
+
+    shop->options.flush_size = 1;
+    uint64_t tables = 0;
+    for (uint32_t round = 0; round < 2 * TABLES && tables < TABLES; round++) {
+        assert_int_equal(shop_open(shop), ST_OK);
+        shop_start_selling(shop, 1);
+        while (store_stats(shop->store).flushes == 0) assert_true(shop_step(shop, UINT64_MAX));
+        tables = store_stats(shop->store).table_count;
+        machine_kill(shop->machine);
+    }
+    assert_true(tables >= TABLES);
+    assert_int_equal(shop_open(shop), ST_OK);
+    while (store_stats(shop->store).compactions == 0) assert_true(shop_step(shop, UINT64_MAX));
+    assert_true(store_stats(shop->store).bytes_compacted < base); // which was left alone
+    shop_check_all(shop);
+    shop_free(shop);
+}
+
 // Steps until it is done. False: the steps are spent.
 static bool walk(struct shop *shop, const bool *is_done, uint32_t *steps) {
     while (!(is_done == NULL ? shop->busy == 0 : *is_done)) {
@@ -167,6 +202,7 @@ int store_crash_test(void) {
         cmocka_unit_test(a_crash_at_every_step_of_a_short_life),
         cmocka_unit_test(power_goes_at_every_step_of_an_opening),
         cmocka_unit_test(no_crash_takes_what_was_acknowledged),
+        cmocka_unit_test(many_tables_become_few_before_a_long_merge),
         cmocka_unit_test(the_log_stays_small_and_loses_nothing),
     };
     return cmocka_run_group_tests_name("store_crash", cases, NULL, NULL);

@@ -9,6 +9,7 @@ enum {
     MINOR_MEMORY = 6, // a minor merge makes at most so many times the memory for tables
     MINOR_TABLES = 4, // or as much as so many tables of the base
     TABLES_MANY = 12, // above the base, by sequence
+    TABLES_FIRST = 24, // these come before a major merge, which takes long
     TABLES_HIGH = 36,
     TABLES_MAX = MERGE_SOURCES_MAX - 8, // more wait until there are fewer
     SPACE_MANY = 25,                    // hundredths of the base above it
@@ -171,6 +172,8 @@ static bool choose(struct compaction *c) {
     uint32_t above = above_base(c);
     uint32_t sound = sound_end(c);
     if (above == 0 || sound == 0) return false;
+    uint32_t whole = above < sound ? above : sound;
+    if (sequence_count(c, whole) >= TABLES_FIRST && take_minor(c, whole)) return true;
     uint64_t upper = size_of(c, 0, above);
     uint64_t base = size_of(c, above, c->set->count);
     bool is_large = upper * BASE_SHARE >= base && sequence_count(c, above) >= MAJOR_LEAST;
@@ -182,8 +185,7 @@ static bool choose(struct compaction *c) {
         c->job.sequence = 0;
         return true;
     }
-    if (above > sound) above = sound;
-    return sequence_count(c, above) >= TABLES_MANY && take_minor(c, above);
+    return sequence_count(c, whole) >= TABLES_MANY && take_minor(c, whole);
 }
 
 // Puts a major merge aside, between two of its stretches, for a minor one of what has come since it

@@ -30,7 +30,8 @@
 //     writes      as they come ............ | ever fewer beside what is merged
 //
 // A major merge may take minutes. When many tables have come meanwhile it pauses between two
-// stretches, for a minor one of those.
+// stretches, for a minor one of those; and when there are very many before, as after a few crashes
+// in the middle of such merges, a minor one comes first.
 #ifndef QUOIT_STORE_COMPACTION_H
 #define QUOIT_STORE_COMPACTION_H
 
