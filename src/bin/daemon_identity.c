@@ -135,11 +135,16 @@ bool identity_find_self(struct identity *identity, const struct config *config,
 // Reads a file that nobody but its owner may read; its size without the line end, or -1.
 static ssize_t read_secret(const char *path, char *to, size_t capacity,
                            struct complaint *complaint) {
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // a pipe has no end
     struct stat facts;
     if (file < 0 || fstat(file, &facts) != 0) {
         complain_of(complaint, "cannot read %s: %s", path, strerror(errno));
         if (file >= 0) (void)close(file);
+        return -1;
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        complain_of(complaint, "%s is not a plain file", path);
+        (void)close(file);
         return -1;
     }
     if ((facts.st_mode & 077) != 0) {

@@ -217,7 +217,8 @@ static const char *start_failure(enum status status) {
         return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
                "directory of it that a node can use";
     }
-    return "cannot start: is the port for other nodes, port + 10000, in use?";
+    return "cannot start: the lines above say what went wrong, with a file or with the port for "
+           "other nodes, port + 10000";
 }
 
 static void on_node_started(void *context, enum status status) {

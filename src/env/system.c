@@ -173,7 +173,8 @@ enum status system_lock_directory(const char *path, int *lock, struct env_compla
 enum status system_lock_for_reading(const char *path, int *lock, struct env_complaint *complaint) {
     int directory = shared_open_directory(path, complaint);
     if (directory < 0) return ST_IO;
-    int fd = openat(directory, SHARED_LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(directory, SHARED_LOCK_NAME,
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // who knows what it is
     int error = errno;
     close(directory);
     *lock = -1;

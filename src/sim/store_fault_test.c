@@ -401,6 +401,32 @@ static void the_largest_record_finds_a_place_among_the_smallest(void **state) {
     shop_free(shop);
 }
 
+// A merge of all tables would read more at a time than there is memory for.
+static void tables_of_the_largest_records_are_merged(void **state) {
+    (void)state;
+    enum { TABLES = 50 };
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.record_size_max = LARGE_LIMIT;
+    shop->options.memory_max = store_memory_min(&shop->options);
+    shop->options.segment_size = UINT64_C(8) << 20;
+    shop->options.flush_size = 1;
+    shop->options.codec = CODEC_NONE;
+    for (uint32_t i = 0; i < TABLES; i++) {
+        assert_int_equal(shop_open(shop), ST_OK);
+        const struct slice name = {(const uint8_t *)&i, sizeof(i)};
+        assert_int_equal(write_other_key(shop, name, apply_large), ST_OK);
+        while (store_stats(shop->store).flushes == 0) assert_true(shop_step(shop, UINT64_MAX));
+        machine_kill(shop->machine); // in the middle of a merge, if there is one
+    }
+    assert_int_equal(shop_open(shop), ST_OK);
+    assert_true(store_stats(shop->store).table_count > TABLES / 2);
+    shop_run(shop, 60 * NS_PER_SECOND);
+    assert_true(store_stats(shop->store).table_count < TABLES / 4);
+    shop_end(shop);
+    shop_free(shop);
+}
+
 // Keys that differ in their last byte only are in the index as a whole.
 static void filters_and_indexes_without_memory_are_told_from_a_full_disk(void **state) {
     (void)state;
@@ -508,6 +534,7 @@ int store_fault_test(void) {
         cmocka_unit_test(a_full_memory_refuses_writes_and_keeps_what_it_has),
         cmocka_unit_test(what_is_refused_for_want_of_memory_was_not_minted),
         cmocka_unit_test(the_largest_record_finds_a_place_among_the_smallest),
+        cmocka_unit_test(tables_of_the_largest_records_are_merged),
         cmocka_unit_test(filters_and_indexes_without_memory_are_told_from_a_full_disk),
         cmocka_unit_test(acknowledged_at_once_and_synced_at_intervals),
         cmocka_unit_test(a_failed_last_sync_is_told_and_what_is_shown_later_stays),

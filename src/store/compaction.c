@@ -6,10 +6,11 @@ enum {
     TIGHT_SHARE = 20, // or this one where memory is short
     MAJOR_LEAST = 4,
     MINOR_LEAST = 4,
-    MINOR_MEMORY = 6, // a minor merge makes at most so many times the memory for tables
-    MINOR_TABLES = 4, // or as much as so many tables of the base
-    TABLES_MANY = 12, // above the base, by sequence
-    TABLES_FIRST = 24, // these come before a major merge, which takes long
+    MINOR_MEMORY = 6,  // a minor merge makes at most so many times the memory for tables
+    MINOR_TABLES = 4,  // or as much as so many tables of the base
+    TABLES_MANY = 12,  // above the base, by sequence
+    TABLES_FIRST = 24, // some of these come before a major merge, which takes long:
+    MINOR_QUICK = 8,   // so many, which does not
     TABLES_HIGH = 36,
     TABLES_MAX = MERGE_SOURCES_MAX - 8, // more wait until there are fewer
     SPACE_MANY = 25,                    // hundredths of the base above it
@@ -70,6 +71,18 @@ static uint64_t memory_use(const struct compaction *c) {
     return c->merge.memory->used * 100 / memory_size(c);
 }
 
+// Bytes that a merge may have for what it reads: the rest is for what it makes.
+static uint64_t reading_memory(const struct compaction *c) {
+    return (memory_size(c) - c->merge.memory->used) / 2;
+}
+
+// Bytes that a table takes of that: blocks as they are on disk, one that is expanded, and a key.
+static uint64_t reading_size(const struct sstable *t) {
+    uint64_t block = piece_size_of(t->block_max);
+    uint64_t key = t->block_max < FULL_KEY_MAX ? t->block_max : FULL_KEY_MAX;
+    return (block > READ_SIZE ? block : READ_SIZE) + t->block_max + key;
+}
+
 // Tables of one sequence go together.
 static uint32_t end_of_sequence(const struct compaction *c, uint32_t first) {
     uint32_t end = first + 1;
@@ -93,20 +106,30 @@ static uint64_t minor_size_max(const struct compaction *c) {
     return most > MINOR_TABLES * c->table_size ? most : MINOR_TABLES * c->table_size;
 }
 
-// The end of the most tables from `from` on that may become one; *count: of them, by sequence.
-static uint32_t minor_end(const struct compaction *c, uint32_t from, uint32_t above, uint64_t most,
-                          uint32_t *count) {
-    uint32_t end = from;
-    uint64_t size = 0;
-    *count = 0;
-    while (end < above) {
-        uint32_t next = end_of_sequence(c, end);
-        size += size_of(c, end, next);
-        if (size > most || next - from > MERGE_SOURCES_MAX - 1) break;
-        end = next;
-        ++*count;
+// Tables in a row that may become one.
+struct run {
+    uint32_t from;
+    uint32_t end;
+    uint32_t count; // by sequence
+    uint64_t size;  // bytes
+};
+
+// As many as there may be from `from` on, and `most` by sequence.
+static struct run run_from(const struct compaction *c, uint32_t from, uint32_t above,
+                           uint32_t most) {
+    struct run run = {.from = from, .end = from};
+    uint64_t memory = 0;
+    while (run.end < above && run.count < most) {
+        uint32_t next = end_of_sequence(c, run.end);
+        uint64_t size = run.size + size_of(c, run.end, next);
+        for (uint32_t i = run.end; i < next; i++) memory += reading_size(c->set->tables[i]);
+        if (size > minor_size_max(c) || next - from > MERGE_SOURCES_MAX - 1) break;
+        if (memory > reading_memory(c)) break;
+        run.end = next;
+        run.size = size;
+        run.count++;
     }
-    return end;
+    return run;
 }
 
 static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
@@ -123,25 +146,37 @@ static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
     c->job.begin = c->job.from;
 }
 
-// The most tables in a row, of so many above the base, that may become one. False: too few.
-static bool take_minor(struct compaction *c, uint32_t above) {
-    uint64_t most = minor_size_max(c);
-    uint32_t best = 0;
-    uint32_t best_from = 0;
-    uint32_t best_end = 0;
+// Of so many above the base the most tables in a row that may become one, but no more than `most`
+// by sequence; if that leaves a choice, those that are least work. False: too few.
+static bool take_minor(struct compaction *c, uint32_t above, uint32_t most) {
+    struct run best = {0};
     for (uint32_t from = 0; from < above; from = end_of_sequence(c, from)) {
-        uint32_t count = 0;
-        uint32_t end = minor_end(c, from, above, most, &count);
-        if (count <= best) continue;
-        best = count;
-        best_from = from;
-        best_end = end;
+        struct run run = run_from(c, from, above, most);
+        bool is_less = run.count == best.count && run.size < best.size;
+        if (run.count > best.count || is_less) best = run;
     }
-    if (best < MINOR_LEAST) return false;
-    take_inputs(c, best_from, best_end);
+    if (best.count < MINOR_LEAST) return false;
+    take_inputs(c, best.from, best.end);
     c->job.is_major = false;
     c->job.sequence = c->job.newest;
     return true;
+}
+
+// The tables right above the base that may go into it at once: the first of them, or `above`.
+static uint32_t major_begin(const struct compaction *c, uint32_t above) {
+    uint64_t memory = 0;
+    for (uint32_t i = above; i < c->set->count; i++) {
+        uint64_t size = reading_size(c->set->tables[i]);
+        if (size > memory) memory = size; // one of the base at a time
+    }
+    uint32_t begin = above;
+    for (uint32_t i = above; i-- > 0 && above - i < MERGE_SOURCES_MAX;) {
+        memory += reading_size(c->set->tables[i]);
+        if (memory > reading_memory(c)) break;
+        bool is_first = i == 0 || c->set->tables[i - 1]->sequence != c->set->tables[i]->sequence;
+        if (is_first) begin = i;
+    }
+    return begin;
 }
 
 static bool choose_damaged(struct compaction *c) {
@@ -173,19 +208,20 @@ static bool choose(struct compaction *c) {
     uint32_t sound = sound_end(c);
     if (above == 0 || sound == 0) return false;
     uint32_t whole = above < sound ? above : sound;
-    if (sequence_count(c, whole) >= TABLES_FIRST && take_minor(c, whole)) return true;
+    if (sequence_count(c, whole) >= TABLES_FIRST && take_minor(c, whole, MINOR_QUICK)) return true;
     uint64_t upper = size_of(c, 0, above);
     uint64_t base = size_of(c, above, c->set->count);
     bool is_large = upper * BASE_SHARE >= base && sequence_count(c, above) >= MAJOR_LEAST;
     bool is_tight = upper * TIGHT_SHARE >= base && memory_use(c) >= MEMORY_MAX;
     bool is_major = c->is_wanted || is_large || is_tight;
-    if (is_major && sound == c->set->count && above < MERGE_SOURCES_MAX) {
-        take_inputs(c, 0, above);
+    uint32_t begin = major_begin(c, above);
+    if (is_major && sound == c->set->count && begin < above) {
+        take_inputs(c, begin, above);
         c->job.is_major = true;
         c->job.sequence = 0;
         return true;
     }
-    return sequence_count(c, whole) >= TABLES_MANY && take_minor(c, whole);
+    return sequence_count(c, whole) >= TABLES_MANY && take_minor(c, whole, TABLES_MAX);
 }
 
 // Puts a major merge aside, between two of its stretches, for a minor one of what has come since it
@@ -195,7 +231,7 @@ static void pause_if_due(struct compaction *c) {
     while (newer < c->set->count && c->set->tables[newer]->sequence > c->job.newest) newer++;
     if (!c->job.is_major || newer > sound_end(c) || sequence_count(c, newer) < TABLES_MANY) return;
     struct compaction_job job = c->job;
-    if (take_minor(c, newer)) c->paused = job;
+    if (take_minor(c, newer, TABLES_MAX)) c->paused = job;
 }
 
 // How far merges are behind.
@@ -570,7 +606,8 @@ static void begin_stretch(struct compaction *c) {
 void compaction_start_if_due(struct compaction *c) {
     if (c->state != COMPACTION_IDLE || c->is_stopping || c->manifest->is_uncertain) return;
     bool is_chosen = choose(c);
-    if (!is_chosen || c->job.is_major) c->is_wanted = false; // there is no more to it than that
+    bool is_all = is_chosen && c->job.is_major && c->job.inputs[0] == c->set->tables[0];
+    if (!is_chosen || is_all) c->is_wanted = false; // there is no more to it than that
     if (is_chosen) begin_stretch(c);
 }
 

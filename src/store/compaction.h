@@ -6,7 +6,8 @@
 // tiering above one level (Dayan, Idreos: "Dostoevsky: better space-time trade-offs for LSM-tree
 // based key-value stores via adaptive removal of superfluous merging", SIGMOD 2018):
 //
-//     major   all above the base, once they are a fifth of it, into the base
+//     major   all above the base, once they are a fifth of it, into the base; or those of them right
+//             above it for which there is memory to read them
 //     minor   the most tables in a row above the base that are small, once there are many, into one
 //
 // and one more puts a table with damaged blocks into a new one without them, when its owner has
@@ -30,8 +31,8 @@
 //     writes      as they come ............ | ever fewer beside what is merged
 //
 // A major merge may take minutes. When many tables have come meanwhile it pauses between two
-// stretches, for a minor one of those; and when there are very many before, as after a few crashes
-// in the middle of such merges, a minor one comes first.
+// stretches, for a minor one of those. When there are very many before, as after a few crashes in
+// the middle of such merges, minor ones come first: short ones, which are over before the next.
 #ifndef QUOIT_STORE_COMPACTION_H
 #define QUOIT_STORE_COMPACTION_H
 

@@ -147,6 +147,7 @@ static void on_tail(struct block_read *r) {
     t->whole_first = t->first < f->first ? t->first : f->first;
     t->key_count = f->key_count;
     t->data_size = f->data_size;
+    t->block_max = f->block_max;
     uint64_t size = f->index_offset - f->filter_offset;
     uint8_t *to = size > UINT32_MAX ? NULL : piece_take(l->memory, size, &t->filter_block);
     if (to == NULL) {

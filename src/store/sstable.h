@@ -27,6 +27,7 @@ struct sstable {
     uint64_t size;     // bytes of the file
     uint64_t key_count;
     uint64_t data_size; // bytes of keys and records
+    uint32_t block_max; // bytes of the largest block before compression
     struct env_file *file;
     struct filter filter; // no lines: damaged, so anything may be here
     struct sstable_index index;

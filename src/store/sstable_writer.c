@@ -408,6 +408,7 @@ void sstable_writer_take(struct sstable_writer *w, struct sstable *t) {
         .size = w->offset,
         .key_count = w->footer.key_count,
         .data_size = w->footer.data_size,
+        .block_max = w->footer.block_max,
         .file = w->file,
         .filter = w->filter,
         .filter_block = w->filter_block,
