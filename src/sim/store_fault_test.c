@@ -375,7 +375,7 @@ static enum status apply_huge(struct store_write *write, struct slice old, struc
 // However small the pieces are that many small records leave between them.
 static void the_largest_record_finds_a_place_among_the_smallest(void **state) {
     (void)state;
-    enum { FIRST = 40000, ROUNDS = 60, EACH = 400 };
+    enum { FIRST = 40000, ROUNDS = 60, EACH = 400, HUGES = 4 };
     struct world_options options = world_quiet();
     struct shop *shop = shop_new(test_seed(), &options);
     shop->options.record_size_max = HUGE_SIZE;
@@ -394,8 +394,10 @@ static void the_largest_record_finds_a_place_among_the_smallest(void **state) {
             number = (uint32_t)rng_below(&shop->rng, 2 * FIRST);
             assert_int_equal(write_other_key(shop, name, shop_apply), ST_OK);
         }
-        number = round << 24;
-        assert_int_equal(write_other_key(shop, name, apply_huge), ST_OK);
+        for (uint32_t i = 0; i < HUGES; i++) {
+            number = (round * HUGES + i) << 20;
+            assert_int_equal(write_other_key(shop, name, apply_huge), ST_OK);
+        }
     }
     shop_end(shop);
     shop_free(shop);

@@ -6,8 +6,8 @@
 enum {
     CHUNK = 128 * 1024, // pieces are written when there is so much of them
     VECTOR_FIRST = 256,
-    GROWTH_FROM = 40, // hundredths of the memory for tables in use: blocks of twice the size
-    GROWTH_FULL = 55, // and of BLOCK_GROWTH times
+    GROWTH_FROM = 55, // hundredths of the memory for tables in use: blocks of twice the size
+    GROWTH_FULL = 70, // and of BLOCK_GROWTH times
 };
 
 // Blocks begin below this, so that the last of them, filter, index and partitions do not take the

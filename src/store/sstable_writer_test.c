@@ -164,9 +164,9 @@ static size_t blocks_of_a_thousand(uint32_t percent) {
 static void blocks_are_larger_where_memory_is_short(void **state) {
     (void)state;
     size_t count = blocks_of_a_thousand(0);
-    assert_int_equal(blocks_of_a_thousand(35), count);
-    assert_in_range(blocks_of_a_thousand(45), count / 4 + 1, count / 2);
-    assert_in_range(blocks_of_a_thousand(60), count / 10, count / 4);
+    assert_int_equal(blocks_of_a_thousand(50), count);
+    assert_in_range(blocks_of_a_thousand(60), count / 4 + 1, count / 2);
+    assert_in_range(blocks_of_a_thousand(72), count / 10, count / 4);
 }
 
 int sstable_writer_test(void) {
