@@ -14,7 +14,8 @@ uint32_t direct_unit(int fd) {
     struct statx facts;
     if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) != 0) return unit;
     if ((facts.stx_mask & STATX_DIOALIGN) == 0 || facts.stx_dio_offset_align == 0) return unit;
-    unit = facts.stx_dio_offset_align;
+    bool is_power = (facts.stx_dio_offset_align & (facts.stx_dio_offset_align - 1)) == 0;
+    if (is_power) unit = facts.stx_dio_offset_align;
 #endif
     return unit;
 }

@@ -114,9 +114,10 @@ struct run {
     uint64_t size;  // bytes
 };
 
-// As many as there may be from `from` on, and `most` by sequence.
-static struct run run_from(const struct compaction *c, uint32_t from, uint32_t above,
-                           uint32_t most) {
+// As many as there may be from `from` on, and `most` by sequence. `may_try`: the fewest that are
+// worth a merge also where memory is too little, as far as can be told before.
+static struct run run_from(const struct compaction *c, uint32_t from, uint32_t above, uint32_t most,
+                           bool may_try) {
     struct run run = {.from = from, .end = from};
     uint64_t memory = 0;
     while (run.end < above && run.count < most) {
@@ -124,7 +125,8 @@ static struct run run_from(const struct compaction *c, uint32_t from, uint32_t a
         uint64_t size = run.size + size_of(c, run.end, next);
         for (uint32_t i = run.end; i < next; i++) memory += reading_size(c->set->tables[i]);
         if (size > minor_size_max(c) || next - from > MERGE_SOURCES_MAX - 1) break;
-        if (memory > reading_memory(c)) break;
+        bool is_least = may_try && run.count < MINOR_LEAST;
+        if (memory > reading_memory(c) && !is_least) break;
         run.end = next;
         run.size = size;
         run.count++;
@@ -148,10 +150,10 @@ static void take_inputs(struct compaction *c, uint32_t from, uint32_t to) {
 
 // Of so many above the base the most tables in a row that may become one, but no more than `most`
 // by sequence; if that leaves a choice, those that are least work. False: too few.
-static bool take_minor(struct compaction *c, uint32_t above, uint32_t most) {
+static bool take_minor(struct compaction *c, uint32_t above, uint32_t most, bool may_try) {
     struct run best = {0};
     for (uint32_t from = 0; from < above; from = end_of_sequence(c, from)) {
-        struct run run = run_from(c, from, above, most);
+        struct run run = run_from(c, from, above, most, may_try);
         bool is_less = run.count == best.count && run.size < best.size;
         if (run.count > best.count || is_less) best = run;
     }
@@ -162,7 +164,8 @@ static bool take_minor(struct compaction *c, uint32_t above, uint32_t most) {
     return true;
 }
 
-// The tables right above the base that may go into it at once: the first of them, or `above`.
+// The tables right above the base that may go into it at once: the first of them. Those of one
+// sequence may always try.
 static uint32_t major_begin(const struct compaction *c, uint32_t above) {
     uint64_t memory = 0;
     for (uint32_t i = above; i < c->set->count; i++) {
@@ -172,7 +175,7 @@ static uint32_t major_begin(const struct compaction *c, uint32_t above) {
     uint32_t begin = above;
     for (uint32_t i = above; i-- > 0 && above - i < MERGE_SOURCES_MAX;) {
         memory += reading_size(c->set->tables[i]);
-        if (memory > reading_memory(c)) break;
+        if (memory > reading_memory(c) && begin < above) break;
         bool is_first = i == 0 || c->set->tables[i - 1]->sequence != c->set->tables[i]->sequence;
         if (is_first) begin = i;
     }
@@ -208,7 +211,8 @@ static bool choose(struct compaction *c) {
     uint32_t sound = sound_end(c);
     if (above == 0 || sound == 0) return false;
     uint32_t whole = above < sound ? above : sound;
-    if (sequence_count(c, whole) >= TABLES_FIRST && take_minor(c, whole, MINOR_QUICK)) return true;
+    bool are_many = sequence_count(c, whole) >= TABLES_FIRST;
+    if (are_many && take_minor(c, whole, MINOR_QUICK, false)) return true;
     uint64_t upper = size_of(c, 0, above);
     uint64_t base = size_of(c, above, c->set->count);
     bool is_large = upper * BASE_SHARE >= base && sequence_count(c, above) >= MAJOR_LEAST;
@@ -216,12 +220,14 @@ static bool choose(struct compaction *c) {
     bool is_major = c->is_wanted || is_large || is_tight;
     uint32_t begin = major_begin(c, above);
     if (is_major && sound == c->set->count && begin < above) {
+        // Each goes through the whole base, so not for a few tables if these can become one.
+        if (begin > 0 && take_minor(c, whole, TABLES_MAX, false)) return true;
         take_inputs(c, begin, above);
         c->job.is_major = true;
         c->job.sequence = 0;
         return true;
     }
-    return sequence_count(c, whole) >= TABLES_MANY && take_minor(c, whole, TABLES_MAX);
+    return sequence_count(c, whole) >= TABLES_MANY && take_minor(c, whole, TABLES_MAX, true);
 }
 
 // Puts a major merge aside, between two of its stretches, for a minor one of what has come since it
@@ -231,7 +237,7 @@ static void pause_if_due(struct compaction *c) {
     while (newer < c->set->count && c->set->tables[newer]->sequence > c->job.newest) newer++;
     if (!c->job.is_major || newer > sound_end(c) || sequence_count(c, newer) < TABLES_MANY) return;
     struct compaction_job job = c->job;
-    if (take_minor(c, newer, TABLES_MAX)) c->paused = job;
+    if (take_minor(c, newer, TABLES_MAX, false)) c->paused = job;
 }
 
 // How far merges are behind.
@@ -606,8 +612,7 @@ static void begin_stretch(struct compaction *c) {
 void compaction_start_if_due(struct compaction *c) {
     if (c->state != COMPACTION_IDLE || c->is_stopping || c->manifest->is_uncertain) return;
     bool is_chosen = choose(c);
-    bool is_all = is_chosen && c->job.is_major && c->job.inputs[0] == c->set->tables[0];
-    if (!is_chosen || is_all) c->is_wanted = false; // there is no more to it than that
+    if (!is_chosen || c->job.is_major) c->is_wanted = false; // there is no more to it than that
     if (is_chosen) begin_stretch(c);
 }
 

@@ -6,8 +6,8 @@
 // tiering above one level (Dayan, Idreos: "Dostoevsky: better space-time trade-offs for LSM-tree
 // based key-value stores via adaptive removal of superfluous merging", SIGMOD 2018):
 //
-//     major   all above the base, once they are a fifth of it, into the base; if there is memory
-//             to read so many, else those right above it
+//     major   all above the base, once they are a fifth of it, into the base; where there is no
+//             memory to read so many, minor merges come first, or else those right above it go
 //     minor   the most tables in a row above the base that are small, once there are many, into one
 //
 // and one more puts a table with damaged blocks into a new one without them, when its owner has

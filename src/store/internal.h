@@ -108,7 +108,8 @@ struct store {
     bool is_repaired; // the next flush makes the damage forgotten
     bool is_disk_full;
     bool is_memory_full;
-    bool is_looking; // for space on the disk
+    bool is_reserve_wanting; // of memory, and what was clean was not enough for it
+    bool is_looking;         // for space on the disk
     bool is_closing;
     bool is_closing_tables;
     bool is_log_stopped;

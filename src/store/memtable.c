@@ -41,7 +41,7 @@ static struct bucket *flow_at(const struct memtable *t, uint32_t block) {
 
 // Chunks stay for ever, so none may lie where the reserve goes.
 static bool chunk_add(struct memtable *t) {
-    if (t->chunk_count == t->chunk_max || !memtable_has_reserve(t)) return false;
+    if (t->chunk_count == t->chunk_max || !memtable_take_reserve(t)) return false;
     uint32_t block = tlsf_take(&t->tlsf, CHUNK_SIZE);
     if (block == 0) return false;
     memset(tlsf_at(&t->tlsf, block), 0, CHUNK_SIZE);
@@ -291,7 +291,7 @@ void memtable_spend_reserve(struct memtable *t) {
     t->reserve = 0;
 }
 
-bool memtable_has_reserve(struct memtable *t) {
+bool memtable_take_reserve(struct memtable *t) {
     if (t->reserve_size == 0 || t->reserve != 0) return true;
     t->reserve = tlsf_take(&t->tlsf, t->reserve_size);
     return t->reserve != 0;

@@ -94,7 +94,7 @@ NODISCARD bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry,
 void memtable_spend_reserve(struct memtable *t);
 
 // Takes the block back, if there is room for it in one piece; true when it is there.
-bool memtable_has_reserve(struct memtable *t);
+bool memtable_take_reserve(struct memtable *t);
 
 void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry);
 

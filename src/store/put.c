@@ -33,7 +33,8 @@ bool store_make_room(struct store *s, uint64_t size) {
 
 uint64_t store_memory_min(const struct store_options *options) {
     // With its key, and a copy of that as a separator in the tree.
-    return RESERVE_PART * (options->record_size_max + UINT64_C(2) * KEY_SIZE_MAX + TREE_SLACK);
+    uint64_t record = options->record_size_max + UINT64_C(2) * KEY_SIZE_MAX + TREE_SLACK;
+    return RESERVE_PART * (record < TLSF_SIZE_MAX ? record : TLSF_SIZE_MAX);
 }
 
 size_t store_reserve_size(const struct store_options *options) {
@@ -41,11 +42,16 @@ size_t store_reserve_size(const struct store_options *options) {
     return (options->memory_max < min ? options->memory_max : min) / RESERVE_PART;
 }
 
-// Takes the memory back that is held in reserve: whatever is clean goes for it, if need be.
-static bool has_reserve(struct store *s) {
+// Takes the memory back that is held in reserve: whatever is clean goes for it, if need be. Where
+// that was not enough it waits for a flush, or for a second: all memory was gone through.
+static bool take_reserve(struct store *s) {
     uint64_t wanted = s->table.reserve_size;
-    while (!memtable_has_reserve(&s->table)) {
-        if (memtable_evict(&s->table, store_clean_before(s), wanted) == 0) return false;
+    while (!memtable_take_reserve(&s->table)) {
+        if (s->is_reserve_wanting) return false;
+        if (memtable_evict(&s->table, store_clean_before(s), wanted) == 0) {
+            s->is_reserve_wanting = true;
+            return false;
+        }
         wanted *= 4;
     }
     return true;
@@ -235,15 +241,15 @@ bool store_has_log_room(struct store *s) {
 // True when a write can be carried out whose old record is known.
 static bool can_run(struct store *s) {
     if (!store_has_log_room(s)) return false;
-    // Half of the memory can be had at any time, and a piece of it that is as large as the largest
-    // record: once a dot is minted for a write, a place for it must not be wanting.
+    // Half of the memory is for what tables have, too. A piece that is as large as the largest
+    // record can be had: once a dot is minted for a write, a place for it must not be wanting.
     bool is_ahead = s->dirty_size + s->frozen_size > s->options.memory_max / 2;
     if (is_ahead && s->flush.state != FLUSH_IDLE) return false;
     if (!compaction_allows_writes(&s->compaction)) {
         if (!timer_is_armed(&s->hold)) timer_arm(s->timers, &s->hold, s->env->now + HOLD_NS);
         return false;
     }
-    if (!is_ahead && store_make_room(s, s->table.reserve_size) && has_reserve(s)) return true;
+    if (!is_ahead && store_make_room(s, s->table.reserve_size) && take_reserve(s)) return true;
     s->wants_flush = true;
     store_flush_if_due(s);
     // It waits for a flush, or for the merge that a flush waits for; unless they fail.

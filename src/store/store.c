@@ -298,7 +298,7 @@ static void on_tick(struct timer *timer) {
     timer_arm(s->timers, timer, s->env->now + TICK_NS);
     look_for_space(s);
     commit_log_tick(&s->log);
-    s->is_memory_full = false;
+    s->is_memory_full = s->is_reserve_wanting = false;
     store_flush_if_due(s);
     compaction_start_if_due(&s->compaction);
     store_count_pinned(s);
@@ -341,7 +341,7 @@ void store_flush_if_due(struct store *s) {
 static void on_switched(struct flush *f) {
     struct store *s = CONTAINER_OF(f, struct store, flush);
     s->frozen_count = s->frozen_size = 0;
-    s->is_memory_full = false;
+    s->is_memory_full = s->is_reserve_wanting = false;
     if (s->is_open) store_wake_writes(s);
 }
 
