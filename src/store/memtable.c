@@ -286,9 +286,11 @@ bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry, struct part
     return true;
 }
 
-void memtable_spend_reserve(struct memtable *t) {
+bool memtable_put_reserved(struct memtable *t, uint32_t tag, uint32_t *entry,
+                           struct partition partition, struct slice key, struct slice record) {
     if (t->reserve != 0) tlsf_give(&t->tlsf, t->reserve);
     t->reserve = 0;
+    return memtable_put(t, tag, entry, partition, key, record);
 }
 
 bool memtable_take_reserve(struct memtable *t) {

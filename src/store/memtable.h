@@ -90,8 +90,10 @@ void memtable_prefetch_rest(struct memtable *t);
 NODISCARD bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry,
                             struct partition partition, struct slice key, struct slice record);
 
-// Lets what is put next have the block that is held back.
-void memtable_spend_reserve(struct memtable *t);
+// The same with the block that is held back, which is gone then.
+NODISCARD bool memtable_put_reserved(struct memtable *t, uint32_t tag, uint32_t *entry,
+                                     struct partition partition, struct slice key,
+                                     struct slice record);
 
 // Takes the block back, if there is room for it in one piece; true when it is there.
 bool memtable_take_reserve(struct memtable *t);

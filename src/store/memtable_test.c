@@ -30,14 +30,14 @@ static struct slice model_key(const struct model *m) {
     return (struct slice){m->key, m->key_size};
 }
 
-static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t slots,
-                                   struct rng *rng) {
+static struct fixture *fixture_with_reserve(size_t memory_max, size_t reserve, uint32_t keys,
+                                            uint32_t slots, struct rng *rng) {
     struct fixture *f = calloc(1, sizeof(*f));
     size_t size = memtable_memory_size(memory_max);
     f->memory = aligned_alloc(64, size);
     memset(f->memory, 0, size);
     struct arena arena = arena_over(f->memory, size);
-    memtable_init(&f->table, &arena, memory_max, 0, rng_next(rng));
+    memtable_init(&f->table, &arena, memory_max, reserve, rng_next(rng));
     f->models = calloc(keys, sizeof(struct model));
     f->model_count = keys;
     for (uint32_t i = 0; i < keys; i++) {
@@ -48,6 +48,11 @@ static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t sl
                                          (int)rng_below(rng, 20), "zzzzzzzzzzzzzzzzzzzz", i);
     }
     return f;
+}
+
+static struct fixture *fixture_new(size_t memory_max, uint32_t keys, uint32_t slots,
+                                   struct rng *rng) {
+    return fixture_with_reserve(memory_max, 0, keys, slots, rng);
 }
 
 static void fixture_free(struct fixture *f) {
@@ -267,6 +272,39 @@ static void a_key_costs_at_most_sixty_bytes(void **state) {
     fixture_free(f);
 }
 
+// Between small records, every other one of which is gone, only what is held back has room in one
+// piece; and that is there again when the large one is gone.
+static void the_reserve_holds_one_large_record(void **state) {
+    (void)state;
+    enum { RESERVE = 40000, SMALL = 20000, LARGE = 30000 };
+    static uint8_t large[LARGE];
+    struct rng rng = {test_seed()};
+    struct fixture *f = fixture_with_reserve(256 * 1024, RESERVE, SMALL, 1, &rng);
+    uint32_t count = 0;
+    while (count < SMALL && put(f, &f->models[count], 8, 1)) count++;
+    assert_true(count < SMALL);
+    for (uint32_t i = 0; i < count; i += 2) {
+        struct model *m = &f->models[i];
+        memtable_remove(&f->table, memtable_tag(&f->table, m->partition, model_key(m)), find(f, m));
+        m->is_present = false;
+    }
+    const struct partition partition = f->models[0].partition;
+    const struct slice key = SLICE("large");
+    const struct slice record = {large, sizeof(large)};
+    uint32_t tag = memtable_tag(&f->table, partition, key);
+    for (uint32_t round = 0; round < 2; round++) {
+        uint32_t entry = 0;
+        assert_true(memtable_take_reserve(&f->table));
+        assert_false(memtable_put(&f->table, tag, &entry, partition, key, record));
+        assert_true(memtable_put_reserved(&f->table, tag, &entry, partition, key, record));
+        assert_false(memtable_take_reserve(&f->table));
+        memtable_check(&f->table);
+        memtable_remove(&f->table, tag, entry);
+    }
+    check_all(f);
+    fixture_free(f);
+}
+
 int memtable_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(agrees_with_a_naive_table),
@@ -274,6 +312,7 @@ int memtable_test(void) {
         cmocka_unit_test(a_record_may_come_out_of_the_one_it_replaces),
         cmocka_unit_test(what_is_clean_and_unused_goes_first_and_what_is_dirty_stays),
         cmocka_unit_test(a_key_costs_at_most_sixty_bytes),
+        cmocka_unit_test(the_reserve_holds_one_large_record),
     };
     return cmocka_run_group_tests_name("memtable", cases, NULL, NULL);
 }

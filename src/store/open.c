@@ -54,12 +54,8 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     }
     struct slice record = c->record;
     if (record.size == 0) record.data = c->key.data;
-    bool is_kept = memtable_put(&s->table, tag, &entry, c->partition, c->key, record);
-    if (!is_kept) {
-        memtable_spend_reserve(&s->table);
-        is_kept = memtable_put(&s->table, tag, &entry, c->partition, c->key, record);
-    }
-    if (!is_kept) {
+    if (!memtable_put(&s->table, tag, &entry, c->partition, c->key, record) &&
+        !memtable_put_reserved(&s->table, tag, &entry, c->partition, c->key, record)) {
         env_log(s->env, ENV_ERROR, "recovery_failed memory_max=%llu records=%llu",
                 (unsigned long long)s->options.memory_max, (unsigned long long)r->replayed);
         return ST_NO_MEMORY;

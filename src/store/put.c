@@ -75,10 +75,7 @@ static bool keep(struct store *s, uint32_t tag, uint32_t *entry, struct partitio
         is_kept = memtable_put(&s->table, tag, entry, partition, key, record);
         if (freed == 0) break;
     }
-    if (!is_kept) {
-        memtable_spend_reserve(&s->table);
-        is_kept = memtable_put(&s->table, tag, entry, partition, key, record);
-    }
+    if (!is_kept) is_kept = memtable_put_reserved(&s->table, tag, entry, partition, key, record);
     if (*entry != 0 && position != UINT64_MAX) {
         entry_set_position(memtable_entry(&s->table, *entry), position);
     }

@@ -10,6 +10,13 @@ def refuses(world, *arguments, word):
     assert len(output) < 2000, f"{arguments}: too much to read: {output}"
 
 
+def test_a_pipe_in_place_of_the_key_is_refused_and_not_waited_for(world):
+    data = os.path.join(world.directory, "data")
+    os.makedirs(data)
+    os.mkfifo(os.path.join(data, "cluster.key"), 0o600)
+    refuses(world, "--dir", data, "--port", str(world.port), word="cluster.key is not a plain file")
+
+
 def test_bad_options_are_refused_with_their_name(world):
     data = os.path.join(world.directory, "data")
     base = ["--dir", data, "--port", str(world.port)]
