@@ -279,7 +279,7 @@ static void the_reserve_holds_one_large_record(void **state) {
     enum { RESERVE = 40000, SMALL = 20000, LARGE = 30000 };
     static uint8_t large[LARGE];
     struct rng rng = {test_seed()};
-    struct fixture *f = fixture_with_reserve(256 * 1024, RESERVE, SMALL, 1, &rng);
+    struct fixture *f = fixture_with_reserve((size_t)256 * 1024, RESERVE, SMALL, 1, &rng);
     uint32_t count = 0;
     while (count < SMALL && put(f, &f->models[count], 8, 1)) count++;
     assert_true(count < SMALL);
