@@ -106,7 +106,8 @@ static bool parse_durability(const char *text, void *to) {
 }
 
 static bool parse_level(const char *text, void *to) {
-    return level_parse(slice_of_string(text), to) == ST_OK;
+    struct level *level = to;
+    return level_parse(slice_of_string(text), level) == ST_OK && level_gap(*level) == NULL;
 }
 
 // Which of the names the text is, or `count`.

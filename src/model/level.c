@@ -3,29 +3,58 @@
 
 #include "base/text.h"
 
-// LEVEL_COUNT by its name; the index is the count.
-static const char *const count_names[] = {NULL, "ONE", "TWO", "THREE"};
-enum { COUNT_NAMES = sizeof(count_names) / sizeof(count_names[0]) };
+struct name {
+    const char *text;
+    struct level level;
+};
+
+static const struct name names[] = {
+    {"ONE", {LEVEL_COUNT, 1}},
+    {"TWO", {LEVEL_COUNT, 2}},
+    {"THREE", {LEVEL_COUNT, 3}},
+    {"QUORUM", {LEVEL_QUORUM, 0}},
+    {"ALL", {LEVEL_ALL, 0}},
+    {"LOCAL_ONE", {LEVEL_LOCAL_ONE, 0}},
+    {"LOCAL_QUORUM", {LEVEL_LOCAL_QUORUM, 0}},
+    {"EACH_QUORUM", {LEVEL_EACH_QUORUM, 0}},
+    {"SLOPPY", {LEVEL_SLOPPY, 0}},
+    {"UNSET", {LEVEL_UNSET, 0}}, // the last: not a level that can be asked for
+};
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
 
 static_assert(REPLICAS_MAX < 1000 && LEVEL_TEXT_SIZE > 3, "a number fits the text");
 
 enum status level_parse(struct slice text, struct level *level) {
     *level = (struct level){LEVEL_UNSET, 0};
     uint64_t number;
-    if (text_equal_nocase(text, SLICE("QUORUM"))) {
-        level->kind = LEVEL_QUORUM;
-    } else if (text_equal_nocase(text, SLICE("ALL"))) {
-        level->kind = LEVEL_ALL;
-    } else if (text_to_u64(text, &number)) {
+    if (text_to_u64(text, &number)) {
         if (number == 0 || number > REPLICAS_MAX) return ST_INVALID;
         *level = (struct level){LEVEL_COUNT, (uint32_t)number};
-    } else {
-        for (uint32_t i = 1; i < COUNT_NAMES; i++) {
-            if (!text_equal_nocase(text, slice_of_string(count_names[i]))) continue;
-            *level = (struct level){LEVEL_COUNT, i};
-        }
+        return ST_OK;
     }
-    return level->kind == LEVEL_UNSET ? ST_INVALID : ST_OK;
+    for (uint32_t i = 0; i < NAMES - 1; i++) {
+        if (!text_equal_nocase(text, slice_of_string(names[i].text))) continue;
+        *level = names[i].level;
+        return ST_OK;
+    }
+    return ST_INVALID;
+}
+
+const char *level_gap(struct level level) {
+    switch (level.kind) {
+    case LEVEL_LOCAL_ONE:
+    case LEVEL_LOCAL_QUORUM:
+    case LEVEL_EACH_QUORUM:
+        return "copies in several data centres";
+    case LEVEL_SLOPPY:
+        return "stand-ins for replicas that are down";
+    case LEVEL_UNSET:
+    case LEVEL_QUORUM:
+    case LEVEL_ALL:
+    case LEVEL_COUNT:
+        return NULL;
+    }
+    unreachable();
 }
 
 enum status level_need(struct level level, uint32_t replicas, uint32_t *need) {
@@ -41,6 +70,10 @@ enum status level_need(struct level level, uint32_t replicas, uint32_t *need) {
         *need = level.count;
         break;
     case LEVEL_UNSET:
+    case LEVEL_LOCAL_ONE:
+    case LEVEL_LOCAL_QUORUM:
+    case LEVEL_EACH_QUORUM:
+    case LEVEL_SLOPPY:
     default:
         unreachable();
     }
@@ -49,26 +82,16 @@ enum status level_need(struct level level, uint32_t replicas, uint32_t *need) {
 
 void level_text(struct level level, char text[LEVEL_TEXT_SIZE]) {
     struct text out = text_over(text, LEVEL_TEXT_SIZE);
-    switch (level.kind) {
-    case LEVEL_UNSET:
-        text_string(&out, "UNSET");
-        break;
-    case LEVEL_QUORUM:
-        text_string(&out, "QUORUM");
-        break;
-    case LEVEL_ALL:
-        text_string(&out, "ALL");
-        break;
-    case LEVEL_COUNT:
-        must(level.count > 0);
-        if (level.count < COUNT_NAMES) {
-            text_string(&out, count_names[level.count]);
-        } else {
-            text_u64(&out, level.count);
-        }
-        break;
-    default:
-        unreachable();
+    const char *name = NULL;
+    for (uint32_t i = 0; i < NAMES; i++) {
+        const struct level *named = &names[i].level;
+        if (named->kind == level.kind && named->count == level.count) name = names[i].text;
+    }
+    must(name != NULL || (level.kind == LEVEL_COUNT && level.count > 0));
+    if (name != NULL) {
+        text_string(&out, name);
+    } else {
+        text_u64(&out, level.count);
     }
     must(!out.clipped);
 }

@@ -24,6 +24,10 @@ static void names_and_numbers_are_levels(void **state) {
     assert_level("1", LEVEL_COUNT, 1, "ONE");
     assert_level("4", LEVEL_COUNT, 4, "4");
     assert_level("32", LEVEL_COUNT, 32, "32");
+    assert_level("local_one", LEVEL_LOCAL_ONE, 0, "LOCAL_ONE");
+    assert_level("LOCAL_QUORUM", LEVEL_LOCAL_QUORUM, 0, "LOCAL_QUORUM");
+    assert_level("Each_Quorum", LEVEL_EACH_QUORUM, 0, "EACH_QUORUM");
+    assert_level("sloppy", LEVEL_SLOPPY, 0, "SLOPPY");
 }
 
 static void everything_else_is_refused(void **state) {
@@ -49,6 +53,23 @@ static void everything_else_is_refused(void **state) {
     char out[LEVEL_TEXT_SIZE];
     level_text((struct level){LEVEL_UNSET, 0}, out);
     assert_string_equal(out, "UNSET");
+}
+
+static void some_levels_lack_what_they_need(void **state) {
+    (void)state;
+    struct level level;
+    const char *const whole[] = {"ONE", "QUORUM", "ALL", "7"};
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+        assert_int_equal(level_parse(slice_of_string(whole[i]), &level), ST_OK);
+        assert_null(level_gap(level));
+    }
+    const char *const local[] = {"LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM"};
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+        assert_int_equal(level_parse(slice_of_string(local[i]), &level), ST_OK);
+        assert_string_equal(level_gap(level), "copies in several data centres");
+    }
+    assert_int_equal(level_parse(SLICE("SLOPPY"), &level), ST_OK);
+    assert_string_equal(level_gap(level), "stand-ins for replicas that are down");
 }
 
 static void a_quorum_is_the_least_that_always_meets_itself(void **state) {
@@ -80,6 +101,7 @@ int level_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(names_and_numbers_are_levels),
         cmocka_unit_test(everything_else_is_refused),
+        cmocka_unit_test(some_levels_lack_what_they_need),
         cmocka_unit_test(a_quorum_is_the_least_that_always_meets_itself),
         cmocka_unit_test(nothing_is_available_without_replicas),
     };

@@ -238,6 +238,24 @@ enum status record_update(const struct record *a, const struct context *seen,
     return status;
 }
 
+void record_context_of_writer(const struct record *r, const struct context *seen,
+                              struct version own, struct context *out) {
+    must(out != seen);
+    context_clear(out);
+    for (uint32_t i = 0; i < r->context.count; i++) {
+        struct version known = r->context.entries[i];
+        for (uint32_t j = 0; j < r->sibling_count; j++) {
+            struct version dot = r->siblings[j].dot;
+            bool is_of_actor = actor_compare(dot.actor, known.actor) == 0;
+            if (!is_of_actor || version_compare(dot, own) == 0) continue;
+            if (dot.counter <= known.counter && !context_covers(seen, dot)) {
+                known.counter = dot.counter - 1;
+            }
+        }
+        if (known.counter > 0) out->entries[out->count++] = known; // they ascend as those of r
+    }
+}
+
 struct record_share record_share_of(const struct record *r, uint64_t storage) {
     struct record_share share = {0};
     for (uint32_t i = 0; i < r->sibling_count; i++) {

@@ -73,6 +73,13 @@ NODISCARD enum status record_merge(const struct record *a, const struct record *
 NODISCARD enum status record_update(const struct record *a, const struct context *seen,
                                     const struct sibling *written, struct record *out);
 
+// out = what a client knows that had seen `seen` and wrote the sibling `own` of `r`: all that r
+// knows, less the siblings it has not seen. So a later write with it replaces no value of others.
+// It covers `own` unless r holds an older sibling of the same actor that was not seen: a context
+// knows events of an actor up to a counter, or not at all.
+void record_context_of_writer(const struct record *r, const struct context *seen,
+                              struct version own, struct context *out);
+
 // The siblings that one member has minted, under any epoch of its storage. Nowhere are there live
 // ones that it does not hold itself: if each of N replicas keeps its own within an N-th of what a
 // record can hold, all that they can ever merge fits.

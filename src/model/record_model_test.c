@@ -142,6 +142,28 @@ static void check_merge(const struct history *h, uint64_t a, uint64_t b) {
     assert_is(&out, h, a | b);
 }
 
+// What the writer of `own` may replace from then on: all that is known but the others' values that
+// it has not seen; and its own, unless an unseen one of the same actor lies before it.
+static void check_context_of_writer(const struct record *r, const struct context *seen,
+                                    struct version own) {
+    static struct context known;
+    bool is_own_covered = true;
+    bool are_others_there = false;
+    record_context_of_writer(r, seen, own, &known);
+    assert_true(context_descends(&known, seen));
+    assert_true(context_descends(&r->context, &known));
+    for (uint32_t i = 0; i < r->sibling_count; i++) {
+        struct version dot = r->siblings[i].dot;
+        if (version_compare(dot, own) == 0) continue;
+        are_others_there = true;
+        assert_false(context_covers(&known, dot));
+        bool is_same_actor = actor_compare(dot.actor, own.actor) == 0;
+        is_own_covered &= !is_same_actor || dot.counter > own.counter;
+    }
+    assert_int_equal(context_covers(&known, own), is_own_covered);
+    if (!are_others_there) assert_true(context_descends(&known, &r->context));
+}
+
 // A client that has seen `seen` writes at somebody who received `received`. Returns the new write.
 static uint32_t check_update(struct history *h, uint64_t received, struct past seen,
                              uint32_t actor) {
@@ -157,6 +179,7 @@ static uint32_t check_update(struct history *h, uint64_t received, struct past s
     h->writes |= (uint64_t)1 << write;
     h->past[write] = seen;
     assert_is(&after, h, received | (uint64_t)1 << write);
+    check_context_of_writer(&after, &seen_context, written.dot);
     if (context_descends(&seen_context, &before.context)) {
         assert_int_equal(after.sibling_count, 1); // it saw all there was: an overwrite
     }

@@ -56,6 +56,7 @@ void forward_on_answer(struct operation *o, uint32_t member, const struct messag
     // does not see.
     if (st == ST_UNAVAILABLE && ask_from(o, place + 1)) return;
     if (st == ST_OK && !operation_set_record(o, m->record)) st = ST_TIMEOUT;
+    o->dot = (struct version){{m->storage, m->epoch}, m->counter};
     o->quorum.yes = m->answered >= 32 ? UINT32_MAX : (1u << m->answered) - 1;
     operation_finish(o, st);
 }
@@ -142,6 +143,9 @@ void forward_answer(struct operation *o, enum status status) {
         .status = status,
         .need = o->quorum.need,
         .answered = quorum_count(o->quorum.yes),
+        .storage = o->dot.actor.storage,
+        .epoch = o->dot.actor.epoch,
+        .counter = o->dot.counter,
         .record = status == ST_OK ? operation_record(o) : (struct slice){0},
     };
     struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);

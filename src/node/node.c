@@ -395,6 +395,17 @@ const struct member_entry *node_member(const struct node *node, uint32_t index) 
     return &node->members.entries[index];
 }
 
+const char *node_name_of(const struct node *node, uint64_t storage) {
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (node->storages[i] == storage) return node->map.members[i].name;
+    }
+    return NULL;
+}
+
+uint32_t node_copies(const struct node *node) {
+    return node->map.epoch == 0 ? 0 : node->map.runs[0].replica_count;
+}
+
 bool node_member_is_up(const struct node *node, uint32_t index) {
     return peer_is_up(node, index);
 }

@@ -140,6 +140,7 @@ struct request {
     uint32_t copies;      // result: replicas that the key has; 0: not looked at
     struct slice record;  // result of reads: encoded, lent during done; empty: none.
                           // result of writes: the record as stored, likewise
+    struct version dot;   // result of writes that are done: under which the value was written
     uint64_t next;        // result of REQUEST_SCAN: cursor to go on with, 0: finished
     uint64_t count;       // result of REQUEST_COUNT; of others: keys in `keys`
     struct slice keys;    // result of REQUEST_SCAN: u32 size, then bytes, of each live key; of
@@ -174,6 +175,13 @@ const struct map *node_map(const struct node *node);
 // Index of this member in the map. Requires an epoch above 0.
 uint32_t node_self(const struct node *node);
 const struct member_entry *node_member(const struct node *node, uint32_t index);
+
+// The name of the member whose dots carry the storage id, or NULL: of one that left, or that lost
+// its disk since.
+const char *node_name_of(const struct node *node, uint64_t storage);
+
+// Copies that a key has by the map; 0 before there is one.
+uint32_t node_copies(const struct node *node);
 
 // True when this node now believes that the member answers.
 bool node_member_is_up(const struct node *node, uint32_t index);

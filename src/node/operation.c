@@ -175,6 +175,7 @@ static void answer(struct operation *o) {
     struct request *request = o->request;
     o->request = NULL;
     request->record = operation_record(o);
+    request->dot = o->dot;
     request->keys = request->record;
     request->next = o->cursor;
     request->count = o->total;

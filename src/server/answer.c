@@ -189,6 +189,23 @@ struct reply *answer_open(struct command *c, size_t bound) {
     return NULL;
 }
 
+bool answer_reserve(struct command *c, size_t bound) {
+    struct session *s = c->session;
+    must(bound <= CHUNK_CAPACITY);
+    bool may_keep = has_turn(c) || session_may_keep(s, bound);
+    if (may_keep && chunks_room(&c->parcel.chunks, &s->server->chunk_pool, bound) != NULL) {
+        return true;
+    }
+    answer_again(c);
+    return false;
+}
+
+struct reply *answer_open_reserved(struct command *c, size_t bound) {
+    uint8_t *room = chunks_room(&c->parcel.chunks, &c->session->server->chunk_pool, bound);
+    must(room != NULL); // answer_reserve
+    return open_at(c, ANSWER_KEPT, room, bound);
+}
+
 void answer_close(struct command *c) {
     struct session *s = c->session;
     struct server *server = s->server;

@@ -38,6 +38,14 @@ bool answer_failed_read(struct step *step, const struct sibling **sibling);
 struct reply *answer_open(struct command *c, size_t bound);
 void answer_close(struct command *c);
 
+// For commands that write, and then have more to say than PARCEL_SMALL: takes the memory for a
+// reply of at most `bound` bytes, itself at most CHUNK_CAPACITY, before the write. False: there is
+// none now; the command is then waiting to start again, and not to be touched.
+bool answer_reserve(struct command *c, size_t bound);
+
+// The place to write that reply. answer_close ends it.
+struct reply *answer_open_reserved(struct command *c, size_t bound);
+
 // Forgets what was learnt; the command starts again at its turn.
 void answer_again(struct command *c);
 

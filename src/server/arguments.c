@@ -105,9 +105,29 @@ bool parse_integer(struct command *c, struct slice argument, int64_t *value) {
     return false;
 }
 
+bool level_of_argument(struct slice argument, struct level *level, char problem[PROBLEM_SIZE]) {
+    struct text out = text_over(problem, PROBLEM_SIZE);
+    if (level_parse(argument, level) != ST_OK) {
+        text_string(&out, "ERR a level is ONE, TWO, THREE, QUORUM, ALL or a number up to ");
+        text_u64(&out, REPLICAS_MAX);
+    } else if (level_gap(*level) != NULL) {
+        char name[LEVEL_TEXT_SIZE];
+        level_text(*level, name);
+        text_string(&out, "ERR level ");
+        text_string(&out, name);
+        text_string(&out, " needs ");
+        text_string(&out, level_gap(*level));
+        text_string(&out, ", which this version does not have; not done");
+    } else {
+        return true;
+    }
+    must(!out.clipped);
+    return false;
+}
+
 bool parse_level(struct command *c, struct slice argument, struct level *level) {
-    if (level_parse(argument, level) == ST_OK) return true;
-    answer_errorf(c, "ERR a level is ONE, TWO, THREE, QUORUM, ALL or a number up to %d",
-                  REPLICAS_MAX);
+    char problem[PROBLEM_SIZE];
+    if (level_of_argument(argument, level, problem)) return true;
+    answer_error(c, problem);
     return false;
 }

@@ -43,7 +43,12 @@ void answer_parse_error(struct command *c, enum parse_result result);
 // Answers with an error and returns false unless the argument is a number.
 bool parse_integer(struct command *c, struct slice argument, int64_t *value);
 
-// Likewise, unless it names a consistency level.
+enum { PROBLEM_SIZE = 120 };
+
+// True: the argument names a level that an operation can have. Else why not, as an error.
+bool level_of_argument(struct slice argument, struct level *level, char problem[PROBLEM_SIZE]);
+
+// Answers with an error and returns false unless the argument names such a level.
 bool parse_level(struct command *c, struct slice argument, struct level *level);
 
 #endif

@@ -126,7 +126,7 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
     request->expires_ms = expires_ms;
     request->timestamp = timestamp;
     request->seen = step_held_context(step);
-    request->level = c->session->write;
+    request->level = session_write_level(c->session);
     step_submit(step, on_changed);
 }
 

@@ -4,9 +4,16 @@
 // later write names to say which of them it replaces.
 #include "server/commands.h"
 
+#include "base/text.h"
 #include "model/token.h"
+#include "server/internal.h"
 
-enum { VALUE_OVERHEAD = 128 }; // bytes of the reply of one value beyond the value
+#include <inttypes.h>
+
+enum {
+    VALUE_OVERHEAD = 160 + NAME_SIZE_MAX, // bytes of the reply of one value beyond the value
+    WRITTEN_SIZE = TOKEN_TEXT_MAX + VALUE_OVERHEAD, // of the reply to a write
+};
 
 static const struct mac_key *secret_of(const struct command *c) {
     return &node_options(c->session->server->node)->secret;
@@ -18,14 +25,44 @@ static bool is_live(const struct sibling *sibling, uint64_t now_ms) {
     return !sibling->is_tombstone && (sibling->expires_ms == 0 || sibling->expires_ms > now_ms);
 }
 
-static void write_value(struct reply *r, const struct sibling *sibling, uint64_t now_ms) {
-    reply_map(r, 3);
+static uint32_t live_count(const struct record *record, uint64_t now_ms) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < record->sibling_count; i++) {
+        count += is_live(&record->siblings[i], now_ms);
+    }
+    return count;
+}
+
+static void write_context(const struct command *c, struct reply *r, const struct context *context) {
+    char token[TOKEN_TEXT_MAX];
+    size_t size = token_encode(secret_of(c), c->arguments[1], context, token);
+    reply_bulk(r, SLICE("context"));
+    reply_bulk(r, (struct slice){(const uint8_t *)token, size});
+}
+
+// Who wrote a value: the name of the member, or the number of data that no member has any more.
+static void write_origin(const struct command *c, struct reply *r, uint64_t storage) {
+    char digits[16 + 1];
+    struct text number = text_over(digits, sizeof(digits));
+    const char *name = node_name_of(c->session->server->node, storage);
+    if (name == NULL) {
+        text_printf(&number, "%016" PRIx64, storage);
+        name = digits;
+    }
+    reply_bulk(r, SLICE("origin"));
+    reply_bulk_string(r, name);
+}
+
+static void write_value(const struct command *c, struct reply *r, const struct sibling *sibling,
+                        uint64_t now_ms) {
+    reply_map(r, 4);
     reply_bulk(r, SLICE("value"));
     reply_bulk(r, sibling->value);
     reply_bulk(r, SLICE("time"));
     reply_integer(r, (int64_t)(sibling->timestamp >> 16));
     reply_bulk(r, SLICE("ttl"));
     reply_integer(r, sibling->expires_ms == 0 ? -1 : (int64_t)(sibling->expires_ms - now_ms));
+    write_origin(c, r, sibling->dot.actor.storage);
 }
 
 static void on_kv_get(struct step *step) {
@@ -41,30 +78,26 @@ static void on_kv_get(struct step *step) {
         return;
     }
     uint64_t now_ms = server_now_ms(c->session->server);
-    uint64_t count = 0;
-    size_t size = 0;
+    size_t size = TOKEN_TEXT_MAX + (size_t)(2 * VALUE_OVERHEAD);
     for (uint32_t i = 0; i < record->sibling_count; i++) {
-        if (!is_live(&record->siblings[i], now_ms)) continue;
-        count++;
-        size += record->siblings[i].value.size + VALUE_OVERHEAD;
+        const struct sibling *s = &record->siblings[i];
+        if (is_live(s, now_ms)) size += s->value.size + VALUE_OVERHEAD;
     }
-    char token[TOKEN_TEXT_MAX];
-    size_t token_size = token_encode(secret_of(c), c->arguments[1], &record->context, token);
-    struct reply *r = answer_open(c, size + token_size + (size_t)(2 * VALUE_OVERHEAD));
+    struct reply *r = answer_open(c, size);
     if (r == NULL) return;
     reply_map(r, 2);
-    reply_bulk(r, SLICE("context"));
-    reply_bulk(r, (struct slice){(const uint8_t *)token, token_size});
+    write_context(c, r, &record->context);
     reply_bulk(r, SLICE("values"));
-    reply_array(r, count);
+    reply_array(r, live_count(record, now_ms));
     for (uint32_t i = 0; i < record->sibling_count; i++) {
-        if (is_live(&record->siblings[i], now_ms)) write_value(r, &record->siblings[i], now_ms);
+        const struct sibling *s = &record->siblings[i];
+        if (is_live(s, now_ms)) write_value(c, r, s, now_ms);
     }
     answer_close(c);
 }
 
 void start_kv_get(struct command *c) {
-    struct level level = c->session->read;
+    struct level level = session_read_level(c->session);
     if (c->argument_count != 2) {
         if (c->argument_count != 4 || !argument_is(c->arguments[2], "r")) {
             answer_parse_error(c, PARSE_SYNTAX);
@@ -86,7 +119,7 @@ struct kv_options {
 // False: the answer was given.
 static bool parse_kv_options(struct command *c, uint32_t at, bool may_expire,
                              struct kv_options *options) {
-    *options = (struct kv_options){.level = c->session->write};
+    *options = (struct kv_options){.level = session_write_level(c->session)};
     for (; at < c->argument_count; at += 2) {
         struct slice word = c->arguments[at];
         bool is_px = argument_is(word, "px");
@@ -117,12 +150,32 @@ static bool parse_kv_options(struct command *c, uint32_t at, bool may_expire,
     return true;
 }
 
+// What the writer may replace from now on, and how many values there are.
 static void on_kv_written(struct step *step) {
-    if (step_succeeded(step)) {
-        answer_ok(step->command);
-    } else {
+    struct command *c = step->command;
+    struct server *server = c->session->server;
+    const struct record *record = NULL;
+    if (step_succeeded(step)) step->request.status = step_record(step, &record);
+    if (step->request.status != ST_OK) {
+        parcel_clear(c->session, &c->parcel);
         answer_step_failure(step);
+        return;
     }
+    static const struct context nothing;
+    const struct context *seen = step->request.seen == NULL ? &nothing : step->request.seen;
+    struct context *known = &server->context;
+    record_context_of_writer(record, seen, step->request.dot, known);
+    struct reply *r = answer_open_reserved(c, WRITTEN_SIZE);
+    reply_map(r, 2);
+    write_context(c, r, known);
+    reply_bulk(r, SLICE("values"));
+    reply_integer(r, live_count(record, server_now_ms(server)));
+    answer_close(c);
+}
+
+static void fail_write(struct command *c, enum status status) {
+    parcel_clear(c->session, &c->parcel);
+    answer_failure(c, (struct failure){.status = status});
 }
 
 // Writes on top of what the token covers; of nothing, without one.
@@ -132,11 +185,11 @@ static void write_over(struct command *c, const struct kv_options *options) {
     step->request.seen = NULL;
     if (options->context.data != NULL) {
         if (token_decode(secret_of(c), c->arguments[1], options->context, context) != ST_OK) {
-            answer_failure(c, (struct failure){.status = ST_INVALID});
+            fail_write(c, ST_INVALID);
             return;
         }
         if (!step_hold(step, context, NULL)) {
-            answer_failure(c, (struct failure){.status = ST_BUSY});
+            fail_write(c, ST_BUSY);
             return;
         }
         step->request.seen = step_held_context(step);
@@ -150,7 +203,7 @@ static void write_over(struct command *c, const struct kv_options *options) {
 
 void start_kv_put(struct command *c) {
     struct kv_options options;
-    if (!parse_kv_options(c, 3, true, &options)) return;
+    if (!parse_kv_options(c, 3, true, &options) || !answer_reserve(c, WRITTEN_SIZE)) return;
     c->step.request.value = c->arguments[2];
     c->step.request.is_tombstone = false;
     c->step.request.expires_ms = options.expires_ms;
@@ -159,7 +212,7 @@ void start_kv_put(struct command *c) {
 
 void start_kv_del(struct command *c) {
     struct kv_options options;
-    if (!parse_kv_options(c, 2, false, &options)) return;
+    if (!parse_kv_options(c, 2, false, &options) || !answer_reserve(c, WRITTEN_SIZE)) return;
     struct request *request = &c->step.request;
     request->value = (struct slice){0};
     request->is_tombstone = true;
@@ -179,38 +232,57 @@ void start_kv_del(struct command *c) {
 
 // CONSISTENCY [READ level] [WRITE level]
 
-static void show_consistency(const struct session *s, struct reply *r) {
+static void show_level(struct reply *r, const char *what, struct level own, struct level level) {
     char text[LEVEL_TEXT_SIZE];
+    level_text(level, text);
+    reply_bulk_string(r, what);
     reply_map(r, 2);
-    reply_bulk(r, SLICE("read"));
-    level_text(s->read, text);
+    reply_bulk(r, SLICE("level"));
     reply_bulk_string(r, text);
-    reply_bulk(r, SLICE("write"));
-    level_text(s->write, text);
-    reply_bulk_string(r, text);
+    reply_bulk(r, SLICE("set-by"));
+    reply_bulk_string(r, own.kind == LEVEL_UNSET ? "configuration" : "connection");
+}
+
+// Levels that no operation could have are refused here rather than with each of them.
+static bool parse_levels(const struct command *c, struct level *read, struct level *write,
+                         char problem[PROBLEM_SIZE]) {
+    uint32_t copies = node_copies(c->session->server->node);
+    struct text out = text_over(problem, PROBLEM_SIZE);
+    for (uint32_t i = 1; i < c->argument_count; i += 2) {
+        bool is_read = argument_is(c->arguments[i], "read");
+        if (i + 1 == c->argument_count || (!is_read && !argument_is(c->arguments[i], "write"))) {
+            text_string(&out, "ERR syntax error");
+            return false;
+        }
+        struct level *level = is_read ? read : write;
+        if (!level_of_argument(c->arguments[i + 1], level, problem)) return false;
+        if (level->kind != LEVEL_COUNT || copies == 0 || level->count <= copies) continue;
+        text_string(&out, "ERR level ");
+        text_u64(&out, level->count);
+        text_string(&out, " is more than the copies of a key, ");
+        text_u64(&out, copies);
+        text_string(&out, "; not done");
+        return false;
+    }
+    return true;
 }
 
 void local_consistency(struct command *c, struct reply *r) {
     struct session *s = c->session;
     struct level read = s->read;
     struct level write = s->write;
-    for (uint32_t i = 1; i < c->argument_count; i += 2) {
-        bool is_read = argument_is(c->arguments[i], "read");
-        if (i + 1 == c->argument_count || (!is_read && !argument_is(c->arguments[i], "write"))) {
-            reply_error(r, SLICE("ERR syntax error"));
-            return;
-        }
-        if (level_parse(c->arguments[i + 1], is_read ? &read : &write) != ST_OK) {
-            reply_errorf(r, "ERR a level is ONE, TWO, THREE, QUORUM, ALL or a number up to %d",
-                         REPLICAS_MAX);
-            return;
-        }
+    char problem[PROBLEM_SIZE];
+    if (!parse_levels(c, &read, &write, problem)) {
+        reply_error(r, slice_of_string(problem));
+        return;
     }
     s->read = read;
     s->write = write;
-    if (c->argument_count == 1) {
-        show_consistency(s, r);
-    } else {
+    if (c->argument_count > 1) {
         reply_ok(r);
+        return;
     }
+    reply_map(r, 2);
+    show_level(r, "read", s->read, session_read_level(s));
+    show_level(r, "write", s->write, session_write_level(s));
 }

@@ -182,7 +182,7 @@ void start_kv_range(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_RANGE;
     request->key = c->arguments[1];
-    request->level = c->session->read;
+    request->level = session_read_level(c->session);
     request->from = from.key;
     request->is_at_from = from.is_at;
     request->to = to.key;

@@ -23,7 +23,7 @@ static void ask(struct command *c, uint64_t cursor, uint32_t limit, step_done *t
     struct request *request = &c->step.request;
     request->kind = REQUEST_SCAN;
     request->key = (struct slice){0};
-    request->level = c->session->read;
+    request->level = session_read_level(c->session);
     request->cursor = cursor;
     request->limit = limit;
     request->local = c->session->is_sharded;
@@ -50,7 +50,7 @@ void start_dbsize(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_COUNT;
     request->key = (struct slice){0};
-    request->level = c->session->read;
+    request->level = session_read_level(c->session);
     request->local = c->session->is_sharded;
     step_submit(&c->step, on_dbsize);
 }

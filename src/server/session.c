@@ -17,8 +17,8 @@ void session_reset(struct session *s) {
     s->protocol = 2;
     s->reset = s->server->env->now;
     s->is_stranger = options->password != NULL;
-    s->read = options->read;
-    s->write = options->write;
+    s->read = (struct level){LEVEL_UNSET, 0};
+    s->write = (struct level){LEVEL_UNSET, 0};
     s->name[0] = '\0';
 }
 

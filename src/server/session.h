@@ -84,8 +84,8 @@ struct session {
     uint32_t received;
     size_t wanted; // bytes from `parsed` that the next command needs to be whole
 
-    struct level read;
-    struct level write;
+    struct level read;               // as CONSISTENCY set it, or unset: see session_read_level
+    struct level write;              // likewise
     const struct command_spec *last; // command
     struct slice *block;             // arguments of the next command, when they are many
     bool is_block_large;

@@ -77,7 +77,7 @@ void step_read_at(struct step *step, struct slice key, struct level level, step_
 }
 
 void step_read(struct step *step, struct slice key, step_done *then) {
-    step_read_at(step, key, step->command->session->read, then);
+    step_read_at(step, key, session_read_level(step->command->session), then);
 }
 
 static void replace(struct step *step, struct slice key, struct slice value, step_done *then) {
@@ -87,7 +87,7 @@ static void replace(struct step *step, struct slice key, struct slice value, ste
     request->value = value;
     request->timestamp = 0;
     request->seen = NULL;
-    request->level = step->command->session->write;
+    request->level = session_write_level(step->command->session);
     step_submit(step, then);
 }
 

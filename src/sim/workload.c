@@ -264,10 +264,9 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     } else if (call->kind == CALL_CONSISTENCY) {
         w->needs.read = need_of(workload, w->read_level);
         w->needs.write = need_of(workload, w->write_level);
-    } else if (call->kind == CALL_KV_GET) {
+    } else if (call->kind == CALL_KV_GET || call->kind == CALL_KV_PUT ||
+               call->kind == CALL_KV_DEL) {
         take_siblings(w, call, whole);
-    } else if (call->kind == CALL_KV_PUT || call->kind == CALL_KV_DEL) {
-        if (reply->type == '$') keep_token(w, call->key, reply->value);
     }
 }
 

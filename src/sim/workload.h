@@ -5,8 +5,8 @@
 // Each client runs on a machine of its own and talks RESP to whichever member it likes, one batch
 // at a time. Half of them leave the levels as they are; the others draw a level for reads and one
 // for writes, and tell each connection. Registers are written by plain SET and DEL and read by
-// plain GET; the other keys by KV.PUT and KV.DEL, with the context read before, an old one, or
-// none. What a reply means for the oracle is decided here and nowhere else.
+// plain GET; the other keys by KV.PUT and KV.DEL, with the context that a read or a write gave
+// before, an old one, or none. What a reply means for the oracle is decided here and nowhere else.
 #ifndef QUOIT_SIM_WORKLOAD_H
 #define QUOIT_SIM_WORKLOAD_H
 

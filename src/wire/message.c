@@ -161,6 +161,9 @@ void message_forward_done_encode(const struct message_forward_done *m, struct wr
     write_u8(w, (uint8_t)m->status);
     write_u32(w, m->need);
     write_u32(w, m->answered);
+    write_u64(w, m->storage);
+    write_u32(w, m->epoch);
+    write_u64(w, m->counter);
     write_sized(w, m->record);
 }
 
@@ -170,6 +173,9 @@ enum status message_forward_done_decode(struct message_forward_done *m, struct s
     m->status = read_status(&r);
     m->need = read_u32(&r);
     m->answered = read_u32(&r);
+    m->storage = read_u64(&r);
+    m->epoch = read_u32(&r);
+    m->counter = read_u64(&r);
     m->record = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }

@@ -113,6 +113,9 @@ struct message_forward_done {
     enum status status;
     uint32_t need;
     uint32_t answered;
+    uint64_t storage; // of the dot that was minted, when it is done, like
+    uint32_t epoch;
+    uint64_t counter;
     struct slice record;
 };
 

@@ -46,8 +46,14 @@ static const struct message_forward forward = {.id = 1,
                                                .key = TEXT("key"),
                                                .value = TEXT("value"),
                                                .seen = TEXT("seen")};
-static const struct message_forward_done forward_done = {
-    .id = 1, .status = ST_TIMEOUT, .need = 2, .answered = 3, .record = TEXT("record")};
+static const struct message_forward_done forward_done = {.id = 1,
+                                                         .status = ST_TIMEOUT,
+                                                         .need = 2,
+                                                         .answered = 3,
+                                                         .storage = 4,
+                                                         .epoch = 5,
+                                                         .counter = 6,
+                                                         .record = TEXT("record")};
 static const struct message_scan scan = {.id = 1,
                                          .slot = 2,
                                          .end = 3,
