@@ -126,7 +126,7 @@ install:
 	$(MAKE) BUILD=release programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/quoit
 	install $(programs:%=build/release/%) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 README.md LICENSE $(wildcard examples/*.conf) $(DESTDIR)$(PREFIX)/share/doc/quoit
+	install -m 644 README.md LICENSE $(wildcard examples/*) $(DESTDIR)$(PREFIX)/share/doc/quoit
 	for page in $(wildcard man/*.[1-8]); do install -D -m 644 $$page \
 	    $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 

@@ -9,8 +9,10 @@ import threading
 from world import Skip, eventually
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 CLIENTS = os.path.join(HERE, "clients")
-PLACE = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build/e2e-clients")
+EXAMPLES = os.path.join(ROOT, "examples")
+PLACE = os.path.join(ROOT, "build/e2e-clients")
 BUILD_SECONDS = 300
 
 
@@ -76,11 +78,11 @@ def run_tool(*command, where):
     return done.stdout
 
 
-def compiled(name):
+def compiled(name, directory=CLIENTS):
     """The path of a client in C, built."""
     if shutil.which("cc") is None or shutil.which("pkg-config") is None:
         raise Skip("no C compiler here")
-    source = os.path.join(CLIENTS, name + ".c")
+    source = os.path.join(directory, name + ".c")
     program = os.path.join(PLACE, name)
     if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
         os.makedirs(PLACE, exist_ok=True)
@@ -112,3 +114,34 @@ def script(name, *arguments):
     """A JavaScript client, started."""
     modules = node_modules()
     return Program("node", os.path.join(CLIENTS, name), *arguments, NODE_PATH=modules)
+
+
+def place_of(name, *tools):
+    """A fresh copy of a client's sources beside what is kept of its last build."""
+    for tool in tools:
+        if shutil.which(tool) is None:
+            raise Skip(f"no {tool} here")
+    place = os.path.join(PLACE, name)
+    shutil.copytree(os.path.join(CLIENTS, name), place, dirs_exist_ok=True)
+    return place
+
+
+def go_redis(*arguments):
+    place = place_of("go_redis", "go")
+    run_tool("go", "build", "-mod=readonly", "-o", "client", ".", where=place)
+    return Program(os.path.join(place, "client"), *arguments)
+
+
+def redis_rs(*arguments):
+    place = place_of("redis_rs", "cargo")
+    run_tool("cargo", "build", "--quiet", where=place)
+    return Program(os.path.join(place, "target/debug/redis_rs"), *arguments)
+
+
+def java(*arguments):
+    place = place_of("java", "mvn", "java")
+    run_tool("mvn", "--quiet", "--batch-mode", "compile", "dependency:build-classpath",
+             "-Dmdep.outputFile=classpath", where=place)
+    with open(os.path.join(place, "classpath"), encoding="utf-8") as f:
+        classpath = f"{place}/target/classes:{f.read().strip()}"
+    return Program("java", "-cp", classpath, "Scenario", *arguments)
