@@ -116,32 +116,38 @@ def script(name, *arguments):
     return Program("node", os.path.join(CLIENTS, name), *arguments, NODE_PATH=modules)
 
 
-def place_of(name, *tools):
-    """A fresh copy of a client's sources beside what is kept of its last build."""
+def place_of(name, tools, *fetch):
+    """A fresh copy of a client's sources beside what is kept of its last build, where all is there
+    that the build needs."""
     for tool in tools:
         if shutil.which(tool) is None:
             raise Skip(f"no {tool} here")
     place = os.path.join(PLACE, name)
     shutil.copytree(os.path.join(CLIENTS, name), place, dirs_exist_ok=True)
+    try:
+        run_tool(*fetch, where=place)
+    except AssertionError as error:
+        raise Skip(f"cannot be fetched: {error}") from None
     return place
 
 
 def go_redis(*arguments):
-    place = place_of("go_redis", "go")
+    place = place_of("go_redis", ["go"], "go", "mod", "download")
     run_tool("go", "build", "-mod=readonly", "-o", "client", ".", where=place)
     return Program(os.path.join(place, "client"), *arguments)
 
 
 def redis_rs(*arguments):
-    place = place_of("redis_rs", "cargo")
-    run_tool("cargo", "build", "--quiet", where=place)
+    place = place_of("redis_rs", ["cargo"], "cargo", "fetch", "--quiet")
+    run_tool("cargo", "build", "--quiet", "--offline", where=place)
     return Program(os.path.join(place, "target/debug/redis_rs"), *arguments)
 
 
 def java(*arguments):
-    place = place_of("java", "mvn", "java")
-    run_tool("mvn", "--quiet", "--batch-mode", "compile", "dependency:build-classpath",
-             "-Dmdep.outputFile=classpath", where=place)
+    place = place_of("java", ["mvn", "java"], "mvn", "--quiet", "--batch-mode",
+                     "dependency:resolve-plugins", "dependency:build-classpath",
+                     "-Dmdep.outputFile=classpath")
+    run_tool("mvn", "--quiet", "--batch-mode", "--offline", "compile", where=place)
     with open(os.path.join(place, "classpath"), encoding="utf-8") as f:
         classpath = f"{place}/target/classes:{f.read().strip()}"
     return Program("java", "-cp", classpath, "Scenario", *arguments)

@@ -72,6 +72,54 @@ def test_node_redis_as_a_cluster_client_in_resp3(world):
         "node_redis.js", "cluster3", ports_of(nodes)))
 
 
+def test_valkey_glide(world):
+    failures = through_trouble(world, lambda nodes: programs.script(
+        "glide.js", "plain", ports_of(nodes)))
+    assert not failures, failures
+
+
+def test_valkey_glide_as_a_cluster_client(world):
+    through_trouble(world, lambda nodes: programs.script("glide.js", "cluster", ports_of(nodes)))
+
+
+def test_go_redis(world):
+    failures = through_trouble(world, lambda nodes: programs.go_redis("plain", ports_of(nodes)))
+    assert not failures, failures
+
+
+def test_go_redis_as_a_cluster_client(world):
+    through_trouble(world, lambda nodes: programs.go_redis("cluster", ports_of(nodes)))
+
+
+def test_redis_rs(world):
+    failures = through_trouble(world, lambda nodes: programs.redis_rs("plain", ports_of(nodes)))
+    assert not failures, failures
+
+
+def test_redis_rs_as_a_cluster_client(world):
+    through_trouble(world, lambda nodes: programs.redis_rs("cluster", ports_of(nodes)))
+
+
+def test_jedis(world):
+    failures = through_trouble(world, lambda nodes: programs.java(
+        "jedis", "plain", ports_of(nodes)))
+    assert not failures, failures
+
+
+def test_jedis_as_a_cluster_client(world):
+    through_trouble(world, lambda nodes: programs.java("jedis", "cluster", ports_of(nodes)))
+
+
+def test_lettuce(world):
+    failures = through_trouble(world, lambda nodes: programs.java(
+        "lettuce", "plain", ports_of(nodes)))
+    assert not failures, failures
+
+
+def test_lettuce_as_a_cluster_client(world):
+    through_trouble(world, lambda nodes: programs.java("lettuce", "cluster", ports_of(nodes)))
+
+
 def check_redis_py(one, two):
     """What redis-py does, writing through one client and reading through another."""
     assert one.get("py:none") is None
