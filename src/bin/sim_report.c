@@ -23,6 +23,8 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->ranges += o->ranges;
     sum->ranges_cut += o->ranges_cut;
     sum->pages += o->pages;
+    sum->contexts += o->contexts;
+    sum->unseen += o->unseen;
     sum->walks += o->walks;
     sum->walked += o->walked;
     sum->concurrent += o->concurrent;
@@ -111,6 +113,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O25 pages of scans", sum->oracle.pages);
     n = add(lines, n, "O25 whole scans of healed clusters", sum->oracle.walks);
     n = add(lines, n, "O25 keys judged by these", sum->oracle.walked);
+    n = add(lines, n, "O26 contexts that writes answered", sum->oracle.contexts);
+    n = add(lines, n, "O26 siblings left out of these", sum->oracle.unseen);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);

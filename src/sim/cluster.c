@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+const struct mac_key cluster_secret = {.bytes = "the sim's secret"};
+
 enum {
     MEMBERS_OF_A_NODE = CLUSTER_MEMBERS_MAX,
     REQUESTS_OF_A_NODE = 128,
@@ -36,7 +38,7 @@ void cluster_init(struct cluster *cluster, struct world *world,
 
 struct node_options cluster_node_options(const struct cluster *cluster) {
     struct node_options o = node_default_options();
-    o.secret = (struct mac_key){.bytes = "the sim's secret"};
+    o.secret = cluster_secret;
     o.initial = cluster->options.members > 1 ? cluster->initial : NULL;
     o.members_max = MEMBERS_OF_A_NODE;
     o.requests_max = REQUESTS_OF_A_NODE;

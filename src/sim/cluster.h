@@ -37,6 +37,9 @@ struct process {
     char listen[16];
 };
 
+// The cluster key of all of them.
+extern const struct mac_key cluster_secret;
+
 struct cluster_options {
     uint32_t members;
     uint64_t sync_interval_ns; // 0: durability always

@@ -208,6 +208,44 @@ static bool has_seen(const struct oracle_event *e, struct version dot) {
     return false;
 }
 
+// Whether some write up to the event of that number has superseded the event.
+static bool was_superseded(const struct oracle *oracle, const struct oracle_event *event,
+                           uint32_t last) {
+    for (uint32_t i = 0; i <= last; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->key == event->key && has_seen(e, event->dot)) return true;
+    }
+    return false;
+}
+
+void oracle_end_context(struct oracle *oracle, uint32_t write, const struct context *before,
+                        const struct context *after) {
+    const struct oracle_write *w = &oracle->writes[write];
+    if (w->event == ORACLE_NONE) return; // one of several deletes: which is its own cannot be told
+    struct version own = oracle->events[w->event].dot;
+    const char *key = oracle->keys[w->key].name;
+    bool may_be_hidden = false; // by a sibling that its member wrote before, and knows of no end of
+    oracle->counts.contexts++;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->key != w->key || i == w->event || e->is_dead) continue;
+        if (context_covers(before, e->dot)) continue;
+        bool is_same_actor = actor_compare(e->dot.actor, own.actor) == 0;
+        may_be_hidden |= is_same_actor && e->dot.counter < own.counter;
+        // One that was not stored in the end may be below a counter, and is nobody's.
+        if (!e->is_kept || was_superseded(oracle, e, w->event)) continue;
+        if (context_covers(after, e->dot)) {
+            oracle_fail(oracle, "O26 key=%s the context that w%u answered covers w%u, unseen", key,
+                        write, e->write);
+        }
+        oracle->counts.unseen++;
+    }
+    if (!may_be_hidden && !context_covers(after, own)) {
+        oracle_fail(oracle, "O26 key=%s the context that w%u answered does not cover it", key,
+                    write);
+    }
+}
+
 // What members hold.
 
 // What memory alone can tell: ST_BUSY when a table would have to be read.

@@ -26,6 +26,9 @@
 //         orderly end there are none that nobody names, but for old segments of the log
 //     O25 a walk by SCAN lists no key that never was; of a healed cluster, all that are there and
 //         stay, each once, and none that is gone
+//     O26 the context that a write answers covers, beyond what it was made with and its own dot,
+//     only
+//         what some other write has superseded: with it nobody replaces what he has not seen
 //     and never two clusters: whoever serves has the same map
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -93,6 +96,8 @@ struct oracle_counts {
     uint64_t pages;          // O25
     uint64_t walks;          // O25: whole ones of a healed cluster
     uint64_t walked;         // O25: keys of these of which it is known whether they are there
+    uint64_t contexts;       // O26
+    uint64_t unseen;         // O26: siblings that such a context had to leave out
     uint64_t concurrent;     // O3: keys that ended with several siblings
     uint64_t converged;      // O6
     uint64_t dots;           // O12
@@ -153,6 +158,10 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
 // write was acknowledged and nobody ever began to delete it.
 void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32_t need,
                      struct slice value);
+
+// A write that was made with the context `before` was done, and answered with `after`.
+void oracle_end_context(struct oracle *oracle, uint32_t write, const struct context *before,
+                        const struct context *after);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

@@ -2,6 +2,7 @@
 #include "sim/workload.h"
 
 #include "base/text.h"
+#include "model/token.h"
 #include "sim/memory.h"
 
 #include <stdio.h>
@@ -140,6 +141,9 @@ static void add_call(struct workload_client *w, enum call_kind kind, uint32_t ke
     struct slice name = text_of(oracle->keys[key].name);
     struct slice token = text_of(w->tokens[key]);
     if (token.size > 0 && !rng_chance(&w->rng, 4, 5)) token.size = 0;
+    if (kind == CALL_KV_PUT || kind == CALL_KV_DEL) {
+        if (token.size > 0) memcpy(call->token, token.data, token.size);
+    }
     char number[I64_TEXT_MAX];
     struct slice arguments[ARGUMENTS_MAX] = {SLICE("PING"), name};
     bool is_write =
@@ -216,6 +220,30 @@ static void take_siblings(struct workload_client *w, const struct call *call, st
     }
 }
 
+static void take_context(const struct workload_client *w, const struct call *call,
+                         const char *token, struct context *context) {
+    const struct workload *workload = w->workload;
+    struct slice key = text_of(workload->oracle->keys[call->key].name);
+    context_clear(context);
+    if (token[0] == '\0') return;
+    must(token_decode(&cluster_secret, key, text_of(token), context) == ST_OK);
+}
+
+// What a write answered: a context and a count.
+static void judge_written(struct workload_client *w, const struct call *call, struct slice whole) {
+    static struct context before, after;
+    struct slice bulk;
+    struct slice name = {0};
+    while (client_next_bulk(&whole, &bulk) && !is_word(name, "context")) name = bulk;
+    if (!is_word(name, "context") || bulk.size >= WORKLOAD_TOKEN_MAX) return;
+    char token[WORKLOAD_TOKEN_MAX];
+    memcpy(token, bulk.data, bulk.size);
+    token[bulk.size] = '\0';
+    take_context(w, call, call->token, &before);
+    take_context(w, call, token, &after);
+    oracle_end_context(w->workload->oracle, call->write, &before, &after);
+}
+
 // A write of the key that was done and stands before the call in its batch.
 static uint32_t write_before(const struct workload_client *w, uint32_t number, uint32_t key) {
     for (uint32_t i = number; i > 0; i--) {
@@ -264,9 +292,12 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     } else if (call->kind == CALL_CONSISTENCY) {
         w->needs.read = need_of(workload, w->read_level);
         w->needs.write = need_of(workload, w->write_level);
-    } else if (call->kind == CALL_KV_GET || call->kind == CALL_KV_PUT ||
-               call->kind == CALL_KV_DEL) {
+    } else if (call->kind == CALL_KV_GET) {
         take_siblings(w, call, whole);
+    } else if (call->kind == CALL_KV_PUT || call->kind == CALL_KV_DEL) {
+        take_siblings(w, call, whole);
+        // Without a context a delete is one of all there is.
+        if (call->kind == CALL_KV_PUT || call->token[0] != '\0') judge_written(w, call, whole);
     }
 }
 

@@ -37,6 +37,7 @@ struct call {
     uint32_t write; // or ORACLE_NONE
     uint64_t start;
     bool is_over;
+    char token[WORKLOAD_TOKEN_MAX]; // of KV.PUT and KV.DEL: the context it names, "" for none
 };
 
 struct workload_client {
