@@ -71,6 +71,12 @@ bool text_equal_nocase(struct slice a, struct slice b) {
     return a.size == b.size && text_compare_nocase(a, b) == 0;
 }
 
+struct slice text_before_nul(struct slice bytes) {
+    const uint8_t *nul = bytes.size == 0 ? NULL : memchr(bytes.data, '\0', bytes.size);
+    if (nul != NULL) bytes.size = (size_t)(nul - bytes.data);
+    return bytes;
+}
+
 struct text text_over(char *memory, size_t capacity) {
     must(memory != NULL);
     must(capacity > 0);

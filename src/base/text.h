@@ -30,6 +30,9 @@ NODISCARD bool text_to_u64(struct slice text, uint64_t *value);
 size_t i64_to_text(int64_t value, char out[I64_TEXT_MAX]);
 size_t u64_to_text(uint64_t value, char out[I64_TEXT_MAX]);
 
+// The bytes before the first NUL: what a C string of them would hold.
+struct slice text_before_nul(struct slice bytes);
+
 // A view of a C string, without its NUL.
 static inline struct slice slice_of_string(const char *string) {
     return (struct slice){(const uint8_t *)string, strlen(string)};

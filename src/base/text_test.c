@@ -32,6 +32,14 @@ static void canonical_numbers_are_read(void **state) {
     assert_true(value == UINT64_MAX);
 }
 
+static void a_c_string_ends_at_its_nul(void **state) {
+    (void)state;
+    assert_true(slice_equal(text_before_nul(SLICE("a\0b\0")), SLICE("a")));
+    assert_true(slice_equal(text_before_nul(SLICE("ab")), SLICE("ab")));
+    assert_int_equal(text_before_nul(SLICE("\0b")).size, 0);
+    assert_int_equal(text_before_nul((struct slice){NULL, 0}).size, 0);
+}
+
 static void everything_else_is_refused_and_leaves_the_value_alone(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -148,6 +156,7 @@ static void printf_clips_like_the_rest(void **state) {
 int text_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(canonical_numbers_are_read),
+        cmocka_unit_test(a_c_string_ends_at_its_nul),
         cmocka_unit_test(everything_else_is_refused_and_leaves_the_value_alone),
         cmocka_unit_test(numbers_survive_the_way_to_text_and_back),
         cmocka_unit_test(only_the_case_of_letters_is_ignored),

@@ -155,6 +155,9 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
+// The cursor with which REQUEST_SCAN begins at a slot.
+uint64_t node_cursor_at(uint32_t slot);
+
 // A short cut for REQUEST_READ where no other member has to be asked and the answer is at hand:
 // true if the request is answered so, without done being called; the record is then lent until
 // control returns to the env, or the next request. False: nothing happened, submit it.

@@ -347,6 +347,29 @@ bool parcel_bulk(struct command *c, struct slice bytes) {
     return true;
 }
 
+void answer_no_memory(struct command *c) {
+    parcel_clear(c->session, &c->parcel);
+    answer_failure(c, (struct failure){.status = ST_BUSY});
+}
+
+void answer_written_parcel(struct step *step) {
+    struct command *c = step->command;
+    if (step_succeeded(step)) {
+        answer_parcel(c);
+    } else {
+        parcel_clear(c->session, &c->parcel);
+        answer_step_failure(step);
+    }
+}
+
+void answer_written_number(struct step *step) {
+    if (step_succeeded(step)) {
+        answer_integer(step->command, step->command->my.number);
+    } else {
+        answer_step_failure(step);
+    }
+}
+
 // Wakes others only if there is something for them: two sessions that find no memory would wake
 // each other for ever.
 void parcel_clear(struct session *s, struct parcel *parcel) {

@@ -58,6 +58,13 @@ bool parcel_bulk(struct command *c, struct slice bytes);
 void parcel_clear(struct session *s, struct parcel *parcel);
 void answer_parcel(struct command *c);
 
+// There is no memory for what the command is to write, or to answer once it has: nothing was done.
+void answer_no_memory(struct command *c);
+
+// What a command's write came to: the kept reply, or c->my.number; or why it failed.
+void answer_written_parcel(struct step *step);
+void answer_written_number(struct step *step);
+
 // Adds a bulk of any size. Requires chunks_needed(its size) + 1 chunks in the pool.
 void append_bulk(struct chunks *chunks, struct pool *pool, struct slice bytes);
 

@@ -56,30 +56,37 @@ static bool is_time_word(struct slice argument, enum time_unit *unit) {
 enum parse_result parse_set_options(const struct command *c, uint32_t at, uint32_t allowed,
                                     struct set_options *options) {
     *options = (struct set_options){0};
-    bool has_time = false;
     for (; at < c->argument_count; at++) {
         enum time_unit unit;
         uint32_t flag = set_flag_of(c->arguments[at]) & allowed;
         if (flag != 0) {
             options->flags |= flag;
-        } else if (!has_time && at + 1 < c->argument_count &&
-                   is_time_word(c->arguments[at], &unit)) {
-            uint64_t now_ms = c->session->server->env->wall_ms;
-            int64_t value = 0;
-            if (!text_to_i64(c->arguments[++at], &value)) return PARSE_NOT_INTEGER;
-            if (value <= 0) return PARSE_BAD_EXPIRY;
-            enum parse_result result = parse_time(c->arguments[at], unit, now_ms, &value);
-            if (result != PARSE_OK) return result;
-            options->expires_ms = (uint64_t)value;
-            has_time = true;
+        } else if (at + 1 < c->argument_count && is_time_word(c->arguments[at], &unit)) {
+            // As in Redis, the same word may come again, and the last one counts.
+            if (options->time.data != NULL && options->unit != unit) return PARSE_SYNTAX;
+            options->time = c->arguments[++at];
+            options->unit = unit;
         } else {
             return PARSE_SYNTAX;
         }
     }
     uint32_t flags = options->flags;
     bool is_torn = ((flags & SET_NX) != 0 && (flags & SET_XX) != 0) ||
-                   (has_time && (flags & (SET_KEEPTTL | SET_PERSIST)) != 0);
+                   (options->time.data != NULL && (flags & (SET_KEEPTTL | SET_PERSIST)) != 0);
     return is_torn ? PARSE_SYNTAX : PARSE_OK;
+}
+
+enum parse_result parse_set_time(const struct command *c, const struct set_options *options,
+                                 uint64_t *expires_ms) {
+    *expires_ms = 0;
+    if (options->time.data == NULL) return PARSE_OK;
+    int64_t value = 0;
+    if (!text_to_i64(options->time, &value)) return PARSE_NOT_INTEGER;
+    if (value <= 0) return PARSE_BAD_EXPIRY;
+    uint64_t now_ms = server_now_ms(c->session->server);
+    enum parse_result result = parse_time(options->time, options->unit, now_ms, &value);
+    if (result == PARSE_OK) *expires_ms = (uint64_t)value;
+    return result;
 }
 
 void answer_parse_error(struct command *c, enum parse_result result) {
@@ -103,6 +110,14 @@ bool parse_integer(struct command *c, struct slice argument, int64_t *value) {
     if (text_to_i64(argument, value)) return true;
     answer_parse_error(c, PARSE_NOT_INTEGER);
     return false;
+}
+
+bool parse_bit_offset(struct slice argument, uint64_t size_max, uint32_t width, uint64_t *offset) {
+    bool is_counted = width > 0 && argument.size > 0 && argument.data[0] == '#';
+    if (is_counted) argument = slice_skip(argument, 1);
+    if (!text_to_u64(argument, offset)) return false;
+    if (is_counted && __builtin_mul_overflow(*offset, width, offset)) return false;
+    return *offset / 8 < size_max;
 }
 
 bool level_of_argument(struct slice argument, struct level *level, char problem[PROBLEM_SIZE]) {

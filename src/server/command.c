@@ -250,30 +250,29 @@ void command_start(struct command *c) {
         return;
     }
     bool wants_lock = (c->flags & COMMAND_LOCK) != 0;
-    if (wants_lock &&
-        !lock_take(&c->step, c->arguments[c->spec->first_key], LOCK_ALONE, on_locked)) {
-        return;
-    }
+    if (wants_lock && !lock_all_keys(&c->step, on_locked)) return;
     c->spec->start(c);
 }
 
 // Refusing.
 
-static int clipped(struct slice text) {
-    return (int)(text.size < ECHO_MAX ? text.size : ECHO_MAX);
+// What an error repeats of a client's words.
+static struct slice clipped(struct slice words) {
+    words = text_before_nul(words);
+    if (words.size > ECHO_MAX) words.size = ECHO_MAX;
+    return words;
 }
 
 static void refuse_unknown(const struct command *c, struct reply *r) {
     char memory[REPLY_ERROR_MAX];
     struct text text = text_over(memory, sizeof(memory));
-    struct slice name = c->arguments[0];
     text_string(&text, "ERR unknown command '");
-    text_bytes(&text, (struct slice){name.data, (size_t)clipped(name)});
+    text_bytes(&text, clipped(c->arguments[0]));
     text_string(&text, "', with args beginning with: ");
     size_t begin = text.size;
     for (uint32_t i = 1; i < c->argument_count && text.size - begin < ECHO_MAX; i++) {
         size_t left = ECHO_MAX - (text.size - begin);
-        struct slice argument = c->arguments[i];
+        struct slice argument = clipped(c->arguments[i]);
         if (argument.size > left) argument.size = left;
         text_char(&text, '\'');
         text_bytes(&text, argument);
@@ -285,9 +284,8 @@ static void refuse_unknown(const struct command *c, struct reply *r) {
 static void refuse_unknown_sub(const struct command *c, struct reply *r) {
     char memory[REPLY_ERROR_MAX];
     struct text text = text_over(memory, sizeof(memory));
-    struct slice sub = c->arguments[1];
     text_string(&text, "ERR unknown subcommand '");
-    text_bytes(&text, (struct slice){sub.data, (size_t)clipped(sub)});
+    text_bytes(&text, clipped(c->arguments[1]));
     text_string(&text, "'. Try ");
     struct slice name = slice_of_string(c->spec->name);
     for (size_t i = 0; i < name.size; i++) {

@@ -36,7 +36,7 @@ enum command_flag {
     COMMAND_FAST = 1 << 5,       // for COMMAND's readers only
     COMMAND_ADMIN = 1 << 6,      // likewise
     COMMAND_NO_AUTH = 1 << 7,    // allowed to strangers
-    COMMAND_LOCK = 1 << 8,       // has its first key alone, where there is one member
+    COMMAND_LOCK = 1 << 8,       // has its keys alone, where there is one member
     COMMAND_ATOMIC = 1 << 9,     // cannot be done where there are more
     COMMAND_CONTAINER = 1 << 10, // its subcommands are entries of their own, "name|subcommand"
     COMMAND_DENY_OOM = 1 << 11,  // for COMMAND's readers only

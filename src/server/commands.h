@@ -25,13 +25,26 @@ command_start_function start_incr;
 command_start_function start_decr;
 command_start_function start_incrby;
 command_start_function start_decrby;
+command_start_function start_incrbyfloat;
 command_start_function start_append;
 command_start_function start_setrange;
-void start_set_conditionally(struct command *c, const struct set_options *options);
+void start_set_conditionally(struct command *c, uint32_t flags, uint64_t expires_ms);
+
+// commands_bits.c
+command_start_function start_getbit;
+command_start_function start_setbit;
+command_start_function start_bitcount;
+command_start_function start_bitpos;
+command_start_function start_bitop;
+
+// commands_bitfield.c
+command_start_function start_bitfield;
+command_start_function start_bitfield_ro;
 
 // commands_multi.c
 command_start_function start_mget;
 command_start_function start_mset;
+command_start_function start_msetnx;
 command_start_function start_del;
 command_start_function start_exists;
 
@@ -46,13 +59,33 @@ command_start_function start_pexpire;
 command_start_function start_expireat;
 command_start_function start_pexpireat;
 command_start_function start_persist;
-command_start_function start_memory_usage;
+command_refine_function refine_expire;
+
+// commands_object.c
 command_start_function start_object_encoding;
+command_start_function start_object_refcount;
+command_start_function start_object_freq;
+command_start_function start_object_idletime;
+command_start_function start_memory_usage;
+
+// commands_move.c
+command_start_function start_rename;
+command_start_function start_renamenx;
+command_start_function start_copy;
+
+// commands_dump.c
+command_start_function start_dump;
+command_start_function start_restore;
+command_refine_function refine_restore;
+
+// commands_lcs.c
+command_start_function start_lcs;
 
 // commands_scan.c
 command_start_function start_scan;
 command_start_function start_keys;
 command_start_function start_dbsize;
+command_start_function start_randomkey;
 
 // commands_kv.c
 command_start_function start_kv_get;

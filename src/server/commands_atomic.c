@@ -4,14 +4,10 @@
 // have the lock of their key meanwhile (order.h); where there are more they are not started.
 #include "server/commands.h"
 
+#include "base/decimal.h"
 #include "base/text.h"
 
 static const struct slice EMPTY = {(const uint8_t *)"", 0};
-
-static void refuse_memory(struct command *c) {
-    parcel_clear(c->session, &c->parcel);
-    answer_failure(c, (struct failure){.status = ST_BUSY});
-}
 
 // SET with NX, XX, GET or KEEPTTL, SETNX, GETSET, GETDEL.
 
@@ -56,7 +52,7 @@ static void on_conditional_read(struct step *step) {
     uint64_t expires_ms = c->my.expires_ms;
     if ((c->my.flags & SET_KEEPTTL) != 0) expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
     if ((c->my.flags & SET_GET) != 0 && sibling != NULL && !parcel_bulk(c, sibling->value)) {
-        refuse_memory(c);
+        answer_no_memory(c);
         return;
     }
     step_replace(step, c->arguments[1], c->my.text, expires_ms, on_conditional_written);
@@ -70,8 +66,8 @@ static void set_conditionally(struct command *c, uint32_t flags, struct slice va
     step_read(&c->step, c->arguments[1], on_conditional_read);
 }
 
-void start_set_conditionally(struct command *c, const struct set_options *options) {
-    set_conditionally(c, options->flags, c->arguments[2], options->expires_ms);
+void start_set_conditionally(struct command *c, uint32_t flags, uint64_t expires_ms) {
+    set_conditionally(c, flags, c->arguments[2], expires_ms);
 }
 
 void start_setnx(struct command *c) {
@@ -89,7 +85,7 @@ static void on_getdel_read(struct step *step) {
     if (sibling == NULL) {
         answer_null(c);
     } else if (!parcel_bulk(c, sibling->value)) {
-        refuse_memory(c);
+        answer_no_memory(c);
     } else {
         step_delete(step, c->arguments[1], on_conditional_written);
     }
@@ -114,15 +110,24 @@ static void on_getex_read(struct step *step) {
         answer_bulk(c, sibling->value);
         return;
     }
-    uint8_t *place = NULL;
-    if (parcel_bulk(c, sibling->value)) place = step_hold_value(step, sibling->value.size);
-    if (place == NULL) {
-        refuse_memory(c);
+    struct set_options options;
+    enum parse_result result = parse_set_options(c, 2, SET_PERSIST, &options);
+    if (result == PARSE_OK) result = parse_set_time(c, &options, &c->my.expires_ms);
+    if (result != PARSE_OK) {
+        answer_parse_error(c, result);
         return;
     }
-    if (sibling->value.size > 0) memcpy(place, sibling->value.data, sibling->value.size);
-    struct slice value = {place, sibling->value.size};
-    step_replace(step, c->arguments[1], value, c->my.expires_ms, on_conditional_written);
+    struct slice value = sibling->value;
+    value.data = parcel_bulk(c, value) ? step_hold_copy(step, value, value.size) : NULL;
+    if (value.data == NULL) {
+        answer_no_memory(c);
+        return;
+    }
+    if (c->my.expires_ms != 0 && c->my.expires_ms <= server_now_ms(c->session->server)) {
+        step_delete(step, c->arguments[1], on_conditional_written);
+    } else {
+        step_replace(step, c->arguments[1], value, c->my.expires_ms, on_conditional_written);
+    }
 }
 
 void start_getex(struct command *c) {
@@ -133,20 +138,11 @@ void start_getex(struct command *c) {
         return;
     }
     c->my.flags = SET_GET;
-    c->my.expires_ms = options.expires_ms;
-    step_read(&c->step, c->arguments[1], on_getex_read);
+    step_read(&c->step, c->arguments[1],
+              on_getex_read); // a bad time matters only if there is a key
 }
 
 // Counters.
-
-static void on_counted(struct step *step) {
-    struct command *c = step->command;
-    if (step_succeeded(step)) {
-        answer_integer(c, c->my.number);
-    } else {
-        answer_step_failure(step);
-    }
-}
 
 static void on_counter_read(struct step *step) {
     struct command *c = step->command;
@@ -168,7 +164,7 @@ static void on_counter_read(struct step *step) {
                   "the digits stay there while they are written");
     struct slice text = {step->parcel.small, i64_to_text(sum, digits)};
     step_replace(step, c->arguments[1], text, sibling == NULL ? 0 : sibling->expires_ms,
-                 on_counted);
+                 answer_written_number);
 }
 
 static void count(struct command *c, int64_t by) {
@@ -199,6 +195,39 @@ void start_decrby(struct command *c) {
     count(c, -by);
 }
 
+// INCRBYFLOAT
+
+static void on_float_read(struct step *step) {
+    struct command *c = step->command;
+    const struct sibling *sibling;
+    if (answer_failed_read(step, &sibling)) return;
+    long double value = 0;
+    long double by;
+    bool is_number = sibling == NULL || decimal_parse(sibling->value, &value);
+    if (!is_number || !decimal_parse(c->arguments[2], &by)) {
+        answer_error(c, "ERR value is not a valid float");
+        return;
+    }
+    value += by;
+    if (!decimal_is_finite(value)) {
+        answer_error(c, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    char digits[DECIMAL_TEXT_MAX];
+    struct slice text = {(const uint8_t *)digits, decimal_text(value, digits)};
+    uint64_t expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
+    text.data = parcel_bulk(c, text) ? step_hold_copy(step, text, text.size) : NULL;
+    if (text.data == NULL) {
+        answer_no_memory(c);
+        return;
+    }
+    step_replace(step, c->arguments[1], text, expires_ms, answer_written_parcel);
+}
+
+void start_incrbyfloat(struct command *c) {
+    step_read(&c->step, c->arguments[1], on_float_read);
+}
+
 // Parts of values.
 
 // Writes `text` into the value at `offset`, with zeros in front where the value is shorter.
@@ -209,20 +238,18 @@ static void overwrite(struct step *step, const struct sibling *sibling, size_t o
     size_t end = offset + text.size;
     size_t size = end > old.size ? end : old.size;
     if (size > c->session->server->options.value_size_max) {
-        answer_error(c, "ERR string exceeds maximum allowed size");
+        answer_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
         return;
     }
-    uint8_t *place = step_hold_value(step, size);
+    uint8_t *place = step_hold_copy(step, old, size);
     if (place == NULL) {
-        refuse_memory(c);
+        answer_no_memory(c);
         return;
     }
-    if (old.size > 0) memcpy(place, old.data, old.size);
-    if (offset > old.size) memset(place + old.size, 0, offset - old.size);
     if (text.size > 0) memcpy(place + offset, text.data, text.size);
     c->my.number = (int64_t)size;
     step_replace(step, c->arguments[1], (struct slice){place, size},
-                 sibling == NULL ? 0 : sibling->expires_ms, on_counted);
+                 sibling == NULL ? 0 : sibling->expires_ms, answer_written_number);
 }
 
 static void on_append_read(struct step *step) {
@@ -252,8 +279,9 @@ void start_setrange(struct command *c) {
     if (!parse_integer(c, c->arguments[2], &offset)) return;
     if (offset < 0) {
         answer_error(c, "ERR offset is out of range");
-    } else if (offset > (int64_t)c->session->server->options.value_size_max) {
-        answer_error(c, "ERR string exceeds maximum allowed size");
+    } else if (c->arguments[3].size > 0 &&
+               offset > (int64_t)c->session->server->options.value_size_max) {
+        answer_error(c, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     } else {
         c->my.number = offset;
         step_read(&c->step, c->arguments[1], on_setrange_read);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/commands.h"
 
+#include "base/text.h"
+
 // TYPE.
 
 static void on_type(struct step *step) {
@@ -13,37 +15,6 @@ static void on_type(struct step *step) {
 
 void start_type(struct command *c) {
     step_read(&c->step, c->arguments[1], on_type);
-}
-
-// OBJECT ENCODING and MEMORY USAGE.
-
-static void on_object_encoding(struct step *step) {
-    const struct sibling *sibling;
-    if (answer_failed_read(step, &sibling)) return;
-    if (sibling == NULL) {
-        answer_null(step->command);
-    } else {
-        answer_bulk(step->command, SLICE("raw"));
-    }
-}
-
-void start_object_encoding(struct command *c) {
-    step_read(&c->step, c->arguments[2], on_object_encoding);
-}
-
-static void on_memory_usage(struct step *step) {
-    const struct sibling *sibling;
-    if (answer_failed_read(step, &sibling)) return;
-    if (sibling == NULL) {
-        answer_null(step->command);
-    } else {
-        size_t size = step->request.key.size + step->request.record.size;
-        answer_integer(step->command, (int64_t)size);
-    }
-}
-
-void start_memory_usage(struct command *c) {
-    step_read(&c->step, c->arguments[2], on_memory_usage);
 }
 
 // How long, or until when.
@@ -130,11 +101,23 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
     step_submit(step, on_changed);
 }
 
+// The options of EXPIRE, in c->my.flags.
+enum { EXPIRE_NX = 1, EXPIRE_XX = 2, EXPIRE_GT = 4, EXPIRE_LT = 8 };
+
+// A key that never expires counts as one that does so after every other.
+static bool may_expire(uint32_t flags, uint64_t current_ms, int64_t at_ms) {
+    bool has_expiry = current_ms != 0;
+    if ((flags & EXPIRE_NX) != 0 && has_expiry) return false;
+    if ((flags & EXPIRE_XX) != 0 && !has_expiry) return false;
+    if ((flags & EXPIRE_GT) != 0 && (!has_expiry || at_ms <= (int64_t)current_ms)) return false;
+    return (flags & EXPIRE_LT) == 0 || !has_expiry || at_ms < (int64_t)current_ms;
+}
+
 static void on_expire_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
     if (answer_failed_read(step, &sibling)) return;
-    if (sibling == NULL) {
+    if (sibling == NULL || !may_expire(c->my.flags, sibling->expires_ms, c->my.number)) {
         answer_integer(c, 0);
     } else if (c->my.number <= (int64_t)server_now_ms(c->session->server)) {
         step_delete(step, c->arguments[1], on_changed);
@@ -143,18 +126,53 @@ static void on_expire_read(struct step *step) {
     }
 }
 
-static void expire(struct command *c, enum time_unit unit) {
-    if (c->argument_count > 3) {
-        bool is_known = argument_is(c->arguments[3], "nx") || argument_is(c->arguments[3], "xx") ||
-                        argument_is(c->arguments[3], "gt") || argument_is(c->arguments[3], "lt");
-        if (is_known) {
-            answer_error(c, "NOTATOMIC the options NX, XX, GT and LT of EXPIRE need an atomic "
-                            "read-modify-write");
-        } else {
-            answer_error(c, "ERR Unsupported option");
+// Whether a time is given to the key depends on the one it has, which cannot be known for sure
+// where several nodes hold copies.
+uint32_t refine_expire(const struct command *c) {
+    return c->argument_count > 3 ? COMMAND_ATOMIC : 0;
+}
+
+static void refuse_option(struct command *c, struct slice option) {
+    struct reply *r = answer_open(c, REPLY_ERROR_MAX + REPLY_HEADER_MAX);
+    if (r == NULL) return;
+    char memory[REPLY_ERROR_MAX];
+    struct text text = text_over(memory, sizeof(memory));
+    text_string(&text, "ERR Unsupported option ");
+    text_bytes(&text, text_before_nul(option));
+    reply_error(r, text_slice(&text));
+    answer_close(c);
+}
+
+// False: the answer was given.
+static bool parse_expire_options(struct command *c) {
+    static const char *const words[] = {"nx", "xx", "gt", "lt"};
+    static const uint32_t flags[] = {EXPIRE_NX, EXPIRE_XX, EXPIRE_GT, EXPIRE_LT};
+    c->my.flags = 0;
+    for (uint32_t i = 3; i < c->argument_count; i++) {
+        uint32_t flag = 0;
+        for (size_t word = 0; word < sizeof(flags) / sizeof(flags[0]); word++) {
+            if (argument_is(c->arguments[i], words[word])) flag = flags[word];
         }
-        return;
+        if (flag == 0) {
+            refuse_option(c, c->arguments[i]);
+            return false;
+        }
+        c->my.flags |= flag;
     }
+    bool has_nx = (c->my.flags & EXPIRE_NX) != 0;
+    if (has_nx && c->my.flags != EXPIRE_NX) {
+        answer_error(c, "ERR NX and XX, GT or LT options at the same time are not compatible");
+        return false;
+    }
+    if ((c->my.flags & EXPIRE_GT) != 0 && (c->my.flags & EXPIRE_LT) != 0) {
+        answer_error(c, "ERR GT and LT options at the same time are not compatible");
+        return false;
+    }
+    return true;
+}
+
+static void expire(struct command *c, enum time_unit unit) {
+    if (!parse_expire_options(c)) return;
     uint64_t now_ms = server_now_ms(c->session->server);
     enum parse_result result = parse_time(c->arguments[2], unit, now_ms, &c->my.number);
     if (result != PARSE_OK) {

@@ -1,89 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Commands with many keys: every key is a step of its own, a limited number of them at a time. The
-// same key twice in a command that writes is dealt with one after the other.
+// MGET, MSET, MSETNX, DEL, EXISTS: what they do for each of their keys.
 #include "server/commands.h"
+
+#include "server/many.h"
 
 #include <inttypes.h>
 
-enum {
-    WINDOW = 32,                  // steps of one command under way
-    GATHER_MAX = 8 * 1024 * 1024, // bytes of values in one reply
-};
-
-static uint32_t last_key(const struct command *c) {
-    return command_last_key(c->spec, c->argument_count);
-}
-
-static bool is_under_way(struct command *c, struct slice key) {
-    for (struct list *at = c->my.steps.next; at != &c->my.steps; at = at->next) {
-        const struct step *step = CONTAINER_OF(at, struct step, link);
-        if (slice_equal(c->arguments[step->index], key)) return true;
-    }
-    return false;
-}
-
-static struct step *next_step(struct command *c) {
-    if (c->my.under_way >= WINDOW) return NULL;
-    if ((c->flags & COMMAND_WRITE) != 0 && is_under_way(c, c->arguments[c->my.next])) return NULL;
-    struct step *step = step_take(c);
-    return step == NULL && list_is_empty(&c->my.steps) ? &c->step : step;
-}
-
-// Starts what may be started, and ends the command when nothing is left to do.
-static void pump(struct command *c, command_start_function *end, step_done *begin) {
-    if (c->my.is_pumping) return;
-    c->my.is_pumping = true;
-    while (c->my.next <= last_key(c)) {
-        struct step *step = next_step(c);
-        if (step == NULL) break;
-        step->index = c->my.next;
-        c->my.next += c->spec->key_step;
-        c->my.under_way++;
-        list_append(&c->my.steps, &step->link);
-        begin(step);
-    }
-    c->my.is_pumping = false;
-    if (c->my.next > last_key(c) && c->my.under_way == 0 && list_is_empty(&c->my.steps)) end(c);
-}
-
-static void clear_my(struct command *c) {
-    memset(&c->my, 0, sizeof(c->my));
-    c->my.next = c->spec->first_key;
-    list_init(&c->my.steps);
-}
-
-static void give(struct step *step) {
-    struct command *c = step->command;
-    list_remove(&step->link);
-    if (step == &c->step) {
-        step_release(step);
-        step->is_done = false;
-        step->parcel.small_size = 0;
-    } else {
-        step_give(step);
-    }
-}
-
-static void note_failure(struct command *c, struct failure failure) {
-    c->my.failed++;
-    if (failure_is_worse(failure, c->my.failure)) c->my.failure = failure;
-}
-
-// A read that failed, or brought something unreadable, has been noted.
-static bool read_came(struct step *step, const struct sibling **sibling) {
-    struct command *c = step->command;
-    if (step_succeeded(step)) {
-        step->request.status = step_visible(step, sibling);
-        if (step->request.status == ST_OK) return true;
-    }
-    note_failure(c, failure_of(&step->request));
-    return false;
-}
-
-static void stop(struct command *c) {
-    c->my.next = last_key(c) + 1;
-}
+enum { GATHER_MAX = 8 * 1024 * 1024 }; // bytes of values in one reply
 
 // Some keys were written and others not: what is known of the whole is that it is not known.
 static void answer_partly(struct command *c, const char *done) {
@@ -113,8 +37,8 @@ static void end_mget(struct command *c) {
 static void begin_mget(struct step *step);
 
 static void gather_failed(struct command *c) {
-    note_failure(c, (struct failure){.status = ST_BUSY});
-    stop(c);
+    many_note(c, (struct failure){.status = ST_BUSY});
+    many_stop(c);
 }
 
 // Writes one element to a parcel. False: there is no memory.
@@ -149,7 +73,7 @@ static void gather_ready(struct command *c) {
         if (!step->is_done) break;
         chunks_move(&c->parcel.chunks, pool, &step->parcel.chunks);
         c->my.done++;
-        give(step);
+        many_give(step);
     }
 }
 
@@ -158,20 +82,20 @@ static void on_mget(struct step *step) {
     const struct sibling *sibling = NULL;
     bool is_next = c->my.steps.next == &step->link;
     c->my.under_way--;
-    if (!read_came(step, &sibling)) {
-        stop(c);
+    if (!many_read(step, &sibling)) {
+        many_stop(c);
     } else if (c->my.failed == 0 && c->my.number <= GATHER_MAX) {
         if (!gather(c, is_next ? &c->parcel : &step->parcel, sibling)) gather_failed(c);
     }
-    if (c->my.number > GATHER_MAX) stop(c);
+    if (c->my.number > GATHER_MAX) many_stop(c);
     if (is_next) {
         c->my.done++;
-        give(step);
+        many_give(step);
         gather_ready(c);
     } else {
         step->is_done = true;
     }
-    pump(c, end_mget, begin_mget);
+    many_pump(c, end_mget, begin_mget);
 }
 
 static void begin_mget(struct step *step) {
@@ -179,7 +103,7 @@ static void begin_mget(struct step *step) {
 }
 
 void start_mget(struct command *c) {
-    clear_my(c);
+    many_init(c);
     struct session *s = c->session;
     // The header goes in front when all is there; see answer_gathered.
     if (chunks_room(&c->parcel.chunks, &s->server->chunk_pool, REPLY_HEADER_MAX) == NULL) {
@@ -187,7 +111,7 @@ void start_mget(struct command *c) {
         return;
     }
     chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
-    pump(c, end_mget, begin_mget);
+    many_pump(c, end_mget, begin_mget);
 }
 
 // EXISTS and TOUCH.
@@ -206,13 +130,13 @@ static void on_exists(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling = NULL;
     c->my.under_way--;
-    if (!read_came(step, &sibling)) {
-        stop(c);
+    if (!many_read(step, &sibling)) {
+        many_stop(c);
     } else if (sibling != NULL) {
         c->my.number++;
     }
-    give(step);
-    pump(c, end_exists, begin_exists);
+    many_give(step);
+    many_pump(c, end_exists, begin_exists);
 }
 
 static void begin_exists(struct step *step) {
@@ -220,15 +144,20 @@ static void begin_exists(struct step *step) {
 }
 
 void start_exists(struct command *c) {
-    clear_my(c);
-    pump(c, end_exists, begin_exists);
+    many_init(c);
+    many_pump(c, end_exists, begin_exists);
 }
 
-// MSET.
+// MSET and MSETNX, which looks first: it has the locks of all its keys (lock.h), so nothing comes
+// between.
+
+enum { MSET_COUNTED = 1 }; // in c->my.flags: the reply is 1, not OK
 
 static void end_mset(struct command *c) {
     if (c->my.failed > 0) {
         answer_partly(c, "set");
+    } else if ((c->my.flags & MSET_COUNTED) != 0) {
+        answer_integer(c, 1);
     } else {
         answer_ok(c);
     }
@@ -242,10 +171,10 @@ static void on_mset(struct step *step) {
     if (step_succeeded(step)) {
         c->my.done++;
     } else {
-        note_failure(c, failure_of(&step->request));
+        many_note(c, failure_of(&step->request));
     }
-    give(step);
-    pump(c, end_mset, begin_mset);
+    many_give(step);
+    many_pump(c, end_mset, begin_mset);
 }
 
 static void begin_mset(struct step *step) {
@@ -254,8 +183,45 @@ static void begin_mset(struct step *step) {
 }
 
 void start_mset(struct command *c) {
-    clear_my(c);
-    pump(c, end_mset, begin_mset);
+    many_init(c);
+    many_pump(c, end_mset, begin_mset);
+}
+
+static void end_msetnx_read(struct command *c) {
+    if (c->my.failed > 0) {
+        answer_failure(c, c->my.failure);
+    } else if (c->my.number > 0) {
+        answer_integer(c, 0);
+    } else {
+        many_init(c);
+        c->my.flags = MSET_COUNTED;
+        many_pump(c, end_mset, begin_mset);
+    }
+}
+
+static void begin_msetnx_read(struct step *step);
+
+static void on_msetnx_read(struct step *step) {
+    struct command *c = step->command;
+    const struct sibling *sibling = NULL;
+    c->my.under_way--;
+    if (!many_read(step, &sibling)) {
+        many_stop(c);
+    } else if (sibling != NULL) {
+        c->my.number++;
+        many_stop(c);
+    }
+    many_give(step);
+    many_pump(c, end_msetnx_read, begin_msetnx_read);
+}
+
+static void begin_msetnx_read(struct step *step) {
+    step_read(step, step->command->arguments[step->index], on_msetnx_read);
+}
+
+void start_msetnx(struct command *c) {
+    many_init(c);
+    many_pump(c, end_msetnx_read, begin_msetnx_read);
 }
 
 // DEL and UNLINK: the count needs a look first, and nothing is written where nothing is.
@@ -277,22 +243,22 @@ static void on_deleted(struct step *step) {
         c->my.number++;
         c->my.done++;
     } else {
-        note_failure(c, failure_of(&step->request));
+        many_note(c, failure_of(&step->request));
     }
-    give(step);
-    pump(c, end_del, begin_del);
+    many_give(step);
+    many_pump(c, end_del, begin_del);
 }
 
 static void on_del_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling = NULL;
-    if (read_came(step, &sibling) && sibling != NULL) {
+    if (many_read(step, &sibling) && sibling != NULL) {
         step_delete(step, c->arguments[step->index], on_deleted);
         return;
     }
     c->my.under_way--;
-    give(step);
-    pump(c, end_del, begin_del);
+    many_give(step);
+    many_pump(c, end_del, begin_del);
 }
 
 static void begin_del(struct step *step) {
@@ -300,6 +266,6 @@ static void begin_del(struct step *step) {
 }
 
 void start_del(struct command *c) {
-    clear_my(c);
-    pump(c, end_del, begin_del);
+    many_init(c);
+    many_pump(c, end_del, begin_del);
 }

@@ -55,6 +55,39 @@ void start_dbsize(struct command *c) {
     step_submit(&c->step, on_dbsize);
 }
 
+// RANDOMKEY: from a slot drawn at random on, the first ones that there are, and one of them.
+
+enum { RANDOM_COUNT = 16 };
+
+static void on_random(struct step *step) {
+    struct command *c = step->command;
+    struct server *server = c->session->server;
+    const struct request *request = &step->request;
+    if (!step_succeeded(step)) {
+        answer_step_failure(step);
+    } else if (request->count > 0) {
+        uint32_t chosen = rng_below(&server->rng, (uint32_t)request->count);
+        struct reader keys = reader_of(request->keys);
+        struct slice key = read_sized(&keys, KEY_SIZE_MAX);
+        for (uint32_t i = 0; i < chosen; i++) key = read_sized(&keys, KEY_SIZE_MAX);
+        must(!keys.failed);
+        answer_bulk(c, key);
+    } else if (request->next != 0) {
+        ask(c, request->next, RANDOM_COUNT, on_random);
+    } else if (c->my.done == 0) {
+        c->my.done = 1; // once more, from the first slot on
+        ask(c, 0, RANDOM_COUNT, on_random);
+    } else {
+        answer_null(c);
+    }
+}
+
+void start_randomkey(struct command *c) {
+    c->my.done = 0;
+    uint32_t slot = rng_below(&c->session->server->rng, SLOT_COUNT);
+    ask(c, node_cursor_at(slot), RANDOM_COUNT, on_random);
+}
+
 // SCAN.
 
 static const char invalid_cursor[] = "ERR invalid cursor";

@@ -90,13 +90,15 @@ void start_set(struct command *c) {
     }
     struct set_options options;
     uint32_t allowed = SET_NX | SET_XX | SET_GET | SET_KEEPTTL;
+    uint64_t expires_ms = 0;
     enum parse_result result = parse_set_options(c, 3, allowed, &options);
+    if (result == PARSE_OK) result = parse_set_time(c, &options, &expires_ms);
     if (result != PARSE_OK) {
         answer_parse_error(c, result);
     } else if (options.flags != 0) {
-        start_set_conditionally(c, &options);
+        start_set_conditionally(c, options.flags, expires_ms);
     } else {
-        step_replace(&c->step, c->arguments[1], c->arguments[2], options.expires_ms, on_set);
+        step_replace(&c->step, c->arguments[1], c->arguments[2], expires_ms, on_set);
     }
 }
 

@@ -9,6 +9,7 @@
 #ifndef QUOIT_SERVER_INTERNAL_H
 #define QUOIT_SERVER_INTERNAL_H
 
+#include "base/rng.h"
 #include "base/text.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -100,6 +101,7 @@ struct server {
     uint32_t large_capacity;
 
     struct locks locks;
+    struct rng rng;
 
     struct command_index index;
     struct server_counts counts;

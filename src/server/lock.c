@@ -13,6 +13,8 @@ void locks_init(struct locks *locks) {
 void lock_hold_init(struct lock_hold *hold) {
     hold->mode = LOCK_NONE;
     hold->is_waiting = false;
+    hold->closes = false;
+    memset(hold->wanted, 0, sizeof(hold->wanted));
     list_init(&hold->link);
 }
 
@@ -25,34 +27,97 @@ static bool fits(const struct lock *lock, enum lock_mode mode) {
     return mode == LOCK_SHARED && !lock->is_alone;
 }
 
-static void hold(struct lock *lock, enum lock_mode mode) {
+static void hold(struct locks *locks, struct lock *lock, const struct lock_hold *held) {
     lock->holders++;
-    lock->is_alone = mode == LOCK_ALONE;
+    lock->is_alone = held->mode == LOCK_ALONE;
+    lock->is_closed = held->closes;
+    locks->closed += lock->is_closed;
 }
 
-bool lock_take(struct step *step, struct slice key, enum lock_mode mode, step_done *go) {
-    struct server *server = server_of(step);
-    must(mode != LOCK_NONE);
-    if (step->lock.mode != LOCK_NONE || !order_is_single(server)) return true;
-    step->lock.mode = mode;
-    step->lock.index = (uint16_t)(hash_bytes(key, 1) % LOCKS);
-    struct lock *lock = &server->locks.all[step->lock.index];
-    // Not past those who wait, and not past those who may go on but have not yet.
-    if (list_is_empty(&lock->waiters) && lock->granted == 0 && fits(lock, mode)) {
-        hold(lock, mode);
-        return true;
+static void let_go(struct locks *locks, struct lock *lock) {
+    must(lock->holders > 0);
+    lock->holders--;
+    if (lock->holders > 0) return;
+    locks->closed -= lock->is_closed;
+    lock->is_closed = false;
+    lock->is_alone = false;
+}
+
+// The next lock that the step wants, from `from` on; LOCKS: there is none.
+static uint32_t next_wanted(const struct lock_hold *held, uint32_t from) {
+    for (uint32_t word = from / 64; word < LOCKS / 64; word++) {
+        uint64_t bits = held->wanted[word];
+        if (word == from / 64) bits &= UINT64_MAX << from % 64;
+        if (bits != 0) return word * 64 + (uint32_t)__builtin_ctzll(bits);
     }
-    step->lock.is_waiting = true;
+    return LOCKS;
+}
+
+// Takes what the step wants, from `from` on. False: it waits for one of them.
+static bool take_from(struct step *step, uint32_t from) {
+    struct server *server = server_of(step);
+    struct lock_hold *held = &step->lock;
+    for (uint32_t i = next_wanted(held, from); i < LOCKS; i = next_wanted(held, i + 1)) {
+        struct lock *lock = &server->locks.all[i];
+        held->index = (uint16_t)i;
+        // Not past those who wait, and not past those who may go on but have not yet.
+        if (list_is_empty(&lock->waiters) && lock->granted == 0 && fits(lock, held->mode)) {
+            hold(&server->locks, lock, held);
+            continue;
+        }
+        held->is_waiting = true;
+        list_append(&lock->waiters, &held->link);
+        return false;
+    }
+    return true;
+}
+
+static uint32_t index_of(struct slice key) {
+    return (uint32_t)(hash_bytes(key, 1) % LOCKS);
+}
+
+static void want(struct lock_hold *held, struct slice key) {
+    uint32_t index = index_of(key);
+    held->wanted[index / 64] |= (uint64_t)1 << index % 64;
+}
+
+static bool needs_none(const struct step *step) {
+    bool has_its_keys = (step->command->flags & COMMAND_LOCK) != 0 && step != &step->command->step;
+    return step->lock.mode != LOCK_NONE || has_its_keys || !order_is_single(server_of(step));
+}
+
+bool lock_share(struct step *step, struct slice key, step_done *go) {
+    if (needs_none(step)) return true;
+    step->lock.mode = LOCK_SHARED;
+    step->lock.closes = false;
     step->lock.go = go;
-    list_append(&lock->waiters, &step->lock.link);
-    return false;
+    want(&step->lock, key);
+    return take_from(step, 0);
+}
+
+bool lock_all_keys(struct step *step, step_done *go) {
+    if (needs_none(step)) return true;
+    const struct command *c = step->command;
+    step->lock.mode = LOCK_ALONE;
+    step->lock.go = go;
+    uint32_t last = command_last_key(c->spec, c->argument_count);
+    step->lock.closes = last > c->spec->first_key;
+    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
+        want(&step->lock, c->arguments[i]);
+    }
+    return take_from(step, 0);
+}
+
+bool lock_is_closed(const struct step *step, struct slice key) {
+    const struct locks *locks = &server_of(step)->locks;
+    return locks->closed > 0 && locks->all[index_of(key)].is_closed;
 }
 
 static void grant(struct server *server, struct lock *lock) {
     while (!list_is_empty(&lock->waiters)) {
         struct step *first = CONTAINER_OF(lock->waiters.next, struct step, lock.link);
         if (!fits(lock, first->lock.mode)) return;
-        hold(lock, first->lock.mode);
+        hold(&server->locks, lock, &first->lock);
         lock->granted++;
         list_remove(&first->lock.link);
         list_append(&server->locks.granted, &first->lock.link);
@@ -61,15 +126,17 @@ static void grant(struct server *server, struct lock *lock) {
 }
 
 void lock_release(struct step *step) {
-    if (step->lock.mode == LOCK_NONE) return;
+    struct lock_hold *held = &step->lock;
+    if (held->mode == LOCK_NONE) return;
     struct server *server = server_of(step);
-    struct lock *lock = &server->locks.all[step->lock.index];
-    must(!step->lock.is_waiting);
-    must(lock->holders > 0);
-    step->lock.mode = LOCK_NONE;
-    lock->holders--;
-    if (lock->holders == 0) lock->is_alone = false;
-    grant(server, lock);
+    must(!held->is_waiting);
+    held->mode = LOCK_NONE;
+    for (uint32_t i = next_wanted(held, 0); i < LOCKS; i = next_wanted(held, i + 1)) {
+        struct lock *lock = &server->locks.all[i];
+        let_go(&server->locks, lock);
+        grant(server, lock);
+    }
+    memset(held->wanted, 0, sizeof(held->wanted));
 }
 
 bool locks_go_on(struct server *server) {
@@ -81,7 +148,7 @@ bool locks_go_on(struct server *server) {
         must(lock->granted > 0);
         lock->granted--;
         step->lock.is_waiting = false;
-        step->lock.go(step);
+        if (take_from(step, step->lock.index + 1u)) step->lock.go(step);
         has_gone = true;
     }
     return has_gone;

@@ -7,6 +7,13 @@
 // have it alone. Keys are spread over a fixed number of locks; two that meet in one wait for each
 // other without need, which only costs time. Who comes first gets it first, so nobody starves.
 //
+// A command of several keys has all of their locks before it begins. It takes them one after the
+// other, in the order of their numbers, and waits for each as others do. So two can never wait for
+// each other: who waits for a lock has none with a higher number, and the one that waits for the
+// highest waits for somebody who has all it needs. Whoever holds a lock for a single write waits
+// for no other meanwhile. Reads take no locks, but where such a command changes several keys they
+// wait until it has: nobody sees one key as it was before, having seen another as it is afterwards.
+//
 // Where there are several members a lock here would prove nothing: there all of this does nothing.
 #ifndef QUOIT_SERVER_LOCK_H
 #define QUOIT_SERVER_LOCK_H
@@ -28,30 +35,43 @@ struct lock {
     uint32_t holders;    // that share it, or the one that has it alone
     uint32_t granted;    // those of them that have not yet gone on
     bool is_alone;       // held by one alone
+    bool is_closed;      // by one that changes several keys: reads wait, too
     struct list waiters; // first come first
 };
 
 struct locks {
     struct lock all[LOCKS];
     struct list granted; // holders that are to go on at the end of the turn
+    uint32_t closed;     // locks that are
 };
 
 // In a step: what it holds or waits for.
 struct lock_hold {
     enum lock_mode mode;
     bool is_waiting;
-    uint16_t index;   // of the lock
-    step_done *go;    // when it is granted
+    bool closes;      // what it holds
+    uint16_t index;   // of the lock that it waits for, or came to hold last
+    step_done *go;    // when all are granted
     struct list link; // among the waiters or the granted
+
+    uint64_t wanted[LOCKS / 64]; // a bit for each lock: those up to `index` are held
 };
 
 void locks_init(struct locks *locks);
 void lock_hold_init(struct lock_hold *hold);
 
-// True: the step has the lock of the key now, or needs none. False: `go` is called when it has.
-bool lock_take(struct step *step, struct slice key, enum lock_mode mode, step_done *go);
+// True: the step has the lock of the key now, shared, or needs none. False: `go` is called when it
+// has.
+bool lock_share(struct step *step, struct slice key, step_done *go);
 
-// Does nothing for a step that holds none.
+// Likewise for the locks of all keys of the step's command, each alone.
+bool lock_all_keys(struct step *step, step_done *go);
+
+// True: a read of the key has to wait, or hold its lock.
+bool lock_is_closed(const struct step *step, struct slice key);
+
+// Gives back all that the step holds; does nothing for one that holds none. Requires that it does
+// not wait.
 void lock_release(struct step *step);
 
 // Lets those go on whose turn has come. True when there were any.

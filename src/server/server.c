@@ -90,6 +90,7 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     list_init(&server->dirty);
     list_init(&server->hungry);
     locks_init(&server->locks);
+    server->rng.state = node_options(node)->random;
     command_index_init(&server->index);
     server->sweep.fired = on_sweep;
     server->cut.fired = on_cut;

@@ -48,9 +48,16 @@ void step_give(struct step *step) {
     pool_give(&c->session->server->step_pool, step);
 }
 
-static void on_request(struct request *request) {
-    struct step *step = CONTAINER_OF(request, struct step, request);
+// A read that had to wait for a lock has it no longer than it takes: its step may then wait for
+// others, which wait for other locks.
+static void go_on(struct step *step) {
+    bool is_read = step->request.kind == REQUEST_READ;
+    if (is_read && step->lock.mode == LOCK_SHARED) lock_release(step);
     step->then(step);
+}
+
+static void on_request(struct request *request) {
+    go_on(CONTAINER_OF(request, struct step, request));
 }
 
 static void submit(struct step *step) {
@@ -62,18 +69,23 @@ void step_submit(struct step *step, step_done *then) {
     step->request.done = on_request;
     bool is_write = step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
     if (is_write) step->command->has_written = true;
-    if (!is_write || lock_take(step, step->request.key, LOCK_SHARED, submit)) submit(step);
+    if (!is_write || lock_share(step, step->request.key, submit)) submit(step);
+}
+
+static void read_now(struct step *step) {
+    if (node_read_now(step->command->session->server->node, &step->request)) {
+        go_on(step);
+    } else {
+        step_submit(step, step->then);
+    }
 }
 
 void step_read_at(struct step *step, struct slice key, struct level level, step_done *then) {
     step->request.kind = REQUEST_READ;
     step->request.key = key;
     step->request.level = level;
-    if (node_read_now(step->command->session->server->node, &step->request)) {
-        then(step);
-    } else {
-        step_submit(step, then);
-    }
+    step->then = then;
+    if (!lock_is_closed(step, key) || lock_share(step, key, read_now)) read_now(step);
 }
 
 void step_read(struct step *step, struct slice key, step_done *then) {
@@ -134,10 +146,24 @@ uint8_t *step_hold_value(struct step *step, size_t size) {
         step->hold = pool_take(&server->chunk_pool);
         return step->hold == NULL ? NULL : step->hold->data;
     }
-    step->hold_large = input_take_large(server);
-    if (step->hold_large == NULL) return NULL;
+    if (!step_hold_largest(step)) return NULL;
     must(size <= step->hold_large->capacity);
     return step->hold_large->data;
+}
+
+bool step_hold_largest(struct step *step) {
+    must(step->hold_large == NULL);
+    step->hold_large = input_take_large(step->command->session->server);
+    return step->hold_large != NULL;
+}
+
+uint8_t *step_hold_copy(struct step *step, struct slice value, size_t size) {
+    uint8_t *place = step_hold_value(step, size);
+    if (place == NULL) return NULL;
+    size_t copied = value.size < size ? value.size : size;
+    if (copied > 0) memcpy(place, value.data, copied);
+    memset(place + copied, 0, size - copied);
+    return place;
 }
 
 const struct context *step_held_context(const struct step *step) {
@@ -155,8 +181,7 @@ bool step_hold(struct step *step, const struct context *context, struct slice *v
     size_t room = CHUNK_CAPACITY - HOLD_PADDING - sizeof(struct context);
     uint8_t *place = step->hold->data + HOLD_PADDING + sizeof(struct context);
     if (value->size > room) {
-        step->hold_large = input_take_large(server);
-        if (step->hold_large == NULL) return false;
+        if (!step_hold_largest(step)) return false;
         must(value->size <= step->hold_large->capacity);
         place = step->hold_large->data;
     }

@@ -35,6 +35,13 @@ NODISCARD enum status step_visible(struct step *step, const struct sibling **sib
 // Memory for a value that a write is to borrow, until the step ends; NULL when there is none.
 uint8_t *step_hold_value(struct step *step, size_t size);
 
+// Likewise for a value of any size that may be, at hold_large->data. False when there is none.
+bool step_hold_largest(struct step *step);
+
+// Like step_hold_value, filled with the value that is there and zeros behind it; or cut, where that
+// is longer.
+uint8_t *step_hold_copy(struct step *step, struct slice value, size_t size);
+
 // Copies a context and a value to memory that stays until the step ends, for requests that borrow
 // them. False when memory is out.
 bool step_hold(struct step *step, const struct context *context, struct slice *value);
