@@ -108,3 +108,18 @@ def play_round(theirs, ours, rng, number, rounds):
 def test_one_node_replies_as_redis_server_does(world):
     node = world.node().start("--value-max", f"{VALUE_MAX}").wait_ready()
     compare(world, node, world.port + 5, world.rounds)
+
+
+def test_what_one_dumps_the_other_restores(world):
+    node = world.node().start().wait_ready()
+    rng = random.Random(7)
+    values = [b"", b"0", b"-2147483648", b"2147483648", bytes(range(256)) * 20, b"x" * 500_000,
+              rng.randbytes(100_000), bytes(rng.choices(b"abc", k=70_000))]
+    with redis_server(world, world.port + 5), Raw(world.port + 5) as theirs, Raw(node.port) as ours:
+        theirs.ask("CONFIG", "SET", "rdbcompression", "yes")
+        for giver, taker in ((theirs, ours), (ours, theirs)):
+            for value in values:
+                assert giver.ask("SET", "k", value) == b"+OK\r\n"
+                dump = giver.ask("DUMP", "k").split(b"\r\n", 1)[1][:-2]
+                assert taker.ask("RESTORE", "k", "0", dump, "REPLACE") == b"+OK\r\n"
+                assert taker.ask("GET", "k") == b"$%d\r\n%s\r\n" % (len(value), value)
