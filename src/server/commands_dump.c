@@ -17,7 +17,10 @@ static void on_dump(struct step *step) {
         answer_null(c);
         return;
     }
-    must(sibling->value.size + DUMP_OVERHEAD <= server->scratch_size);
+    if (sibling->value.size + DUMP_OVERHEAD > server->scratch_size) {
+        answer_error(c, "TOOLARGE the value is from a time when larger ones were allowed");
+        return;
+    }
     size_t size = dump_encode(sibling->value, server->scratch);
     answer_bulk(c, (struct slice){server->scratch, size});
 }

@@ -79,6 +79,11 @@ static void answer_bytes(struct command *c, struct lcs *l) {
     answer_bulk(c, (struct slice){bytes, l->size});
 }
 
+static void refuse_size(struct command *c) {
+    answer_errorf(c, "TOOLARGE the sizes of both values, multiplied, exceed %d",
+                  (int)LCS_CELLS_MAX);
+}
+
 static void on_second_read(struct step *step) {
     struct command *c = step->command;
     struct server *server = c->session->server;
@@ -90,8 +95,7 @@ static void on_second_read(struct step *step) {
     if (a.size == 0) b.size = 0;
     bool is_large = a.size > 0 && b.size > LCS_CELLS_MAX / a.size;
     if (is_large || lcs_row_size(b.size) > server->scratch_size) {
-        answer_errorf(c, "TOOLARGE the sizes of both values, multiplied, exceed %d",
-                      (int)LCS_CELLS_MAX);
+        refuse_size(c);
         return;
     }
     struct lcs l;
@@ -110,6 +114,10 @@ static void on_first_read(struct step *step) {
     const struct sibling *sibling;
     if (answer_failed_read(step, &sibling)) return;
     c->my.text = sibling == NULL ? SLICE("") : sibling->value;
+    if (c->my.text.size > c->session->server->large_capacity) {
+        refuse_size(c);
+        return;
+    }
     c->my.text.data = step_hold_copy(step, c->my.text, c->my.text.size);
     if (c->my.text.data == NULL) {
         answer_again(c);

@@ -32,7 +32,8 @@ NODISCARD enum status step_record(const struct step *step, const struct record *
 // What a plain command sees of it: NULL when there is nothing. Counts hits and misses.
 NODISCARD enum status step_visible(struct step *step, const struct sibling **sibling);
 
-// Memory for a value that a write is to borrow, until the step ends; NULL when there is none.
+// Memory for a value that a write is to borrow, until the step ends; NULL when there is none, or
+// none so large.
 uint8_t *step_hold_value(struct step *step, size_t size);
 
 // Likewise for a value of any size that may be, at hold_large->data. False when there is none.

@@ -10,23 +10,26 @@ ODD_NUMBERS = [b"", b"abc", b" 1", b"1 ", b"+1", b"01", b"-0", b"1.5", b"1e3", b
                b"4294967296", b"9223372036854775807", b"9223372036854775808",
                b"-9223372036854775808", b"-9223372036854775809", b"99999999999999999999999"]
 FLOATS = [b"0.1", b"-0.1", b"3.0", b"1e3", b"-2.5E-3", b"5.0e1", b".5", b"5.", b"1e17", b"1e-17",
-          b"3.14159265358979323846", b"0x1p3", b"0x.8", b"1e4000", b"1e4932", b"-1e4931", b"1e-4000",
-          b"1e5000", b"1e-5000", b"-1e-5000", b"0e9999", b"inf", b"-inf", b"+infinity", b"nan",
-          b"nan(1)", b"1,5", b"1e", b"e5", b"--1", b"0.30000000000000004", b"123456789012345678901"]
-WORDS = [b"NX", b"XX", b"GT", b"LT", b"GET", b"KEEPTTL", b"PERSIST", b"REPLACE", b"EX", b"PX", b"EXAT",
-         b"PXAT", b"BYTE", b"BIT", b"LEN", b"IDX", b"MATCH", b"COUNT", b"DB", b"nonsense", b"", b"\x00\xff"]
+          b"3.14159265358979323846", b"0x1p3", b"0x.8", b"1e4000", b"1e4932", b"-1e4931",
+          b"1e-4000", b"1e5000", b"1e-5000", b"-1e-5000", b"0e9999", b"inf", b"-inf", b"+infinity",
+          b"nan", b"nan(1)", b"1,5", b"1e", b"e5", b"--1", b"0.30000000000000004",
+          b"123456789012345678901"]
+WORDS = [b"NX", b"XX", b"GT", b"LT", b"GET", b"KEEPTTL", b"PERSIST", b"REPLACE", b"EX", b"PX",
+         b"EXAT", b"PXAT", b"BYTE", b"BIT", b"LEN", b"IDX", b"MATCH", b"COUNT", b"DB", b"nonsense",
+         b"", b"\x00\xff"]
 
 
 class Draw:
-    """What the arguments of commands are drawn from. `may_lapse`: values may be given an expiry that
-    is over already."""
+    """What the arguments of commands are drawn from. `may_lapse`: values may be given an expiry
+    that is over already."""
 
     def __init__(self, rng, may_lapse, payloads=()):
         self.rng = rng
         self.may_lapse = may_lapse
         self.payloads = list(payloads)
         self.times = 0
-        self.keys = [b"a", b"b", b"c", b"dd", b"{tag}1", b"{tag}2", b"\x00\x01\xfe\xff\r\n", b"k" * 300]
+        self.keys = [b"a", b"b", b"c", b"dd", b"{tag}1", b"{tag}2", b"\x00\x01\xfe\xff\r\n",
+                     b"k" * 300]
         self.set_keys = [b"set:1", b"set:2", b"set:3"]  # written by SET and nothing else
 
     def one(self, *values):
@@ -103,7 +106,7 @@ class Draw:
         if odd is not None:
             return odd
         far = FAR + self.rng.randrange(100_000)
-        self.times += 1  # of times from now no two are near each other: whether GT is so must be clear
+        self.times += 1  # from now; no two are near each other: whether GT is so must be clear
         soon = 1_000_000 + 7919 * self.times % 99991 * 100
         return b"%d" % {b"EX": soon, b"PX": 1000 * soon, b"EXAT": far // 1000, b"PXAT": far}[word]
 
@@ -120,7 +123,8 @@ class Draw:
         return lambda: [self.word(self.one(*words))]
 
     def glob(self):
-        return self.one(b"*", b"?", b"{tag}?", b"[a-c]", b"[^a]", b"set:*", b"none*", b"\\a", b"[", b"")
+        return self.one(b"*", b"?", b"{tag}?", b"[a-c]", b"[^a]", b"set:*", b"none*", b"\\a", b"[",
+                        b"")
 
     def bit_offset(self):
         if self.chance(10):
@@ -130,7 +134,8 @@ class Draw:
     def field(self):
         """A type and an offset."""
         if self.chance(30):
-            return [self.one(b"i65", b"u64", b"i0", b"u0", b"x8", b"i", b"", b"i-1", b"u1x", b"I8"), b"0"]
+            return [self.one(b"i65", b"u64", b"i0", b"u0", b"x8", b"i", b"", b"i-1", b"u1x", b"I8"),
+                    b"0"]
         width = self.one(1, 2, 4, 5, 8, 13, 16, 31, 32, 33, 48, 62, 63)
         if self.chance(10):
             return [b"i64", self.bit_offset()]
@@ -161,7 +166,8 @@ class Draw:
             return payload
         if self.chance(8):
             at = self.rng.randrange(len(payload))
-            return payload[:at] + bytes([payload[at] ^ 1 << self.rng.randrange(8)]) + payload[at + 1:]
+            flipped = payload[at] ^ 1 << self.rng.randrange(8)
+            return payload[:at] + bytes([flipped]) + payload[at + 1:]
         if self.chance(20):
             return payload[:self.rng.randrange(len(payload))]
         return payload
@@ -171,7 +177,8 @@ def set_command(d):
     if d.chance(4):
         return [d.rng.choice(d.set_keys), d.value()]
     return [d.key(), d.value(),
-            *d.options(3, d.timed, d.a_word(b"NX", b"XX", b"GET", b"KEEPTTL"), d.a_word(b"NX", b"XX"))]
+            *d.options(3, d.timed, d.a_word(b"NX", b"XX", b"GET", b"KEEPTTL"),
+                       d.a_word(b"NX", b"XX"))]
 
 
 def expire_command(word):
@@ -184,7 +191,18 @@ def bit_range(d):
     kind = d.rng.randrange(6)
     if kind == 0:
         return []
-    return [d.index(), *([d.index()] if kind > 1 else []), *([d.word(d.one(b"BYTE", b"BIT"))] if kind > 3 else [])]
+    end = [d.index()] if kind > 1 else []
+    unit = [d.word(d.one(b"BYTE", b"BIT"))] if kind > 3 else []
+    return [d.index(), *end, *unit]
+
+
+def read_only_fields(d):
+    return d.field_operations() if d.chance(8) else [b"GET", *d.field()]
+
+
+def numbered(d, word):
+    """An option with a number behind it."""
+    return lambda: [d.word(word), d.number()]
 
 
 def pairs(d):
@@ -220,17 +238,19 @@ COMMANDS = {
     "bitpos": lambda d: [d.any_key(), d.one(b"0", b"1", d.number()), *bit_range(d)],
     "bitop": lambda d: [d.word(d.one(b"AND", b"OR", b"XOR", b"NOT")), d.key(), *d.several_keys(3)],
     "bitfield": lambda d: [d.key(), *d.field_operations()],
-    "bitfield_ro": lambda d: [d.any_key(), *(d.field_operations() if d.chance(8) else [b"GET", *d.field()])],
+    "bitfield_ro": lambda d: [d.any_key(), *read_only_fields(d)],
     "lcs": lambda d: [d.any_key(), d.any_key(),
-                      *d.options(3, d.a_word(b"LEN", b"IDX", b"WITHMATCHLEN"), lambda: [d.word(b"MINMATCHLEN"), d.number()])],
+                      *d.options(3, d.a_word(b"LEN", b"IDX", b"WITHMATCHLEN"),
+                                 numbered(d, b"MINMATCHLEN"))],
     "rename": lambda d: [d.key(), d.key()],
     "renamenx": lambda d: [d.key(), d.key()],
-    "copy": lambda d: [d.key(), d.key(), *d.options(2, d.a_word(b"REPLACE"), lambda: [d.word(b"DB"), d.one(b"0", d.number())])],
+    "copy": lambda d: [d.key(), d.key(), *d.options(2, d.a_word(b"REPLACE"), numbered(d, b"DB"),
+                                                    lambda: [d.word(b"DB"), b"0"])],
     "randomkey": lambda d: [],
     "dump": lambda d: [d.any_key()],
     "restore": lambda d: [d.key(), d.restore_time(), d.payload(),
-                          *d.options(3, d.a_word(b"REPLACE"), d.a_word(b"REPLACE", b"ABSTTL"), lambda: [d.word(b"FREQ"), d.number()],
-                                     lambda: [d.word(b"IDLETIME"), d.number()])],
+                          *d.options(3, d.a_word(b"REPLACE"), d.a_word(b"REPLACE", b"ABSTTL"),
+                                     numbered(d, b"FREQ"), numbered(d, b"IDLETIME"))],
     "object|freq": lambda d: [d.any_key()],
     "del": lambda d: d.several_keys(),
     "unlink": lambda d: d.several_keys(),
@@ -247,8 +267,8 @@ COMMANDS = {
     "pexpireat": expire_command(b"PXAT"),
     "persist": lambda d: [d.key()],
     "scan": lambda d: [d.one(b"0", b"0", b"0", b"x", b"18446744073709551616"),
-                       *d.options(2, lambda: [d.word(b"MATCH"), d.glob()], lambda: [d.word(b"COUNT"), d.number()],
-                                  lambda: [d.word(b"TYPE"), d.one(b"string", b"STRING", b"list", b"")])],
+                       *d.options(2, lambda: [d.word(b"MATCH"), d.glob()], numbered(d, b"COUNT"),
+                                  lambda: [d.word(b"TYPE"), d.one(b"string", b"LIST", b"")])],
     "keys": lambda d: [d.glob()],
     "dbsize": lambda d: [],
     "object|encoding": lambda d: [d.rng.choice(d.set_keys + [b"never"])],
@@ -258,7 +278,8 @@ COMMANDS = {
     "auth": lambda d: [d.value(), *d.options(1, lambda: [d.value()])],
     "client|setname": lambda d: [d.one(b"me", b"", b"two words", b"\x00", b"\xff")],
     "client|getname": lambda d: [],
-    "command|getkeys": lambda d: d.one([b"GET", b"a"], [b"mset", b"a", b"1", b"b", b"2"], [b"PING"], [b"SET"],
+    "command|getkeys": lambda d: d.one([b"GET", b"a"], [b"mset", b"a", b"1", b"b", b"2"],
+                                       [b"PING"], [b"SET"],
                                        [b"nonsense", b"a"], [b"del", *d.several_keys()]),
 }
 
@@ -320,8 +341,9 @@ def words_of(draw, name):
         if draw.chance(2) and len(words) > 1:
             del words[draw.rng.randrange(1, len(words))]
         else:
-            words.insert(draw.rng.randint(1, len(words)), draw.one(draw.value(), draw.rng.choice(WORDS)))
-        words = [word or b"0" for word in words]  # another one may be the key now, and none is empty here
+            extra = draw.one(draw.value(), draw.rng.choice(WORDS))
+            words.insert(draw.rng.randint(1, len(words)), extra)
+        words = [word or b"0" for word in words]  # another one may be the key now: none is empty
     return words
 
 
@@ -344,8 +366,8 @@ def parsed(reply):
 
 
 def printable(error):
-    """What Quoit makes of an error: control bytes in what it repeats become spaces, and no more than
-    some 500 bytes are repeated."""
+    """What Quoit makes of an error: control bytes in what it repeats become spaces, and no more
+    than some 500 bytes are repeated."""
     return bytes(max(byte, 32) if byte != 127 else 32 for byte in error[1:-2][:500])
 
 
