@@ -82,7 +82,7 @@ static void no_number_takes_memory(void **state) {
     static const char *const texts[] = {"1e4932", "-1.1e-4932", "0.1", "1e-17", "99999e4000"};
     static char many[DECIMAL_TEXT_MAX - 1];
     memset(many, '7', sizeof(many));
-    memcpy(many, "0.", 2);
+    many[0] = '.';
     long double value = 0;
     char out[DECIMAL_TEXT_MAX];
     malloc_trap_arm();

@@ -314,7 +314,7 @@ static void of_several_that_set_keys_which_do_not_exist_one_does(void **state) {
             (void)sprintf(words + strlen(words), " k%u:%u", round, key);
             (void)sprintf(answer + strlen(answer), "$1\r\n%u\r\n", winner);
         }
-        (void)strcat(words, "\r\n");
+        (void)sprintf(words + strlen(words), "\r\n");
         struct talker *asker =
             site->talker_count == CLIENTS ? site_talker(site, 0, false) : &site->talkers[CLIENTS];
         expect_dialogue(site, asker, words, answer);
