@@ -278,6 +278,40 @@ static void a_value_that_many_rename_is_neither_lost_nor_doubled(void **state) {
     site_free(site);
 }
 
+// Power goes at any moment of a renaming: the value is under the one key or the other, or both.
+static void a_value_that_is_being_renamed_survives_a_crash(void **state) {
+    (void)state;
+    enum { ROUNDS = 40 };
+    struct site *site = site_new(1, NULL);
+    struct rng rng = {.state = test_seed()};
+    uint32_t seen[4] = {0};
+    struct talker *t = site_talker(site, 0, false);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        char words[64];
+        (void)snprintf(words, sizeof(words), "SET a%u v\r\n", round);
+        expect_dialogue(site, t, words, "+OK\r\n");
+        world_options(site->world)->disk_delay = 5 * NS_PER_MS;
+        (void)snprintf(words, sizeof(words), "RENAME a%u b%u\r\n", round, round);
+        talker_say(t, words, strlen(words));
+        site_wait(site, (1 + rng_below(&rng, 30)) * NS_PER_MS);
+        cluster_power_loss(&site->cluster, 0);
+        site_wait(site, NS_PER_SECOND);
+        world_options(site->world)->disk_delay = 0;
+        cluster_start(&site->cluster, 0);
+        while (!site_is_serving(site)) site_wait(site, NS_PER_SECOND);
+        t = site_talker(site, 0, false);
+        (void)snprintf(words, sizeof(words), "EXISTS a%u\r\nEXISTS b%u\r\n", round, round);
+        talker_say(t, words, strlen(words));
+        talker_wait(site, t, 8);
+        assert_int_equal(t->heard_size, 8);
+        uint32_t places = (uint32_t)(t->heard[1] - '0') * 2 + (uint32_t)(t->heard[5] - '0');
+        seen[places]++;
+    }
+    assert_int_equal(seen[0], 0);                           // lost
+    assert_true(seen[1] > 0 && seen[2] > 0 && seen[3] > 0); // done, not begun, in the middle
+    site_free(site);
+}
+
 // Several want the same keys, named in different orders: who has one has all.
 static void of_several_that_set_keys_which_do_not_exist_one_does(void **state) {
     (void)state;
@@ -457,6 +491,7 @@ int session_atomic_test(void) {
         cmocka_unit_test(several_members_serve_what_needs_no_lock),
         cmocka_unit_test(any_key_is_a_random_one),
         cmocka_unit_test(a_value_that_many_rename_is_neither_lost_nor_doubled),
+        cmocka_unit_test(a_value_that_is_being_renamed_survives_a_crash),
         cmocka_unit_test(of_several_that_set_keys_which_do_not_exist_one_does),
         cmocka_unit_test(nobody_sees_several_keys_half_set),
         cmocka_unit_test(commands_of_many_keys_all_end),
