@@ -18,6 +18,7 @@ static const struct command {
     {"status", "shows the members of a cluster and how they do", cli_status},
     {"snapshot", "keeps the data of a node as it is now, in its directory", cli_snapshot},
     {"restore", "makes a directory for a node of a new cluster from a snapshot", cli_restore},
+    {"import", "brings in what a Redis or a Valkey holds", cli_import},
     {"bench", "loads a server and measures what it does", cli_bench},
 };
 

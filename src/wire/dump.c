@@ -106,7 +106,7 @@ static bool decode_size(struct slice *rest, uint8_t head, uint64_t *size) {
     return true;
 }
 
-static bool decode_next_size(struct slice *rest, uint64_t *size) {
+bool dump_take_size(struct slice *rest, uint64_t *size) {
     struct slice head;
     return take(rest, 1, &head) && decode_size(rest, head.data[0], size);
 }
@@ -126,9 +126,10 @@ static bool decode_number(struct slice *rest, uint8_t head, struct dump_string *
     return true;
 }
 
-static bool decode_string(struct slice *rest, struct dump_string *string) {
+bool dump_take_string(struct slice *rest, struct dump_string *string) {
     struct slice head;
     uint64_t size;
+    string->is_compressed = false;
     if (!take(rest, 1, &head)) return false;
     switch (head.data[0]) {
     case NUMBER_8:
@@ -137,7 +138,7 @@ static bool decode_string(struct slice *rest, struct dump_string *string) {
         return decode_number(rest, head.data[0], string);
     case COMPRESSED:
         string->is_compressed = true;
-        if (!decode_next_size(rest, &size) || !decode_next_size(rest, &string->size)) return false;
+        if (!dump_take_size(rest, &size) || !dump_take_size(rest, &string->size)) return false;
         return take(rest, size, &string->bytes);
     default:
         if (!decode_size(rest, head.data[0], &string->size)) return false;
@@ -154,7 +155,7 @@ enum dump_result dump_decode(struct slice dump, struct dump_string *string) {
     struct slice type;
     if (!take(&rest, 1, &type)) return DUMP_BAD;
     if (type.data[0] != TYPE_STRING) return DUMP_NO_STRING;
-    return decode_string(&rest, string) && rest.size == 0 ? DUMP_OK : DUMP_BAD;
+    return dump_take_string(&rest, string) && rest.size == 0 ? DUMP_OK : DUMP_BAD;
 }
 
 // LZF: what is below 32 is one less than the count of bytes that follow as they are. Else it is a

@@ -50,6 +50,11 @@ struct dump_string {
 // Lends from the dump and from `string`. Does not look at what is compressed.
 enum dump_result dump_decode(struct slice dump, struct dump_string *string);
 
+// For whoever reads more than a dump: take a size, or a string, from the front of the bytes. False
+// when they do not begin with one.
+bool dump_take_size(struct slice *rest, uint64_t *size);
+bool dump_take_string(struct slice *rest, struct dump_string *string);
+
 // Writes what was compressed: string->size bytes. False when it is not that.
 bool dump_expand(const struct dump_string *string, uint8_t *out);
 

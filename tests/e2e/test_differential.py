@@ -1,39 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same random commands to redis-server and to one node: every reply must be the same."""
-import contextlib
 import os
 import random
-import subprocess
 
 from differential import (COMMANDS, OTHERWISE, VALUE_MAX, Draw, are_equal, is_otherwise, names_of,
                           words_of)
 from raw import Raw, bulk
-from world import eventually
+from redis_peer import redis_server
 
 COMMANDS_A_ROUND = 1000
 BATCH = 50  # sent before the first reply is read
-
-
-@contextlib.contextmanager
-def redis_server(world, port):
-    """Debian's, with the same limit of a value as a node has."""
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-         "--databases", "1", "--proto-max-bulk-len", str(VALUE_MAX), "--dir", world.directory],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        def answers():
-            assert process.poll() is None, "redis-server has ended"
-            try:
-                with Raw(port) as client:
-                    return client.ask("PING") == b"+PONG\r\n"
-            except OSError:
-                return False
-        eventually(answers, 20, "redis-server answers")
-        yield
-    finally:
-        process.kill()
-        process.wait()
+# One database, the same limit of a value, and values saved as they are.
+LIKE_A_NODE = ["--databases", "1", "--proto-max-bulk-len", str(VALUE_MAX), "--rdbcompression", "no"]
 
 
 def shown(words, reply):
@@ -62,7 +40,7 @@ def compare(world, node, port, rounds):
     """Rounds of commands to both, each with keys of its own."""
     seed = int(os.environ.get("QUOIT_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"     seed {seed}, {rounds} rounds")
-    with redis_server(world, port), Raw(port) as theirs, Raw(node.port) as ours:
+    with redis_server(world, port, *LIKE_A_NODE), Raw(port) as theirs, Raw(node.port) as ours:
         names = sorted(names_of(ours.ask("COMMAND")))
         missing = [name for name in names if name not in COMMANDS and not is_otherwise(name)]
         assert not missing, f"neither drawn nor left out with a reason: {missing}"
@@ -117,7 +95,7 @@ def test_what_one_dumps_the_other_restores(world):
     values = [b"", b"0", b"-2147483648", b"2147483648", bytes(range(256)) * 20, b"x" * 500_000,
               rng.randbytes(100_000), bytes(rng.choices(b"abc", k=70_000))]
     port = world.port + 5
-    with redis_server(world, port), Raw(port) as theirs, Raw(node.port) as ours:
+    with redis_server(world, port, *LIKE_A_NODE), Raw(port) as theirs, Raw(node.port) as ours:
         for giver, taker in ((theirs, ours), (ours, theirs)):
             for value in values:
                 assert giver.ask("SET", "k", value) == b"+OK\r\n"
