@@ -98,23 +98,31 @@ static const char *append_fsync(uint64_t interval_ms) {
     return interval_ms <= 1000 ? "everysec" : "no";
 }
 
+static const char *redis_log_level(enum env_level level) {
+    switch (level) {
+    case ENV_DEBUG:
+        return "debug";
+    case ENV_INFO:
+        return "notice";
+    case ENV_WARNING:
+    case ENV_ERROR:
+        return "warning";
+    }
+    unreachable();
+}
+
 static void make_settings(struct daemon *d) {
     add_setting(d, "save", "");
     add_setting(d, "appendonly", "yes");
     add_setting(d, "appendfsync", append_fsync(d->config.interval_ms));
     add_number(d, "maxmemory", d->split.data, 0);
     add_setting(d, "maxmemory-policy", "noeviction");
-    add_number(d, "maxclients", d->config.clients_max, 1);
-    add_number(d, "timeout", d->config.idle_s, 2);
     add_setting(d, "databases", "1");
-    add_number(d, "proto-max-bulk-len", d->config.value_max, 3);
+    add_number(d, "proto-max-bulk-len", d->config.value_max, 1);
     add_setting(d, "requirepass", "");
     add_setting(d, "notify-keyspace-events", "");
-    add_setting(d, "slowlog-log-slower-than", "-1");
-    add_setting(d, "slowlog-max-len", "0");
-    add_setting(d, "latency-monitor-threshold", "0");
     add_setting(d, "cluster-enabled", "yes");
-    add_setting(d, "loglevel", "notice");
+    add_setting(d, "loglevel", redis_log_level(d->config.log_level));
     for (size_t i = 0; i < config_key_count(); i++) {
         add_setting(d, config_key_name(i), config_key_text(&d->config, i));
     }

@@ -43,6 +43,9 @@ void answer_parse_error(struct command *c, enum parse_result result);
 // Answers with an error and returns false unless the argument is a number.
 bool parse_integer(struct command *c, struct slice argument, int64_t *value);
 
+// Writes Redis's error and returns false unless the argument is a time in ms that is not negative.
+bool parse_timeout(struct slice argument, int64_t *ms, struct reply *r);
+
 enum { PROBLEM_SIZE = 120 };
 
 // True: the argument names a level that an operation can have. Else why not, as an error.

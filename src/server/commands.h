@@ -75,10 +75,22 @@ command_local_function local_client_id;
 command_local_function local_client_getname;
 command_local_function local_client_setname;
 command_local_function local_client_setinfo;
+command_local_function local_ok;
+
+// commands_client.c
 command_local_function local_client_list;
 command_local_function local_client_info;
 command_local_function local_client_kill;
-command_local_function local_ok;
+command_local_function local_client_reply;
+command_local_function local_client_no_evict;
+command_local_function local_client_no_touch;
+command_local_function local_client_pause;
+command_local_function local_client_unpause;
+command_local_function local_client_unblock;
+command_local_function local_client_tracking;
+command_local_function local_client_caching;
+command_local_function local_client_getredir;
+command_local_function local_client_trackinginfo;
 
 // commands_cluster.c
 command_local_function local_cluster_slots;
@@ -103,10 +115,22 @@ command_local_function local_help;
 // commands_info.c
 command_local_function local_info;
 
-// commands_server.c
+// commands_config.c
 command_local_function local_config_get;
 command_local_function local_config_set;
 command_local_function local_config_resetstat;
+
+// commands_slow.c
+command_local_function local_slowlog_get;
+command_local_function local_slowlog_len;
+command_local_function local_slowlog_reset;
+command_local_function local_latency_latest;
+command_local_function local_latency_history;
+command_local_function local_latency_reset;
+command_local_function local_latency_doctor;
+command_local_function local_latency_histogram;
+
+// commands_server.c
 command_local_function local_time;
 
 // commands_quoit.c

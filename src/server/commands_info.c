@@ -35,9 +35,10 @@ static void write_server(struct server *server, struct text *text) {
 
 static void write_clients(struct server *server, struct text *text) {
     text_printf(text,
-                "connected_clients:%" PRIu32 "\r\ncluster_connections:0\r\nmaxclients:%" PRIu32
-                "\r\nblocked_clients:0\r\n",
-                server->session_count, server->options.clients_max);
+                "connected_clients:%" PRIu32 "\r\ncluster_connections:0\r\nmaxclients:%" PRId64
+                "\r\nblocked_clients:%" PRIu32
+                "\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
+                server->session_count, server->tuning.clients, server->pause.held);
 }
 
 static void write_memory(struct server *server, struct text *text) {
@@ -128,14 +129,33 @@ static void write_keyspace(struct server *server, struct text *text) {
 static void write_commandstats(struct server *server, struct text *text) {
     for (uint32_t i = 0; i < command_table_count; i++) {
         const struct command_count *n = &server->command_counts[i];
-        if (n->calls + n->rejected == 0) continue;
-        uint64_t usec = n->duration_ns / 1000;
-        uint64_t calls = n->calls == 0 ? 1 : n->calls;
+        if (n->took.count + n->rejected == 0) continue;
+        uint64_t usec = n->took.sum / 1000;
+        uint64_t calls = n->took.count == 0 ? 1 : n->took.count;
         text_printf(text,
                     "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%" PRIu64
                     ".%02" PRIu64 ",rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
-                    command_table[i].name, n->calls, usec, usec / calls, usec % calls * 100 / calls,
-                    n->rejected, n->failed);
+                    command_table[i].name, n->took.count, usec, usec / calls,
+                    usec % calls * 100 / calls, n->rejected, n->failed);
+    }
+}
+
+static void write_quantile(struct text *text, const struct histogram *took, double quantile) {
+    uint64_t ns = histogram_quantile(took, quantile);
+    text_printf(text, "%" PRIu64 ".%03u", ns / 1000, (unsigned)(ns % 1000));
+}
+
+static void write_latencystats(struct server *server, struct text *text) {
+    for (uint32_t i = 0; i < command_table_count; i++) {
+        const struct histogram *took = &server->command_counts[i].took;
+        if (took->count == 0) continue;
+        text_printf(text, "latency_percentiles_usec_%s:p50=", command_table[i].name);
+        write_quantile(text, took, 0.5);
+        text_string(text, ",p99=");
+        write_quantile(text, took, 0.99);
+        text_string(text, ",p99.9=");
+        write_quantile(text, took, 0.999);
+        text_string(text, "\r\n");
     }
 }
 
@@ -262,6 +282,7 @@ static const struct section sections[] = {
     {"modules", "Modules", true, write_modules},
     {"commandstats", "Commandstats", false, write_commandstats},
     {"errorstats", "Errorstats", true, write_errorstats},
+    {"latencystats", "Latencystats", false, write_latencystats},
     {"cluster", "Cluster", true, write_cluster},
     {"quoit", "Quoit", true, write_quoit},
     {"store", "Store", true, write_store},

@@ -56,6 +56,11 @@ struct session {
     bool has_ready; // commands that waited may start
     bool is_throttled; // a command waits because enough was asked of the node
     bool is_closing;   // nothing that follows is to be understood
+    bool is_mute;      // wants to hear no replies
+    bool is_skipping;  // wants not to hear the next one
+    bool is_held;      // its last command waits for a pause to end, and nothing behind it is taken
+    bool is_kept;      // asked for CLIENT NO-EVICT; like the next, only shown
+    bool is_traceless; // asked for CLIENT NO-TOUCH
     uint8_t protocol;
 
     struct server *server;

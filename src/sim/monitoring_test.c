@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What operators look at, and what they can change as a node runs.
+#include "sim/session_case.h"
+
+// What was heard, as a string.
+static const char *say(struct site *site, struct talker *t, const char *words) {
+    talker_say(t, words, strlen(words));
+    site_wait(site, NS_PER_SECOND);
+    t->heard[t->heard_size] = '\0';
+    return (const char *)t->heard;
+}
+
+static void expect_part(const char *heard, const char *part) {
+    if (strstr(heard, part) != NULL) return;
+    print_error("heard: %s\nnot:   %s\n", heard, part);
+    fail();
+}
+
+static struct site *site_with_slow_disk(void) {
+    struct site *site = site_new(1, NULL);
+    world_options(site->world)->disk_delay = 400 * NS_PER_MS;
+    return site;
+}
+
+// CONFIG.
+
+static const struct line settings[] = {
+    {"CONFIG GET slowlog-*\r\n",
+     "*4\r\n$23\r\nslowlog-log-slower-than\r\n$5\r\n10000\r\n$15\r\nslowlog-max-len\r\n$3\r\n128"
+     "\r\n"},
+    {"CONFIG SET a\r\n", "-ERR wrong number of arguments for 'config|set' command\r\n"},
+    {"CONFIG SET a b\r\n", "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n"},
+    {"CONFIG SET a b c\r\n", "-ERR syntax error\r\n"},
+    {"CONFIG SET slowlog-max-len x\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - argument couldn't "
+     "be parsed into an integer\r\n"},
+    {"CONFIG SET slowlog-max-len 257\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'slowlog-max-len') - argument must be "
+     "between 0 and 256 inclusive\r\n"},
+    {"CONFIG SET timeout -1\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument must be between 0 "
+     "and 2147483647 inclusive\r\n"},
+    {"CONFIG SET maxclients 65\r\n", "-ERR CONFIG SET failed (possibly related to argument "
+                                     "'maxclients') - argument must be between "
+                                     "1 and 64 inclusive\r\n"},
+    {"CONFIG SET timeout 1 TIMEOUT 2\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'TIMEOUT') - duplicate parameter\r\n"},
+    {"CONFIG SET save \"\"\r\n", "+OK\r\n"}, // as it is
+    {"CONFIG SET save \"60 1\"\r\n", "-ERR CONFIG SET failed (possibly related to argument 'save') "
+                                     "- can't set immutable config\r\n"},
+    {"CONFIG SET notify-keyspace-events KEA\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - can't set "
+     "immutable config\r\n"},
+    // All or nothing.
+    {"CONFIG SET slowlog-max-len 7 latency-monitor-threshold x\r\n",
+     "-ERR CONFIG SET failed (possibly related to argument 'latency-monitor-threshold') - argument "
+     "couldn't be parsed into an integer\r\n"},
+    {"CONFIG GET slowlog-max-len\r\n", "*2\r\n$15\r\nslowlog-max-len\r\n$3\r\n128\r\n"},
+    {"CONFIG SET SlowLog-Max-Len 7 maxclients 3\r\n", "+OK\r\n"},
+    {"CONFIG GET slowlog-max-len MAX*\r\n",
+     "*4\r\n$15\r\nslowlog-max-len\r\n$1\r\n7\r\n$10\r\nmaxclients\r\n$1\r\n3\r\n"},
+    {"CONFIG GET none\r\n", "*0\r\n"},
+};
+
+static void with_fixed_settings(struct node_options *node, struct server_options *server) {
+    (void)node;
+    static const struct server_setting fixed[] = {{"save", ""}, {"notify-keyspace-events", ""}};
+    server->settings = fixed;
+    server->setting_count = 2;
+}
+
+static void settings_change_as_they_may(void **state) {
+    (void)state;
+    struct site *site = site_new(1, with_fixed_settings);
+    struct talker *t = site_talker(site, 0, false);
+    EXPECT_LINES(site, t, settings);
+    struct talker *second = site_talker(site, 0, false);
+    expect_dialogue(site, second, "PING\r\n", "+PONG\r\n");
+    expect_dialogue(site, site_talker(site, 0, false), "PING\r\n", "+PONG\r\n");
+    expect_dialogue(site, site_talker(site, 0, false), "PING\r\n",
+                    "-ERR max number of clients reached\r\n");
+    expect_dialogue(site, t, "CONFIG SET timeout 5\r\n", "+OK\r\n");
+    for (int i = 0; i < 4; i++) {
+        site_wait(site, 2 * NS_PER_SECOND);
+        expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    }
+    assert_true(second->has_ended);
+    site_free(site);
+}
+
+// SLOWLOG.
+
+static const struct line slow_faults[] = {
+    {"SLOWLOG GET x\r\n", "-ERR count should be greater than or equal to -1\r\n"},
+    {"SLOWLOG GET -2\r\n", "-ERR count should be greater than or equal to -1\r\n"},
+    {"SLOWLOG GET 1 2\r\n", "-ERR unknown subcommand or wrong number of arguments for 'GET'. Try "
+                            "SLOWLOG HELP.\r\n"},
+    {"SLOWLOG FOO\r\n", "-ERR unknown subcommand 'FOO'. Try SLOWLOG HELP.\r\n"},
+    {"SLOWLOG GET\r\n", "*0\r\n"},
+    {"SLOWLOG LEN\r\n", ":0\r\n"},
+    {"SLOWLOG RESET\r\n", "+OK\r\n"},
+};
+
+static void what_takes_long_is_in_the_slow_log(void **state) {
+    (void)state;
+    struct site *site = site_with_slow_disk();
+    struct talker *t = site_talker(site, 0, false);
+    EXPECT_LINES(site, t, slow_faults);
+    expect_dialogue(site, t, "CLIENT SETNAME me\r\nSET k v\r\nGET k\r\n",
+                    "+OK\r\n+OK\r\n$1\r\nv\r\n");
+    const char *heard = say(site, t, "SLOWLOG GET\r\n");
+    unsigned long long time_s;
+    unsigned long long took_us;
+    int size = 0;
+    assert_int_equal(
+        sscanf(heard, "*1\r\n*6\r\n:0\r\n:%llu\r\n:%llu\r\n%n", &time_s, &took_us, &size), 2);
+    assert_in_range(took_us, 50000, 20000000);
+    uint64_t wall_s = machine_env(site->cluster.processes[0].machine)->wall_ms / 1000;
+    assert_in_range(time_s, wall_s - 5, wall_s);
+    expect_part(heard + size, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$");
+    expect_part(heard + size, "\r\nc1:");
+    expect_part(heard + size, "\r\n$2\r\nme\r\n");
+    expect_dialogue(site, t, "CONFIG SET slowlog-log-slower-than -1\r\nSET k v\r\nSLOWLOG LEN\r\n",
+                    "+OK\r\n+OK\r\n:1\r\n");
+    site_free(site);
+}
+
+// Entries have one size, and are as many as was said: the newest.
+static void the_slow_log_is_bounded(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 3\r\n",
+                    "+OK\r\n");
+    char words[1024] = "ECHO ";
+    memset(words + 5, 'v', 200);
+    strcat(words, "\r\nEXISTS");
+    for (int i = 0; i < 40; i++) (void)sprintf(words + strlen(words), " k%d", i);
+    strcat(words, "\r\nAUTH word\r\nHELLO 2 AUTH default word\r\nSLOWLOG GET -1\r\n");
+    const char *heard = strstr(say(site, t, words), "\r\n*3\r\n*6\r\n");
+    assert_non_null(heard);
+    expect_part(heard, "*5\r\n$5\r\nHELLO\r\n$1\r\n2\r\n$4\r\nAUTH\r\n$10\r\n(redacted)\r\n$10\r\n"
+                       "(redacted)\r\n");
+    expect_part(heard, "*2\r\n$4\r\nAUTH\r\n$10\r\n(redacted)\r\n");
+    expect_part(heard, "*32\r\n$6\r\nEXISTS\r\n$2\r\nk0\r\n");
+    expect_part(heard, "\r\n$3\r\nk29\r\n$23\r\n... (10 more arguments)\r\n");
+    heard = say(site, t, "CONFIG SET slowlog-max-len 256\r\nSLOWLOG GET 1\r\n");
+    expect_part(heard, "*4\r\n$6\r\nCONFIG\r\n");
+    say(site, t, words);
+    heard = say(site, t, "CONFIG SET slowlog-log-slower-than -1\r\nSLOWLOG GET -1\r\n");
+    expect_part(heard, "$147\r\nvvvv");
+    expect_part(heard, "v... (72 more bytes)\r\n");
+    for (int i = 0; i < 300; i++) expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    expect_dialogue(site, t, "CONFIG SET slowlog-log-slower-than 0\r\n", "+OK\r\n");
+    for (int i = 0; i < 300; i++) expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    expect_dialogue(site, t, "SLOWLOG LEN\r\n", ":256\r\n");
+    heard = say(site, t, "CONFIG SET slowlog-max-len 2\r\nSLOWLOG LEN\r\n");
+    expect_part(heard, "+OK\r\n:2\r\n");
+    expect_dialogue(site, t, "SLOWLOG RESET\r\nSLOWLOG LEN\r\n", "+OK\r\n:1\r\n");
+    site_free(site);
+}
+
+// LATENCY.
+
+static const struct line nothing_seen[] = {
+    {"LATENCY LATEST\r\n", "*0\r\n"},
+    {"LATENCY HISTORY foo\r\n", "*0\r\n"},
+    {"LATENCY HISTORY command\r\n", "*0\r\n"},
+    {"LATENCY RESET\r\n", ":0\r\n"},
+    {"LATENCY RESET foo\r\n", ":0\r\n"},
+    {"LATENCY HISTOGRAM foo\r\n", "*0\r\n"},
+    {"LATENCY GRAPH command\r\n", "-ERR unknown subcommand 'GRAPH'. Try LATENCY HELP.\r\n"},
+    {"SET k v\r\nLATENCY LATEST\r\n", "+OK\r\n*0\r\n"}, // nobody has asked for it
+};
+
+static void what_takes_long_is_an_event(void **state) {
+    (void)state;
+    struct site *site = site_with_slow_disk();
+    struct talker *t = site_talker(site, 0, false);
+    EXPECT_LINES(site, t, nothing_seen);
+    expect_part(say(site, t, "LATENCY DOCTOR\r\n"), "Nothing is watched");
+    expect_dialogue(site, t, "CONFIG SET latency-monitor-threshold 40\r\nSETNX k2 v\r\nGET k\r\n",
+                    "+OK\r\n:1\r\n$1\r\nv\r\n");
+    for (int i = 0; i < 200; i++) {
+        expect_dialogue(site, t, "SET k v\r\n", "+OK\r\n");
+        site_wait(site, NS_PER_SECOND);
+    }
+    unsigned long long times[2];
+    unsigned long long took[2];
+    unsigned long long worst[2];
+    assert_int_equal(sscanf(say(site, t, "LATENCY LATEST\r\n"),
+                            "*2\r\n*4\r\n$7\r\ncommand\r\n:%llu\r\n:%llu\r\n:%llu\r\n*4\r\n$12\r\n"
+                            "fast-command\r\n:%llu\r\n:%llu\r\n:%llu\r\n",
+                            &times[0], &took[0], &worst[0], &times[1], &took[1], &worst[1]),
+                     6);
+    assert_true(times[0] > times[1]);
+    for (int i = 0; i < 2; i++) {
+        assert_in_range(took[i], 50, 20000);
+        assert_true(worst[i] >= took[i]);
+    }
+    assert_memory_equal(say(site, t, "LATENCY HISTORY command\r\n"), "*160\r\n*2\r\n:", 11);
+    assert_memory_equal(say(site, t, "LATENCY HISTORY fast-command\r\n"), "*1\r\n*2\r\n:", 9);
+    expect_part(say(site, t, "LATENCY DOCTOR\r\n"), "fast-command: in 1 seconds, the worst took ");
+    expect_dialogue(site, t, "LATENCY RESET command foo\r\nLATENCY RESET\r\nLATENCY LATEST\r\n",
+                    ":1\r\n:1\r\n*0\r\n");
+    site_free(site);
+}
+
+static void calls_are_counted_by_how_long_they_took(void **state) {
+    (void)state;
+    struct site *site = site_with_slow_disk();
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "GET k\r\nGET k\r\nCLIENT ID\r\nCONFIG RESETSTAT\r\nGET k\r\n",
+                    "$-1\r\n$-1\r\n:1\r\n+OK\r\n$-1\r\n");
+    expect_dialogue(
+        site, t, "LATENCY HISTOGRAM get\r\n",
+        "*2\r\n$3\r\nget\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n*2\r\n:1"
+        "\r\n:1\r\n");
+    expect_dialogue(site, t, "SET k v\r\nSET k w\r\nCLIENT ID\r\n", "+OK\r\n+OK\r\n:1\r\n");
+    expect_dialogue(site, t, "LATENCY HISTOGRAM client\r\n",
+                    "*2\r\n$9\r\nclient|id\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n"
+                    "*2\r\n:1\r\n:1\r\n");
+    const char *heard = say(site, t, "HELLO 3\r\nLATENCY HISTOGRAM SET\r\n");
+    heard =
+        strstr(heard, "%1\r\n$3\r\nset\r\n%2\r\n$5\r\ncalls\r\n:2\r\n$14\r\nhistogram_usec\r\n%1");
+    assert_non_null(heard);
+    unsigned long long edge;
+    assert_int_equal(sscanf(strstr(heard, "%1\r\n:"), "%%1\r\n:%llu\r\n:2\r\n", &edge), 1);
+    assert_in_range(edge, 50000, 20000000);
+    heard = say(site, t, "INFO latencystats commandstats\r\n");
+    double p50;
+    double p999;
+    const char *line = strstr(heard, "latency_percentiles_usec_set:");
+    assert_non_null(line);
+    assert_int_equal(
+        sscanf(line, "latency_percentiles_usec_set:p50=%lf,p99=%*f,p99.9=%lf\r\n", &p50, &p999), 2);
+    assert_true(p50 >= 49000 && p999 >= p50 && p999 < 20000000);
+    expect_part(heard, "cmdstat_set:calls=2,usec=");
+    site_free(site);
+}
+
+int monitoring_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(settings_change_as_they_may),
+        cmocka_unit_test(what_takes_long_is_in_the_slow_log),
+        cmocka_unit_test(the_slow_log_is_bounded),
+        cmocka_unit_test(what_takes_long_is_an_event),
+        cmocka_unit_test(calls_are_counted_by_how_long_they_took),
+    };
+    return cmocka_run_group_tests_name("monitoring", cases, NULL, NULL);
+}
