@@ -75,6 +75,7 @@ static void list_shows_those_that_are_asked_for(void **state) {
     (void)state;
     struct site *site = site_new(1, NULL);
     struct talker *a = site_talker(site, 0, false);
+    expect_dialogue(site, a, "CLIENT ID\r\n", ":1\r\n");
     struct talker *b = site_talker(site, 0, true);
     expect_dialogue(site, a, "CLIENT SETNAME one\r\nCLIENT SETINFO lib-name lib\r\n",
                     "+OK\r\n+OK\r\n");
