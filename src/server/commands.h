@@ -110,7 +110,35 @@ command_local_function local_command_info;
 command_local_function local_command_docs;
 command_local_function local_command_list;
 command_local_function local_command_getkeys;
+command_local_function local_command_getkeysandflags;
 command_local_function local_help;
+
+// Categories of commands, as Redis has them, so far as there is anything in them.
+enum command_category {
+    CATEGORY_KEYSPACE,
+    CATEGORY_READ,
+    CATEGORY_WRITE,
+    CATEGORY_STRING,
+    CATEGORY_ADMIN,
+    CATEGORY_FAST,
+    CATEGORY_SLOW,
+    CATEGORY_DANGEROUS,
+    CATEGORY_CONNECTION,
+    COMMAND_CATEGORIES,
+};
+
+const char *command_category_name(enum command_category category);
+
+// Bit 1 << category of each that a command is in; of the one with a name, 0 when there is none.
+uint32_t command_categories(const struct command_spec *spec);
+uint32_t command_category_find(struct slice name);
+
+// commands_acl.c
+command_local_function local_acl_whoami;
+command_local_function local_acl_users;
+command_local_function local_acl_list;
+command_local_function local_acl_cat;
+command_local_function local_acl_genpass;
 
 // commands_info.c
 command_local_function local_info;
@@ -132,6 +160,22 @@ command_local_function local_latency_histogram;
 
 // commands_server.c
 command_local_function local_time;
+command_local_function local_lolwut;
+command_local_function local_role;
+command_local_function local_replicaof;
+command_local_function local_save;
+command_local_function local_bgsave;
+command_local_function local_lastsave;
+command_local_function local_bgrewriteaof;
+command_local_function local_config_rewrite;
+command_local_function local_module_list;
+command_local_function local_monitor;
+command_start_function start_debug_sleep;
+command_local_function local_memory_stats;
+command_local_function local_memory_doctor;
+
+// What was acknowledged up to then, in seconds since 1970, is on the disk.
+uint64_t server_saved_s(const struct server *server);
 
 // commands_quoit.c
 command_local_function local_quoit_status;

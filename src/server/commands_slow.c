@@ -29,9 +29,10 @@ static void write_entry(const struct slow_entry *e, struct reply *r) {
         struct text text = text_over(memory, sizeof(memory));
         size_t kept = e->sizes[i] < CLIP_SIZE_MAX ? e->sizes[i] : CLIP_SIZE_MAX;
         if (is_clipped && i + 1 == count) {
-            clip_rest(&text, e->argument_count);
+            clip_count(&text, e->argument_count);
         } else {
-            clip_argument(&text, (struct slice){e->bytes[i], kept}, e->sizes[i]);
+            text_bytes(&text, (struct slice){e->bytes[i], kept});
+            clip_size(&text, e->sizes[i] - kept);
         }
         reply_bulk(r, text_slice(&text));
     }

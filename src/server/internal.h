@@ -7,7 +7,7 @@
 //     order     who waits for whom                      step      what is asked of the node
 //     answer    replies, at their turn                  chunk     memory for all of it
 //     pause     what a client told the others to wait for
-//     slowlog, latency   what took long
+//     slowlog, latency   what took long                 monitor   who is told of every command
 #ifndef QUOIT_SERVER_INTERNAL_H
 #define QUOIT_SERVER_INTERNAL_H
 
@@ -58,6 +58,8 @@ struct server_counts {
     uint64_t connections;
     uint64_t refused; // connections, at clients_max
     uint64_t commands;
+    uint64_t receives;
+    uint64_t sends;
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t hits; // reads that found the key
@@ -111,6 +113,7 @@ struct server {
     uint64_t last_id;
     struct list dirty;
     struct list hungry;
+    struct list monitors;
     struct env_op settle_op;
     bool is_settle_asked;
 
@@ -131,6 +134,9 @@ struct server {
     struct tuning tuning;
     struct slowlog slowlog;
     struct latency latency;
+    struct server_usage usage;
+    uint64_t memory_peak; // bytes of data, as far as was looked at
+    uint64_t passwords;   // made by ACL GENPASS
     struct error_count errors[ERROR_WORDS_MAX];
     uint32_t error_count;
 

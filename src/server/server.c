@@ -93,6 +93,7 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     list_init(&server->sessions);
     list_init(&server->dirty);
     list_init(&server->hungry);
+    list_init(&server->monitors);
     pause_init(server);
     locks_init(&server->locks);
     command_index_init(&server->index);
@@ -107,6 +108,10 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     server->sweep.fired = on_sweep;
     server->cut.fired = on_cut;
     return server;
+}
+
+void server_note_usage(struct server *server, const struct server_usage *usage) {
+    server->usage = *usage;
 }
 
 struct text server_text(struct server *server) {
@@ -358,6 +363,8 @@ static void on_sweep(struct timer *timer) {
         session_shut(s);
     }
     wake_hungry(server, UINT32_MAX);
+    uint64_t memory = node_store_stats(server->node).memory_used;
+    if (memory > server->memory_peak) server->memory_peak = memory;
     if (now > server->swept) {
         rate_update(&server->commands_rate, server->counts.commands, now - server->swept);
         rate_update(&server->in_rate, server->counts.bytes_in, now - server->swept);

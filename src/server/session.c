@@ -3,6 +3,7 @@
 
 #include "server/answer.h"
 #include "server/internal.h"
+#include "server/monitor.h"
 #include "server/order.h"
 #include "server/pause.h"
 
@@ -24,6 +25,7 @@ void session_reset(struct session *s) {
     s->is_mute = false;
     s->is_skipping = false;
     s->is_traceless = false;
+    monitor_end(s);
 }
 
 struct session *session_open(struct listener *listener, struct env_socket *socket) {
@@ -40,6 +42,7 @@ struct session *session_open(struct listener *listener, struct env_socket *socke
     list_init(&s->link);
     list_init(&s->dirty);
     list_init(&s->hungry);
+    list_init(&s->watching);
     list_init(&s->queue);
     input_init_own(s);
     resp_parser_init(&s->parser, s->arguments, ARGUMENTS_INLINE);
@@ -120,6 +123,7 @@ static void close_session(struct session *s) {
     drop_queue(s);
     if (s->is_receiving || s->is_sending || s->queue_count > 0) return;
     pause_forget(s);
+    monitor_end(s);
     give_block(s);
     chunks_clear(&s->output, &server->chunk_pool);
     if (s->input->kind != INPUT_OWN) {
@@ -153,6 +157,7 @@ static void on_received(struct env_op *op) {
         session_drain(s);
         return;
     }
+    server->counts.receives++;
     server->counts.bytes_in += op->size;
     s->heard = server->env->now;
     s->received += op->size;
@@ -193,6 +198,7 @@ static void make_command(struct session *s, const struct resp_request *request) 
         resp_parser_room(&s->parser, s->arguments, ARGUMENTS_INLINE);
     }
     if ((c->flags & COMMAND_HALT) != 0) s->is_halted = true;
+    monitor_tell(c);
     pause_hold(c);
     if (!s->is_held) expect_keys(c);
 }
@@ -301,6 +307,7 @@ static void on_sent(struct env_op *op) {
         session_shut(s);
         return;
     }
+    server->counts.sends++;
     server->counts.bytes_out += s->sending;
     s->heard = server->env->now;
     s->sent += s->sending;

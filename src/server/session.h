@@ -65,8 +65,10 @@ struct session {
 
     struct server *server;
     struct env_socket *socket;
-    struct list dirty;  // in the server's list of sessions to settle
-    struct list hungry; // in its list of those that wait for memory
+    struct list dirty;    // in the server's list of sessions to settle
+    struct list hungry;   // in its list of those that wait for memory
+    struct list watching; // in its list of those that hear of every command
+    uint64_t missed;      // commands that it should have heard of
 
     struct list queue; // commands, oldest first
     uint32_t queue_count;

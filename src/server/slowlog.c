@@ -56,11 +56,10 @@ const struct slow_entry *slowlog_entry(const struct slowlog *log, uint32_t age) 
     return &log->entries[(log->next_id - 1 - age) % SLOWLOG_ENTRIES_MAX];
 }
 
-void clip_argument(struct text *text, struct slice shown, size_t size) {
-    text_bytes(text, shown);
-    if (size > shown.size) text_printf(text, "... (%zu more bytes)", size - shown.size);
+void clip_size(struct text *text, size_t more) {
+    if (more > 0) text_printf(text, "... (%zu more bytes)", more);
 }
 
-void clip_rest(struct text *text, uint32_t argument_count) {
+void clip_count(struct text *text, uint32_t argument_count) {
     text_printf(text, "... (%" PRIu32 " more arguments)", argument_count - CLIP_ARGUMENTS_MAX + 1);
 }

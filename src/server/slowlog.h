@@ -55,11 +55,11 @@ const struct slow_entry *slowlog_entry(const struct slowlog *log, uint32_t age);
 // What may be shown of an argument: all of it, unless it is a password.
 struct slice clip_secret(const struct command *c, uint32_t index);
 
-// How an argument is shown where there is little room, in at most CLIP_TEXT_MAX bytes: `shown` are
-// the first CLIP_SIZE_MAX of its `size` bytes, or all.
-void clip_argument(struct text *text, struct slice shown, size_t size);
+// What stands behind the beginning of an argument that has so many bytes more; nothing behind a
+// whole one.
+void clip_size(struct text *text, size_t more);
 
 // What stands in place of the last of too many arguments, and the rest.
-void clip_rest(struct text *text, uint32_t argument_count);
+void clip_count(struct text *text, uint32_t argument_count);
 
 #endif

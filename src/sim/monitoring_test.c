@@ -3,20 +3,6 @@
 // What operators look at, and what they can change as a node runs.
 #include "sim/session_case.h"
 
-// What was heard, as a string.
-static const char *say(struct site *site, struct talker *t, const char *words) {
-    talker_say(t, words, strlen(words));
-    site_wait(site, NS_PER_SECOND);
-    t->heard[t->heard_size] = '\0';
-    return (const char *)t->heard;
-}
-
-static void expect_part(const char *heard, const char *part) {
-    if (strstr(heard, part) != NULL) return;
-    print_error("heard: %s\nnot:   %s\n", heard, part);
-    fail();
-}
-
 static struct site *site_with_slow_disk(void) {
     struct site *site = site_new(1, NULL);
     world_options(site->world)->disk_delay = 80 * NS_PER_MS;
@@ -240,6 +226,99 @@ static void calls_are_counted_by_how_long_they_took(void **state) {
     site_free(site);
 }
 
+// MONITOR.
+
+static void with_monitor(struct node_options *node, struct server_options *server) {
+    (void)node;
+    server->has_monitor = true;
+}
+
+static void a_monitor_hears_of_what_is_asked(void **state) {
+    (void)state;
+    struct site *site = site_new(1, with_monitor);
+    struct talker *watcher = site_talker(site, 0, false);
+    expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
+    struct talker *t = site_talker(site, 0, false);
+    (void)say(site, t,
+              "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\na\001\"b\n\\\xff \r\nCONFIG GET foo\r\n"
+              "NOSUCH\r\nGET\r\nAUTH x\r\nHELLO 3 AUTH a b\r\n");
+    watcher->heard[watcher->heard_size] = '\0';
+    const char *heard = strchr((const char *)watcher->heard, '\n') + 1;
+    unsigned long long time_s;
+    int size = 0;
+    assert_int_equal(sscanf(heard, "+%llu.%*u [0 c2:%*u] %n", &time_s, &size), 1);
+    uint64_t wall_s = machine_env(site->cluster.processes[0].machine)->wall_ms / 1000;
+    assert_in_range(time_s, wall_s - 5, wall_s);
+    // What a command that was refused, or one for operators, is told to nobody.
+    char names[256] = "";
+    for (const char *at = heard; at != NULL; at = strchr(at + 1, '+')) {
+        const char *word = strstr(at, "] ");
+        if (word != NULL) strncat(names, word + 2, strcspn(word + 2, "\r"));
+    }
+    assert_string_equal(names, "\"SET\" \"k\" \"a\\x01\\\"b\\n\\\\\\xff \""
+                               "\"AUTH\" \"(redacted)\""
+                               "\"HELLO\" \"3\" \"AUTH\" \"(redacted)\" \"(redacted)\"");
+    char words[1024] = "ECHO ";
+    memset(words + 5, 'v', 200);
+    strcat(words, "\r\nEXISTS");
+    for (int i = 0; i < 40; i++) (void)sprintf(words + strlen(words), " k%d", i);
+    strcat(words, "\r\n");
+    (void)say(site, t, words);
+    watcher->heard[watcher->heard_size] = '\0';
+    expect_part(heard, "vvv... (72 more bytes)\"\r\n");
+    expect_part(heard, " \"k29\" \"... (10 more arguments)\"\r\n");
+    expect_part(say(site, watcher, "RESET\r\n"), "\"RESET\"\r\n+RESET\r\n");
+    expect_dialogue(site, t, "CLIENT GETNAME\r\n", "$-1\r\n");
+    expect_dialogue(site, watcher, "PING\r\n", "+PONG\r\n");
+    site_free(site);
+}
+
+// It costs a bounded part of the memory, and hears what it missed once it listens again.
+static void a_monitor_that_does_not_listen_misses_something(void **state) {
+    (void)state;
+    enum { COMMANDS = 20000 };
+    struct site *site = site_new(1, with_monitor);
+    struct talker *watcher = site_talker(site, 0, false);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
+    watcher->is_deaf = true;
+    char *words = calloc(COMMANDS, 16);
+    for (size_t i = 0; i < COMMANDS; i++) memcpy(words + i * 9, "GET none\n", 10);
+    talker_say(t, words, strlen(words));
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_int_equal(t->heard_size, COMMANDS * 5);
+    assert_in_range(info_number(site, t, "INFO memory\r\n", "buffers_in_use"), 1, 40);
+    watcher->is_deaf = false;
+    machine_enter(watcher->machine);
+    talker_hear(watcher);
+    machine_leave(watcher->machine);
+    site_wait(site, 5 * NS_PER_SECOND);
+    expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    site_wait(site, NS_PER_SECOND);
+    watcher->heard[watcher->heard_size] = '\0';
+    unsigned long long missed = 0;
+    unsigned long long lines = 0;
+    for (const char *at = (const char *)watcher->heard; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    const char *note = strstr((const char *)watcher->heard, "[0 quoit] \"");
+    assert_non_null(note);
+    assert_int_equal(sscanf(note, "[0 quoit] \"%llu commands are not shown\"", &missed), 1);
+    // The OK and the note itself are lines, and INFO and PING are commands, too.
+    assert_int_equal(lines + missed, COMMANDS + 4);
+    assert_in_range(missed, 1000, COMMANDS);
+    free(words);
+    site_free(site);
+}
+
+static void a_monitor_must_be_allowed(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_part(say(site, t, "MONITOR\r\n"), "-ERR MONITOR is not allowed");
+    expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+    site_free(site);
+}
+
 int monitoring_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(settings_change_as_they_may),
@@ -247,6 +326,9 @@ int monitoring_test(void) {
         cmocka_unit_test(the_slow_log_is_bounded),
         cmocka_unit_test(what_takes_long_is_an_event),
         cmocka_unit_test(calls_are_counted_by_how_long_they_took),
+        cmocka_unit_test(a_monitor_hears_of_what_is_asked),
+        cmocka_unit_test(a_monitor_that_does_not_listen_misses_something),
+        cmocka_unit_test(a_monitor_must_be_allowed),
     };
     return cmocka_run_group_tests_name("monitoring", cases, NULL, NULL);
 }

@@ -192,6 +192,20 @@ static inline void expect_lines(struct site *site, struct talker *t, const struc
 #define EXPECT_LINES(site, t, lines)                                                               \
     expect_lines(site, t, lines, sizeof(lines) / sizeof((lines)[0]))
 
+// What was heard, as a string.
+static inline const char *say(struct site *site, struct talker *t, const char *words) {
+    talker_say(t, words, strlen(words));
+    site_wait(site, NS_PER_SECOND);
+    t->heard[t->heard_size] = '\0';
+    return (const char *)t->heard;
+}
+
+static inline void expect_part(const char *heard, const char *part) {
+    if (strstr(heard, part) != NULL) return;
+    print_error("heard: %s\nnot:   %s\n", heard, part);
+    fail();
+}
+
 // The field of INFO, or of its section.
 static inline uint64_t info_number(struct site *site, struct talker *t, const char *words,
                                    const char *field) {
