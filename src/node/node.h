@@ -155,6 +155,9 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
+// Where a REQUEST_SCAN begins with a slot. Requires slot < SLOT_COUNT.
+uint64_t node_slot_cursor(uint16_t slot);
+
 // A short cut for REQUEST_READ where no other member has to be asked and the answer is at hand:
 // true if the request is answered so, without done being called; the record is then lent until
 // control returns to the env, or the next request. False: nothing happened, submit it.

@@ -307,6 +307,8 @@ const struct command_spec command_table[] = {
             "Shows the slot of a key"),
     COMMAND("cluster|countkeysinslot", 3, NO_KEYS, CLUSTER, 0, LOCAL(local_cluster_countkeysinslot),
             "slot", "Counts the keys of a slot that this node holds"),
+    COMMAND("cluster|getkeysinslot", 4, NO_KEYS, CLUSTER, IS(BARRIER),
+            START(start_cluster_getkeysinslot), "slot count", "Lists keys of a slot"),
     COMMAND("cluster|links", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_cluster_links), "",
             "Shows the connections to other nodes"),
     COMMAND("cluster|help", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_help), "", "Lists the subcommands"),

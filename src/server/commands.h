@@ -53,6 +53,7 @@ command_start_function start_object_encoding;
 command_start_function start_scan;
 command_start_function start_keys;
 command_start_function start_dbsize;
+command_start_function start_cluster_getkeysinslot;
 
 // commands_kv.c
 command_start_function start_kv_get;

@@ -181,6 +181,53 @@ static void commands_are_told_of(void **state) {
     site_free(site);
 }
 
+// Keys of a slot.
+
+static const struct line slot_faults[] = {
+    {"CLUSTER COUNTKEYSINSLOT x\r\n", "-ERR value is not an integer or out of range\r\n"},
+    {"CLUSTER COUNTKEYSINSLOT -1\r\n", "-ERR Invalid slot\r\n"},
+    {"CLUSTER COUNTKEYSINSLOT 16384\r\n", "-ERR Invalid slot\r\n"},
+    {"CLUSTER GETKEYSINSLOT 1 x\r\n", "-ERR value is not an integer or out of range\r\n"},
+    {"CLUSTER GETKEYSINSLOT 16384 1\r\n", "-ERR Invalid slot or number of keys\r\n"},
+    {"CLUSTER GETKEYSINSLOT 0 -1\r\n", "-ERR Invalid slot or number of keys\r\n"},
+    {"CLUSTER GETKEYSINSLOT 0 100\r\n", "*0\r\n"},
+    {"CLUSTER GETKEYSINSLOT 16383 100\r\n", "*0\r\n"},
+};
+
+static void expect_slot_keys(struct site *site, struct talker *t, unsigned slot, int count,
+                             int expected) {
+    char said[64];
+    static char answer[32 * 1024];
+    (void)snprintf(said, sizeof(said), "CLUSTER GETKEYSINSLOT %u %d\r\n", slot, count);
+    int size = sprintf(answer, "*%d\r\n", expected);
+    for (int i = 0; i < expected; i++) size += sprintf(answer + size, "$8\r\n{tag}%03d\r\n", i);
+    expect_dialogue(site, t, said, answer);
+}
+
+static void keys_of_a_slot_are_listed(void **state) {
+    (void)state;
+    enum { KEYS = 700 };
+    unsigned slot = slot_of(SLICE("tag"));
+    for (uint32_t members = 1; members <= 5; members += 4) {
+        struct site *site = site_new(members, NULL);
+        struct talker *t = site_talker(site, 0, false);
+        EXPECT_LINES(site, t, slot_faults);
+        for (int i = 0; i < KEYS; i++) {
+            char said[64];
+            (void)snprintf(said, sizeof(said), "SET {tag}%03d v\r\nSET other%d v\r\n", i, i);
+            expect_dialogue(site, t, said, "+OK\r\n+OK\r\n");
+        }
+        for (uint32_t i = 0; i < members; i++) {
+            t = site_talker(site, i, i % 2 == 0);
+            expect_slot_keys(site, t, slot, 10, 10);
+            expect_slot_keys(site, t, slot, KEYS - 1, KEYS - 1);
+            expect_slot_keys(site, t, slot, 100000, KEYS);
+            expect_slot_keys(site, t, slot, 0, 0);
+        }
+        site_free(site);
+    }
+}
+
 // INFO: the sections that were asked for, with the fields that tools look for.
 
 static void info_has_what_tools_look_for(void **state) {
@@ -262,6 +309,7 @@ int administration_test(void) {
         cmocka_unit_test(passwords_are_not_shown),
         cmocka_unit_test(all_clients_wait_where_tests_want_it),
         cmocka_unit_test(commands_are_told_of),
+        cmocka_unit_test(keys_of_a_slot_are_listed),
         cmocka_unit_test(info_has_what_tools_look_for),
     };
     return cmocka_run_group_tests_name("administration", cases, NULL, NULL);
