@@ -54,6 +54,8 @@ const struct command_spec command_table[] = {
     COMMAND("consistency", -1, NO_KEYS, CONNECTION, IS(FAST) | IS(HALT) | IS(BARRIER),
             LOCAL(local_consistency), "[READ level] [WRITE level]",
             "Shows or sets the levels of this connection"),
+    COMMAND("wait", 3, NO_KEYS, CONNECTION, IS(BARRIER), LOCAL(local_wait), "replicas ms",
+            "Shows how many further copies the latest writes have"),
     CONTAINER("client", CONNECTION, "A container for commands about connections"),
     COMMAND("client|id", 2, NO_KEYS, CONNECTION, IS(FAST), LOCAL(local_client_id), "",
             "Shows the number of this connection"),

@@ -76,6 +76,7 @@ command_local_function local_client_id;
 command_local_function local_client_getname;
 command_local_function local_client_setname;
 command_local_function local_client_setinfo;
+command_local_function local_wait;
 command_local_function local_ok;
 
 // commands_client.c

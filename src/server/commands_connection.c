@@ -224,3 +224,32 @@ void local_hello(struct command *c, struct reply *r) {
     r->protocol = s->protocol;
     introduce(s, r);
 }
+
+// WAIT replicas ms: of the writes of this connection since its last WAIT, how many copies beside
+// one the worst has, so far as its coordinator had heard when it answered. That is what the level
+// of the write asked for, or more; nothing is waited for beyond it.
+
+static uint32_t others_up(const struct node *node) {
+    const struct map *map = node_map(node);
+    uint32_t up = 0;
+    for (uint32_t i = 0; map->epoch > 0 && i < map->runs[0].replica_count; i++) {
+        up += node_member_is_up(node, map->runs[0].replicas[i].member);
+    }
+    return up > 0 ? up - 1 : 0;
+}
+
+void local_wait(struct command *c, struct reply *r) {
+    struct session *s = c->session;
+    int64_t number;
+    if (!text_to_i64(c->arguments[1], &number)) {
+        reply_error(r, SLICE("ERR value is not an integer or out of range"));
+        return;
+    }
+    if (!parse_timeout(c->arguments[2], &number, r)) return;
+    s->has_written = false;
+    if (!s->has_ever_written) {
+        reply_integer(r, others_up(s->server->node));
+    } else {
+        reply_integer(r, s->copies > 0 ? s->copies - 1 : 0);
+    }
+}

@@ -21,6 +21,8 @@ void session_reset(struct session *s) {
     s->is_stranger = options->password != NULL;
     s->read = (struct level){LEVEL_UNSET, 0};
     s->write = (struct level){LEVEL_UNSET, 0};
+    s->has_written = false;
+    s->has_ever_written = false;
     s->name[0] = '\0';
     s->is_mute = false;
     s->is_skipping = false;

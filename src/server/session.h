@@ -93,6 +93,9 @@ struct session {
 
     struct level read;               // as CONSISTENCY set it, or unset: see session_read_level
     struct level write;              // likewise
+    uint32_t copies;       // the fewest that one of its writes since the last WAIT is known to have
+    bool has_written;      // since then
+    bool has_ever_written; // `copies` says something
     const struct command_spec *last; // command
     struct slice *block;             // arguments of the next command, when they are many
     bool is_block_large;

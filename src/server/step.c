@@ -48,8 +48,23 @@ void step_give(struct step *step) {
     pool_give(&c->session->server->step_pool, step);
 }
 
+static bool is_write(const struct step *step) {
+    return step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
+}
+
+// For WAIT. What is certainly not done counts for nothing.
+static void note_copies(const struct step *step) {
+    struct session *s = step->command->session;
+    enum status st = step->request.status;
+    if (!is_write(step) || (st != ST_OK && st != ST_TIMEOUT)) return;
+    if (!s->has_written || step->request.answered < s->copies) s->copies = step->request.answered;
+    s->has_written = true;
+    s->has_ever_written = true;
+}
+
 static void on_request(struct request *request) {
     struct step *step = CONTAINER_OF(request, struct step, request);
+    note_copies(step);
     step->then(step);
 }
 
@@ -60,9 +75,8 @@ static void submit(struct step *step) {
 void step_submit(struct step *step, step_done *then) {
     step->then = then;
     step->request.done = on_request;
-    bool is_write = step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
-    if (is_write) step->command->has_written = true;
-    if (!is_write || lock_take(step, step->request.key, LOCK_SHARED, submit)) submit(step);
+    if (is_write(step)) step->command->has_written = true;
+    if (!is_write(step) || lock_take(step, step->request.key, LOCK_SHARED, submit)) submit(step);
 }
 
 void step_read_at(struct step *step, struct slice key, struct level level, step_done *then) {

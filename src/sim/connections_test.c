@@ -250,6 +250,55 @@ static void those_who_wait_may_go(void **state) {
     site_free(site);
 }
 
+// How many copies there are.
+
+static const struct line wait_faults[] = {
+    {"WAIT x 10\r\n", "-ERR value is not an integer or out of range\r\n"},
+    {"WAIT 1 -1\r\n", "-ERR timeout is negative\r\n"},
+    {"WAIT 1 x\r\n", "-ERR timeout is not an integer or out of range\r\n"},
+    {"WAIT 1\r\n", "-ERR wrong number of arguments for 'wait' command\r\n"},
+};
+
+static void one_node_has_no_further_copies(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    EXPECT_LINES(site, t, wait_faults);
+    expect_dialogue(site, t, "WAIT 0 0\r\nSET k v\r\nWAIT 1 100\r\n", ":0\r\n+OK\r\n:0\r\n");
+    site_free(site);
+}
+
+static const struct line waits[] = {
+    {"WAIT 2 0\r\n", ":2\r\n"}, // nothing is missing
+    {"CONSISTENCY WRITE ALL\r\nSET k v\r\nMSET a 1 b 2\r\nWAIT 2 0\r\n",
+     "+OK\r\n+OK\r\n+OK\r\n:2\r\n"},
+    // The worst counts, whichever it was, until somebody asks.
+    {"CONSISTENCY WRITE ONE\r\nSET k v\r\nCONSISTENCY WRITE ALL\r\nSET k w\r\nGET k\r\nWAIT 2 0"
+     "\r\nWAIT 2 0\r\n",
+     "+OK\r\n+OK\r\n+OK\r\n+OK\r\n$1\r\nw\r\n:0\r\n:0\r\n"},
+    {"SET k w\r\nWAIT 2 0\r\n", "+OK\r\n:2\r\n"},
+    {"CONSISTENCY WRITE 2\r\nDEL k\r\nWAIT 2 0\r\n", "+OK\r\n:1\r\n:1\r\n"},
+    {"RESET\r\nWAIT 0 0\r\n", "+RESET\r\n:2\r\n"},
+};
+
+static void wait_says_how_many_copies_there_are(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct talker *t = site_talker(site, i, false);
+        EXPECT_LINES(site, t, waits);
+    }
+    // What is certainly not done does not count.
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\nSET k v\r\n", "+OK\r\n+OK\r\n");
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 10 * NS_PER_SECOND);
+    expect_part(say(site, t, "SET k w\r\n"), "-NOQUORUM 3 replicas needed");
+    expect_dialogue(site, t, "WAIT 2 0\r\n", ":2\r\n");
+    expect_dialogue(site, site_talker(site, 0, false), "WAIT 2 0\r\n", ":1\r\n");
+    site_free(site);
+}
+
 static const struct line tracking[] = {
     {"CLIENT TRACKING OFF\r\n", "+OK\r\n"},
     {"CLIENT TRACKING x\r\n", "-ERR syntax error\r\n"},
@@ -280,6 +329,8 @@ int connections_test(void) {
         cmocka_unit_test(writes_wait_for_a_pause_to_end),
         cmocka_unit_test(everybody_waits_for_as_long_as_was_said),
         cmocka_unit_test(those_who_wait_may_go),
+        cmocka_unit_test(one_node_has_no_further_copies),
+        cmocka_unit_test(wait_says_how_many_copies_there_are),
         cmocka_unit_test(tracking_is_refused),
     };
     return cmocka_run_group_tests_name("connections", cases, NULL, NULL);
