@@ -36,15 +36,17 @@ static void says_what_redis_says_where_it_can(void **state) {
     struct talker *t = site_talker(site, 0, false);
     EXPECT_LINES(site, t, words);
     unsigned long long saved;
-    assert_int_equal(sscanf(say(site, t, "LASTSAVE\r\n"), ":%llu\r\n", &saved), 1);
+    assert_int_equal(sscanf(answer_to(site, t, "LASTSAVE\r\n"), ":%llu\r\n", &saved), 1);
     uint64_t wall_s = machine_env(site->cluster.processes[0].machine)->wall_ms / 1000;
     assert_in_range(saved, wall_s - 2, wall_s);
     assert_in_range(info_number(site, t, "INFO\r\n", "rdb_last_save_time"), saved, saved + 2);
-    expect_part(say(site, t, "LOLWUT\r\n"), "Quoit simulated\n");
-    expect_part(say(site, t, "BGREWRITEAOF\r\n"), "-ERR not supported: the log is shortened");
-    expect_part(say(site, t, "CONFIG REWRITE\r\n"), "-ERR not supported: what CONFIG SET changes");
-    expect_part(say(site, t, "MEMORY STATS\r\n"), "$13\r\ndataset.bytes\r\n:");
-    expect_part(say(site, t, "HELLO 3\r\nMEMORY DOCTOR\r\n"), "txt:All memory is taken at start");
+    expect_part(answer_to(site, t, "LOLWUT\r\n"), "Quoit simulated\n");
+    expect_part(answer_to(site, t, "BGREWRITEAOF\r\n"), "-ERR not supported: the log is shortened");
+    expect_part(answer_to(site, t, "CONFIG REWRITE\r\n"),
+                "-ERR not supported: what CONFIG SET changes");
+    expect_part(answer_to(site, t, "MEMORY STATS\r\n"), "$13\r\ndataset.bytes\r\n:");
+    expect_part(answer_to(site, t, "HELLO 3\r\nMEMORY DOCTOR\r\n"),
+                "txt:All memory is taken at start");
     site_free(site);
 }
 
@@ -58,11 +60,11 @@ static void what_is_not_saved_is_not_said_to_be(void **state) {
     (void)state;
     struct site *site = site_new(1, now_and_then);
     struct talker *t = site_talker(site, 0, false);
-    expect_part(say(site, t, "SAVE\r\n"),
+    expect_part(answer_to(site, t, "SAVE\r\n"),
                 "-ERR not supported with this durability: what is written "
                 "is on the disk after 5000 ms");
     unsigned long long saved;
-    assert_int_equal(sscanf(say(site, t, "LASTSAVE\r\n"), ":%llu\r\n", &saved), 1);
+    assert_int_equal(sscanf(answer_to(site, t, "LASTSAVE\r\n"), ":%llu\r\n", &saved), 1);
     uint64_t wall_s = machine_env(site->cluster.processes[0].machine)->wall_ms / 1000;
     assert_in_range(saved, wall_s - 8, wall_s - 5);
     site_free(site);
@@ -78,12 +80,12 @@ static void passwords_are_made(void **state) {
     struct site *site = site_new(1, NULL);
     struct talker *t = site_talker(site, 0, false);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        const char *heard = say(site, t, sizes[i].words);
+        const char *heard = answer_to(site, t, sizes[i].words);
         size_t size = strtoul(heard + 1, NULL, 10);
         assert_int_equal(size, sizes[i].digits);
         assert_int_equal(strspn(strchr(heard, '\n') + 1, "0123456789abcdef"), size);
     }
-    const char *heard = say(site, t, "ACL GENPASS\r\nACL GENPASS\r\n");
+    const char *heard = answer_to(site, t, "ACL GENPASS\r\nACL GENPASS\r\n");
     assert_memory_not_equal(heard + 5, heard + 5 + 64 + 2 + 5, 64);
     site_free(site);
 }
@@ -171,13 +173,13 @@ static void commands_are_told_of(void **state) {
     struct site *site = site_new(1, NULL);
     struct talker *t = site_talker(site, 0, false);
     EXPECT_LINES(site, t, commands);
-    expect_part(say(site, t, "COMMAND LIST\r\n"), "\r\n$9\r\nclient|id\r\n");
+    expect_part(answer_to(site, t, "COMMAND LIST\r\n"), "\r\n$9\r\nclient|id\r\n");
     char listed[8192];
-    const char *heard = say(site, t, "COMMAND LIST FILTERBY ACLCAT string\r\n");
+    const char *heard = answer_to(site, t, "COMMAND LIST FILTERBY ACLCAT string\r\n");
     expect_part(heard, "\r\n$5\r\nsetnx\r\n");
     assert_null(strstr(heard, "exists"));
     (void)snprintf(listed, sizeof(listed), "%s", heard);
-    assert_string_equal(say(site, t, "ACL CAT String\r\n"), listed);
+    assert_string_equal(answer_to(site, t, "ACL CAT String\r\n"), listed);
     site_free(site);
 }
 
@@ -281,7 +283,7 @@ static void info_has_what_tools_look_for(void **state) {
     expect_dialogue(
         site, t, "SET k v\r\nGET k\r\nNOSUCH\r\n",
         "+OK\r\n$1\r\nv\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
-    const char *heard = say(site, t, "INFO everything\r\n");
+    const char *heard = answer_to(site, t, "INFO everything\r\n");
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         char start[64];
         (void)snprintf(start, sizeof(start), "\n%s:", fields[i]);
@@ -290,11 +292,11 @@ static void info_has_what_tools_look_for(void **state) {
     expect_part(heard, "\ncmdstat_get:calls=1,usec=");
     expect_part(heard, "\nerrorstat_ERR:count=1\r\n");
     expect_part(heard, "\ndb0:keys=1,");
-    heard = say(site, t, "INFO cpu Replication\r\n");
+    heard = answer_to(site, t, "INFO cpu Replication\r\n");
     expect_part(heard, "# Replication\r\nrole:master\r\n");
     expect_part(heard, "\r\n\r\n# CPU\r\nused_cpu_sys:");
     assert_null(strstr(heard, "# Server"));
-    heard = say(site, t, "INFO\r\n");
+    heard = answer_to(site, t, "INFO\r\n");
     expect_part(heard, "# Server\r\n");
     assert_null(strstr(heard, "cmdstat_"));
     expect_dialogue(site, t, "INFO foo\r\n", "$0\r\n\r\n");

@@ -293,7 +293,7 @@ static void wait_says_how_many_copies_there_are(void **state) {
     expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\nSET k v\r\n", "+OK\r\n+OK\r\n");
     cluster_kill(&site->cluster, 2);
     site_wait(site, 10 * NS_PER_SECOND);
-    expect_part(say(site, t, "SET k w\r\n"), "-NOQUORUM 3 replicas needed");
+    expect_part(answer_to(site, t, "SET k w\r\n"), "-NOQUORUM 3 replicas needed");
     expect_dialogue(site, t, "WAIT 2 0\r\n", ":2\r\n");
     expect_dialogue(site, site_talker(site, 0, false), "WAIT 2 0\r\n", ":1\r\n");
     site_free(site);

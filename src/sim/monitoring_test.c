@@ -95,7 +95,7 @@ static void what_takes_long_is_in_the_slow_log(void **state) {
     EXPECT_LINES(site, t, slow_faults);
     expect_dialogue(site, t, "CLIENT SETNAME me\r\nSET k v\r\nGET k\r\n",
                     "+OK\r\n+OK\r\n$1\r\nv\r\n");
-    const char *heard = say(site, t, "SLOWLOG GET\r\n");
+    const char *heard = answer_to(site, t, "SLOWLOG GET\r\n");
     unsigned long long time_s;
     unsigned long long took_us;
     int size = 0;
@@ -124,24 +124,24 @@ static void the_slow_log_is_bounded(void **state) {
     strcat(words, "\r\nEXISTS");
     for (int i = 0; i < 40; i++) (void)sprintf(words + strlen(words), " k%d", i);
     strcat(words, "\r\nAUTH word\r\nHELLO 2 AUTH default word\r\nSLOWLOG GET -1\r\n");
-    const char *heard = strstr(say(site, t, words), "\r\n*3\r\n*6\r\n");
+    const char *heard = strstr(answer_to(site, t, words), "\r\n*3\r\n*6\r\n");
     assert_non_null(heard);
     expect_part(heard, "*5\r\n$5\r\nHELLO\r\n$1\r\n2\r\n$4\r\nAUTH\r\n$10\r\n(redacted)\r\n$10\r\n"
                        "(redacted)\r\n");
     expect_part(heard, "*2\r\n$4\r\nAUTH\r\n$10\r\n(redacted)\r\n");
     expect_part(heard, "*32\r\n$6\r\nEXISTS\r\n$2\r\nk0\r\n");
     expect_part(heard, "\r\n$3\r\nk29\r\n$23\r\n... (10 more arguments)\r\n");
-    heard = say(site, t, "CONFIG SET slowlog-max-len 256\r\nSLOWLOG GET 1\r\n");
+    heard = answer_to(site, t, "CONFIG SET slowlog-max-len 256\r\nSLOWLOG GET 1\r\n");
     expect_part(heard, "*4\r\n$6\r\nCONFIG\r\n");
-    say(site, t, words);
-    heard = say(site, t, "CONFIG SET slowlog-log-slower-than -1\r\nSLOWLOG GET -1\r\n");
+    answer_to(site, t, words);
+    heard = answer_to(site, t, "CONFIG SET slowlog-log-slower-than -1\r\nSLOWLOG GET -1\r\n");
     expect_part(heard, "$147\r\nvvvv");
     expect_part(heard, "v... (72 more bytes)\r\n");
     for (int i = 0; i < 300; i++) expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
     expect_dialogue(site, t, "CONFIG SET slowlog-log-slower-than 0\r\n", "+OK\r\n");
     for (int i = 0; i < 300; i++) expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
     expect_dialogue(site, t, "SLOWLOG LEN\r\n", ":256\r\n");
-    heard = say(site, t, "CONFIG SET slowlog-max-len 2\r\nSLOWLOG LEN\r\n");
+    heard = answer_to(site, t, "CONFIG SET slowlog-max-len 2\r\nSLOWLOG LEN\r\n");
     expect_part(heard, "+OK\r\n:2\r\n");
     expect_dialogue(site, t, "SLOWLOG RESET\r\nSLOWLOG LEN\r\n", "+OK\r\n:1\r\n");
     site_free(site);
@@ -165,7 +165,7 @@ static void what_takes_long_is_an_event(void **state) {
     struct site *site = site_with_slow_disk();
     struct talker *t = site_talker(site, 0, false);
     EXPECT_LINES(site, t, nothing_seen);
-    expect_part(say(site, t, "LATENCY DOCTOR\r\n"), "Nothing is watched");
+    expect_part(answer_to(site, t, "LATENCY DOCTOR\r\n"), "Nothing is watched");
     expect_dialogue(site, t, "CONFIG SET latency-monitor-threshold 40\r\nSETNX k2 v\r\nGET k\r\n",
                     "+OK\r\n:1\r\n$1\r\nv\r\n");
     for (int i = 0; i < 200; i++) {
@@ -175,7 +175,7 @@ static void what_takes_long_is_an_event(void **state) {
     unsigned long long times[2];
     unsigned long long took[2];
     unsigned long long worst[2];
-    assert_int_equal(sscanf(say(site, t, "LATENCY LATEST\r\n"),
+    assert_int_equal(sscanf(answer_to(site, t, "LATENCY LATEST\r\n"),
                             "*2\r\n*4\r\n$7\r\ncommand\r\n:%llu\r\n:%llu\r\n:%llu\r\n*4\r\n$12\r\n"
                             "fast-command\r\n:%llu\r\n:%llu\r\n:%llu\r\n",
                             &times[0], &took[0], &worst[0], &times[1], &took[1], &worst[1]),
@@ -185,9 +185,10 @@ static void what_takes_long_is_an_event(void **state) {
         assert_in_range(took[i], 40, 4000);
         assert_true(worst[i] >= took[i]);
     }
-    assert_memory_equal(say(site, t, "LATENCY HISTORY command\r\n"), "*160\r\n*2\r\n:", 11);
-    assert_memory_equal(say(site, t, "LATENCY HISTORY fast-command\r\n"), "*1\r\n*2\r\n:", 9);
-    expect_part(say(site, t, "LATENCY DOCTOR\r\n"), "fast-command: in 1 seconds, the worst took ");
+    assert_memory_equal(answer_to(site, t, "LATENCY HISTORY command\r\n"), "*160\r\n*2\r\n:", 11);
+    assert_memory_equal(answer_to(site, t, "LATENCY HISTORY fast-command\r\n"), "*1\r\n*2\r\n:", 9);
+    expect_part(answer_to(site, t, "LATENCY DOCTOR\r\n"),
+                "fast-command: in 1 seconds, the worst took ");
     expect_dialogue(site, t, "LATENCY RESET command foo\r\nLATENCY RESET\r\nLATENCY LATEST\r\n",
                     ":1\r\n:1\r\n*0\r\n");
     site_free(site);
@@ -207,14 +208,14 @@ static void calls_are_counted_by_how_long_they_took(void **state) {
     expect_dialogue(site, t, "LATENCY HISTOGRAM client\r\n",
                     "*2\r\n$9\r\nclient|id\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n"
                     "*2\r\n:1\r\n:1\r\n");
-    const char *heard = say(site, t, "HELLO 3\r\nLATENCY HISTOGRAM SET\r\n");
+    const char *heard = answer_to(site, t, "HELLO 3\r\nLATENCY HISTOGRAM SET\r\n");
     heard =
         strstr(heard, "%1\r\n$3\r\nset\r\n%2\r\n$5\r\ncalls\r\n:2\r\n$14\r\nhistogram_usec\r\n%1");
     assert_non_null(heard);
     unsigned long long edge;
     assert_int_equal(sscanf(strstr(heard, "%1\r\n:"), "%%1\r\n:%llu\r\n:2\r\n", &edge), 1);
     assert_in_range(edge, 40000, 4000000);
-    heard = say(site, t, "INFO latencystats commandstats\r\n");
+    heard = answer_to(site, t, "INFO latencystats commandstats\r\n");
     double p50;
     double p999;
     const char *line = strstr(heard, "latency_percentiles_usec_set:");
@@ -239,9 +240,9 @@ static void a_monitor_hears_of_what_is_asked(void **state) {
     struct talker *watcher = site_talker(site, 0, false);
     expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
     struct talker *t = site_talker(site, 0, false);
-    (void)say(site, t,
-              "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\na\001\"b\n\\\xff \r\nCONFIG GET foo\r\n"
-              "NOSUCH\r\nGET\r\nAUTH x\r\nHELLO 3 AUTH a b\r\n");
+    (void)answer_to(site, t,
+                    "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8\r\na\001\"b\n\\\xff \r\nCONFIG GET foo\r\n"
+                    "NOSUCH\r\nGET\r\nAUTH x\r\nHELLO 3 AUTH a b\r\n");
     watcher->heard[watcher->heard_size] = '\0';
     const char *heard = strchr((const char *)watcher->heard, '\n') + 1;
     unsigned long long time_s;
@@ -263,11 +264,11 @@ static void a_monitor_hears_of_what_is_asked(void **state) {
     strcat(words, "\r\nEXISTS");
     for (int i = 0; i < 40; i++) (void)sprintf(words + strlen(words), " k%d", i);
     strcat(words, "\r\n");
-    (void)say(site, t, words);
+    (void)answer_to(site, t, words);
     watcher->heard[watcher->heard_size] = '\0';
     expect_part(heard, "vvv... (72 more bytes)\"\r\n");
     expect_part(heard, " \"k29\" \"... (10 more arguments)\"\r\n");
-    expect_part(say(site, watcher, "RESET\r\n"), "\"RESET\"\r\n+RESET\r\n");
+    expect_part(answer_to(site, watcher, "RESET\r\n"), "\"RESET\"\r\n+RESET\r\n");
     expect_dialogue(site, t, "CLIENT GETNAME\r\n", "$-1\r\n");
     expect_dialogue(site, watcher, "PING\r\n", "+PONG\r\n");
     site_free(site);
@@ -314,7 +315,7 @@ static void a_monitor_must_be_allowed(void **state) {
     (void)state;
     struct site *site = site_new(1, NULL);
     struct talker *t = site_talker(site, 0, false);
-    expect_part(say(site, t, "MONITOR\r\n"), "-ERR MONITOR is not allowed");
+    expect_part(answer_to(site, t, "MONITOR\r\n"), "-ERR MONITOR is not allowed");
     expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
     site_free(site);
 }

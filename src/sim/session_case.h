@@ -193,7 +193,7 @@ static inline void expect_lines(struct site *site, struct talker *t, const struc
     expect_lines(site, t, lines, sizeof(lines) / sizeof((lines)[0]))
 
 // What was heard, as a string.
-static inline const char *say(struct site *site, struct talker *t, const char *words) {
+static inline const char *answer_to(struct site *site, struct talker *t, const char *words) {
     talker_say(t, words, strlen(words));
     site_wait(site, NS_PER_SECOND);
     t->heard[t->heard_size] = '\0';
