@@ -91,10 +91,14 @@ uint32_t command_categories(const struct command_spec *spec) {
 
 static void write_categories(const struct command_spec *spec, struct reply *r) {
     uint32_t of = command_categories(spec);
-    reply_array(r, (uint64_t)__builtin_popcount(of));
+    size_t mark = r->size;
+    uint64_t count = 0;
     for (uint32_t i = 0; i < COMMAND_CATEGORIES; i++) {
-        if ((of >> i & 1) != 0) reply_simple(r, slice_of_string(categories[i]));
+        if ((of >> i & 1) == 0) continue;
+        reply_simple(r, slice_of_string(categories[i]));
+        count++;
     }
+    reply_array_before(r, mark, count);
 }
 
 // name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands
