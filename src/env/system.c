@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -226,9 +227,10 @@ struct system_usage system_used(void) {
     }
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL) return used;
-    unsigned long long pages = 0;
-    if (fscanf(file, "%*u %llu", &pages) == 1) {
-        used.resident = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    char line[128]; // pages of addresses, then pages of memory, then others
+    const char *second = fgets(line, sizeof(line), file) == NULL ? NULL : strchr(line, ' ');
+    if (second != NULL) {
+        used.resident = strtoull(second + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
     }
     (void)fclose(file);
     return used;

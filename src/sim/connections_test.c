@@ -47,8 +47,10 @@ static void large_replies_are_not_heard_either(void **state) {
     memcpy(set + 8 + SIZE, "\r\n", 3);
     expect_dialogue(site, t, set, "+OK\r\n");
     char words[READS * 16 + 64] = "CLIENT REPLY OFF\r\n";
-    for (int i = 0; i < READS; i++) strcat(words, i % 2 == 0 ? "GET big\r\n" : "MGET big a\r\n");
-    strcat(words, "CLIENT REPLY ON\r\nECHO end\r\n");
+    for (int i = 0; i < READS; i++) {
+        (void)sprintf(words + strlen(words), "%s big\r\n", i % 2 == 0 ? "GET" : "MGET a");
+    }
+    (void)sprintf(words + strlen(words), "CLIENT REPLY ON\r\nECHO end\r\n");
     expect_dialogue(site, t, words, "+OK\r\n$3\r\nend\r\n");
     assert_in_range(info_number(site, t, "INFO memory\r\n", "buffers_in_use"), 0, 2);
     site_free(site);

@@ -206,6 +206,16 @@ static inline void expect_part(const char *heard, const char *part) {
     fail();
 }
 
+// The integer of that index, from 0, among those of what was heard.
+static inline uint64_t integer_in(const char *heard, int index) {
+    for (const char *line = heard; line != NULL; line = strchr(line, '\n')) {
+        if (line != heard) line++;
+        if (*line == ':' && index-- == 0) return strtoull(line + 1, NULL, 10);
+    }
+    fail();
+    return 0;
+}
+
 // The field of INFO, or of its section.
 static inline uint64_t info_number(struct site *site, struct talker *t, const char *words,
                                    const char *field) {
