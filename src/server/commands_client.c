@@ -11,6 +11,9 @@
 
 static const char syntax_error[] = "ERR syntax error";
 
+// Each is looked for among all connections, while everybody waits.
+enum { LIST_IDS_MAX = 128 };
+
 // Showing.
 
 static const char *address_of(const struct session *s) {
@@ -120,6 +123,10 @@ void local_client_list(struct command *c, struct reply *r) {
         }
         list_all(server, &filter, &text);
     } else if (c->argument_count > 3 && argument_is(c->arguments[2], "id")) {
+        if (c->argument_count - 3 > LIST_IDS_MAX) {
+            reply_errorf(r, "TOOLARGE CLIENT LIST takes at most %d ids", LIST_IDS_MAX);
+            return;
+        }
         for (uint32_t i = 3; i < c->argument_count; i++) {
             int64_t id;
             if (!text_to_i64(c->arguments[i], &id)) {
@@ -134,6 +141,10 @@ void local_client_list(struct command *c, struct reply *r) {
         return;
     } else {
         list_all(server, &filter, &text);
+    }
+    if (text.clipped) {
+        reply_error(r, SLICE("TOOLARGE there are too many connections for one reply; ask by ID"));
+        return;
     }
     reply_verbatim(r, text_slice(&text));
 }

@@ -343,7 +343,7 @@ static bool is_stalled(const struct server *server, const struct session *s) {
         return server->env->now - s->reset >= STRANGER_SECONDS * NS_PER_SECOND;
     }
     uint64_t idle_s = (uint64_t)server->tuning.idle_s;
-    bool is_idle = s->queue_count == 0 && !s->is_sending;
+    bool is_idle = s->queue_count == 0 && !s->is_sending && list_is_empty(&s->watching);
     if (idle_s > 0 && is_idle && silence / NS_PER_SECOND >= idle_s) return true;
     bool is_needed = !list_is_empty(&server->hungry);
     uint64_t patience = is_needed && o->stall_ns > HUNGRY_NS ? HUNGRY_NS : o->stall_ns;

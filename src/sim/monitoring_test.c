@@ -54,6 +54,7 @@ static void with_fixed_settings(struct node_options *node, struct server_options
     static const struct server_setting fixed[] = {{"save", ""}, {"notify-keyspace-events", ""}};
     server->settings = fixed;
     server->setting_count = 2;
+    server->has_monitor = true;
 }
 
 static void settings_change_as_they_may(void **state) {
@@ -63,7 +64,8 @@ static void settings_change_as_they_may(void **state) {
     EXPECT_LINES(site, t, settings);
     struct talker *second = site_talker(site, 0, false);
     expect_dialogue(site, second, "PING\r\n", "+PONG\r\n");
-    expect_dialogue(site, site_talker(site, 0, false), "PING\r\n", "+PONG\r\n");
+    struct talker *watcher = site_talker(site, 0, false);
+    expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
     expect_dialogue(site, site_talker(site, 0, false), "PING\r\n",
                     "-ERR max number of clients reached\r\n");
     expect_dialogue(site, t, "CONFIG SET timeout 5\r\n", "+OK\r\n");
@@ -72,6 +74,9 @@ static void settings_change_as_they_may(void **state) {
         expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
     }
     assert_true(second->has_ended);
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_true(t->has_ended);
+    assert_false(watcher->has_ended); // it has nothing to say
     site_free(site);
 }
 
