@@ -154,7 +154,7 @@ void local_command_info(struct command *c, struct reply *r) {
     for (uint32_t i = 2; i < c->argument_count; i++) {
         const struct command_spec *spec = find_named(c, c->arguments[i]);
         if (spec == NULL) {
-            reply_null_array(r);
+            reply_null(r);
         } else {
             write_entry(spec, r);
         }

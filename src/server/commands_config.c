@@ -100,12 +100,11 @@ static bool was_named_before(const struct command *c, uint32_t at) {
     return false;
 }
 
-// False, with the error written, when the pair at an argument cannot be set. What was decided at
-// start may be set to what it is.
-static bool is_settable(const struct command *c, uint32_t at, struct reply *r) {
+// False, with the error written, when the setting at an argument cannot be changed. What was
+// decided at start may be set to what it is.
+static bool is_changeable(const struct command *c, uint32_t at, struct reply *r) {
     const struct server *server = c->session->server;
     struct slice name = c->arguments[at];
-    struct slice value = c->arguments[at + 1];
     uint32_t index = find_tunable(name);
     const struct server_setting *fixed = find_setting(server, name);
     if (index == TUNABLES && fixed == NULL) {
@@ -117,13 +116,19 @@ static bool is_settable(const struct command *c, uint32_t at, struct reply *r) {
         refuse(name, "duplicate parameter", r);
         return false;
     }
-    if (index == TUNABLES) {
-        if (argument_is(value, fixed->value)) return true;
-        refuse(name, "can't set immutable config", r);
-        return false;
-    }
+    if (index < TUNABLES || argument_is(c->arguments[at + 1], fixed->value)) return true;
+    refuse(name, "can't set immutable config", r);
+    return false;
+}
+
+// Likewise, when it cannot have the value.
+static bool is_in_range(const struct command *c, uint32_t at, struct reply *r) {
+    struct slice name = c->arguments[at];
+    struct slice value = c->arguments[at + 1];
+    uint32_t index = find_tunable(name);
+    if (index == TUNABLES) return true;
     int64_t number;
-    int64_t most = most_of(server, index);
+    int64_t most = most_of(c->session->server, index);
     if (!text_to_i64(value, &number)) {
         refuse(name, "argument couldn't be parsed into an integer", r);
         return false;
@@ -146,7 +151,10 @@ void local_config_set(struct command *c, struct reply *r) {
         return;
     }
     for (uint32_t i = 2; i < c->argument_count; i += 2) {
-        if (!is_settable(c, i, r)) return;
+        if (!is_changeable(c, i, r)) return;
+    }
+    for (uint32_t i = 2; i < c->argument_count; i += 2) {
+        if (!is_in_range(c, i, r)) return;
     }
     for (uint32_t i = 2; i < c->argument_count; i += 2) {
         uint32_t index = find_tunable(c->arguments[i]);

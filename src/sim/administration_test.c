@@ -158,6 +158,7 @@ static const struct line commands[] = {
     {"COMMAND LIST FILTERBY PATTERN\r\n", "-ERR syntax error\r\n"},
     {"COMMAND LIST FOO\r\n", "-ERR syntax error\r\n"},
     {"COMMAND LIST FILTERBY FOO x\r\n", "-ERR syntax error\r\n"},
+    {"COMMAND INFO nosuch\r\n", "*1\r\n$-1\r\n"},
     {"COMMAND INFO get\r\n", "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:"
                              "1\r\n:1\r\n*3\r\n+@read\r\n"
                              "+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n"},

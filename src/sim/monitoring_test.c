@@ -30,6 +30,8 @@ static const struct line settings[] = {
     {"CONFIG SET maxclients 65\r\n", "-ERR CONFIG SET failed (possibly related to argument "
                                      "'maxclients') - argument must be between "
                                      "1 and 64 inclusive\r\n"},
+    {"CONFIG SET timeout x foo bar\r\n",
+     "-ERR Unknown option or number of arguments for CONFIG SET - 'foo'\r\n"},
     {"CONFIG SET timeout 1 TIMEOUT 2\r\n",
      "-ERR CONFIG SET failed (possibly related to argument 'TIMEOUT') - duplicate parameter\r\n"},
     {"CONFIG SET save \"\"\r\n", "+OK\r\n"}, // as it is
