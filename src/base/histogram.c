@@ -64,3 +64,13 @@ uint64_t histogram_quantile(const struct histogram *h, double quantile) {
     }
     unreachable();
 }
+
+uint64_t histogram_below(const struct histogram *h, uint64_t edge) {
+    must(edge > 0);
+    must((edge & (edge - 1)) == 0);
+    if (edge > value_max) return h->count;
+    uint64_t below = 0;
+    uint32_t end = index_of(edge);
+    for (uint32_t i = 0; i < end; i++) below += h->buckets[i];
+    return below;
+}

@@ -37,6 +37,10 @@ void histogram_merge(struct histogram *h, const struct histogram *other);
 // nothing was added. Requires 0 <= quantile <= 1.
 uint64_t histogram_quantile(const struct histogram *h, double quantile);
 
+// How many values were less than a power of two, which is where a bucket begins; all of them, when
+// it is more than values are told apart up to.
+uint64_t histogram_below(const struct histogram *h, uint64_t edge);
+
 static inline uint64_t histogram_max(const struct histogram *h) {
     return h->max;
 }

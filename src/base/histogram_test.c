@@ -57,6 +57,24 @@ static void what_is_too_large_to_tell_apart_is_still_counted(void **state) {
     assert_true(histogram_quantile(&h, 1) == UINT64_MAX / 2);
 }
 
+static void those_below_an_edge_are_counted(void **state) {
+    (void)state;
+    histogram_init(&h);
+    histogram_add(&h, 0);
+    for (uint32_t bit = 0; bit < HISTOGRAM_BITS; bit++) {
+        uint64_t edge = (uint64_t)1 << bit;
+        assert_int_equal(histogram_below(&h, edge), h.count);
+        histogram_add(&h, edge);
+        assert_int_equal(histogram_below(&h, edge), h.count - 1);
+        if (bit < HISTOGRAM_BITS - 1) {
+            histogram_add(&h, 2 * edge - 1);
+            assert_int_equal(histogram_below(&h, 2 * edge), h.count);
+        }
+    }
+    histogram_add(&h, UINT64_MAX);
+    assert_int_equal(histogram_below(&h, (uint64_t)1 << HISTOGRAM_BITS), h.count);
+}
+
 static int by_size(const void *a, const void *b) {
     const uint64_t *x = a;
     const uint64_t *y = b;
@@ -92,6 +110,7 @@ int histogram_test(void) {
         cmocka_unit_test(small_values_are_exact),
         cmocka_unit_test(no_value_is_reported_more_than_one_percent_off),
         cmocka_unit_test(what_is_too_large_to_tell_apart_is_still_counted),
+        cmocka_unit_test(those_below_an_edge_are_counted),
         cmocka_unit_test(quantiles_of_two_merged_agree_with_sorting),
     };
     return cmocka_run_group_tests_name("histogram", cases, NULL, NULL);

@@ -55,6 +55,8 @@ struct config {
     struct level write;
     enum codec compression;
     bool is_direct; // direct-reads
+    bool has_monitor;
+    bool has_debug; // debug-commands
     enum env_level log_level;
     enum config_io io;
     bool wants_help;

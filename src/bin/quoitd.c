@@ -42,6 +42,8 @@ struct daemon {
     struct server_setting settings[SETTINGS_MAX];
     uint32_t setting_count;
     char numbers[8][24]; // texts of settings
+    char system[128];    // name and release of the operating system
+    uint64_t measured;   // ns: when the server was last told what the process uses
     struct env *env;
     struct arena arena;
     struct node *node;
@@ -98,23 +100,31 @@ static const char *append_fsync(uint64_t interval_ms) {
     return interval_ms <= 1000 ? "everysec" : "no";
 }
 
+static const char *redis_log_level(enum env_level level) {
+    switch (level) {
+    case ENV_DEBUG:
+        return "debug";
+    case ENV_INFO:
+        return "notice";
+    case ENV_WARNING:
+    case ENV_ERROR:
+        return "warning";
+    }
+    unreachable();
+}
+
 static void make_settings(struct daemon *d) {
     add_setting(d, "save", "");
     add_setting(d, "appendonly", "yes");
     add_setting(d, "appendfsync", append_fsync(d->config.interval_ms));
     add_number(d, "maxmemory", d->split.data, 0);
     add_setting(d, "maxmemory-policy", "noeviction");
-    add_number(d, "maxclients", d->config.clients_max, 1);
-    add_number(d, "timeout", d->config.idle_s, 2);
     add_setting(d, "databases", "1");
-    add_number(d, "proto-max-bulk-len", d->config.value_max, 3);
+    add_number(d, "proto-max-bulk-len", d->config.value_max, 1);
     add_setting(d, "requirepass", "");
     add_setting(d, "notify-keyspace-events", "");
-    add_setting(d, "slowlog-log-slower-than", "-1");
-    add_setting(d, "slowlog-max-len", "0");
-    add_setting(d, "latency-monitor-threshold", "0");
     add_setting(d, "cluster-enabled", "yes");
-    add_setting(d, "loglevel", "notice");
+    add_setting(d, "loglevel", redis_log_level(d->config.log_level));
     for (size_t i = 0; i < config_key_count(); i++) {
         add_setting(d, config_key_name(i), config_key_text(&d->config, i));
     }
@@ -161,6 +171,10 @@ static void make_options(struct daemon *d) {
     server->version = QUOIT_VERSION;
     server->process_id = (uint64_t)getpid();
     server->memory_max = config->memory;
+    server->system = system_release(d->system, sizeof(d->system));
+    server->has_monitor = config->has_monitor;
+    server->has_debug = config->has_debug;
+    system_random(&server->random, sizeof(server->random));
 }
 
 // Running.
@@ -255,6 +269,15 @@ static void watch_readiness(struct daemon *d) {
             d->config.port, d->identity.self.name, map->member_count, map->epoch);
 }
 
+// Tells the server, for INFO, what the process has used.
+static void measure(struct daemon *d) {
+    if (d->env->now - d->measured < NS_PER_SECOND && d->measured > 0) return;
+    d->measured = d->env->now;
+    struct system_usage used = system_used();
+    const struct server_usage usage = {used.user_us, used.system_us, used.resident};
+    server_note_usage(d->server, &usage);
+}
+
 static void run(struct daemon *d) {
     d->starting = 2;
     server_start(d->server, on_server_started, d);
@@ -262,6 +285,7 @@ static void run(struct daemon *d) {
     while (d->phase != STOPPED && d->phase != FAILED) {
         system_wait(d->env, node_next_wake(d->node));
         node_wake(d->node);
+        measure(d);
         if (d->phase != RUNNING) continue;
         watch_readiness(d);
         if (!system_is_stopping()) continue;
@@ -339,6 +363,7 @@ static int serve(struct daemon *d) {
             (size_t)(d->config.memory >> 20), d->split.data >> 20, d->split.node >> 20,
             d->split.clients >> 20, d->split.program >> 20);
     make_room_for_files(d);
+    d->server_options.io = system_name(d->env);
     d->node = node_create(&d->arena, d->env, &d->node_options);
     d->server = server_create(&d->arena, d->env, d->node, &d->server_options);
     run(d);

@@ -11,10 +11,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 // Worlds that a signal wakes: one a thread.
@@ -209,4 +212,35 @@ void system_random(void *to, size_t size) {
             size -= (size_t)got;
         }
     }
+}
+
+static uint64_t us_of(struct timeval time) {
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+struct system_usage system_used(void) {
+    struct system_usage used = {0};
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        used.user_us = us_of(usage.ru_utime);
+        used.system_us = us_of(usage.ru_stime);
+    }
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) return used;
+    char line[128]; // pages of addresses, then pages of memory, then others
+    const char *second = fgets(line, sizeof(line), file) == NULL ? NULL : strchr(line, ' ');
+    if (second != NULL) {
+        used.resident = strtoull(second + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    }
+    (void)fclose(file);
+    return used;
+}
+
+const char *system_release(char *to, size_t size) {
+    struct utsname name;
+    to[0] = '\0';
+    if (uname(&name) == 0) {
+        (void)snprintf(to, size, "%s %s %s", name.sysname, name.release, name.machine);
+    }
+    return to;
 }

@@ -58,4 +58,15 @@ void system_arena_free(struct arena *arena);
 // From the kernel's generator; fit for secrets.
 void system_random(void *to, size_t size);
 
+// What this process has used so far.
+struct system_usage {
+    uint64_t user_us;
+    uint64_t system_us;
+    uint64_t resident; // bytes of memory that it has now; 0 when that cannot be learnt
+};
+struct system_usage system_used(void);
+
+// Writes name and release of the operating system, cut to what fits. Lends `to`.
+const char *system_release(char *to, size_t size);
+
 #endif

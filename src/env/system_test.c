@@ -459,6 +459,18 @@ static void an_arena_is_zero_and_random_bytes_are_not(void **state) {
     assert_memory_not_equal(a, b, sizeof(a));
 }
 
+static void what_the_process_uses_grows(void **state) {
+    (void)state;
+    struct system_usage before = system_used();
+    assert_in_range(before.resident, 1u << 20, (uint64_t)1 << 40);
+    struct system_usage now = before;
+    while (now.user_us < before.user_us + 1000) now = system_used();
+    assert_true(now.system_us >= before.system_us);
+    char text[128];
+    assert_memory_equal(system_release(text, sizeof(text)), "Linux ", 6);
+    assert_int_equal(strlen(system_release(text, 4)), 3);
+}
+
 // The kernel says no to whoever wants an io_uring in this process.
 static bool refuse_io_uring(void) {
     struct sock_filter code[] = {
@@ -542,6 +554,7 @@ int system_test(void) {
                                         set_up, tear_down),
         cmocka_unit_test(a_log_line_has_time_level_and_text),
         cmocka_unit_test(an_arena_is_zero_and_random_bytes_are_not),
+        cmocka_unit_test(what_the_process_uses_grows),
     };
     return cmocka_run_group_tests_name("system", cases, NULL, NULL);
 }

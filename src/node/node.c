@@ -320,11 +320,6 @@ void node_submit(struct node *node, struct request *request) {
     o->is_starting = false;
 }
 
-uint64_t node_cursor_at(uint32_t slot) {
-    must(slot < SLOT_COUNT);
-    return cursor_begin(slot);
-}
-
 bool node_read_now(struct node *node, struct request *request) {
     bool is_alone = node->state == NODE_SERVING && node->map.member_count == 1;
     if (!is_alone || node->is_mending || request->key.size == 0) return false;

@@ -155,8 +155,8 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
-// The cursor with which REQUEST_SCAN begins at a slot.
-uint64_t node_cursor_at(uint32_t slot);
+// Where a REQUEST_SCAN begins with a slot. Requires slot < SLOT_COUNT.
+uint64_t node_slot_cursor(uint16_t slot);
 
 // A short cut for REQUEST_READ where no other member has to be asked and the answer is at hand:
 // true if the request is answered so, without done being called; the record is then lent until

@@ -118,6 +118,11 @@ static void find(struct operation *o) {
     ask(o, &wish, 1, on_found);
 }
 
+uint64_t node_slot_cursor(uint16_t slot) {
+    must(slot < SLOT_COUNT);
+    return cursor_begin(slot);
+}
+
 void scan_start(struct operation *o) {
     struct node *node = o->node;
     o->cursor = o->request->cursor;

@@ -45,6 +45,19 @@ static void count_error(struct server *server, struct slice line) {
     e->count = 1;
 }
 
+static void note_slow(const struct command *c, uint64_t took_ns) {
+    struct server *server = c->session->server;
+    const struct tuning *tuning = &server->tuning;
+    if (tuning->slow_us >= 0 && took_ns / 1000 >= (uint64_t)tuning->slow_us) {
+        slowlog_note(&server->slowlog, c, took_ns, (uint32_t)tuning->slow_entries);
+    }
+    if (tuning->spike_ms > 0 && took_ns / NS_PER_MS >= (uint64_t)tuning->spike_ms) {
+        bool is_fast = (c->flags & COMMAND_FAST) != 0;
+        latency_note(&server->latency, is_fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+                     server_now_ms(server) / 1000, took_ns / NS_PER_MS);
+    }
+}
+
 // `start` is how the reply of `size` bytes begins.
 static void count_reply(struct command *c, struct slice start, size_t size) {
     struct server *server = c->session->server;
@@ -61,9 +74,10 @@ static void count_reply(struct command *c, struct slice start, size_t size) {
         count->rejected++;
         return;
     }
-    count->calls++;
-    count->duration_ns += server->env->now - c->started;
+    uint64_t took_ns = server->env->now - c->started;
+    histogram_add(&count->took, took_ns);
     if (is_error) count->failed++;
+    note_slow(c, took_ns);
 }
 
 // It is no longer one that others may have to wait for.
@@ -168,6 +182,7 @@ struct reply *answer_open(struct command *c, size_t bound) {
     struct session *s = c->session;
     struct server *server = s->server;
     must(c->state == COMMAND_RUNNING);
+    if (c->is_mute) return open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);
     if (bound <= CHUNK_CAPACITY && has_turn(c) && (bound <= PARCEL_SMALL || !session_is_full(s))) {
         uint8_t *room = chunks_room(&s->output, &server->chunk_pool, bound);
         if (room != NULL) return open_at(c, ANSWER_OUTPUT, room, bound);
@@ -201,9 +216,18 @@ bool answer_reserve(struct command *c, size_t bound) {
 }
 
 struct reply *answer_open_reserved(struct command *c, size_t bound) {
-    uint8_t *room = chunks_room(&c->parcel.chunks, &c->session->server->chunk_pool, bound);
+    struct server *server = c->session->server;
+    if (c->is_mute) return open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);
+    uint8_t *room = chunks_room(&c->parcel.chunks, &server->chunk_pool, bound);
     must(room != NULL); // answer_reserve
     return open_at(c, ANSWER_KEPT, room, bound);
+}
+
+// The reply is what the client does not want to hear.
+static void finish_unheard(struct command *c) {
+    parcel_clear(c->session, &c->parcel);
+    c->target = has_turn(c) ? ANSWER_OUTPUT : ANSWER_KEPT;
+    finish(c);
 }
 
 void answer_close(struct command *c) {
@@ -213,6 +237,10 @@ void answer_close(struct command *c) {
     must(!r->overflowed);
     struct slice bytes = {r->data, r->size};
     count_reply(c, bytes, bytes.size);
+    if (c->is_mute) {
+        finish_unheard(c);
+        return;
+    }
     switch (c->target) {
     case ANSWER_OUTPUT:
         chunks_grow(&s->output, r->size);
@@ -285,6 +313,11 @@ static void answer_large_bulk(struct command *c, struct slice bytes) {
     struct server *server = s->server;
     size_t size = reply_bulk_size(bytes.size);
     bool is_kept = !has_turn(c);
+    if (c->is_mute) {
+        count_reply(c, SLICE("$"), size);
+        finish_unheard(c);
+        return;
+    }
     if (session_is_full(s) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
         (is_kept && !session_may_keep(s, size))) {
         answer_again(c);
@@ -330,6 +363,10 @@ void answer_parcel(struct command *c) {
     must(c->parcel.chunks.first != NULL);
     const struct chunk *first = c->parcel.chunks.first;
     count_reply(c, (struct slice){first->data, first->size}, c->parcel.chunks.size);
+    if (c->is_mute) {
+        finish_unheard(c);
+        return;
+    }
     c->target = ANSWER_KEPT;
     if (has_turn(c)) {
         chunks_move(&s->output, &s->server->chunk_pool, &c->parcel.chunks);
@@ -504,8 +541,14 @@ bool answer_local(struct command *c) {
     if (pool_left(&server->chunk_pool) <= chunks_needed(LOCAL_ROOM)) return false;
     c->state = COMMAND_RUNNING;
     c->started = server->env->now;
-    uint8_t *room = chunks_room(&s->output, &server->chunk_pool, LOCAL_ROOM);
-    struct reply *r = open_at(c, ANSWER_OUTPUT, room, LOCAL_ROOM);
+    struct reply *r;
+    if (c->is_mute || (c->flags & COMMAND_HALT) != 0) {
+        // Such a one may decide only now whether anybody is to hear it.
+        r = open_at(c, ANSWER_SCRATCH, server->scratch, LOCAL_ROOM);
+    } else {
+        uint8_t *room = chunks_room(&s->output, &server->chunk_pool, LOCAL_ROOM);
+        r = open_at(c, ANSWER_OUTPUT, room, LOCAL_ROOM);
+    }
     command_run_local(c, r);
     if (r->overflowed) {
         r = open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);

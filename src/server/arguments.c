@@ -5,6 +5,9 @@
 #include "server/answer.h"
 #include "server/internal.h"
 
+// About 292 years; nothing waits longer.
+#define TIMEOUT_MS_MAX ((int64_t)(INT64_MAX / NS_PER_MS))
+
 bool argument_is(struct slice argument, const char *word) {
     return text_equal_nocase(argument, slice_of_string(word));
 }
@@ -144,5 +147,16 @@ bool parse_level(struct command *c, struct slice argument, struct level *level) 
     char problem[PROBLEM_SIZE];
     if (level_of_argument(argument, level, problem)) return true;
     answer_error(c, problem);
+    return false;
+}
+
+bool parse_timeout(struct slice argument, int64_t *ms, struct reply *r) {
+    if (!text_to_i64(argument, ms) || *ms > TIMEOUT_MS_MAX) {
+        reply_error(r, SLICE("ERR timeout is not an integer or out of range"));
+    } else if (*ms < 0) {
+        reply_error(r, SLICE("ERR timeout is negative"));
+    } else {
+        return true;
+    }
     return false;
 }

@@ -53,6 +53,9 @@ bool parse_integer(struct command *c, struct slice argument, int64_t *value);
 // n-th of so many bits. False: it is none.
 bool parse_bit_offset(struct slice argument, uint64_t size_max, uint32_t width, uint64_t *offset);
 
+// Writes Redis's error and returns false unless the argument is a time in ms that is not negative.
+bool parse_timeout(struct slice argument, int64_t *ms, struct reply *r);
+
 enum { PROBLEM_SIZE = 120 };
 
 // True: the argument names a level that an operation can have. Else why not, as an error.

@@ -35,7 +35,7 @@ void command_index_init(struct command_index *index) {
         must(size <= COMMAND_NAME_MAX);
         uint32_t at = place_of(command_table[i].name, size);
         while (index->entries[at] != 0) at = (at + 1) % COMMAND_INDEX_SIZE;
-        index->entries[at] = (uint8_t)(i + 1);
+        index->entries[at] = (uint16_t)(i + 1);
     }
 }
 
@@ -112,6 +112,8 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     c->state = COMMAND_QUEUED;
     c->fault = fault;
     c->is_fresh = true;
+    c->is_mute = s->is_mute || s->is_skipping;
+    s->is_skipping = false;
     c->wants_turn = false;
     c->has_written = false;
     c->block = NULL;
@@ -281,20 +283,24 @@ static void refuse_unknown(const struct command *c, struct reply *r) {
     reply_error(r, text_slice(&text));
 }
 
-static void refuse_unknown_sub(const struct command *c, struct reply *r) {
+static void refuse_sub(const struct command *c, const char *what, struct reply *r) {
     char memory[REPLY_ERROR_MAX];
     struct text text = text_over(memory, sizeof(memory));
-    text_string(&text, "ERR unknown subcommand '");
+    text_printf(&text, "ERR %s '", what);
     text_bytes(&text, clipped(c->arguments[1]));
     text_string(&text, "'. Try ");
     struct slice name = slice_of_string(c->spec->name);
-    for (size_t i = 0; i < name.size; i++) {
+    for (size_t i = 0; i < name.size && name.data[i] != '|'; i++) {
         uint8_t letter = name.data[i];
         if (letter >= 'a' && letter <= 'z') letter &= 0xdf; // upper case
         text_bytes(&text, (struct slice){&letter, 1});
     }
     text_string(&text, " HELP.");
     reply_error(r, text_slice(&text));
+}
+
+void command_refuse_form(const struct command *c, struct reply *r) {
+    refuse_sub(c, "unknown subcommand or wrong number of arguments for", r);
 }
 
 static void refuse_stranger(const struct command *c, struct reply *r) {
@@ -318,7 +324,7 @@ void command_run_local(struct command *c, struct reply *r) {
         refuse_unknown(c, r);
         return;
     case FAULT_UNKNOWN_SUB:
-        refuse_unknown_sub(c, r);
+        refuse_sub(c, "unknown subcommand", r);
         return;
     case FAULT_ARITY:
         reply_errorf(r, "ERR wrong number of arguments for '%s' command", c->spec->name);

@@ -69,14 +69,14 @@ extern const struct command_spec command_table[];
 extern const uint32_t command_table_count;
 
 enum {
-    COMMANDS_TABLE_MAX = 256, // entries
+    COMMANDS_TABLE_MAX = 512, // entries
     COMMAND_INDEX_SIZE = 1024,
     COMMAND_NAME_MAX = 32, // longest name, with its subcommand
 };
 
 // From names to entries of the table.
 struct command_index {
-    uint8_t entries[COMMAND_INDEX_SIZE]; // index + 1, 0: none
+    uint16_t entries[COMMAND_INDEX_SIZE]; // index + 1, 0: none
 };
 
 void command_index_init(struct command_index *index);
@@ -153,6 +153,7 @@ struct command {
     enum answer_target target;
     bool is_alone;       // no earlier command can have had one of its keys
     bool is_fresh;       // not yet tried to start
+    bool is_mute;        // its client does not want to hear the reply
     bool wants_turn;     // starts only when all earlier ones are gone: its reply found no memory
     bool has_written;    // asked the node for a write: must not start again
     struct slice *block; // arguments that did not fit `own`; or NULL
@@ -197,6 +198,9 @@ void command_start(struct command *c);
 
 // Notes in its session that it began, or ended.
 void command_count_running(const struct command *c, int change);
+
+// Writes the error for a subcommand that was given too many arguments.
+void command_refuse_form(const struct command *c, struct reply *r);
 
 // Writes the reply of a local one, or of one that is refused.
 void command_run_local(struct command *c, struct reply *r);

@@ -86,6 +86,7 @@ command_start_function start_scan;
 command_start_function start_keys;
 command_start_function start_dbsize;
 command_start_function start_randomkey;
+command_start_function start_cluster_getkeysinslot;
 
 // commands_kv.c
 command_start_function start_kv_get;
@@ -108,10 +109,23 @@ command_local_function local_client_id;
 command_local_function local_client_getname;
 command_local_function local_client_setname;
 command_local_function local_client_setinfo;
+command_local_function local_wait;
+command_local_function local_ok;
+
+// commands_client.c
 command_local_function local_client_list;
 command_local_function local_client_info;
 command_local_function local_client_kill;
-command_local_function local_ok;
+command_local_function local_client_reply;
+command_local_function local_client_no_evict;
+command_local_function local_client_no_touch;
+command_local_function local_client_pause;
+command_local_function local_client_unpause;
+command_local_function local_client_unblock;
+command_local_function local_client_tracking;
+command_local_function local_client_caching;
+command_local_function local_client_getredir;
+command_local_function local_client_trackinginfo;
 
 // commands_cluster.c
 command_local_function local_cluster_slots;
@@ -131,16 +145,72 @@ command_local_function local_command_info;
 command_local_function local_command_docs;
 command_local_function local_command_list;
 command_local_function local_command_getkeys;
+command_local_function local_command_getkeysandflags;
 command_local_function local_help;
+
+// Categories of commands, as Redis has them, so far as there is anything in them.
+enum command_category {
+    CATEGORY_KEYSPACE,
+    CATEGORY_READ,
+    CATEGORY_WRITE,
+    CATEGORY_STRING,
+    CATEGORY_ADMIN,
+    CATEGORY_FAST,
+    CATEGORY_SLOW,
+    CATEGORY_DANGEROUS,
+    CATEGORY_CONNECTION,
+    COMMAND_CATEGORIES,
+};
+
+const char *command_category_name(enum command_category category);
+
+// Bit 1 << category of each that a command is in; of the one with a name, 0 when there is none.
+uint32_t command_categories(const struct command_spec *spec);
+uint32_t command_category_find(struct slice name);
+
+// commands_acl.c
+command_local_function local_acl_whoami;
+command_local_function local_acl_users;
+command_local_function local_acl_list;
+command_local_function local_acl_cat;
+command_local_function local_acl_genpass;
 
 // commands_info.c
 command_local_function local_info;
 
-// commands_server.c
+// commands_config.c
 command_local_function local_config_get;
 command_local_function local_config_set;
 command_local_function local_config_resetstat;
+
+// commands_slow.c
+command_local_function local_slowlog_get;
+command_local_function local_slowlog_len;
+command_local_function local_slowlog_reset;
+command_local_function local_latency_latest;
+command_local_function local_latency_history;
+command_local_function local_latency_reset;
+command_local_function local_latency_doctor;
+command_local_function local_latency_histogram;
+
+// commands_server.c
 command_local_function local_time;
+command_local_function local_lolwut;
+command_local_function local_role;
+command_local_function local_replicaof;
+command_local_function local_save;
+command_local_function local_bgsave;
+command_local_function local_lastsave;
+command_local_function local_bgrewriteaof;
+command_local_function local_config_rewrite;
+command_local_function local_module_list;
+command_local_function local_monitor;
+command_start_function start_debug_sleep;
+command_local_function local_memory_stats;
+command_local_function local_memory_doctor;
+
+// What was acknowledged up to then, in seconds since 1970, is on the disk.
+uint64_t server_saved_s(const struct server *server);
 
 // commands_quoit.c
 command_local_function local_quoit_status;

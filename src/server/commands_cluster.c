@@ -205,8 +205,12 @@ void local_cluster_keyslot(struct command *c, struct reply *r) {
 
 // What this node holds of the slot, expired keys that were not yet removed included.
 void local_cluster_countkeysinslot(struct command *c, struct reply *r) {
-    uint64_t slot;
-    if (!text_to_u64(c->arguments[2], &slot) || slot >= SLOT_COUNT) {
+    int64_t slot;
+    if (!text_to_i64(c->arguments[2], &slot)) {
+        reply_error(r, SLICE("ERR value is not an integer or out of range"));
+        return;
+    }
+    if (slot < 0 || slot >= SLOT_COUNT) {
         reply_error(r, SLICE("ERR Invalid slot"));
         return;
     }

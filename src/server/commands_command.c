@@ -3,6 +3,7 @@
 // COMMAND: the table, told to clients in the form they know from Redis 7.0.
 #include "server/commands.h"
 
+#include "base/glob.h"
 #include "base/text.h"
 
 static bool is_sub(const struct command_spec *spec) {
@@ -54,31 +55,50 @@ static void write_flags(const struct command_spec *spec, struct reply *r) {
     reply_array_before(r, mark, count);
 }
 
-static const char *category_of(enum command_group group) {
-    switch (group) {
-    case GROUP_CONNECTION:
-        return "@connection";
-    case GROUP_STRING:
-        return "@string";
-    case GROUP_GENERIC:
-        return "@keyspace";
-    case GROUP_SERVER:
-    case GROUP_CLUSTER:
-        return "@admin";
+static const char *const categories[COMMAND_CATEGORIES] = {
+    [CATEGORY_KEYSPACE] = "@keyspace",
+    [CATEGORY_READ] = "@read",
+    [CATEGORY_WRITE] = "@write",
+    [CATEGORY_STRING] = "@string",
+    [CATEGORY_ADMIN] = "@admin",
+    [CATEGORY_FAST] = "@fast",
+    [CATEGORY_SLOW] = "@slow",
+    [CATEGORY_DANGEROUS] = "@dangerous",
+    [CATEGORY_CONNECTION] = "@connection",
+};
+
+const char *command_category_name(enum command_category category) {
+    return categories[category] + 1;
+}
+
+uint32_t command_category_find(struct slice name) {
+    for (uint32_t i = 0; i < COMMAND_CATEGORIES; i++) {
+        if (argument_is(name, categories[i] + 1)) return 1u << i;
     }
-    unreachable();
+    return 0;
+}
+
+uint32_t command_categories(const struct command_spec *spec) {
+    uint32_t of = 1u << ((spec->flags & COMMAND_FAST) != 0 ? CATEGORY_FAST : CATEGORY_SLOW);
+    if ((spec->flags & COMMAND_READ) != 0) of |= 1u << CATEGORY_READ;
+    if ((spec->flags & COMMAND_WRITE) != 0) of |= 1u << CATEGORY_WRITE;
+    if ((spec->flags & COMMAND_ADMIN) != 0) of |= 1u << CATEGORY_ADMIN | 1u << CATEGORY_DANGEROUS;
+    if (spec->group == GROUP_CONNECTION) of |= 1u << CATEGORY_CONNECTION;
+    if (spec->group == GROUP_STRING) of |= 1u << CATEGORY_STRING;
+    if (spec->group == GROUP_GENERIC) of |= 1u << CATEGORY_KEYSPACE;
+    return of;
 }
 
 static void write_categories(const struct command_spec *spec, struct reply *r) {
-    bool is_data = (spec->flags & (COMMAND_READ | COMMAND_WRITE)) != 0;
-    reply_array(r, is_data ? 3 : 2);
-    reply_simple(r, slice_of_string(category_of(spec->group)));
-    if (is_data) {
-        bool is_write = (spec->flags & COMMAND_WRITE) != 0;
-        reply_simple(r, is_write ? SLICE("@write") : SLICE("@read"));
+    uint32_t of = command_categories(spec);
+    size_t mark = r->size;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < COMMAND_CATEGORIES; i++) {
+        if ((of >> i & 1) == 0) continue;
+        reply_simple(r, slice_of_string(categories[i]));
+        count++;
     }
-    bool is_fast = (spec->flags & COMMAND_FAST) != 0;
-    reply_simple(r, is_fast ? SLICE("@fast") : SLICE("@slow"));
+    reply_array_before(r, mark, count);
 }
 
 // name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands
@@ -134,7 +154,7 @@ void local_command_info(struct command *c, struct reply *r) {
     for (uint32_t i = 2; i < c->argument_count; i++) {
         const struct command_spec *spec = find_named(c, c->arguments[i]);
         if (spec == NULL) {
-            reply_null_array(r);
+            reply_null(r);
         } else {
             write_entry(spec, r);
         }
@@ -194,15 +214,88 @@ void local_command_docs(struct command *c, struct reply *r) {
     }
 }
 
+enum list_filter { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN };
+
+static bool is_listed(const struct command_spec *spec, enum list_filter filter, struct slice word) {
+    uint64_t steps = GLOB_STEPS_MAX;
+    switch (filter) {
+    case LIST_ALL:
+        return true;
+    case LIST_MODULE: // there are no modules
+        return false;
+    case LIST_CATEGORY:
+        return (command_categories(spec) & command_category_find(word)) != 0;
+    case LIST_PATTERN:
+        return glob_match(word, slice_of_string(spec->name), &steps);
+    }
+    unreachable();
+}
+
+// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]
 void local_command_list(struct command *c, struct reply *r) {
-    (void)c;
-    reply_array(r, top_level_count());
+    enum list_filter filter = LIST_ALL;
+    struct slice word = {0};
+    if (c->argument_count == 5 && argument_is(c->arguments[2], "filterby")) {
+        if (argument_is(c->arguments[3], "module")) filter = LIST_MODULE;
+        if (argument_is(c->arguments[3], "aclcat")) filter = LIST_CATEGORY;
+        if (argument_is(c->arguments[3], "pattern")) filter = LIST_PATTERN;
+        word = c->arguments[4];
+    }
+    if (c->argument_count > 2 && filter == LIST_ALL) {
+        reply_error(r, SLICE("ERR syntax error"));
+        return;
+    }
+    size_t mark = r->size;
+    uint64_t count = 0;
     for (uint32_t i = 0; i < command_table_count; i++) {
-        if (!is_sub(&command_table[i])) reply_bulk_string(r, command_table[i].name);
+        if (!is_listed(&command_table[i], filter, word)) continue;
+        reply_bulk_string(r, command_table[i].name);
+        count++;
+    }
+    reply_array_before(r, mark, count);
+}
+
+// What a command does with its keys, where it is not RO and access for one that reads, and OW and
+// update for one that writes.
+struct key_use {
+    const char *name;
+    const char *access;
+    const char *does[2]; // the second may be NULL, or both
+};
+
+static const struct key_use key_uses[] = {
+    {"strlen", "RO", {NULL, NULL}},          {"exists", "RO", {NULL, NULL}},
+    {"touch", "RO", {NULL, NULL}},           {"type", "RO", {NULL, NULL}},
+    {"object|encoding", "RO", {NULL, NULL}}, {"memory|usage", "RO", {NULL, NULL}},
+    {"setnx", "OW", {"insert", NULL}},       {"append", "RW", {"insert", NULL}},
+    {"getset", "RW", {"access", "update"}},  {"getex", "RW", {"access", "update"}},
+    {"incr", "RW", {"access", "update"}},    {"decr", "RW", {"access", "update"}},
+    {"incrby", "RW", {"access", "update"}},  {"decrby", "RW", {"access", "update"}},
+    {"getdel", "RW", {"access", "delete"}},  {"setrange", "RW", {"update", NULL}},
+    {"expire", "RW", {"update", NULL}},      {"pexpire", "RW", {"update", NULL}},
+    {"expireat", "RW", {"update", NULL}},    {"pexpireat", "RW", {"update", NULL}},
+    {"persist", "RW", {"update", NULL}},     {"del", "RM", {"delete", NULL}},
+    {"unlink", "RM", {"delete", NULL}},      {"kv.del", "RM", {"delete", NULL}},
+};
+
+static struct key_use use_of(const struct command_spec *spec, bool is_get) {
+    for (size_t i = 0; i < sizeof(key_uses) / sizeof(key_uses[0]); i++) {
+        if (strcmp(key_uses[i].name, spec->name) == 0) return key_uses[i];
+    }
+    if (is_get) return (struct key_use){NULL, "RW", {"access", "update"}};
+    if ((spec->flags & COMMAND_READ) != 0) return (struct key_use){NULL, "RO", {"access", NULL}};
+    return (struct key_use){NULL, "OW", {"update", NULL}};
+}
+
+static void write_use(const struct key_use *use, struct reply *r) {
+    reply_set(r, 1u + (use->does[0] != NULL) + (use->does[1] != NULL));
+    reply_simple(r, slice_of_string(use->access));
+    for (int i = 0; i < 2; i++) {
+        if (use->does[i] != NULL) reply_simple(r, slice_of_string(use->does[i]));
     }
 }
 
-void local_command_getkeys(struct command *c, struct reply *r) {
+static void write_keys(struct command *c, bool with_flags, struct reply *r) {
     const struct command_index *index = &c->session->server->index;
     const struct slice *arguments = c->arguments + 2;
     uint32_t count = c->argument_count - 2;
@@ -226,11 +319,26 @@ void local_command_getkeys(struct command *c, struct reply *r) {
     uint32_t last = command_last_key(spec, count);
     size_t mark = r->size;
     uint64_t found = 0;
+    bool is_get = false;
+    for (uint32_t i = 3; i < count && strcmp(spec->name, "set") == 0; i++) {
+        is_get |= argument_is(arguments[i], "get");
+    }
+    struct key_use use = use_of(spec, is_get);
     for (uint32_t i = spec->first_key; i <= last; i += spec->key_step) {
+        if (with_flags) reply_array(r, 2);
         reply_bulk(r, arguments[i]);
+        if (with_flags) write_use(&use, r);
         found++;
     }
     reply_array_before(r, mark, found);
+}
+
+void local_command_getkeys(struct command *c, struct reply *r) {
+    write_keys(c, false, r);
+}
+
+void local_command_getkeysandflags(struct command *c, struct reply *r) {
+    write_keys(c, true, r);
 }
 
 // HELP of a container: its subcommands.

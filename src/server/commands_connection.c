@@ -44,6 +44,7 @@ void local_quit(struct command *c, struct reply *r) {
 
 void local_reset(struct command *c, struct reply *r) {
     session_reset(c->session);
+    c->is_mute = false;
     reply_simple(r, SLICE("RESET"));
 }
 
@@ -224,105 +225,31 @@ void local_hello(struct command *c, struct reply *r) {
     introduce(s, r);
 }
 
-// Lists.
+// WAIT replicas ms: of the writes of this connection since its last WAIT, how many copies beside
+// one the worst has, so far as its coordinator had heard when it answered. That is what the level
+// of the write asked for, or more; nothing is waited for beyond it.
 
-static void describe(const struct session *s, struct text *text) {
-    const struct server *server = s->server;
-    const char *peer = s->socket == NULL ? "" : env_peer(server->env, s->socket);
-    uint64_t now = server->env->now;
-    text_printf(text, "id=%" PRIu64 " addr=%s laddr=%s:%u fd=0 name=%s age=%" PRIu64, s->id, peer,
-                server->options.listen, server->options.port, s->name,
-                (uint64_t)((now - s->created) / NS_PER_SECOND));
-    text_printf(text, " idle=%" PRIu64 " flags=N db=0 sub=0 psub=0 ssub=0 multi=-1",
-                (uint64_t)((now - s->heard) / NS_PER_SECOND));
-    text_printf(text, " qbuf=%" PRIu32 " omem=%zu events=%s cmd=%s user=default",
-                s->received - s->parsed, s->output.size, s->is_receiving ? "r" : "",
-                s->last == NULL ? "NULL" : s->last->name);
-    text_printf(text, " lib-name=%s lib-ver=%s resp=%u\n", s->library, s->library_version,
-                s->protocol);
-}
-
-void local_client_info(struct command *c, struct reply *r) {
-    char memory[1024];
-    struct text text = text_over(memory, sizeof(memory));
-    describe(c->session, &text);
-    reply_verbatim(r, text_slice(&text));
-}
-
-void local_client_list(struct command *c, struct reply *r) {
-    struct server *server = c->session->server;
-    // Built behind where the reply will be; the scratch holds both.
-    struct text text = server_text(server);
-    for (struct list *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        const struct session *s = CONTAINER_OF(at, struct session, link);
-        if (s->state != SESSION_SHUT) describe(s, &text);
+static uint32_t others_up(const struct node *node) {
+    const struct map *map = node_map(node);
+    uint32_t up = 0;
+    for (uint32_t i = 0; map->epoch > 0 && i < map->runs[0].replica_count; i++) {
+        up += node_member_is_up(node, map->runs[0].replicas[i].member);
     }
-    reply_verbatim(r, text_slice(&text));
+    return up > 0 ? up - 1 : 0;
 }
 
-// CLIENT KILL address | CLIENT KILL [ID id] [ADDR address] [SKIPME yes|no]
-
-struct kill_filter {
-    uint64_t id; // 0: any
-    struct slice address;
-    bool skips_me;
-};
-
-static bool parse_kill(const struct command *c, struct kill_filter *filter) {
-    *filter = (struct kill_filter){.skips_me = true};
-    if (c->argument_count == 3) {
-        filter->address = c->arguments[2];
-        filter->skips_me = false;
-        return true;
-    }
-    for (uint32_t i = 2; i < c->argument_count; i += 2) {
-        if (i + 1 == c->argument_count) return false;
-        struct slice value = c->arguments[i + 1];
-        if (argument_is(c->arguments[i], "id")) {
-            if (!text_to_u64(value, &filter->id) || filter->id == 0) return false;
-        } else if (argument_is(c->arguments[i], "addr")) {
-            filter->address = value;
-        } else if (argument_is(c->arguments[i], "skipme")) {
-            filter->skips_me = argument_is(value, "yes");
-        } else {
-            return false;
-        }
-    }
-    return filter->id != 0 || filter->address.data != NULL;
-}
-
-static bool is_meant(const struct kill_filter *filter, const struct session *s) {
-    if (s->state == SESSION_SHUT) return false;
-    if (filter->id != 0 && filter->id != s->id) return false;
-    if (filter->address.data == NULL) return true;
-    const char *peer = env_peer(s->server->env, s->socket);
-    return slice_equal(filter->address, slice_of_string(peer));
-}
-
-void local_client_kill(struct command *c, struct reply *r) {
-    struct server *server = c->session->server;
-    struct kill_filter filter;
-    if (!parse_kill(c, &filter)) {
-        reply_error(r, SLICE("ERR syntax error"));
+void local_wait(struct command *c, struct reply *r) {
+    struct session *s = c->session;
+    int64_t number;
+    if (!text_to_i64(c->arguments[1], &number)) {
+        reply_error(r, SLICE("ERR value is not an integer or out of range"));
         return;
     }
-    int64_t killed = 0;
-    for (struct list *at = server->sessions.next; at != &server->sessions; at = at->next) {
-        struct session *s = CONTAINER_OF(at, struct session, link);
-        if (!is_meant(&filter, s) || (filter.skips_me && s == c->session)) continue;
-        killed++;
-        if (s == c->session) {
-            s->is_closing = true;
-            session_drain(s); // it still gets its reply
-        } else {
-            session_shut(s);
-        }
-    }
-    if (c->argument_count > 3) {
-        reply_integer(r, killed);
-    } else if (killed > 0) {
-        reply_ok(r);
+    if (!parse_timeout(c->arguments[2], &number, r)) return;
+    s->has_written = false;
+    if (!s->has_ever_written) {
+        reply_integer(r, others_up(s->server->node));
     } else {
-        reply_error(r, SLICE("ERR No such client"));
+        reply_integer(r, s->copies > 0 ? s->copies - 1 : 0);
     }
 }

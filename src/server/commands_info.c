@@ -20,11 +20,24 @@ static void write_human(struct text *text, uint64_t bytes) {
                 units[unit]);
 }
 
+// 40 hexadecimal digits that are others after every start.
+static void write_run_id(const struct server *server, struct text *text) {
+    struct mac a = mac_of(&server->options.random, SLICE("run id, begin"));
+    struct mac b = mac_of(&server->options.random, SLICE("run id, end"));
+    text_hex(text, (struct slice){a.bytes, MAC_SIZE});
+    text_hex(text, (struct slice){b.bytes, 20 - MAC_SIZE});
+}
+
 static void write_server(struct server *server, struct text *text) {
     const struct server_options *o = &server->options;
     uint64_t uptime = (server->env->now - server->began) / NS_PER_SECOND;
     text_string(text, "redis_version:" REDIS_VERSION "\r\nredis_mode:cluster\r\n");
     text_printf(text, "server_name:quoit\r\nquoit_version:%s\r\n", o->version);
+    if (o->system != NULL) text_printf(text, "os:%s\r\n", o->system);
+    if (o->io != NULL) text_printf(text, "multiplexing_api:%s\r\n", o->io);
+    text_string(text, "run_id:");
+    write_run_id(server, text);
+    text_string(text, "\r\n");
     text_printf(text, "arch_bits:%zu\r\nprocess_id:%" PRIu64 "\r\n", sizeof(void *) * 8,
                 o->process_id);
     text_printf(text, "tcp_port:%u\r\nserver_time_usec:%" PRIu64 "\r\n", o->port,
@@ -35,15 +48,26 @@ static void write_server(struct server *server, struct text *text) {
 
 static void write_clients(struct server *server, struct text *text) {
     text_printf(text,
-                "connected_clients:%" PRIu32 "\r\ncluster_connections:0\r\nmaxclients:%" PRIu32
-                "\r\nblocked_clients:0\r\n",
-                server->session_count, server->options.clients_max);
+                "connected_clients:%" PRIu32 "\r\ncluster_connections:0\r\nmaxclients:%" PRId64
+                "\r\nblocked_clients:%" PRIu32
+                "\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n",
+                server->session_count, server->tuning.clients, server->pause.held);
 }
 
 static void write_memory(struct server *server, struct text *text) {
     struct store_stats store = node_store_stats(server->node);
     text_printf(text, "used_memory:%" PRIu64 "\r\nused_memory_human:", store.memory_used);
     write_human(text, store.memory_used);
+    text_printf(
+        text, "\r\nused_memory_rss:%" PRIu64 "\r\nused_memory_rss_human:", server->usage.resident);
+    write_human(text, server->usage.resident);
+    uint64_t peak =
+        server->memory_peak > store.memory_used ? server->memory_peak : store.memory_used;
+    text_printf(text, "\r\nused_memory_peak:%" PRIu64 "\r\nused_memory_peak_human:", peak);
+    write_human(text, peak);
+    uint64_t ratio = store.memory_used == 0 ? 0 : server->usage.resident * 100 / store.memory_used;
+    text_printf(text, "\r\nmem_fragmentation_ratio:%" PRIu64 ".%02" PRIu64, ratio / 100,
+                ratio % 100);
     text_printf(text,
                 "\r\nused_memory_dataset:%" PRIu64 "\r\nmaxmemory:%" PRIu64 "\r\nmaxmemory_human:",
                 store.memory_used, store.memory_max);
@@ -57,7 +81,11 @@ static void write_memory(struct server *server, struct text *text) {
 static void write_persistence(struct server *server, struct text *text) {
     struct store_stats store = node_store_stats(server->node);
     bool is_loading = node_state(server->node) == NODE_RECOVERING;
-    text_printf(text, "loading:%d\r\nrdb_bgsave_in_progress:0\r\naof_enabled:1\r\n", is_loading);
+    text_printf(text,
+                "loading:%d\r\nasync_loading:0\r\nrdb_bgsave_in_progress:0\r\n"
+                "rdb_last_save_time:%" PRIu64 "\r\nrdb_last_bgsave_status:%s\r\naof_enabled:1\r\n"
+                "aof_rewrite_in_progress:0\r\n",
+                is_loading, server_saved_s(server), store.is_failed ? "err" : "ok");
     text_printf(text, "aof_last_write_status:%s\r\naof_current_size:%" PRIu64 "\r\n",
                 store.is_failed ? "err" : "ok", store.log_size);
 }
@@ -79,6 +107,8 @@ static void write_stats(struct server *server, struct text *text) {
     text_printf(text, "rejected_connections:%" PRIu64 "\r\nevicted_keys:0\r\n", n->refused);
     text_printf(text, "keyspace_hits:%" PRIu64 "\r\nkeyspace_misses:%" PRIu64 "\r\n", n->hits,
                 n->misses);
+    text_printf(text, "total_reads_processed:%" PRIu64 "\r\ntotal_writes_processed:%" PRIu64 "\r\n",
+                n->receives, n->sends);
     text_printf(text, "total_error_replies:%" PRIu64 "\r\nstalled_clients_closed:%" PRIu64 "\r\n",
                 n->errors, n->cut);
 }
@@ -87,6 +117,15 @@ static void write_replication(struct server *server, struct text *text) {
     (void)server;
     text_string(text, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
                       "master_repl_offset:0\r\n");
+}
+
+static void write_seconds(struct text *text, const char *name, uint64_t us) {
+    text_printf(text, "%s:%" PRIu64 ".%06u\r\n", name, us / 1000000, (unsigned)(us % 1000000));
+}
+
+static void write_cpu(struct server *server, struct text *text) {
+    write_seconds(text, "used_cpu_sys", server->usage.system_us);
+    write_seconds(text, "used_cpu_user", server->usage.user_us);
 }
 
 static void write_modules(struct server *server, struct text *text) {
@@ -128,14 +167,33 @@ static void write_keyspace(struct server *server, struct text *text) {
 static void write_commandstats(struct server *server, struct text *text) {
     for (uint32_t i = 0; i < command_table_count; i++) {
         const struct command_count *n = &server->command_counts[i];
-        if (n->calls + n->rejected == 0) continue;
-        uint64_t usec = n->duration_ns / 1000;
-        uint64_t calls = n->calls == 0 ? 1 : n->calls;
+        if (n->took.count + n->rejected == 0) continue;
+        uint64_t usec = n->took.sum / 1000;
+        uint64_t calls = n->took.count == 0 ? 1 : n->took.count;
         text_printf(text,
                     "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%" PRIu64
                     ".%02" PRIu64 ",rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
-                    command_table[i].name, n->calls, usec, usec / calls, usec % calls * 100 / calls,
-                    n->rejected, n->failed);
+                    command_table[i].name, n->took.count, usec, usec / calls,
+                    usec % calls * 100 / calls, n->rejected, n->failed);
+    }
+}
+
+static void write_quantile(struct text *text, const struct histogram *took, double quantile) {
+    uint64_t ns = histogram_quantile(took, quantile);
+    text_printf(text, "%" PRIu64 ".%03u", ns / 1000, (unsigned)(ns % 1000));
+}
+
+static void write_latencystats(struct server *server, struct text *text) {
+    for (uint32_t i = 0; i < command_table_count; i++) {
+        const struct histogram *took = &server->command_counts[i].took;
+        if (took->count == 0) continue;
+        text_printf(text, "latency_percentiles_usec_%s:p50=", command_table[i].name);
+        write_quantile(text, took, 0.5);
+        text_string(text, ",p99=");
+        write_quantile(text, took, 0.99);
+        text_string(text, ",p99.9=");
+        write_quantile(text, took, 0.999);
+        text_string(text, "\r\n");
     }
 }
 
@@ -259,9 +317,11 @@ static const struct section sections[] = {
     {"persistence", "Persistence", true, write_persistence},
     {"stats", "Stats", true, write_stats},
     {"replication", "Replication", true, write_replication},
+    {"cpu", "CPU", true, write_cpu},
     {"modules", "Modules", true, write_modules},
     {"commandstats", "Commandstats", false, write_commandstats},
     {"errorstats", "Errorstats", true, write_errorstats},
+    {"latencystats", "Latencystats", false, write_latencystats},
     {"cluster", "Cluster", true, write_cluster},
     {"quoit", "Quoit", true, write_quoit},
     {"store", "Store", true, write_store},

@@ -19,14 +19,15 @@ enum {
 // What one command may spend on matching a pattern: some milliseconds.
 #define PATTERN_STEPS_MAX (4 * GLOB_STEPS_MAX)
 
-static void ask(struct command *c, uint64_t cursor, uint32_t limit, step_done *then) {
+// `local`: only of the slots that this member is first for.
+static void ask(struct command *c, uint64_t cursor, uint32_t limit, bool local, step_done *then) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_SCAN;
     request->key = (struct slice){0};
     request->level = session_read_level(c->session);
     request->cursor = cursor;
     request->limit = limit;
-    request->local = c->session->is_sharded;
+    request->local = local;
     step_submit(&c->step, then);
 }
 
@@ -73,10 +74,10 @@ static void on_random(struct step *step) {
         must(!keys.failed);
         answer_bulk(c, key);
     } else if (request->next != 0) {
-        ask(c, request->next, RANDOM_COUNT, on_random);
+        ask(c, request->next, RANDOM_COUNT, c->session->is_sharded, on_random);
     } else if (c->my.done == 0) {
         c->my.done = 1; // once more, from the first slot on
-        ask(c, 0, RANDOM_COUNT, on_random);
+        ask(c, 0, RANDOM_COUNT, c->session->is_sharded, on_random);
     } else {
         answer_null(c);
     }
@@ -85,7 +86,7 @@ static void on_random(struct step *step) {
 void start_randomkey(struct command *c) {
     c->my.done = 0;
     uint32_t slot = rng_below(&c->session->server->rng, SLOT_COUNT);
-    ask(c, node_cursor_at(slot), RANDOM_COUNT, on_random);
+    ask(c, node_slot_cursor((uint16_t)slot), RANDOM_COUNT, c->session->is_sharded, on_random);
 }
 
 // SCAN.
@@ -165,7 +166,8 @@ void start_scan(struct command *c) {
         return;
     }
     if (!parse_scan(c, &count)) return;
-    ask(c, cursor, (uint32_t)(count < SCAN_COUNT_MAX ? count : SCAN_COUNT_MAX), on_scan);
+    uint32_t limit = (uint32_t)(count < SCAN_COUNT_MAX ? count : SCAN_COUNT_MAX);
+    ask(c, cursor, limit, c->session->is_sharded, on_scan);
 }
 
 // KEYS: one scan after the other, gathered in the command's parcel.
@@ -183,6 +185,18 @@ static bool gather_key(struct command *c, struct slice key) {
     append_bulk(&c->parcel.chunks, pool, key);
     c->my.done++;
     return true;
+}
+
+// Begins the answer, and asks for the first keys from a cursor on.
+static void gather(struct command *c, uint64_t cursor, bool local, step_done *then) {
+    struct session *s = c->session;
+    c->my.done = 0;
+    if (chunks_room(&c->parcel.chunks, &s->server->chunk_pool, REPLY_HEADER_MAX) == NULL) {
+        answer_again(c);
+        return;
+    }
+    chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
+    ask(c, cursor, KEYS_COUNT, local, then);
 }
 
 static void on_keys(struct step *step) {
@@ -212,18 +226,60 @@ static void on_keys(struct step *step) {
     } else if (request->next == 0) {
         answer_gathered(c, c->my.done);
     } else {
-        ask(c, request->next, KEYS_COUNT, on_keys);
+        ask(c, request->next, KEYS_COUNT, c->session->is_sharded, on_keys);
     }
 }
 
 void start_keys(struct command *c) {
-    struct session *s = c->session;
     c->my.text = c->arguments[1];
-    c->my.done = 0;
-    if (chunks_room(&c->parcel.chunks, &s->server->chunk_pool, REPLY_HEADER_MAX) == NULL) {
-        answer_again(c);
+    gather(c, 0, c->session->is_sharded, on_keys);
+}
+
+// CLUSTER GETKEYSINSLOT slot count: likewise, from the beginning of the slot to its end.
+
+static void on_slot_keys(struct step *step) {
+    struct command *c = step->command;
+    if (!step_succeeded(step)) {
+        parcel_clear(c->session, &c->parcel);
+        answer_step_failure(step);
         return;
     }
-    chunks_grow(&c->parcel.chunks, REPLY_HEADER_MAX);
-    ask(c, 0, KEYS_COUNT, on_keys);
+    const struct request *request = &step->request;
+    bool is_over = request->next == 0;
+    struct reader keys = reader_of(request->keys);
+    for (uint64_t i = 0; i < request->count; i++) {
+        struct slice key = read_sized(&keys, KEY_SIZE_MAX);
+        if (keys.failed || slot_of(key) != c->my.next || c->my.done == c->my.number) {
+            is_over = true;
+            break;
+        }
+        if (c->parcel.chunks.size + key.size > KEYS_SIZE_MAX) {
+            refuse_keys(c, "TOOLARGE there are too many keys for one reply; ask for fewer");
+            return;
+        }
+        if (!gather_key(c, key)) {
+            refuse_keys(c, "BUSY no memory for the reply; ask for fewer keys");
+            return;
+        }
+    }
+    if (is_over || c->my.done == c->my.number) {
+        answer_gathered(c, c->my.done);
+    } else {
+        ask(c, request->next, KEYS_COUNT, false, on_slot_keys);
+    }
+}
+
+void start_cluster_getkeysinslot(struct command *c) {
+    int64_t slot;
+    int64_t count;
+    if (!parse_integer(c, c->arguments[2], &slot) || !parse_integer(c, c->arguments[3], &count)) {
+        return;
+    }
+    if (slot < 0 || slot >= SLOT_COUNT || count < 0) {
+        answer_error(c, "ERR Invalid slot or number of keys");
+        return;
+    }
+    c->my.next = (uint32_t)slot;
+    c->my.number = count;
+    gather(c, node_slot_cursor((uint16_t)slot), false, on_slot_keys);
 }

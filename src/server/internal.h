@@ -6,13 +6,18 @@
 //     input     bytes received                          command   what was asked
 //     order     who waits for whom                      step      what is asked of the node
 //     answer    replies, at their turn                  chunk     memory for all of it
+//     pause     what a client told the others to wait for
+//     slowlog, latency   what took long                 monitor   who is told of every command
 #ifndef QUOIT_SERVER_INTERNAL_H
 #define QUOIT_SERVER_INTERNAL_H
 
+#include "base/histogram.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "server/latency.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/slowlog.h"
 
 struct listener {
     char address[ADDRESS_SIZE_MAX + 1]; // being listened on
@@ -36,16 +41,26 @@ struct error_count {
 };
 
 struct command_count {
-    uint64_t calls;
-    uint64_t duration_ns; // of all calls, from start to reply
-    uint64_t rejected;    // before they started
+    struct histogram took; // ns of all calls, from start to reply
+    uint64_t rejected;     // before they started
     uint64_t failed;
+};
+
+// What CONFIG SET changes.
+struct tuning {
+    int64_t slow_us;      // from which on a command is in the slow log; negative: none is
+    int64_t slow_entries; // of it
+    int64_t spike_ms;     // from which on a command is an event of LATENCY; 0: none is
+    int64_t idle_s;       // silence after which a connection is closed; 0: never
+    int64_t clients;      // connections
 };
 
 struct server_counts {
     uint64_t connections;
     uint64_t refused; // connections, at clients_max
     uint64_t commands;
+    uint64_t receives;
+    uint64_t sends;
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t hits; // reads that found the key
@@ -58,6 +73,16 @@ struct server_counts {
 struct rate {
     uint64_t before;
     uint64_t per_second;
+};
+
+// What waits for CLIENT UNPAUSE, or for the time it was to last.
+enum pause_kind { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
+
+struct pause {
+    enum pause_kind kind;
+    uint32_t held;      // sessions that wait
+    struct timer end;   // armed while there is a pause
+    struct list asleep; // DEBUG SLEEP: steps of commands that end with it
 };
 
 enum server_state { SERVER_CREATED, SERVER_SERVING, SERVER_STOPPING };
@@ -89,6 +114,7 @@ struct server {
     uint64_t last_id;
     struct list dirty;
     struct list hungry;
+    struct list monitors;
     struct env_op settle_op;
     bool is_settle_asked;
 
@@ -102,10 +128,17 @@ struct server {
 
     struct locks locks;
     struct rng rng;
+    struct pause pause;
 
     struct command_index index;
     struct server_counts counts;
-    struct command_count command_counts[COMMANDS_TABLE_MAX];
+    struct command_count *command_counts; // of each entry of the table
+    struct tuning tuning;
+    struct slowlog slowlog;
+    struct latency latency;
+    struct server_usage usage;
+    uint64_t memory_peak; // bytes of data, as far as was looked at
+    uint64_t passwords;   // made by ACL GENPASS
     struct error_count errors[ERROR_WORDS_MAX];
     uint32_t error_count;
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "server/internal.h"
+#include "server/pause.h"
 
 #include <inttypes.h>
 
@@ -11,6 +12,8 @@ enum {
     WAKE_MAX = 8,        // sessions that one release wakes
     COMMANDS_AHEAD = 32, // commands of several sessions that are made before they are begun
     STRANGER_SECONDS = 10,
+    SLOW_US = 10000, // as in Redis, like the next
+    SLOW_ENTRIES = 128,
     CUT_SECONDS = 5,
     SCRATCH_SLACK = TEXT_SIZE + 64 * 1024,
 };
@@ -46,7 +49,8 @@ static size_t scratch_size(const struct server_options *o) {
 enum { BLOCKS_MAX = 8, STEP_PART = 4 }; // one further step for so many commands
 
 size_t server_memory_size(const struct server_options *o) {
-    return sizeof(struct server) + scratch_size(o) + TEXT_SIZE + 1024 +
+    return sizeof(struct server) + scratch_size(o) + TEXT_SIZE + 1024 + slowlog_memory_size() +
+           command_table_count * sizeof(struct command_count) +
            pool_memory_size(o->clients_max + SPARE_SESSIONS, sizeof(struct session)) +
            pool_memory_size(o->commands_max, sizeof(struct command)) +
            pool_memory_size(o->commands_max / STEP_PART + 1, sizeof(struct step)) +
@@ -89,12 +93,26 @@ struct server *server_create(struct arena *arena, struct env *env, struct node *
     list_init(&server->sessions);
     list_init(&server->dirty);
     list_init(&server->hungry);
+    list_init(&server->monitors);
+    pause_init(server);
     locks_init(&server->locks);
     server->rng.state = node_options(node)->random;
     command_index_init(&server->index);
+    server->command_counts = ARENA_ARRAY(arena, struct command_count, command_table_count);
+    slowlog_init(&server->slowlog, arena);
+    server->tuning = (struct tuning){
+        .slow_us = SLOW_US,
+        .slow_entries = SLOW_ENTRIES,
+        .idle_s = (int64_t)(options->idle_ns / NS_PER_SECOND),
+        .clients = options->clients_max,
+    };
     server->sweep.fired = on_sweep;
     server->cut.fired = on_cut;
     return server;
+}
+
+void server_note_usage(struct server *server, const struct server_usage *usage) {
+    server->usage = *usage;
 }
 
 struct text server_text(struct server *server) {
@@ -133,7 +151,7 @@ static void welcome(struct listener *listener, struct env_socket *socket) {
         return;
     }
     struct session *s = session_open(listener, socket);
-    if (server->session_count > server->options.clients_max) {
+    if (server->session_count > (uint64_t)server->tuning.clients) {
         server->counts.refused++;
         session_refuse(s, "ERR max number of clients reached");
     }
@@ -241,6 +259,7 @@ void server_stop(struct server *server, server_done *done, void *context) {
     server->stopped = done;
     server->stopped_context = context;
     stop_listening(server);
+    pause_end(server);
     for (struct list *at = server->sessions.next; at != &server->sessions; at = at->next) {
         session_drain(CONTAINER_OF(at, struct session, link));
     }
@@ -319,13 +338,14 @@ static void rate_update(struct rate *rate, uint64_t now, uint64_t elapsed_ns) {
 // others may need.
 static bool is_stalled(const struct server *server, const struct session *s) {
     const struct server_options *o = &server->options;
+    if (s->is_held) return false;
     uint64_t silence = server->env->now - s->heard;
     if (s->is_stranger) {
         return server->env->now - s->reset >= STRANGER_SECONDS * NS_PER_SECOND;
     }
-    if (o->idle_ns > 0 && s->queue_count == 0 && !s->is_sending && silence >= o->idle_ns) {
-        return true;
-    }
+    uint64_t idle_s = (uint64_t)server->tuning.idle_s;
+    bool is_idle = s->queue_count == 0 && !s->is_sending && list_is_empty(&s->watching);
+    if (idle_s > 0 && is_idle && silence / NS_PER_SECOND >= idle_s) return true;
     bool is_needed = !list_is_empty(&server->hungry);
     uint64_t patience = is_needed && o->stall_ns > HUNGRY_NS ? HUNGRY_NS : o->stall_ns;
     if (silence < patience) return false;
@@ -344,6 +364,8 @@ static void on_sweep(struct timer *timer) {
         session_shut(s);
     }
     wake_hungry(server, UINT32_MAX);
+    uint64_t memory = node_store_stats(server->node).memory_used;
+    if (memory > server->memory_peak) server->memory_peak = memory;
     if (now > server->swept) {
         rate_update(&server->commands_rate, server->counts.commands, now - server->swept);
         rate_update(&server->in_rate, server->counts.bytes_in, now - server->swept);

@@ -21,6 +21,7 @@
 #define QUOIT_SERVER_SERVER_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "env/env.h"
 #include "model/level.h"
 #include "node/node.h"
@@ -47,11 +48,16 @@ struct server_options {
     uint32_t replication;    // as the node has it, or more
     uint64_t idle_ns;        // silence after which a connection is closed; 0: never
     uint64_t stall_ns;       // silence in the middle of a command after which it is
+    bool has_monitor;        // clients may be told of every command
+    bool has_debug;          // clients may let all others wait
+    struct mac_key random;   // from outside; different in every start, and secret
     struct level read;       // what connections begin with; unset: QUORUM
     struct level write;
 
     // For INFO and CONFIG GET, borrowed for life.
     const char *version;
+    const char *system; // its name and release
+    const char *io;     // how it is talked to
     uint64_t process_id;
     uint64_t memory_max; // bytes of the whole process
     const struct server_setting *settings;
@@ -67,6 +73,16 @@ size_t server_memory_size(const struct server_options *options);
 // The node need not be started. Its timers run the server's.
 struct server *server_create(struct arena *arena, struct env *env, struct node *node,
                              const struct server_options *options);
+
+// What the process has used, for INFO.
+struct server_usage {
+    uint64_t user_us; // of processors
+    uint64_t system_us;
+    uint64_t resident; // bytes of memory
+};
+
+// To be called now and then.
+void server_note_usage(struct server *server, const struct server_usage *usage);
 
 typedef void server_done(void *context, enum status status);
 

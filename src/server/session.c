@@ -3,7 +3,9 @@
 
 #include "server/answer.h"
 #include "server/internal.h"
+#include "server/monitor.h"
 #include "server/order.h"
+#include "server/pause.h"
 
 static_assert(offsetof(struct session, own_bytes) <= SESSION_STATE_SIZE, "a session is one page");
 
@@ -19,7 +21,13 @@ void session_reset(struct session *s) {
     s->is_stranger = options->password != NULL;
     s->read = (struct level){LEVEL_UNSET, 0};
     s->write = (struct level){LEVEL_UNSET, 0};
+    s->has_written = false;
+    s->has_ever_written = false;
     s->name[0] = '\0';
+    s->is_mute = false;
+    s->is_skipping = false;
+    s->is_traceless = false;
+    monitor_end(s);
 }
 
 struct session *session_open(struct listener *listener, struct env_socket *socket) {
@@ -36,6 +44,7 @@ struct session *session_open(struct listener *listener, struct env_socket *socke
     list_init(&s->link);
     list_init(&s->dirty);
     list_init(&s->hungry);
+    list_init(&s->watching);
     list_init(&s->queue);
     input_init_own(s);
     resp_parser_init(&s->parser, s->arguments, ARGUMENTS_INLINE);
@@ -115,6 +124,8 @@ static void close_session(struct session *s) {
     struct server *server = s->server;
     drop_queue(s);
     if (s->is_receiving || s->is_sending || s->queue_count > 0) return;
+    pause_forget(s);
+    monitor_end(s);
     give_block(s);
     chunks_clear(&s->output, &server->chunk_pool);
     if (s->input->kind != INPUT_OWN) {
@@ -148,6 +159,7 @@ static void on_received(struct env_op *op) {
         session_drain(s);
         return;
     }
+    server->counts.receives++;
     server->counts.bytes_in += op->size;
     s->heard = server->env->now;
     s->received += op->size;
@@ -188,12 +200,15 @@ static void make_command(struct session *s, const struct resp_request *request) 
         resp_parser_room(&s->parser, s->arguments, ARGUMENTS_INLINE);
     }
     if ((c->flags & COMMAND_HALT) != 0) s->is_halted = true;
-    expect_keys(c);
+    monitor_tell(c);
+    pause_hold(c);
+    if (!s->is_held) expect_keys(c);
 }
 
 // The stream makes no sense from here on: says so, if there is memory, and hangs up.
 static void refuse_stream(struct session *s) {
-    uint8_t *room = chunks_room(&s->output, &s->server->chunk_pool, PARCEL_SMALL);
+    uint8_t *room = NULL;
+    if (!s->is_mute) room = chunks_room(&s->output, &s->server->chunk_pool, PARCEL_SMALL);
     if (room != NULL) {
         struct reply r = reply_to(room, PARCEL_SMALL, s->protocol);
         reply_error(&r, slice_of_string(s->problem));
@@ -207,7 +222,8 @@ static void refuse_stream(struct session *s) {
 
 static bool may_take(const struct session *s) {
     return s->state != SESSION_SHUT && !s->is_closing && s->problem == NULL && !s->is_halted &&
-           s->parsed < s->received && s->queue_count < SESSION_COMMANDS_MAX && !session_is_full(s);
+           !s->is_held && s->parsed < s->received && s->queue_count < SESSION_COMMANDS_MAX &&
+           !session_is_full(s);
 }
 
 // Makes commands of what has arrived. True when there were any.
@@ -255,8 +271,8 @@ static bool take_commands(struct session *s) {
 }
 
 static void receive(struct session *s) {
-    if (s->is_receiving || s->state != SESSION_OPEN || s->is_halted || s->problem != NULL ||
-        s->is_closing) {
+    if (s->is_receiving || s->state != SESSION_OPEN || s->is_halted || s->is_held ||
+        s->problem != NULL || s->is_closing) {
         return;
     }
     if (s->queue_count >= SESSION_COMMANDS_MAX || session_is_full(s)) return;
@@ -293,6 +309,7 @@ static void on_sent(struct env_op *op) {
         session_shut(s);
         return;
     }
+    server->counts.sends++;
     server->counts.bytes_out += s->sending;
     s->heard = server->env->now;
     s->sent += s->sending;
@@ -314,7 +331,7 @@ static void run_front(struct session *s) {
             if (!answer_kept(c)) return;
             continue;
         }
-        if (session_is_full(s)) return;
+        if (session_is_full(s) || pause_holds(c)) return;
         if (command_is_local(c)) {
             bool is_halting = (c->flags & COMMAND_HALT) != 0;
             if (!answer_local(c)) {
@@ -355,7 +372,7 @@ static void start_ready(struct session *s) {
     while (at != &s->queue) {
         struct command *c = CONTAINER_OF(at, struct command, link);
         at = at->next;
-        if (c->state != COMMAND_QUEUED) continue;
+        if (c->state != COMMAND_QUEUED || pause_holds(c)) continue;
         if (command_is_local(c)) {
             if (s->queue.next != &c->link) continue;
             run_front(s);

@@ -56,12 +56,19 @@ struct session {
     bool has_ready; // commands that waited may start
     bool is_throttled; // a command waits because enough was asked of the node
     bool is_closing;   // nothing that follows is to be understood
+    bool is_mute;      // wants to hear no replies
+    bool is_skipping;  // wants not to hear the next one
+    bool is_held;      // its last command waits for a pause to end, and nothing behind it is taken
+    bool is_kept;      // asked for CLIENT NO-EVICT; like the next, only shown
+    bool is_traceless; // asked for CLIENT NO-TOUCH
     uint8_t protocol;
 
     struct server *server;
     struct env_socket *socket;
-    struct list dirty;  // in the server's list of sessions to settle
-    struct list hungry; // in its list of those that wait for memory
+    struct list dirty;    // in the server's list of sessions to settle
+    struct list hungry;   // in its list of those that wait for memory
+    struct list watching; // in its list of those that hear of every command
+    uint64_t missed;      // commands that it should have heard of
 
     struct list queue; // commands, oldest first
     uint32_t queue_count;
@@ -84,8 +91,11 @@ struct session {
     uint32_t received;
     size_t wanted; // bytes from `parsed` that the next command needs to be whole
 
-    struct level read;               // as CONSISTENCY set it, or unset: see session_read_level
-    struct level write;              // likewise
+    struct level read;     // as CONSISTENCY set it, or unset: see session_read_level
+    struct level write;    // likewise
+    uint32_t copies;       // the fewest that one of its writes since the last WAIT is known to have
+    bool has_written;      // since then
+    bool has_ever_written; // `copies` says something
     const struct command_spec *last; // command
     struct slice *block;             // arguments of the next command, when they are many
     bool is_block_large;

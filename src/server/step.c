@@ -48,6 +48,20 @@ void step_give(struct step *step) {
     pool_give(&c->session->server->step_pool, step);
 }
 
+static bool is_write(const struct step *step) {
+    return step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
+}
+
+// For WAIT. What is certainly not done counts for nothing.
+static void note_copies(const struct step *step) {
+    struct session *s = step->command->session;
+    enum status st = step->request.status;
+    if (!is_write(step) || (st != ST_OK && st != ST_TIMEOUT)) return;
+    if (!s->has_written || step->request.answered < s->copies) s->copies = step->request.answered;
+    s->has_written = true;
+    s->has_ever_written = true;
+}
+
 // A read that had to wait for a lock has it no longer than it takes: its step may then wait for
 // others, which wait for other locks.
 static void go_on(struct step *step) {
@@ -57,7 +71,9 @@ static void go_on(struct step *step) {
 }
 
 static void on_request(struct request *request) {
-    go_on(CONTAINER_OF(request, struct step, request));
+    struct step *step = CONTAINER_OF(request, struct step, request);
+    note_copies(step);
+    go_on(step);
 }
 
 static void submit(struct step *step) {
@@ -67,9 +83,8 @@ static void submit(struct step *step) {
 void step_submit(struct step *step, step_done *then) {
     step->then = then;
     step->request.done = on_request;
-    bool is_write = step->request.kind == REQUEST_REPLACE || step->request.kind == REQUEST_WRITE;
-    if (is_write) step->command->has_written = true;
-    if (!is_write || lock_share(step, step->request.key, submit)) submit(step);
+    if (is_write(step)) step->command->has_written = true;
+    if (!is_write(step) || lock_share(step, step->request.key, submit)) submit(step);
 }
 
 static void read_now(struct step *step) {

@@ -2,6 +2,7 @@
 #include "sim/cluster.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const struct mac_key cluster_secret = {.bytes = "the sim's secret"};
 
@@ -111,6 +112,7 @@ void cluster_start(struct cluster *cluster, uint32_t index) {
     node.self.weight = 1;
     node.listen = p->listen;
     node.random = rng_next(&cluster->rng);
+    memcpy(server.random.bytes, &node.random, sizeof(node.random));
     if (cluster->options.draws_codec) {
         node.store.codec = (enum codec)rng_below(&cluster->rng, CODECS);
     }

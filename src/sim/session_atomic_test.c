@@ -24,15 +24,6 @@ static void values_of_64_kib(struct node_options *node, struct server_options *s
     node->value_size_max = server->value_size_max = 65536;
 }
 
-struct line {
-    const char *said;
-    const char *heard;
-};
-
-#define EXPECT_LINES(site, t, lines)                                                               \
-    for (size_t i = 0; i < sizeof(lines) / sizeof((lines)[0]); i++)                                \
-    expect_dialogue(site, t, (lines)[i].said, (lines)[i].heard)
-
 static const struct line bits[] = {
     {"SETBIT b 7 1\r\n", ":0\r\n"},
     {"SETBIT b 7 0\r\n", ":1\r\n"},

@@ -179,4 +179,54 @@ static inline void expect_dialogue(struct site *site, struct talker *t, const ch
     }
 }
 
+struct line {
+    const char *said;
+    const char *heard;
+};
+
+static inline void expect_lines(struct site *site, struct talker *t, const struct line *lines,
+                                size_t count) {
+    for (size_t i = 0; i < count; i++) expect_dialogue(site, t, lines[i].said, lines[i].heard);
+}
+
+#define EXPECT_LINES(site, t, lines)                                                               \
+    expect_lines(site, t, lines, sizeof(lines) / sizeof((lines)[0]))
+
+// What was heard, as a string.
+static inline const char *answer_to(struct site *site, struct talker *t, const char *words) {
+    talker_say(t, words, strlen(words));
+    site_wait(site, NS_PER_SECOND);
+    t->heard[t->heard_size] = '\0';
+    return (const char *)t->heard;
+}
+
+static inline void expect_part(const char *heard, const char *part) {
+    if (strstr(heard, part) != NULL) return;
+    print_error("heard: %s\nnot:   %s\n", heard, part);
+    fail();
+}
+
+// The integer of that index, from 0, among those of what was heard.
+static inline uint64_t integer_in(const char *heard, int index) {
+    for (const char *line = heard; line != NULL; line = strchr(line, '\n')) {
+        if (line != heard) line++;
+        if (*line == ':' && index-- == 0) return strtoull(line + 1, NULL, 10);
+    }
+    fail();
+    return 0;
+}
+
+// The field of INFO, or of its section.
+static inline uint64_t info_number(struct site *site, struct talker *t, const char *words,
+                                   const char *field) {
+    char start[64];
+    (void)snprintf(start, sizeof(start), "\n%s:", field);
+    talker_say(t, words, strlen(words));
+    site_wait(site, NS_PER_SECOND);
+    t->heard[t->heard_size] = '\0';
+    const char *found = strstr((const char *)t->heard, start);
+    assert_non_null(found);
+    return strtoull(found + strlen(start), NULL, 10);
+}
+
 #endif

@@ -3,19 +3,6 @@
 // What clients hear, to the byte. The server is the real one, in a simulated world.
 #include "sim/session_case.h"
 
-struct line {
-    const char *said;
-    const char *heard;
-};
-
-static void expect_lines(struct site *site, struct talker *t, const struct line *lines,
-                         size_t count) {
-    for (size_t i = 0; i < count; i++) expect_dialogue(site, t, lines[i].said, lines[i].heard);
-}
-
-#define EXPECT_LINES(site, t, lines)                                                               \
-    expect_lines(site, t, lines, sizeof(lines) / sizeof((lines)[0]))
-
 // Strings.
 
 static const struct line strings[] = {
@@ -481,19 +468,6 @@ static void who_stops_in_the_middle_of_a_command_is_cut_off(void **state) {
     assert_false(idle->has_ended);
     expect_dialogue(site, idle, "PING\r\n", "+PONG\r\n");
     site_free(site);
-}
-
-// The field of INFO, or of its section.
-static uint64_t info_number(struct site *site, struct talker *t, const char *words,
-                            const char *field) {
-    char start[64];
-    (void)snprintf(start, sizeof(start), "\n%s:", field);
-    talker_say(t, words, strlen(words));
-    site_wait(site, NS_PER_SECOND);
-    t->heard[t->heard_size] = '\0';
-    const char *found = strstr((const char *)t->heard, start);
-    assert_non_null(found);
-    return strtoull(found + strlen(start), NULL, 10);
 }
 
 static uint64_t buffers_in_use(struct site *site, struct talker *t) {

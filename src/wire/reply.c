@@ -177,7 +177,7 @@ void reply_push(struct reply *r, uint64_t count) {
     append_count(r, r->protocol == 3 ? '>' : '*', count);
 }
 
-void reply_array_before(struct reply *r, size_t mark, uint64_t count) {
+static void header_before(struct reply *r, size_t mark, char type, uint64_t count) {
     must(mark <= r->size);
     char digits[I64_TEXT_MAX];
     size_t digit_count = u64_to_text(count, digits);
@@ -185,9 +185,18 @@ void reply_array_before(struct reply *r, size_t mark, uint64_t count) {
     if (extend(r, 1 + digit_count + 2) == NULL) return;
     uint8_t *place = r->data + mark;
     memmove(place + 1 + digit_count + 2, place, elements);
-    *place = '*';
+    *place = (uint8_t)type;
     place = copy(place + 1, digits, digit_count);
     copy(place, "\r\n", 2);
+}
+
+void reply_array_before(struct reply *r, size_t mark, uint64_t count) {
+    header_before(r, mark, '*', count);
+}
+
+void reply_map_before(struct reply *r, size_t mark, uint64_t pairs) {
+    bool is_flat = r->protocol == 2;
+    header_before(r, mark, is_flat ? '*' : '%', is_flat ? 2 * pairs : pairs);
 }
 
 size_t reply_bulk_size(size_t bulk_size) {

@@ -63,9 +63,10 @@ void reply_map(struct reply *r, uint64_t pairs);
 void reply_set(struct reply *r, uint64_t count);
 void reply_push(struct reply *r, uint64_t count);
 
-// For arrays whose count is known only after their elements: puts the header in front of what was
-// written since the reply had `mark` bytes. Moves those bytes.
+// For arrays and maps whose count is known only after their elements: puts the header in front of
+// what was written since the reply had `mark` bytes. Moves those bytes.
 void reply_array_before(struct reply *r, size_t mark, uint64_t count);
+void reply_map_before(struct reply *r, size_t mark, uint64_t pairs);
 
 // Bytes that bulk_size bytes take up as a bulk (verbatim text takes four more).
 size_t reply_bulk_size(size_t bulk_size);

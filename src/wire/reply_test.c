@@ -127,6 +127,19 @@ static void the_header_of_an_array_may_come_after_its_elements(void **state) {
     assert_int_equal(reply_room(&r), 1);
 }
 
+static void the_header_of_a_map_may_come_after_its_pairs(void **state) {
+    (void)state;
+    static const char *const expected[] = {"*4\r\n:0\r\n:1\r\n:2\r\n:3\r\n",
+                                           "%2\r\n:0\r\n:1\r\n:2\r\n:3\r\n"};
+    for (uint8_t protocol = 2; protocol <= 3; protocol++) {
+        struct reply r = reply_to(memory, sizeof(memory), protocol);
+        for (int i = 0; i < 4; i++) reply_integer(&r, i);
+        reply_map_before(&r, 0, 2);
+        assert_int_equal(r.size, 20);
+        assert_memory_equal(r.data, expected[protocol - 2], 20);
+    }
+}
+
 static void write_one_of_each(struct reply *r) {
     reply_ok(r);
     reply_simple(r, SLICE("QUEUED"));
@@ -184,6 +197,7 @@ int reply_test(void) {
         cmocka_unit_test(the_first_element_without_room_stops_the_reply),
         cmocka_unit_test(the_room_of_a_bulk_is_known_beforehand),
         cmocka_unit_test(the_header_of_an_array_may_come_after_its_elements),
+        cmocka_unit_test(the_header_of_a_map_may_come_after_its_pairs),
         cmocka_unit_test(replies_are_the_golden_bytes),
     };
     return cmocka_run_group_tests_name("reply", cases, NULL, NULL);
