@@ -38,7 +38,8 @@ static void report(const struct import *in, bool is_done) {
     if (in->refused > 0) printf("refused:      %" PRIu64 "\n", in->refused);
     for (int kind = RDB_STRING + 1; kind < RDB_KINDS; kind++) {
         if (in->others[kind] == 0) continue;
-        printf("left out:     %" PRIu64 " %s\n", in->others[kind], rdb_kind_name(kind));
+        printf("left out:     %" PRIu64 " %s\n", in->others[kind],
+               rdb_kind_name((enum rdb_kind)kind));
     }
     if (in->elsewhere > 0)
         printf("elsewhere:    %" PRIu64 " keys of other databases\n", in->elsewhere);

@@ -28,11 +28,16 @@ struct address {
 
 static const char scheme[] = "redis://";
 
+// False when there is no room for all of it.
+static bool copy_text(char *to, size_t capacity, const char *from) {
+    int size = snprintf(to, capacity, "%s", from);
+    return size >= 0 && (size_t)size < capacity;
+}
+
 static bool read_address(const char *source, struct address *a) {
     const char *text = source + strlen(scheme);
     *a = (struct address){.port = 6379};
-    if (strlen(text) >= sizeof(a->text)) return false;
-    (void)strcpy(a->text, text);
+    if (!copy_text(a->text, sizeof(a->text), text)) return false;
     char *host = a->text;
     char *at = strrchr(host, '@');
     if (at != NULL) {
@@ -228,7 +233,7 @@ static bool walk(const struct origin *o) {
             in->done += page->element[1]->elements;
             is_good = import_page(o, page->element[1]) && import_settle(in);
         }
-        if (is_good) (void)strcpy(in->position, page->element[0]->str);
+        if (is_good) must(copy_text(in->position, sizeof(in->position), page->element[0]->str));
         freeReplyObject(page);
         if (!is_good || import_is_stopped()) return false;
     } while (strcmp(in->position, "0") != 0);
@@ -255,11 +260,11 @@ bool import_server(struct import *in) {
     }
     uint64_t number = 0;
     const char *from = in->from == NULL ? "0" : in->from;
-    if (!cli_read_number(from, false, &number) || strlen(from) >= IMPORT_POSITION_MAX) {
+    if (!cli_read_number(from, false, &number) ||
+        !copy_text(in->position, sizeof(in->position), from)) {
         cli_complain("import", "--from is the number that an earlier import named");
         return false;
     }
-    (void)strcpy(in->position, from);
     (void)snprintf(o.name, sizeof(o.name), "%s:%u", a.host, (unsigned)a.port);
     struct timeval timeout = {.tv_sec = (time_t)in->timeout_s};
     o.context = redisConnectWithTimeout(a.host, (int)a.port, timeout);

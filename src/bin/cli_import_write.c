@@ -102,22 +102,23 @@ static bool may_be_tried_again(const char *error) {
 }
 
 // What of the key can be shown on a line.
-static void show_key(const struct import_item *item, char text[KEY_SHOWN + 4]) {
-    size_t size = item->key_size > KEY_SHOWN ? KEY_SHOWN : item->key_size;
-    for (size_t i = 0; i < size; i++) {
+static void show_key(const struct import_item *item, struct text *text) {
+    for (size_t i = 0; i < item->key_size && i < KEY_SHOWN; i++) {
         uint8_t c = item->bytes[i];
-        text[i] = c >= ' ' && c < 127 ? (char)c : '?';
+        if (c < ' ' || c > '~') c = '?';
+        text_bytes(text, (struct slice){&c, 1});
     }
-    (void)strcpy(text + size, item->key_size > KEY_SHOWN ? "..." : "");
+    if (item->key_size > KEY_SHOWN) text_string(text, "...");
 }
 
 static void refuse(struct import *in, const struct import_item *item, const char *error) {
-    char key[KEY_SHOWN + 4];
+    char memory[KEY_SHOWN + 4];
+    struct text key = text_over(memory, sizeof(memory));
     in->refused++;
     if (in->refused > REFUSALS_SHOWN) return;
     terminal_clear(&in->terminal);
-    show_key(item, key);
-    cli_complain("import", "not imported: %s: %s", key, error);
+    show_key(item, &key);
+    cli_complain("import", "not imported: %s: %s", memory, error);
 }
 
 // Batches.

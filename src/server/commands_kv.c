@@ -156,7 +156,7 @@ static void on_kv_written(struct step *step) {
     struct server *server = c->session->server;
     const struct record *record = NULL;
     if (step_succeeded(step)) step->request.status = step_record(step, &record);
-    if (step->request.status != ST_OK) {
+    if (step->request.status != ST_OK || record == NULL) {
         parcel_clear(c->session, &c->parcel);
         answer_step_failure(step);
         return;

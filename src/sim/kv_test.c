@@ -12,8 +12,10 @@ static void say(struct site *site, struct talker *t, const char *words, char tok
     char *heard = (char *)t->heard;
     heard[t->heard_size] = '\0';
     char *context = strstr(heard, "context\r\n$");
-    if (context == NULL) fail_msg("no context in: %s", heard);
-    context = strchr(context + 9, '\n') + 1;
+    assert_non_null(context);
+    context = strchr(context + 9, '\n');
+    assert_non_null(context);
+    context++;
     int size = (int)(strchr(context, '\r') - context);
     assert_in_range(snprintf(token, TOKEN_MAX, "%.*s", size, context), 1, TOKEN_MAX - 1);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/rdb.h"
 
+#include "base/codec.h"
 #include "base/text.h"
 #include "tests/golden.h"
 #include "tests/test.h"
@@ -132,15 +133,15 @@ static void nonsense_comes_to_an_end(void **state) {
 
 // Forms that the golden file has not: each is one key "k", and a string "z" behind it shows that
 // its end was found.
-static void check_form(const char *head, const void *value, size_t size, const char *wanted) {
+static void check_form(const char *head, struct slice value, const char *wanted) {
+    static const uint8_t end[] = {0, 1, 'z', 1, 'y', 0xff, 0, 0, 0, 0, 0, 0, 0, 0};
     uint8_t memory[FILE_MAX];
-    size_t at = strlen(head);
-    memcpy(memory, head, at);
-    memcpy(memory + at, value, size);
-    at += size;
-    memcpy(memory + at, "\x00\x01z\x01y\xff\0\0\0\0\0\0\0\0", 14);
+    struct writer w = writer_to(memory, sizeof(memory));
+    write_bytes(&w, slice_of_string(head));
+    write_bytes(&w, value);
+    write_bytes(&w, (struct slice){end, sizeof(end)});
     struct summary s;
-    enum status status = summarize((struct slice){memory, at + 14}, &s);
+    enum status status = summarize(writer_bytes(&w), &s);
     if (wanted == NULL) {
         assert_int_equal(status, ST_INVALID);
         return;
@@ -148,7 +149,7 @@ static void check_form(const char *head, const void *value, size_t size, const c
     assert_int_equal(status, ST_NOT_FOUND);
     assert_string_equal(s.memory, wanted);
 }
-#define CHECK_FORM(head, value, wanted) check_form(head, value, sizeof(value) - 1, wanted)
+#define CHECK_FORM(head, value, wanted) check_form(head, SLICE(value), wanted)
 #define ID "12345678abcdefgh"
 #define TIME "12345678"
 
