@@ -205,7 +205,7 @@ static void writes_wait_for_a_pause_to_end(void **state) {
         expect_dialogue(site, writer, "SET k v\r\n", "+OK\r\n");
         expect_dialogue(site, boss, "CLIENT PAUSE 60000 WRITE\r\n", "+OK\r\n");
         // What comes behind a write that waits, waits as well.
-        talker_say(writer, "GET k\r\nSET k w\r\nGET k\r\nPING\r\n", 31);
+        talker_say(writer, "GET k\r\nSET k w\r\nGET k\r\nPING\r\n", 29);
         site_wait(site, NS_PER_SECOND);
         assert_int_equal(writer->heard_size, 7);
         expect_dialogue(site, reader, "GET k\r\nPING\r\n", "$1\r\nv\r\n+PONG\r\n");
