@@ -8,7 +8,10 @@ static void refresh_self(struct node *node) {
     struct member_entry *e = &node->members.entries[node->self];
     struct store_stats stats = store_stats(node->store);
     e->id = node->map.members[node->self].id;
-    e->incarnation = node->incarnation;
+    // A life that a crash could still take back is not shown: the next would be taken for older
+    // data.
+    bool is_durable = !node->is_fact_pending && (node->facts_wanted & FACT_START) == 0;
+    if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
     e->storage = store_actor(node->store).storage;
     e->state = node->is_mending ? MEMBER_MENDING : MEMBER_SERVING;
@@ -75,7 +78,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         if (entry.id != node->map.members[i].id) continue;
         if (i == node->self) {
             // A life that this member has forgotten, with its data: nobody listens to a younger.
-            if (entry.incarnation > node->incarnation) genesis_outlive(node, entry.incarnation);
+            if (entry.incarnation > node->incarnation) genesis_outlive(node, &entry);
             continue;
         }
         if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;

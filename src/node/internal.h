@@ -57,6 +57,8 @@ struct node {
     uint32_t self; // index into map, or initial
     uint64_t incarnation;
     bool is_mending;    // takes writes but has no vote: may lack something acknowledged
+    uint32_t forgotten; // an epoch of this store of which somebody knows more than the store
+                        // itself: nothing is minted before a later one has begun; 0: none
     uint64_t *storages; // of the members at founding
     // Of a store that was restored and has no map yet: the map_placement under which its records
     // were written; else 0.
@@ -87,7 +89,9 @@ struct node {
     struct env_op accept_op;
     struct timer accept_retry;
     bool is_accepting;
-    uint64_t refusal_logged; // when a refused peer was last logged, ns
+    uint64_t refusal_logged; // when a refused peer was last logged, ns; 0: never, like the next two
+    uint64_t siblings_logged;
+    uint64_t conflict_logged;
 
     // Gossip.
     struct members members;
@@ -129,6 +133,15 @@ static inline uint64_t hash_held(struct slice record) {
     if (record.size == 0) return 0;
     uint64_t hash = hash_bytes(record, 0);
     return hash == 0 ? 1 : hash;
+}
+
+// Whether something that others can make happen as often as they like may be logged now, and notes
+// that it is: once a minute.
+static inline bool log_is_due(const struct node *node, uint64_t *logged) {
+    uint64_t now = node->env->now;
+    if (*logged != 0 && now - *logged < 60 * NS_PER_SECOND) return false;
+    *logged = now;
+    return true;
 }
 
 // All requests under way learn that the member will not answer.

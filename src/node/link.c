@@ -6,8 +6,6 @@
 
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
 
-#define REFUSAL_LOG_NS (60 * NS_PER_SECOND)
-
 static void receive(struct link *link);
 
 size_t link_memory_size(uint32_t capacity) {
@@ -151,10 +149,8 @@ static void on_received(struct env_op *op);
 // Strangers may come as often as they like; they do not fill the log.
 void link_refuse(struct link *link, const char *why) {
     struct node *node = link->node;
-    uint64_t now = node->env->now;
     node->stats.frames_refused++;
-    if (node->refusal_logged == 0 || now - node->refusal_logged >= REFUSAL_LOG_NS) {
-        node->refusal_logged = now;
+    if (log_is_due(node, &node->refusal_logged)) {
         env_log(node->env, ENV_WARNING, "peer refused from=%s why=%s refused=%llu",
                 env_peer(node->env, link->socket), why,
                 (unsigned long long)node->stats.frames_refused);

@@ -31,6 +31,7 @@ struct process {
     enum status start_status; // why the last start failed, or ST_OK
     uint32_t starts;
     uint64_t bytes_lost;           // when its disk lost what was synced; 0: it has not
+    uint64_t rolled_back;          // when it was given an older copy of its disk; 0: it was not
     bool has_stopped;              // while STOPPING: the process is about to exit
     struct machine_open left_open; // by the last orderly stop
     char name[16];

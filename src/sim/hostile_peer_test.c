@@ -437,19 +437,97 @@ static void a_list_that_cannot_be_is_no_answer(void **state) {
     }
 }
 
+static struct actor actor_of(struct impostor *i) {
+    return store_actor(node_store(real_node(i)));
+}
+
+static enum member_state state_of(struct impostor *i) {
+    const struct node *node = real_node(i);
+    return node_member(node, node_self(node))->state;
+}
+
+// Of a life with other data, as before its disk was replaced, nothing else follows. One with the
+// same data has used epochs of which this copy knows nothing, and acknowledged what it has not.
 static void a_member_outlives_what_is_told_of_its_past(void **state) {
+    (void)state;
+    for (uint64_t other = 0; other <= 1; other++) {
+        struct impostor *i = begin_serving();
+        struct node *node = real_node(i);
+        struct actor before = actor_of(i);
+        struct member_entry entry = *node_member(node, node_self(node));
+        entry.incarnation += 100;
+        entry.storage += other;
+        uint8_t bytes[256];
+        struct writer w = writer_to(bytes, sizeof(bytes));
+        write_u32(&w, 1);
+        member_entry_encode(&entry, &w);
+        say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+        pass(i->world, NS_PER_SECOND);
+        assert_true(node_member(node, node_self(node))->incarnation > entry.incarnation);
+        assert_int_equal(node_stats(node).renewals, 1 - other);
+        if (other == 0) assert_true(actor_of(i).epoch > before.epoch + 100);
+        if (other == 1) assert_int_equal(actor_of(i).epoch, before.epoch);
+        assert_int_equal(state_of(i), other == 0 ? MEMBER_MENDING : MEMBER_SERVING);
+        end(i);
+    }
+}
+
+// Sends a record of one value, whose context claims that event of the real member beside ours.
+static enum status put_claiming(struct impostor *i, uint64_t id, const char *key,
+                                struct version claimed) {
+    static struct record record;
+    const struct version ours = {{77, 1}, id};
+    record_clear(&record);
+    assert_int_equal(context_add(&record.context, ours), ST_OK);
+    assert_int_equal(context_add(&record.context, claimed), ST_OK);
+    record.siblings[record.sibling_count++] = (struct sibling){.dot = ours, .value = text("v")};
+    uint8_t bytes[256];
+    uint8_t message[512];
+    struct writer encoded = writer_to(bytes, sizeof(bytes));
+    record_encode(&record, &encoded);
+    const struct message_put put = {
+        .id = id, .slot = slot_of(text(key)), .key = text(key), .record = writer_bytes(&encoded)};
+    struct writer w = writer_to(message, sizeof(message));
+    message_put_encode(&put, &w);
+    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_put_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
+    assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
+    return done.status;
+}
+
+// It coordinates nothing; it only takes what others wrote, and meets itself in that.
+static void a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
     struct node *node = real_node(i);
-    struct member_entry entry = *node_member(node, node_self(node));
-    entry.incarnation += 100;
-    uint8_t bytes[256];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    write_u32(&w, 1);
-    member_entry_encode(&entry, &w);
-    say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+    struct actor before = actor_of(i);
+    struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("own"), .value = text("value")};
+    assert_int_equal(forward(i, &m), ST_OK);
+    struct version last = store_minted(node_store(node));
+    assert_int_equal(put_claiming(i, 1, "a", last), ST_OK); // what it has minted is no news
+    assert_int_equal(node_stats(node).renewals, 0);
+
+    last.counter++;
+    assert_int_equal(put_claiming(i, 2, "b", last), ST_UNAVAILABLE); // its word counts no more
+    assert_int_equal(actor_of(i).epoch, before.epoch + 1);
+    assert_int_equal(put_claiming(i, 3, "c", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 1); // that is behind it
+    last.actor.epoch += 7;
+    last.counter = 1;
+    assert_int_equal(put_claiming(i, 4, "d", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 8);
+    assert_int_equal(node_stats(node).renewals, 2);
     pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_member(node, node_self(node))->incarnation, entry.incarnation + 1);
+    assert_int_equal(state_of(i), MEMBER_MENDING);
+
+    last.actor.epoch = UINT32_MAX; // after that there would be none
+    assert_int_equal(put_claiming(i, 5, "e", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 8);
+    struct store_read read = {.partition = {.slot = slot_of(text("e"))}, .key = text("e")};
+    assert_int_equal(store_peek(node_store(node), &read), ST_NOT_FOUND);
     end(i);
 }
 
@@ -482,6 +560,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
         cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
+        cmocka_unit_test(a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);

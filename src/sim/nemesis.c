@@ -2,6 +2,7 @@
 #include "sim/nemesis.h"
 
 #include "base/text.h"
+#include "sim/disk.h"
 #include "sim/memory.h"
 
 #include <string.h>
@@ -53,11 +54,21 @@ static void set_rates(struct nemesis *n) {
     }
 }
 
+// Amnesia comes once in a run, if at all, and has random numbers of its own.
+static bool is_amnesia(uint32_t trouble) {
+    return trouble >= TROUBLE_ROLLBACK;
+}
+
 void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles) {
-    *n = (struct nemesis){.cluster = cluster, .rng = world_stream(cluster->world, 2)};
+    *n = (struct nemesis){
+        .cluster = cluster,
+        .rng = world_stream(cluster->world, 2),
+        .amnesia_rng = world_stream(cluster->world, 7),
+    };
     bool has_none = rng_chance(&n->rng, 1, 20);
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
-        bool drawn = rng_chance(&n->rng, 2, 5) && !has_none;
+        bool drawn = is_amnesia(i) ? rng_chance(&n->amnesia_rng, 1, 6)
+                                   : rng_chance(&n->rng, 2, 5) && !has_none;
         n->has[i] = troubles == 0 ? drawn : (troubles >> i & 1) != 0;
     }
     // Who is alone has nobody to get lost bytes back from.
@@ -67,6 +78,10 @@ void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles)
     }
     // One member loses its bytes in one way; to lose them in two would be to lose them twice.
     if (n->has[TROUBLE_WIPE]) n->has[TROUBLE_DAMAGE] = false;
+    bool has_other = n->has[TROUBLE_WIPE] || n->has[TROUBLE_DAMAGE] || has_none;
+    if (has_other || cluster->options.members < REPLICATION_DEFAULT) {
+        n->has[TROUBLE_ROLLBACK] = false;
+    }
     // Within an interval of the log, power must not fail.
     if (cluster->options.sync_interval_ns > 0) {
         n->has[TROUBLE_POWER] = false;
@@ -227,6 +242,36 @@ static bool wipe_disk(struct nemesis *n) {
     return true;
 }
 
+static void on_rollback(void *context) {
+    struct relief *r = context;
+    struct nemesis *n = r->nemesis;
+    struct process *p = &n->cluster->processes[r->member];
+    memory_give(r);
+    if (n->is_over || n->copy == NULL) return;
+    if (!is_down(n, p->index)) {
+        resume_first(n, p->index);
+        cluster_kill(n->cluster, p->index);
+        restart_later(n, p->index);
+    }
+    machine_restore(p->machine, n->copy);
+    p->bytes_lost = p->rolled_back = world_now(world_of(n));
+    n->counts[TROUBLE_ROLLBACK]++;
+}
+
+static void on_copy(void *context) {
+    struct relief *r = context;
+    struct nemesis *n = r->nemesis;
+    memory_give(r);
+    if (n->is_over || !cluster_is_serving(n->cluster, n->victim)) return;
+    n->copy = disk_copy(machine_disk(n->cluster->processes[n->victim].machine));
+    later(n, n->victim, rng_spread(&n->amnesia_rng, 100 * NS_PER_MS, 20 * NS_PER_SECOND),
+          on_rollback);
+}
+
+void nemesis_free(struct nemesis *n) {
+    if (n->copy != NULL) disk_destroy(n->copy);
+}
+
 // Network.
 
 static void cut(struct nemesis *n, uint32_t a, uint32_t b, bool both_ways) {
@@ -295,6 +340,7 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     case TROUBLE_NETWORK:
     case TROUBLE_SLOW_DISK:
     case TROUBLE_BAD_DISK: // these are rates, not acts
+    case TROUBLE_ROLLBACK: // has its own time
     case TROUBLE_COUNT:
         return false;
     }
@@ -316,7 +362,7 @@ static void on_trouble(void *context) {
     if (n->is_over) return;
     restart_failed(n);
     for (uint32_t tries = 0; tries < 8; tries++) {
-        enum trouble trouble = (enum trouble)rng_below(&n->rng, TROUBLE_COUNT);
+        enum trouble trouble = (enum trouble)rng_below(&n->rng, TROUBLE_ROLLBACK);
         if (!n->has[trouble]) continue;
         uint32_t member = rng_below(&n->rng, n->cluster->options.members);
         if (!cause(n, trouble, member)) continue;
@@ -329,6 +375,8 @@ static void on_trouble(void *context) {
 
 void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
+    if (!n->has[TROUBLE_ROLLBACK]) return;
+    later(n, n->victim, rng_spread(&n->amnesia_rng, 100 * NS_PER_MS, 10 * NS_PER_SECOND), on_copy);
 }
 
 bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {

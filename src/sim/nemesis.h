@@ -27,7 +27,8 @@
     X(CLOCK, "clock")         /* clocks run wrong and jump, up to a year */                        \
     X(STOP, "stop")           /* an orderly stop, and a start */                                   \
     X(DAMAGE, "damage") /* bits of synced log flip, or its tail goes, while a member is down */    \
-    X(WIPE, "wipe")     /* a member comes back with an empty disk */
+    X(WIPE, "wipe")     /* a member comes back with an empty disk */                               \
+    X(ROLLBACK, "rollback") /* with a copy of its own disk that was made a while ago */
 
 enum trouble {
 #define X(name, text) TROUBLE_##name,
@@ -43,12 +44,15 @@ struct nemesis {
     uint64_t counts[TROUBLE_COUNT];
     uint64_t pause_ns; // between two troubles, about
     uint32_t victim;   // the only member that may lose synced bytes
+    struct disk *copy; // of the victim's disk, to come back to; or NULL
+    struct rng amnesia_rng;
     bool is_over;
     bool is_quiet[CLUSTER_MEMBERS_MAX]; // somebody has taken charge of this member's return
 };
 
 // Bits of enum trouble; 0: what the seed draws. Sets the world's rates accordingly.
 void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t troubles);
+void nemesis_free(struct nemesis *nemesis);
 
 void nemesis_start(struct nemesis *nemesis);
 
