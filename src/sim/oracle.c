@@ -208,6 +208,23 @@ static void bury_earlier(struct oracle *oracle, struct version dot) {
     }
 }
 
+// O12, of the write that an event was minted for: handed on or tried again, it is minted once; a
+// second round is made by the same member, and only of what replaces.
+static void check_once(struct oracle *oracle, uint32_t write, struct version dot) {
+    struct oracle_write *w = &oracle->writes[write];
+    if (w->event != ORACLE_NONE) {
+        struct version first = oracle->events[w->event].dot;
+        bool is_same = first.actor.storage == dot.actor.storage;
+        bool has_rounds = oracle->keys[w->key].is_register || w->is_tombstone;
+        if (!is_same || w->dots >= (has_rounds ? 2 : 1)) {
+            oracle_fail(oracle, "O12 key=%s w%u is minted again, %u times before%s",
+                        oracle->keys[w->key].name, write, w->dots,
+                        is_same ? "" : ", by another member");
+        }
+    }
+    w->dots++;
+}
+
 // The latest event with that dot.
 static struct oracle_event *find_event(struct oracle *oracle, struct version dot) {
     for (uint32_t i = oracle->event_count; i > 0; i--) {
@@ -261,7 +278,10 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
     memcpy(e->seen, seen->entries, seen->count * sizeof(*e->seen));
     e->write = written->is_tombstone ? find_delete(oracle, index)
                                      : oracle_writer(oracle, index, written->value);
-    if (e->write != ORACLE_NONE) oracle->writes[e->write].event = oracle->event_count;
+    if (e->write != ORACLE_NONE) {
+        check_once(oracle, e->write, e->dot);
+        oracle->writes[e->write].event = oracle->event_count;
+    }
     oracle->counts.deletes += written->is_tombstone && e->write != ORACLE_NONE;
     oracle->event_count++;
 }

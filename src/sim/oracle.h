@@ -17,7 +17,8 @@
 //     O8  reads see every write acknowledged before they began, where R + W > N, and never go back
 //         in time, where both ask a majority; whatever the clocks and the coordinators
 //     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count);
-//         and nobody mints under an epoch of which he holds more than he has minted
+//         and nobody mints under an epoch of which he holds more than he has minted; and one member
+//         mints for a write, once a round
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
@@ -57,6 +58,7 @@ struct oracle_write {
     enum outcome outcome;
     bool is_tombstone;
     uint32_t event; // its latest minted one, or ORACLE_NONE
+    uint32_t dots;  // minted for it
     bool was_read;
 };
 
