@@ -209,9 +209,8 @@ static const char *start_failure(enum status status) {
                "members-max and replication allow for; make them as much as on the other nodes";
     }
     if (status == ST_INVALID) {
-        return "cannot start: the data in this directory is not that of a member of this name; "
-               "give "
-               "it the name or port that it had, or another dir";
+        return "cannot start: the data in this directory is not that of a member of this name at "
+               "this address; give it the name, address and port that it had, or another dir";
     }
     if (status == ST_SNAPSHOT) {
         return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
@@ -262,6 +261,13 @@ static void run(struct daemon *d) {
     while (d->phase != STOPPED && d->phase != FAILED) {
         system_wait(d->env, node_next_wake(d->node));
         node_wake(d->node);
+        if (node_is_ousted(d->node) && d->phase != FAILED) {
+            fail(d,
+                 "another process is this member: the data directory was copied; the lines above "
+                 "say "
+                 "what to do",
+                 ST_CANCELLED);
+        }
         if (d->phase != RUNNING) continue;
         watch_readiness(d);
         if (!system_is_stopping()) continue;

@@ -444,6 +444,21 @@ static bool is_of_another(const struct node *node) {
     return false;
 }
 
+// The others find this member where the map has it, and nowhere else. Who starts it at another
+// address started a copy, perhaps, and the member itself still runs. One alone may be moved.
+static bool is_elsewhere(const struct node *node) {
+    const struct map_member *known = &node->map.members[node->self];
+    const struct map_member *self = &node->options.self;
+    if (node->map.member_count == 1) return false;
+    if (known->port == self->port && strcmp(known->address, self->address) == 0) return false;
+    env_log(
+        node->env, ENV_ERROR,
+        "the cluster knows this member at another address name=%s known=%s:%u here=%s:%u; start "
+        "it there, and a new one with an empty directory",
+        known->name, known->address, known->port, self->address, self->port);
+    return true;
+}
+
 // Whether the map of a former life, just decoded, and the storage ids that follow it, say that the
 // data is that of the member whose name we have.
 static bool was_ours(const struct node *node, struct reader *r, uint64_t storage) {
@@ -479,7 +494,7 @@ static void on_map_read(struct store_read *read) {
     if (st == ST_OK) st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
-        if (st == ST_OK && is_of_another(node)) {
+        if (st == ST_OK && (is_of_another(node) || is_elsewhere(node))) {
             node->map.epoch = 0;
             st = ST_INVALID;
         }

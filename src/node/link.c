@@ -35,6 +35,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->is_dialer = is_dialer;
     link->peer = peer;
     link->nonce = rng_next(&link->node->rng);
+    link->process = 0;
     link->heard = link->node->env->now;
     link->in_size = 0;
     link->out_size = 0;
@@ -308,6 +309,15 @@ void link_welcome(struct link *link, uint32_t peer, uint64_t nonce) {
     peers_describe(link->node, link->nonce, &w);
     must(end_frame(link, MESSAGE_WELCOME, &w, &link->node->options.secret, nonce));
     take_keys(link, nonce);
+}
+
+void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce) {
+    must(link->state == LINK_GREETING);
+    must(!link->is_dialer);
+    const struct message_taken taken = {.is_certain = is_certain};
+    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    message_taken_encode(&taken, &w);
+    (void)end_frame(link, MESSAGE_TAKEN, &w, &link->node->options.secret, nonce);
 }
 
 void link_opened(struct link *link, uint64_t nonce) {

@@ -169,6 +169,10 @@ void node_expect_no_more(struct node *node);
 
 enum node_state node_state(const struct node *node);
 
+// True when another process is this member, for certain: the data directory was copied, and this is
+// the second one. It has no vote and mints nothing; its owner is to end it.
+bool node_is_ousted(const struct node *node);
+
 // Epoch 0 until the cluster is founded.
 const struct map *node_map(const struct node *node);
 

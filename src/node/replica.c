@@ -132,7 +132,7 @@ static void on_merged(struct store_write *write) {
     genesis_renew_if_forgotten(job->node);
     if (link != NULL) {
         // What a mending member forgot, its word cannot vouch for.
-        enum status st = job->node->is_mending ? ST_UNAVAILABLE : write->status;
+        enum status st = node_has_vote(job->node) ? write->status : ST_UNAVAILABLE;
         const struct message_put_done done = {
             .id = job->id,
             .status = st,
@@ -213,7 +213,8 @@ static void answer_get(struct link *link, uint64_t id, uint64_t held,
 static void on_read(struct store_read *read) {
     struct replica_job *job = CONTAINER_OF(read, struct replica_job, read);
     struct link *link = link_of(job);
-    if (job->node->is_mending) read->status = ST_UNAVAILABLE; // what is damaged is not just absent
+    if (!node_has_vote(job->node))
+        read->status = ST_UNAVAILABLE; // what is damaged is not just absent
     if (link != NULL) answer_get(link, job->id, job->held, read);
     give_job(job);
 }
@@ -226,7 +227,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .key = m->key,
         .status = ST_UNAVAILABLE,
     };
-    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && !node->is_mending;
+    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
         answer_get(link, m->id, m->held, &read);
         return;

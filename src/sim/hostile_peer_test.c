@@ -136,6 +136,32 @@ static void dial(struct impostor *i) {
     say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
 }
 
+// Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
+// *is_certain is what it says.
+static bool is_welcome(struct impostor *i, uint64_t process, bool *is_certain) {
+    static struct line other;
+    memset(&other, 0, sizeof(other));
+    memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
+    uint64_t ours = i->hello.process;
+    i->hello.process = process;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
+    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
+    i->hello.process = ours;
+    struct frame frame = {0};
+    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    env_shut(i->env, other.stream);
+    if (frame.type == MESSAGE_WELCOME) return true;
+    struct message_taken taken;
+    assert_int_equal(frame.type, MESSAGE_TAKEN);
+    assert_int_equal(message_taken_decode(&taken, frame.body), ST_OK);
+    *is_certain = taken.is_certain;
+    return false;
+}
+
 static struct impostor *begin(void) {
     static struct impostor impostor;
     struct impostor *i = &impostor;
@@ -156,6 +182,7 @@ static struct impostor *begin(void) {
         .weight = 1,
         .storage = 77,
         .incarnation = 1,
+        .process = 1,
         .nonce = 4711,
     };
     struct asked a;
@@ -531,6 +558,75 @@ static void a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch(void *
     end(i);
 }
 
+static void say_something(struct impostor *i) {
+    static const uint8_t nobody[4] = {0};
+    say(i, &i->dialled, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    pass(i->world, 500 * NS_PER_MS);
+}
+
+// The first keeps its place while it is heard of. Whoever comes when it is not may be its next
+// life.
+static void of_two_processes_that_are_one_member_the_second_is_refused(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    bool is_certain = true;
+    say_something(i);
+    assert_false(is_welcome(i, 2, &is_certain));
+    assert_false(is_certain); // the first may have ended just now
+    for (int round = 0; round < 10; round++) say_something(i);
+    assert_false(is_welcome(i, 2, &is_certain));
+    assert_true(is_certain);
+    assert_false(is_welcome(i, 3, &is_certain)); // which has only just come
+    assert_false(is_certain);
+    assert_true(is_welcome(i, 1, &is_certain)); // the first, on another connection
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_true(is_welcome(i, 2, &is_certain)); // nothing was heard of it
+    end(i);
+}
+
+// n1 calls us, and hears that there is another n1.
+static void call_and_be_refused(struct impostor *i, bool is_certain) {
+    struct line *l = &i->accepted;
+    env_shut(i->env, l->stream);
+    l->in_size = l->taken = 0;
+    struct asked a;
+    env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    struct frame frame = {0};
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, 0, &frame));
+    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    const struct message_taken taken = {.is_certain = is_certain};
+    uint8_t bytes[16];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_taken_encode(&taken, &w);
+    send_sealed(i, l, MESSAGE_TAKEN, writer_bytes(&w), &i->secret, theirs.nonce);
+    pass(i->world, 20 * NS_PER_MS);
+}
+
+static void a_member_whose_place_is_taken_mints_nothing(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
+    assert_int_equal(forward(i, &m), ST_OK);
+    call_and_be_refused(i, false);
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
+    env_shut(i->env, i->accepted.stream);
+    be_dialled(i); // the other has ended
+    pass(i->world, 20 * NS_PER_MS);
+    assert_int_equal(forward(i, &m), ST_OK);
+    assert_false(node_is_ousted(real_node(i)));
+
+    call_and_be_refused(i, true);
+    assert_true(node_is_ousted(real_node(i)));
+    env_shut(i->env, i->accepted.stream);
+    be_dialled(i);
+    pass(i->world, 20 * NS_PER_MS);
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE); // for good
+    end(i);
+}
+
 static void random_bodies_end_the_connection_at_most(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -561,6 +657,8 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
         cmocka_unit_test(a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch),
+        cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
+        cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);
