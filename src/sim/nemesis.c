@@ -63,12 +63,14 @@ void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles)
     *n = (struct nemesis){
         .cluster = cluster,
         .rng = world_stream(cluster->world, 2),
-        .amnesia_rng = world_stream(cluster->world, 7),
+        .amnesia.rng = world_stream(cluster->world, 7),
     };
     bool has_none = rng_chance(&n->rng, 1, 20);
+    bool has_amnesia = rng_chance(&n->amnesia.rng, 1, 2) && !has_none;
+    uint32_t amnesia = TROUBLE_ROLLBACK + rng_below(&n->amnesia.rng, 3);
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
-        bool drawn = is_amnesia(i) ? rng_chance(&n->amnesia_rng, 1, 6)
-                                   : rng_chance(&n->rng, 2, 5) && !has_none;
+        bool drawn =
+            is_amnesia(i) ? has_amnesia && i == amnesia : rng_chance(&n->rng, 2, 5) && !has_none;
         n->has[i] = troubles == 0 ? drawn : (troubles >> i & 1) != 0;
     }
     // Who is alone has nobody to get lost bytes back from.
@@ -78,9 +80,11 @@ void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles)
     }
     // One member loses its bytes in one way; to lose them in two would be to lose them twice.
     if (n->has[TROUBLE_WIPE]) n->has[TROUBLE_DAMAGE] = false;
-    bool has_other = n->has[TROUBLE_WIPE] || n->has[TROUBLE_DAMAGE] || has_none;
-    if (has_other || cluster->options.members < REPLICATION_DEFAULT) {
-        n->has[TROUBLE_ROLLBACK] = false;
+    bool has_other = n->has[TROUBLE_WIPE] || n->has[TROUBLE_DAMAGE] ||
+                     cluster->options.members < REPLICATION_DEFAULT;
+    for (uint32_t i = TROUBLE_ROLLBACK; i < TROUBLE_COUNT; i++) {
+        if (has_other) n->has[i] = false;
+        has_other |= n->has[i];
     }
     // Within an interval of the log, power must not fail.
     if (cluster->options.sync_interval_ns > 0) {
@@ -109,10 +113,6 @@ static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }
 
-static bool is_down(const struct nemesis *n, uint32_t member) {
-    return n->cluster->processes[member].state == PROCESS_DOWN;
-}
-
 // What an operator does with a member that refuses to start because too much of its log is damaged,
 // or cannot be read: gives it an empty directory.
 static void empty_if_refused(struct nemesis *n, uint32_t member) {
@@ -134,7 +134,7 @@ static void on_restart(void *context) {
     uint32_t member = r->member;
     memory_give(r);
     n->is_quiet[member] = false;
-    if (is_down(n, member)) start(n, member);
+    if (nemesis_is_down(n, member)) start(n, member);
 }
 
 static void restart_later(struct nemesis *n, uint32_t member) {
@@ -175,7 +175,7 @@ static void resume_first(struct nemesis *n, uint32_t member) {
 }
 
 static bool end_process(struct nemesis *n, uint32_t member, bool by_power) {
-    if (is_down(n, member) || n->is_quiet[member]) return false;
+    if (nemesis_is_down(n, member) || n->is_quiet[member]) return false;
     resume_first(n, member);
     if (by_power) {
         cluster_power_loss(n->cluster, member);
@@ -203,7 +203,7 @@ static bool stop_orderly(struct nemesis *n, uint32_t member) {
 
 static bool pause_process(struct nemesis *n, uint32_t member) {
     struct process *p = &n->cluster->processes[member];
-    if (is_down(n, member) || machine_is_paused(p->machine)) return false;
+    if (nemesis_is_down(n, member) || machine_is_paused(p->machine)) return false;
     machine_pause(p->machine);
     later(n, member, a_while(n), on_resume);
     return true;
@@ -242,34 +242,20 @@ static bool wipe_disk(struct nemesis *n) {
     return true;
 }
 
-static void on_rollback(void *context) {
-    struct relief *r = context;
-    struct nemesis *n = r->nemesis;
-    struct process *p = &n->cluster->processes[r->member];
-    memory_give(r);
-    if (n->is_over || n->copy == NULL) return;
-    if (!is_down(n, p->index)) {
-        resume_first(n, p->index);
-        cluster_kill(n->cluster, p->index);
-        restart_later(n, p->index);
+void nemesis_end(struct nemesis *n, uint32_t member) {
+    if (!nemesis_is_down(n, member)) {
+        resume_first(n, member);
+        cluster_kill(n->cluster, member);
     }
-    machine_restore(p->machine, n->copy);
-    p->bytes_lost = p->rolled_back = world_now(world_of(n));
-    n->counts[TROUBLE_ROLLBACK]++;
+    restart_later(n, member);
 }
 
-static void on_copy(void *context) {
-    struct relief *r = context;
-    struct nemesis *n = r->nemesis;
-    memory_give(r);
-    if (n->is_over || !cluster_is_serving(n->cluster, n->victim)) return;
-    n->copy = disk_copy(machine_disk(n->cluster->processes[n->victim].machine));
-    later(n, n->victim, rng_spread(&n->amnesia_rng, 100 * NS_PER_MS, 20 * NS_PER_SECOND),
-          on_rollback);
+void nemesis_at(struct nemesis *n, uint64_t ns, void (*function)(void *nemesis)) {
+    world_at(world_of(n), world_now(world_of(n)) + ns, function, n);
 }
 
 void nemesis_free(struct nemesis *n) {
-    if (n->copy != NULL) disk_destroy(n->copy);
+    if (n->amnesia.copy != NULL) disk_destroy(n->amnesia.copy);
 }
 
 // Network.
@@ -340,7 +326,9 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     case TROUBLE_NETWORK:
     case TROUBLE_SLOW_DISK:
     case TROUBLE_BAD_DISK: // these are rates, not acts
-    case TROUBLE_ROLLBACK: // has its own time
+    case TROUBLE_ROLLBACK: // these have their own time
+    case TROUBLE_SWAP:
+    case TROUBLE_CLONE:
     case TROUBLE_COUNT:
         return false;
     }
@@ -353,6 +341,7 @@ static void restart_failed(struct nemesis *n) {
         struct process *p = &n->cluster->processes[i];
         bool has_failed = p->state == PROCESS_STARTING && p->start_status != ST_OK;
         if (p->state == PROCESS_UP && node_store_stats(p->node).is_failed) has_failed = true;
+        if (p->state == PROCESS_UP && node_is_ousted(p->node)) has_failed = true;
         if (has_failed) (void)end_process(n, i, false);
     }
 }
@@ -375,8 +364,7 @@ static void on_trouble(void *context) {
 
 void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
-    if (!n->has[TROUBLE_ROLLBACK]) return;
-    later(n, n->victim, rng_spread(&n->amnesia_rng, 100 * NS_PER_MS, 10 * NS_PER_SECOND), on_copy);
+    amnesia_start(n);
 }
 
 bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {
@@ -393,6 +381,7 @@ void nemesis_part(struct nemesis *n) {
 
 void nemesis_heal(struct nemesis *n) {
     n->is_over = true;
+    amnesia_end(n);
     memset(world_options(world_of(n))->rates, 0, sizeof(world_options(world_of(n))->rates));
     world_heal(world_of(n));
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
@@ -407,6 +396,6 @@ void nemesis_heal(struct nemesis *n) {
 void nemesis_attend(struct nemesis *n) {
     restart_failed(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
-        if (is_down(n, i) && !n->is_quiet[i]) start(n, i);
+        if (nemesis_is_down(n, i) && !n->is_quiet[i]) start(n, i);
     }
 }

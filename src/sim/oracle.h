@@ -6,7 +6,8 @@
 // and what every disk would still hold after a power loss. Fault budget: any number of crashes of
 // any or all members, at any time; any partition; clocks that run wrong or jump; disks that forget
 // what was not synced. One member of a run may also lose or damage synced bytes, or be given an
-// older copy of its disk (see oracle_may_judge). Within it:
+// older copy of its disk, or a second process that runs with a copy (see oracle_may_judge). Within
+// it:
 //
 //     O1  an OK at level W: at that instant W members hold the write durably
 //     O2  no acknowledged write is lost: it is there at the end, or superseded by one that knew it
@@ -18,7 +19,7 @@
 //         in time, where both ask a majority; whatever the clocks and the coordinators
 //     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count);
 //         and nobody mints under an epoch of which he holds more than he has minted; and one member
-//         mints for a write, once a round
+//         mints for a write, once a round; nobody goes to work with the disk of another member
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth

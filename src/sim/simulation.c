@@ -160,6 +160,8 @@ static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
     keeper_stop(&s->keeper);
     nemesis_heal(&s->nemesis);
+    const char *complaint = s->nemesis.amnesia.complaint;
+    if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
     // A store looks once a second whether there is space again.
