@@ -308,6 +308,7 @@ void oracle_end_context(struct oracle *oracle, uint32_t write, const struct cont
                         const struct context *after) {
     const struct oracle_write *w = &oracle->writes[write];
     if (w->event == ORACLE_NONE) return; // one of several deletes: which is its own cannot be told
+    if (oracle->keys[w->key].is_forked) return;
     struct version own = oracle->events[w->event].dot;
     const char *key = oracle->keys[w->key].name;
     bool may_be_hidden = false; // by a sibling that its member wrote before, and knows of no end of
