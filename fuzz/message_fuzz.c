@@ -32,7 +32,8 @@ static uint8_t encoded[64 * 1024];
     X(digests)                                                                                     \
     X(digests_done)                                                                                \
     X(compare)                                                                                     \
-    X(compare_done)
+    X(compare_done)                                                                                \
+    X(taken)
 
 MESSAGES(ROUND_TRIP)
 

@@ -28,6 +28,9 @@ enum {
     SIBLINGS_WRITE_MAX = 128,
     SIBLINGS_SIZE_MAX = 1024 * 1024,
 
+    // From here on a write is counted as one that a client makes without saying what it has read.
+    SIBLINGS_MANY = 5,
+
     // What the format can count. Replicas that could not hear each other have each taken writes,
     // and merging refuses nothing: so each may mint its share of these and no more (node/write.c).
     SIBLINGS_MAX = 255,

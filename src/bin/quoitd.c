@@ -223,9 +223,8 @@ static const char *start_failure(enum status status) {
                "members-max and replication allow for; make them as much as on the other nodes";
     }
     if (status == ST_INVALID) {
-        return "cannot start: the data in this directory is not that of a member of this name; "
-               "give "
-               "it the name or port that it had, or another dir";
+        return "cannot start: the data in this directory is not that of a member of this name at "
+               "this address; give it the name, address and port that it had, or another dir";
     }
     if (status == ST_SNAPSHOT) {
         return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
@@ -278,6 +277,14 @@ static void measure(struct daemon *d) {
     server_note_usage(d->server, &usage);
 }
 
+static void end_if_ousted(struct daemon *d) {
+    if (!node_is_ousted(d->node) || d->phase == FAILED) return;
+    fail(d,
+         "another process is this member: the data directory was copied; the lines above say what "
+         "to do",
+         ST_CANCELLED);
+}
+
 static void run(struct daemon *d) {
     d->starting = 2;
     server_start(d->server, on_server_started, d);
@@ -286,6 +293,7 @@ static void run(struct daemon *d) {
         system_wait(d->env, node_next_wake(d->node));
         node_wake(d->node);
         measure(d);
+        end_if_ousted(d);
         if (d->phase != RUNNING) continue;
         watch_readiness(d);
         if (!system_is_stopping()) continue;

@@ -12,6 +12,7 @@ static void add_node(struct node_stats *sum, const struct node_stats *n) {
     sum->forwarded += n->forwarded;
     sum->timeouts += n->timeouts;
     sum->unavailable += n->unavailable;
+    sum->renewals += n->renewals;
 }
 
 static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o) {
@@ -31,6 +32,8 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->converged += o->converged;
     sum->dots += o->dots;
     sum->dots_again += o->dots_again;
+    sum->dots_forked += o->dots_forked;
+    sum->dots_outdone += o->dots_outdone;
     sum->refusals += o->refusals;
     sum->unknowns += o->unknowns;
 }
@@ -105,6 +108,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O22 ranges that go on", sum->oracle.ranges_cut);
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
+    n = add(lines, n, "O12 dots of older copies", sum->oracle.dots_forked);
+    n = add(lines, n, "O12 own dots held, compared", sum->oracle.dots_outdone);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);
     n = add(lines, n, "O23 snapshots made", sum->backups.made);
     n = add(lines, n, "O23 snapshots deleted", sum->backups.deleted);
@@ -122,6 +127,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path hedged read", sum->node.hedged);
     n = add(lines, n, "path write forwarded", sum->node.forwarded);
     n = add(lines, n, "path time-out", sum->node.timeouts);
+    n = add(lines, n, "path epoch renewed", sum->node.renewals);
     n = add(lines, n, "path no quorum", sum->node.unavailable);
     n = add(lines, n, "path flush", sum->flushes);
     n = add(lines, n, "path tables merged", sum->compactions);

@@ -36,6 +36,14 @@ bool context_descends(const struct context *a, const struct context *b) {
     return true;
 }
 
+struct version context_latest(const struct context *c, uint64_t storage) {
+    struct version latest = {0};
+    for (uint32_t i = 0; i < c->count && c->entries[i].actor.storage <= storage; i++) {
+        if (c->entries[i].actor.storage == storage) latest = c->entries[i];
+    }
+    return latest;
+}
+
 enum status context_add(struct context *c, struct version version) {
     must(version.actor.epoch > 0);
     must(version.counter > 0);

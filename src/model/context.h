@@ -63,6 +63,10 @@ static inline bool context_covers(const struct context *c, struct version dot) {
 // True when `a` knows every event that `b` knows.
 bool context_descends(const struct context *a, const struct context *b);
 
+// The latest event that the context knows of any actor with that storage id: of the highest epoch.
+// Its counter is 0 when there is none.
+struct version context_latest(const struct context *c, uint64_t storage);
+
 // Adds to `c` all that the version or the other context knows. ST_HISTORY_FULL, and no change, when
 // that is more than CONTEXT_MAX actors. Requires a version that can be: epoch and counter from 1.
 NODISCARD enum status context_add(struct context *c, struct version version);

@@ -120,10 +120,24 @@ static void a_context_stands_in_the_middle_of_other_bytes(void **state) {
     assert_int_equal(small.size, 0);
 }
 
+static void the_latest_of_a_storage_is_that_of_its_last_epoch(void **state) {
+    (void)state;
+    static const struct version versions[] = {{{3, 1}, 9}, {{5, 2}, 7}, {{5, 4}, 2}, {{8, 1}, 1}};
+    context_clear(&a);
+    assert_int_equal(context_latest(&a, 5).counter, 0);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(context_add(&a, versions[i]), ST_OK);
+    assert_int_equal(version_compare(context_latest(&a, 3), versions[0]), 0);
+    assert_int_equal(version_compare(context_latest(&a, 5), versions[2]), 0);
+    assert_int_equal(version_compare(context_latest(&a, 8), versions[3]), 0);
+    assert_int_equal(context_latest(&a, 4).counter, 0);
+    assert_int_equal(context_latest(&a, 9).counter, 0);
+}
+
 int context_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(joining_takes_the_higher_of_each_counter),
         cmocka_unit_test(versions_are_added_one_by_one_in_any_order),
+        cmocka_unit_test(the_latest_of_a_storage_is_that_of_its_last_epoch),
         cmocka_unit_test(a_context_stands_in_the_middle_of_other_bytes),
     };
     return cmocka_run_group_tests_name("context", cases, NULL, NULL);

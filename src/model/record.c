@@ -30,6 +30,21 @@ static_assert(CONTEXT_MAX <= UINT16_MAX, "an index has 16 bits");
 
 #define DIGEST_SEED 0x71756f6974646967u // "quoitdig"
 
+// Orders what two siblings say, whatever their dots. The format says how, since what is held under
+// one dot stands in this order.
+static int content_compare(const struct sibling *a, const struct sibling *b) {
+    if (a->timestamp != b->timestamp) return a->timestamp < b->timestamp ? -1 : 1;
+    if (a->is_tombstone != b->is_tombstone) return a->is_tombstone ? 1 : -1;
+    if (a->expires_ms != b->expires_ms) return a->expires_ms < b->expires_ms ? -1 : 1;
+    if (a->value.size != b->value.size) return a->value.size < b->value.size ? -1 : 1;
+    return a->value.size == 0 ? 0 : memcmp(a->value.data, b->value.data, a->value.size);
+}
+
+static int sibling_compare(const struct sibling *a, const struct sibling *b) {
+    int order = version_compare(a->dot, b->dot);
+    return order != 0 ? order : content_compare(a, b);
+}
+
 // Takes one sibling off the front of `rest`; false when there is none.
 static bool sibling_decode(struct sibling *s, const struct context *context, struct slice *rest) {
     if (rest->size < SIBLING_HEAD_SIZE) return false;
@@ -73,7 +88,7 @@ static bool decode(struct record *r, struct slice bytes) {
     for (uint32_t i = 0; i < count; i++) {
         struct sibling *s = &r->siblings[i];
         if (!sibling_decode(s, &r->context, &in.rest)) return false;
-        if (i > 0 && version_compare(s[-1].dot, s->dot) >= 0) return false;
+        if (i > 0 && sibling_compare(s - 1, s) >= 0) return false;
     }
     r->sibling_count = count;
     return in.rest.size == 0;
@@ -135,13 +150,11 @@ void record_encode(const struct record *r, struct writer *w) {
     w->size = (size_t)(to - w->data);
 }
 
-// Orders what two siblings say, whatever their dots. Any total order will do.
-static int content_compare(const struct sibling *a, const struct sibling *b) {
-    if (a->timestamp != b->timestamp) return a->timestamp < b->timestamp ? -1 : 1;
-    if (a->is_tombstone != b->is_tombstone) return a->is_tombstone ? 1 : -1;
-    if (a->expires_ms != b->expires_ms) return a->expires_ms < b->expires_ms ? -1 : 1;
-    if (a->value.size != b->value.size) return a->value.size < b->value.size ? -1 : 1;
-    return a->value.size == 0 ? 0 : memcmp(a->value.data, b->value.data, a->value.size);
+// Whether the record holds something under the dot. `at`: where among its siblings one of that dot
+// would stand.
+static bool holds_at(const struct record *r, uint32_t at, struct version dot) {
+    if (at < r->sibling_count && version_compare(r->siblings[at].dot, dot) == 0) return true;
+    return at > 0 && version_compare(r->siblings[at - 1].dot, dot) == 0;
 }
 
 // The union of both sides' siblings less what a side superseded: knows of, but does not hold.
@@ -152,24 +165,22 @@ static enum status merge_siblings(const struct record *a, const struct record *b
     while (i < a->sibling_count || j < b->sibling_count) {
         const struct sibling *mine = &a->siblings[i]; // past the end, never looked at
         const struct sibling *theirs = &b->siblings[j];
-        const struct sibling *kept = NULL;
         int order = i == a->sibling_count   ? 1
                     : j == b->sibling_count ? -1
-                                            : version_compare(mine->dot, theirs->dot);
-        if (order == 0) {
-            int content = content_compare(mine, theirs);
-            if (content != 0) *conflict = true;
-            kept = content >= 0 ? mine : theirs;
-        } else if (order < 0) {
-            if (!context_covers(&b->context, mine->dot)) kept = mine;
-        } else {
-            if (!context_covers(&a->context, theirs->dot)) kept = theirs;
+                                            : sibling_compare(mine, theirs);
+        const struct sibling *next = order <= 0 ? mine : theirs;
+        bool is_kept = true;
+        if (order != 0) {
+            const struct record *other = order < 0 ? b : a;
+            bool has_other_content = holds_at(other, order < 0 ? j : i, next->dot);
+            *conflict |= has_other_content;
+            is_kept = has_other_content || !context_covers(&other->context, next->dot);
         }
         i += order <= 0;
         j += order >= 0;
-        if (kept == NULL) continue;
+        if (!is_kept) continue;
         if (out->sibling_count == SIBLINGS_MAX) return ST_TOO_LARGE;
-        out->siblings[out->sibling_count++] = *kept;
+        out->siblings[out->sibling_count++] = *next;
     }
     return ST_OK;
 }
@@ -241,13 +252,18 @@ enum status record_update(const struct record *a, const struct context *seen,
 void record_context_of_writer(const struct record *r, const struct context *seen,
                               struct version own, struct context *out) {
     must(out != seen);
+    uint32_t contents = 0; // under the own dot: others, too, where a data directory was copied
+    for (uint32_t i = 0; i < r->sibling_count; i++) {
+        contents += version_compare(r->siblings[i].dot, own) == 0;
+    }
     context_clear(out);
     for (uint32_t i = 0; i < r->context.count; i++) {
         struct version known = r->context.entries[i];
         for (uint32_t j = 0; j < r->sibling_count; j++) {
             struct version dot = r->siblings[j].dot;
             bool is_of_actor = actor_compare(dot.actor, known.actor) == 0;
-            if (!is_of_actor || version_compare(dot, own) == 0) continue;
+            bool is_own = contents == 1 && version_compare(dot, own) == 0;
+            if (!is_of_actor || is_own) continue;
             if (dot.counter <= known.counter && !context_covers(seen, dot)) {
                 known.counter = dot.counter - 1;
             }

@@ -15,7 +15,11 @@
 // canonical.
 //
 // Only a replica that makes the record durable may mint a dot, and never shows it to anybody
-// before.
+// before. So a dot stands for one content. Where it does not, because two processes worked with
+// copies of one data directory, all contents are kept, as siblings of the same dot, until a write
+// supersedes the dot. Of each dot a record knows one of these, and merging takes the greater:
+//
+//     nothing  <  a set of contents, of two the union  <  superseded
 //
 // Timestamps decide nothing but which of several concurrent siblings a plain Redis command shows.
 #ifndef QUOIT_MODEL_RECORD_H
@@ -35,7 +39,7 @@ struct sibling {
 struct record {
     struct context context;
     uint32_t sibling_count;
-    struct sibling siblings[SIBLINGS_MAX]; // by dot, strictly ascending
+    struct sibling siblings[SIBLINGS_MAX]; // by dot, then content, strictly ascending
 };
 
 static inline void record_clear(struct record *r) {
@@ -53,10 +57,8 @@ void record_encode(const struct record *r, struct writer *w);
 
 // out = a merged with b. `out` is neither of them; its values are lent from theirs. An empty `out`,
 // and ST_HISTORY_FULL when the result has more than CONTEXT_MAX actors, or ST_TOO_LARGE when it has
-// more than SIBLINGS_MAX siblings.
-// The same dot with different content cannot arise from a correct history; the greater content is
-// kept, so that all replicas at least agree, and *conflict (if not NULL) says whether that
-// happened.
+// more than SIBLINGS_MAX siblings. *conflict (if not NULL): one dot is there with different
+// contents, and one of the two did not have them all.
 NODISCARD enum status record_merge(const struct record *a, const struct record *b,
                                    struct record *out, bool *conflict);
 
@@ -75,8 +77,8 @@ NODISCARD enum status record_update(const struct record *a, const struct context
 
 // out = what a client knows that had seen `seen` and wrote the sibling `own` of `r`: all that r
 // knows, less the siblings it has not seen. So a later write with it replaces no value of others.
-// It covers `own` unless r holds an older sibling of the same actor that was not seen: a context
-// knows events of an actor up to a counter, or not at all.
+// It covers `own` unless r holds an older sibling of the same actor that was not seen, or another
+// one of the same dot: a context knows events of an actor up to a counter, or not at all.
 void record_context_of_writer(const struct record *r, const struct context *seen,
                               struct version own, struct context *out);
 
@@ -90,7 +92,7 @@ struct record_share {
 
 struct record_share record_share_of(const struct record *r, uint64_t storage);
 
-// The sibling a plain Redis command sees: the one with the highest timestamp, ties by dot; NULL
+// The sibling a plain Redis command sees: the one with the highest timestamp, ties by order; NULL
 // when there is none, or it is a tombstone, or it expired at or before now_ms. Lends from `r`.
 const struct sibling *record_visible(const struct record *r, uint64_t now_ms);
 
@@ -98,8 +100,9 @@ const struct sibling *record_visible(const struct record *r, uint64_t now_ms);
 const struct sibling *record_latest(const struct record *r);
 
 // A number for a key and its encoded record, all but the bytes of the values: those are decided by
-// their dots. Equal records have equal digests, whatever the clock; the sum of digests over a
-// partition compares it between replicas. Bytes that are no record have some digest too.
+// their dots, or where one dot has two contents mostly by their times and sizes. Equal records have
+// equal digests, whatever the clock; the sum of digests over a partition compares it between
+// replicas. Bytes that are no record have some digest too.
 uint64_t record_digest(struct slice key, struct slice record);
 
 #endif

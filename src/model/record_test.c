@@ -240,20 +240,21 @@ static void a_plain_reader_sees_the_latest_sibling(void **state) {
     assert_ptr_equal(record_latest(&r), &r.siblings[1]);
 }
 
-// The same dot twice, as after a replica forgot what it minted.
-static void of_two_contents_under_one_dot_all_keep_the_same(void **state) {
+// The same dot with two contents, as of two processes with copies of one directory. They stand in
+// the order in which they are here.
+static void of_two_contents_under_one_dot_both_are_kept(void **state) {
     (void)state;
     struct sibling kinds[6];
-    for (uint32_t i = 0; i < 6; i++) kinds[i] = value_of(dot_of(1, 1), 5, "b");
-    kinds[1].value = SLICE("a");
+    for (uint32_t i = 0; i < 6; i++) kinds[i] = value_of(dot_of(1, 1), 5, "a");
+    kinds[1].value = SLICE("b");
     kinds[2].value = SLICE("aa");
-    kinds[3].timestamp = 6;
-    kinds[4].expires_ms = 9;
-    kinds[5] = (struct sibling){.dot = dot_of(1, 1), .timestamp = 5, .is_tombstone = true};
+    kinds[3].expires_ms = 9;
+    kinds[4] = (struct sibling){.dot = dot_of(1, 1), .timestamp = 5, .is_tombstone = true};
+    kinds[5].timestamp = 6;
     for (uint32_t i = 0; i < 6; i++) {
         for (uint32_t j = 0; j < 6; j++) {
-            static struct record empty, a, b, ab, ba;
-            uint8_t memory[2][64];
+            static struct record empty, a, b, ab, ba, after;
+            uint8_t memory[2][128];
             bool conflict[2] = {i == j, i == j};
             assert_int_equal(record_update(&empty, &nothing, &kinds[i], &a), ST_OK);
             assert_int_equal(record_update(&empty, &nothing, &kinds[j], &b), ST_OK);
@@ -261,10 +262,54 @@ static void of_two_contents_under_one_dot_all_keep_the_same(void **state) {
             assert_int_equal(record_merge(&b, &a, &ba, &conflict[1]), ST_OK);
             assert_int_equal(conflict[0], i != j);
             assert_int_equal(conflict[1], i != j);
-            assert_int_equal(ab.sibling_count, 1);
-            assert_true(slice_equal(bytes_of(&ab, memory[0], 64), bytes_of(&ba, memory[1], 64)));
+            assert_int_equal(ab.sibling_count, i == j ? 1 : 2);
+            struct slice bytes = bytes_of(&ab, memory[0], 128);
+            assert_true(slice_equal(bytes, bytes_of(&ba, memory[1], 128)));
+            if (i == j) continue;
+            const struct sibling *first = &kinds[i < j ? i : j];
+            assert_true(slice_equal(ab.siblings[0].value, first->value));
+            assert_int_equal(ab.siblings[0].is_tombstone, first->is_tombstone);
+            assert_int_equal(record_decode(&ba, bytes), ST_OK);
+            assert_int_equal(ba.sibling_count, 2);
+
+            // Who has both learns nothing from one; the one learns, and hears of it.
+            assert_int_equal(record_merge(&a, &ab, &ba, &conflict[0]), ST_OK);
+            assert_true(conflict[0]);
+            assert_int_equal(record_merge(&ab, &ab, &ba, &conflict[0]), ST_OK);
+            assert_false(conflict[0]);
+            // A write that has seen the dot supersedes both; then neither comes back.
+            struct sibling next = value_of(dot_of(2, 1), 7, "new");
+            assert_int_equal(record_update(&ab, &ab.context, &next, &after), ST_OK);
+            assert_int_equal(after.sibling_count, 1);
+            assert_int_equal(record_merge(&after, &a, &ba, &conflict[0]), ST_OK);
+            assert_int_equal(ba.sibling_count, 1);
+            assert_false(conflict[0]);
         }
     }
+}
+
+// Any other order than the one of their contents is not the encoding of a record; nor is one twice.
+static void two_contents_under_one_dot_have_one_encoding(void **state) {
+    (void)state;
+    static struct record r, again;
+    uint8_t memory[256];
+    record_clear(&r);
+    r.context.entries[r.context.count++] = dot_of(0x1111, 3);
+    r.siblings[0] = value_of(dot_of(0x1111, 3), 1700000000000u << 16, "mine");
+    r.siblings[1] = value_of(dot_of(0x1111, 3), 1700000000001u << 16, "of a copy");
+    r.sibling_count = 2;
+    struct slice bytes = bytes_of(&r, memory, sizeof(memory));
+    golden_compare("record-of-copies.v1", bytes);
+    assert_int_equal(record_decode(&again, bytes), ST_OK);
+    assert_int_equal(again.sibling_count, 2);
+    struct sibling first = r.siblings[0];
+    r.siblings[0] = r.siblings[1];
+    r.siblings[1] = first;
+    bytes = bytes_of(&r, memory, sizeof(memory));
+    assert_false(decodes(bytes.data, bytes.size));
+    r.siblings[0] = first;
+    bytes = bytes_of(&r, memory, sizeof(memory));
+    assert_false(decodes(bytes.data, bytes.size));
 }
 
 static void a_context_that_knows_the_new_dot_stops_the_write(void **state) {
@@ -306,6 +351,25 @@ static void a_digest_speaks_of_versions_and_not_of_values(void **state) {
     }
 }
 
+// Its directory was copied, and the copy has written something else under the same dot.
+static void a_writer_leaves_the_other_content_of_its_dot(void **state) {
+    (void)state;
+    static struct record r;
+    static struct context seen;
+    static struct context known;
+    struct version own = {{7, 1}, 3};
+    record_clear(&r);
+    context_clear(&seen);
+    assert_int_equal(context_add(&r.context, own), ST_OK);
+    r.siblings[r.sibling_count++] = (struct sibling){.dot = own, .timestamp = 1};
+    record_context_of_writer(&r, &seen, own, &known);
+    assert_true(context_covers(&known, own));
+    r.siblings[r.sibling_count++] = (struct sibling){.dot = own, .timestamp = 2};
+    record_context_of_writer(&r, &seen, own, &known);
+    assert_false(context_covers(&known, own));
+    assert_int_equal(context_counter(&known, own.actor), 2);
+}
+
 int record_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
@@ -315,9 +379,11 @@ int record_test(void) {
         cmocka_unit_test(a_tombstone_alone_and_a_context_alone_are_records),
         cmocka_unit_test(what_is_decoded_is_canonical),
         cmocka_unit_test(a_plain_reader_sees_the_latest_sibling),
-        cmocka_unit_test(of_two_contents_under_one_dot_all_keep_the_same),
+        cmocka_unit_test(of_two_contents_under_one_dot_both_are_kept),
+        cmocka_unit_test(two_contents_under_one_dot_have_one_encoding),
         cmocka_unit_test(a_context_that_knows_the_new_dot_stops_the_write),
         cmocka_unit_test(a_digest_speaks_of_versions_and_not_of_values),
+        cmocka_unit_test(a_writer_leaves_the_other_content_of_its_dot),
     };
     return cmocka_run_group_tests_name("record", cases, NULL, NULL);
 }

@@ -106,7 +106,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         refuse(link, m, ST_INVALID);
         return;
     }
-    bool can_mint = node->state == NODE_SERVING && !node->is_mending;
+    bool can_mint = node->state == NODE_SERVING && node_has_vote(node);
     if (!can_mint || store_is_failed(node->store)) {
         refuse(link, m, ST_UNAVAILABLE);
         return;

@@ -109,7 +109,7 @@ static void on_listed_here(struct replica_scan *s) {
 
 static bool ask_self(struct operation *o, const struct message_scan *m) {
     const struct replica_scan asker = {.done = on_listed_here, .id = o->id};
-    if (o->node->is_mending) return false;
+    if (!node_has_vote(o->node)) return false;
     o->gather->is_asking = true;
     bool is_asked = replica_scan(o->node, m, &asker);
     o->gather->is_asking = false;

@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 
+// Whoever claims more of us than this invents it. There must always be a later epoch.
+#define LIVES_BELIEVED (UINT32_C(1) << 16)
+#define EPOCH_BELIEVED (UINT32_C(1) << 31)
+
 static const struct partition system_partition = {.slot = SLOT_SYSTEM};
 
 static void on_start_read(struct store_read *read);
@@ -301,23 +305,60 @@ void genesis_on_mended(struct node *node) {
     write_next_fact(node);
 }
 
-void genesis_mend_if_damaged(struct node *node) {
-    if (node->state != NODE_SERVING || node->is_mending || node->map.member_count == 1) return;
-    if (!store_stats(node->store).was_damaged) return;
-    env_log(node->env, ENV_WARNING, "data was found damaged: mending");
+// A life that has a vote no more counts as a later one, like a start: in each of them at most one
+// epoch begins.
+static void begin_mending(struct node *node) {
     node->is_mending = true;
-    store_renew(node->store);
-    store_forgive(node->store);
+    if (node->incarnation < UINT64_MAX - 1) node->incarnation++;
     node->facts_wanted |= FACT_START;
     write_next_fact(node);
     reconcile_with_all(node);
 }
 
-void genesis_outlive(struct node *node, uint64_t incarnation) {
-    if (node->state != NODE_SERVING || incarnation == UINT64_MAX) return;
-    node->incarnation = incarnation + 1;
+static void note_forgotten(struct node *node, uint64_t epoch) {
+    if (epoch > node->forgotten && epoch < EPOCH_BELIEVED) node->forgotten = (uint32_t)epoch;
+}
+
+void genesis_mend_if_damaged(struct node *node) {
+    if (node->state != NODE_SERVING || node->is_mending || node->map.member_count == 1) return;
+    if (!store_stats(node->store).was_damaged) return;
+    env_log(node->env, ENV_WARNING, "data was found damaged: mending");
+    store_renew(node->store, 0);
+    store_forgive(node->store);
+    begin_mending(node);
+}
+
+void genesis_outlive(struct node *node, const struct member_entry *known) {
+    if (node->state != NODE_SERVING || known->incarnation == UINT64_MAX) return;
+    struct actor own = store_actor(node->store);
+    uint64_t lives = known->incarnation - node->incarnation;
+    node->incarnation = known->incarnation + 1;
     node->facts_wanted |= FACT_START;
     write_next_fact(node);
+    if (known->storage != own.storage) return;
+    // Each life that is forgotten has begun one epoch at most.
+    note_forgotten(node, own.epoch + 1 + (lives < LIVES_BELIEVED ? lives : LIVES_BELIEVED));
+    genesis_renew_if_forgotten(node);
+}
+
+bool genesis_has_forgotten(struct node *node, const struct context *known) {
+    struct version minted = store_minted(node->store);
+    struct version latest = context_latest(known, minted.actor.storage);
+    bool is_ahead = latest.counter > 0 && version_compare(latest, minted) > 0;
+    if (is_ahead) note_forgotten(node, latest.actor.epoch);
+    return is_ahead || node->forgotten > 0;
+}
+
+void genesis_renew_if_forgotten(struct node *node) {
+    if (node->forgotten == 0) return;
+    store_renew(node->store, node->forgotten);
+    node->forgotten = 0;
+    node->stats.renewals++;
+    env_log(node->env, ENV_ERROR,
+            "this store has forgotten what it wrote: it may be an older copy of itself; new "
+            "epoch=%u",
+            store_actor(node->store).epoch);
+    if (node->map.member_count > 1) begin_mending(node);
 }
 
 // Starting.
@@ -403,6 +444,21 @@ static bool is_of_another(const struct node *node) {
     return false;
 }
 
+// The others find this member where the map has it, and nowhere else. Who starts it at another
+// address started a copy, perhaps, and the member itself still runs. One alone may be moved.
+static bool is_elsewhere(const struct node *node) {
+    const struct map_member *known = &node->map.members[node->self];
+    const struct map_member *self = &node->options.self;
+    if (node->map.member_count == 1) return false;
+    if (known->port == self->port && strcmp(known->address, self->address) == 0) return false;
+    env_log(
+        node->env, ENV_ERROR,
+        "the cluster knows this member at another address name=%s known=%s:%u here=%s:%u; start "
+        "it there, and a new one with an empty directory",
+        known->name, known->address, known->port, self->address, self->port);
+    return true;
+}
+
 // Whether the map of a former life, just decoded, and the storage ids that follow it, say that the
 // data is that of the member whose name we have.
 static bool was_ours(const struct node *node, struct reader *r, uint64_t storage) {
@@ -438,7 +494,7 @@ static void on_map_read(struct store_read *read) {
     if (st == ST_OK) st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
-        if (st == ST_OK && is_of_another(node)) {
+        if (st == ST_OK && (is_of_another(node) || is_elsewhere(node))) {
             node->map.epoch = 0;
             st = ST_INVALID;
         }

@@ -44,8 +44,19 @@ void genesis_on_founded(struct node *node, struct slice body);
 // and this member has no vote until then.
 void genesis_mend_if_damaged(struct node *node);
 
-// Somebody remembers a later life of ours than we do: this one becomes the last, durably.
-void genesis_outlive(struct node *node, uint64_t incarnation);
+// Somebody remembers a later life of ours than we do: this one becomes the last, durably. If that
+// was one of the same data, the data is an older copy of itself.
+void genesis_outlive(struct node *node, const struct member_entry *known);
+
+// True when the context knows more of what this store has minted than the store does, or one before
+// did: it has forgotten, and mints nothing before genesis_renew_if_forgotten was called. For apply
+// functions, which must not call that. True and node->forgotten 0: the context claims what cannot
+// be.
+bool genesis_has_forgotten(struct node *node, const struct context *known);
+
+// If it has: a new actor epoch; and what this member has forgotten its word cannot vouch for, so it
+// has no vote until it has compared everything with all others.
+void genesis_renew_if_forgotten(struct node *node);
 
 // No longer mending: durably.
 void genesis_on_mended(struct node *node);

@@ -8,10 +8,13 @@ static void refresh_self(struct node *node) {
     struct member_entry *e = &node->members.entries[node->self];
     struct store_stats stats = store_stats(node->store);
     e->id = node->map.members[node->self].id;
-    e->incarnation = node->incarnation;
+    // A life that a crash could still take back is not shown: the next would be taken for older
+    // data.
+    bool is_durable = !node->is_fact_pending && (node->facts_wanted & FACT_START) == 0;
+    if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
     e->storage = store_actor(node->store).storage;
-    e->state = node->is_mending ? MEMBER_MENDING : MEMBER_SERVING;
+    e->state = node_has_vote(node) ? MEMBER_SERVING : MEMBER_MENDING;
     e->key_count = stats.live_count;
     e->disk_size = stats.log_size + stats.table_size;
     e->memory_size = stats.memory_used;
@@ -65,6 +68,14 @@ void gossip_stop(struct node *node) {
     timer_disarm(&node->timers, &node->gossip_timer);
 }
 
+// What is told of this member: by a later life than this one, or in this one by another process,
+// since it has more heartbeats than this one has given.
+static bool is_of_another_life(const struct node *node, const struct member_entry *told) {
+    if (told->incarnation != node->incarnation) return told->incarnation > node->incarnation;
+    const struct member_entry *shown = &node->members.entries[node->self];
+    return shown->incarnation == told->incarnation && told->heartbeat > shown->heartbeat;
+}
+
 void gossip_receive(struct node *node, struct link *link, struct slice body) {
     struct reader r = reader_of(body);
     uint32_t count = read_u32(&r);
@@ -75,7 +86,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         if (entry.id != node->map.members[i].id) continue;
         if (i == node->self) {
             // A life that this member has forgotten, with its data: nobody listens to a younger.
-            if (entry.incarnation > node->incarnation) genesis_outlive(node, entry.incarnation);
+            if (is_of_another_life(node, &entry)) genesis_outlive(node, &entry);
             continue;
         }
         if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;

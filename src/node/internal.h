@@ -39,6 +39,9 @@ struct peer {
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
+    bool says_taken;    // to it another process is the member that we are
+    uint64_t contester; // the process that greeted as this member while another one was it
+    uint64_t contested; // when it did first, ns
 };
 
 struct node {
@@ -56,8 +59,13 @@ struct node {
     struct cluster_id cluster;
     uint32_t self; // index into map, or initial
     uint64_t incarnation;
-    bool is_mending;    // takes writes but has no vote: may lack something acknowledged
-    uint64_t *storages; // of the members at founding
+    uint64_t process;     // drawn when it began: tells this life from any other
+    uint32_t taken_count; // peers to which another process is this member
+    bool is_ousted;       // for certain
+    bool is_mending;      // takes writes but has no vote: may lack something acknowledged
+    uint32_t forgotten;   // an epoch of this store of which somebody knows more than the store
+                          // itself: nothing is minted before a later one has begun; 0: none
+    uint64_t *storages;   // of the members at founding
     // Of a store that was restored and has no map yet: the map_placement under which its records
     // were written; else 0.
     uint64_t former_placement;
@@ -87,7 +95,11 @@ struct node {
     struct env_op accept_op;
     struct timer accept_retry;
     bool is_accepting;
-    uint64_t refusal_logged; // when a refused peer was last logged, ns
+    uint64_t
+        refusal_logged; // when a refused peer was last logged, ns; 0: never, like the next ones
+    uint64_t taken_logged;
+    uint64_t siblings_logged;
+    uint64_t conflict_logged;
 
     // Gossip.
     struct members members;
@@ -129,6 +141,21 @@ static inline uint64_t hash_held(struct slice record) {
     if (record.size == 0) return 0;
     uint64_t hash = hash_bytes(record, 0);
     return hash == 0 ? 1 : hash;
+}
+
+// Whether this member may mint, and what it holds count: not while it may lack something that it
+// has acknowledged, nor while another process may be this member, too.
+static inline bool node_has_vote(const struct node *node) {
+    return !node->is_mending && node->taken_count == 0 && !node->is_ousted;
+}
+
+// Whether something that others can make happen as often as they like may be logged now, and notes
+// that it is: once a minute.
+static inline bool log_is_due(const struct node *node, uint64_t *logged) {
+    uint64_t now = node->env->now;
+    if (*logged != 0 && now - *logged < 60 * NS_PER_SECOND) return false;
+    *logged = now;
+    return true;
 }
 
 // All requests under way learn that the member will not answer.

@@ -6,8 +6,6 @@
 
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
 
-#define REFUSAL_LOG_NS (60 * NS_PER_SECOND)
-
 static void receive(struct link *link);
 
 size_t link_memory_size(uint32_t capacity) {
@@ -37,6 +35,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->is_dialer = is_dialer;
     link->peer = peer;
     link->nonce = rng_next(&link->node->rng);
+    link->process = 0;
     link->heard = link->node->env->now;
     link->in_size = 0;
     link->out_size = 0;
@@ -151,10 +150,8 @@ static void on_received(struct env_op *op);
 // Strangers may come as often as they like; they do not fill the log.
 void link_refuse(struct link *link, const char *why) {
     struct node *node = link->node;
-    uint64_t now = node->env->now;
     node->stats.frames_refused++;
-    if (node->refusal_logged == 0 || now - node->refusal_logged >= REFUSAL_LOG_NS) {
-        node->refusal_logged = now;
+    if (log_is_due(node, &node->refusal_logged)) {
         env_log(node->env, ENV_WARNING, "peer refused from=%s why=%s refused=%llu",
                 env_peer(node->env, link->socket), why,
                 (unsigned long long)node->stats.frames_refused);
@@ -312,6 +309,15 @@ void link_welcome(struct link *link, uint32_t peer, uint64_t nonce) {
     peers_describe(link->node, link->nonce, &w);
     must(end_frame(link, MESSAGE_WELCOME, &w, &link->node->options.secret, nonce));
     take_keys(link, nonce);
+}
+
+void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce) {
+    must(link->state == LINK_GREETING);
+    must(!link->is_dialer);
+    const struct message_taken taken = {.is_certain = is_certain};
+    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    message_taken_encode(&taken, &w);
+    (void)end_frame(link, MESSAGE_TAKEN, &w, &link->node->options.secret, nonce);
 }
 
 void link_opened(struct link *link, uint64_t nonce) {

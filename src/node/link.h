@@ -37,7 +37,8 @@ struct link {
     uint64_t since; // when the state was entered, ns
     uint64_t heard; // when bytes last came, ns
     struct env_socket *socket;
-    uint64_t nonce; // ours
+    uint64_t nonce;   // ours
+    uint64_t process; // of a caller, as its HELLO says; else 0
     struct mac_key send_key;
     struct mac_key recv_key;
     uint64_t sent;     // frames, since the keys are in use
@@ -75,6 +76,9 @@ void link_accept(struct link *link, struct env_socket *socket);
 
 // Answers the HELLO of a caller that turned out to be the member `peer` with our WELCOME.
 void link_welcome(struct link *link, uint32_t peer, uint64_t nonce);
+
+// Answers it with TAKEN instead. The caller hangs up.
+void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce);
 
 // Takes the WELCOME to our HELLO; the link is open.
 void link_opened(struct link *link, uint64_t nonce);

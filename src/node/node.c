@@ -14,6 +14,7 @@
 #include "node/survey.h"
 #include "node/write.h"
 
+#define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
 enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
@@ -105,6 +106,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     must(o->replication > 0);
     must(o->replication <= REPLICAS_MAX);
     node->rng.state = o->random;
+    node->process = hash_number(o->random ^ PROCESS_SEED);
     node->record_max = record_max(o);
     node->message_max = message_max(o);
     timers_init(&node->timers, arena, timers_count(o));
@@ -282,7 +284,7 @@ static void start(struct operation *o) {
         o->seen = writer_bytes(&w);
     }
     const struct node *node = o->node;
-    if (o->self_place == REPLICAS_MAX || node->is_mending || store_is_failed(node->store)) {
+    if (o->self_place == REPLICAS_MAX || !node_has_vote(node) || store_is_failed(node->store)) {
         forward_start(o, need);
     } else {
         write_start(o, need);
@@ -322,7 +324,7 @@ void node_submit(struct node *node, struct request *request) {
 
 bool node_read_now(struct node *node, struct request *request) {
     bool is_alone = node->state == NODE_SERVING && node->map.member_count == 1;
-    if (!is_alone || node->is_mending || request->key.size == 0) return false;
+    if (!is_alone || !node_has_vote(node) || request->key.size == 0) return false;
     uint32_t need = 0;
     if (level_need(request->level, 1, &need) != ST_OK) return false;
     struct store_read *read = &node->quick_read;
@@ -379,6 +381,10 @@ void node_peer_lost(struct node *node, uint32_t member) {
 
 enum node_state node_state(const struct node *node) {
     return node->state;
+}
+
+bool node_is_ousted(const struct node *node) {
+    return node->is_ousted;
 }
 
 const struct map *node_map(const struct node *node) {

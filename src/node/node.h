@@ -172,6 +172,10 @@ void node_expect_no_more(struct node *node);
 
 enum node_state node_state(const struct node *node);
 
+// True when another process is this member, for certain: the data directory was copied, and this is
+// the second one. It has no vote and mints nothing; its owner is to end it.
+bool node_is_ousted(const struct node *node);
+
 // Epoch 0 until the cluster is founded.
 const struct map *node_map(const struct node *node);
 
@@ -207,7 +211,11 @@ struct node_stats {
     uint64_t frames_sent;
     uint64_t frames_received;
     uint32_t requests_under_way;
-    uint32_t slots_behind; // slots that the last comparison with a peer found different
+    uint32_t slots_behind;   // slots that the last comparison with a peer found different
+    uint64_t renewals;       // actor epochs begun because the store had forgotten what it wrote
+    uint64_t dot_conflicts;  // merges in which one dot had different contents
+    uint64_t sibling_writes; // writes of this member that left SIBLINGS_MANY values or more
+    uint32_t siblings_most;  // values that one of them has left
 };
 
 struct node_stats node_stats(const struct node *node);

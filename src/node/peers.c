@@ -11,6 +11,7 @@
 #define REDIAL_MAX_NS (1000 * NS_PER_MS)
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
 #define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
+#define CONTEST_SUSPECTS 3 // times suspect_ns: two processes are one member for certain
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
 enum { CALLERS_MAX = 8 }; // accepted links of nobody yet
@@ -184,6 +185,7 @@ void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
         .weight = self->weight,
         .storage = store_actor(node->store).storage,
         .incarnation = node->incarnation,
+        .process = node->process,
         .nonce = nonce,
     };
     message_hello_encode(&hello, w);
@@ -213,6 +215,62 @@ static bool take_description(struct peer *peer, const struct message_hello *m) {
     return true;
 }
 
+// Of two processes that say to be one member, because its data directory was copied, the one that
+// was first keeps the place as long as it is heard of: both would mint the same dots. A process
+// that has ended is not heard of any more, and then the next one, which calls again and again, is
+// welcome. To hear of the first long after the second had come proves that there are two.
+static bool is_taken(struct node *node, struct peer *peer, uint64_t process, bool *is_certain) {
+    const struct link *first = peer->in;
+    uint64_t now = node->env->now;
+    if (first == NULL || !link_is_open(first) || first->process == process) return false;
+    if (now - first->heard >= node->options.suspect_ns) return false;
+    if (peer->contester != process) {
+        peer->contester = process;
+        peer->contested = now;
+    }
+    *is_certain = now - peer->contested >= CONTEST_SUSPECTS * node->options.suspect_ns;
+    if (*is_certain && log_is_due(node, &node->taken_logged)) {
+        env_log(
+            node->env, ENV_ERROR,
+            "two processes are one member, the second is refused: its data directory was copied "
+            "member=%s second_storage=%016llx",
+            peer->described.name, (unsigned long long)peer->storage);
+    }
+    return true;
+}
+
+static void on_taken(struct link *link, const struct message_taken *taken) {
+    struct node *node = link->node;
+    struct peer *peer = &node->peers[link->peer];
+    if (!peer->says_taken) node->taken_count++;
+    peer->says_taken = true;
+    if (taken->is_certain && !node->is_ousted) {
+        node->is_ousted = true;
+        env_log(
+            node->env, ENV_ERROR,
+            "another process is this member, and was there first: this data directory is a copy "
+            "of its, or it of this one; end one of them, and give that an empty directory and a "
+            "name of its own name=%s told_by=%s",
+            node->options.self.name, peers_map(node)->members[link->peer].name);
+    }
+    link_shut(link);
+}
+
+static void welcomed(struct node *node, struct peer *peer) {
+    if (peer->says_taken) node->taken_count--;
+    peer->says_taken = false;
+}
+
+// True when the caller's answer to our HELLO is that our place is taken.
+static bool takes_taken(struct link *link, const struct frame *frame) {
+    struct message_taken taken;
+    if (!link->is_dialer || frame->type != MESSAGE_TAKEN) return false;
+    if (memcmp(frame->cluster, link->node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
+    if (message_taken_decode(&taken, frame->body) != ST_OK) return false;
+    on_taken(link, &taken);
+    return true;
+}
+
 void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     struct node *node = link->node;
     struct frame frame;
@@ -223,6 +281,8 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     uint32_t member = MEMBER_NONE;
     if (frame_open(bytes, size, &node->options.secret, number, &frame) != ST_OK) {
         why = "wrong-key";
+    } else if (takes_taken(link, &frame)) {
+        return;
     } else if (frame.type != wanted || message_hello_decode(&hello, frame.body) != ST_OK) {
         why = "not-a-greeting";
     } else if (memcmp(frame.cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) {
@@ -239,7 +299,13 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     struct peer *peer = &node->peers[member];
     // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME.
     if (!link->is_dialer) {
-        link_welcome(link, member, hello.nonce);
+        bool is_certain = false;
+        link->process = hello.process;
+        if (is_taken(node, peer, hello.process, &is_certain)) {
+            link_tell_taken(link, is_certain, hello.nonce);
+        } else {
+            link_welcome(link, member, hello.nonce);
+        }
         return;
     }
     if (!take_description(peer, &hello)) {
@@ -247,6 +313,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         return;
     }
     peer->epoch = frame.epoch;
+    welcomed(node, peer);
     link_opened(link, hello.nonce);
     peer->redial_ns = REDIAL_FIRST_NS;
     peer->heard = node->env->now;

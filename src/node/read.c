@@ -61,7 +61,7 @@ static void on_own_read(struct store_read *read) {
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
     // While it was under way damage may have been found, and what is damaged counts as not there.
-    if (o->node->is_mending) {
+    if (!node_has_vote(o->node)) {
         vote(o, o->self_place, false);
     } else {
         take_read(o);
@@ -71,7 +71,7 @@ static void on_own_read(struct store_read *read) {
 
 static void ask_self(struct operation *o) {
     struct node *node = o->node;
-    if (node->is_mending) {
+    if (!node_has_vote(node)) {
         vote(o, o->self_place, false);
         return;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/replica.h"
 
+#include "node/genesis.h"
 #include "node/internal.h"
 #include "node/peers.h"
 
@@ -83,6 +84,18 @@ static bool note_context(struct replica_job *job, const struct record *held,
     return true;
 }
 
+// Two processes have minted under one name. Both values are kept; somebody has to end one of them.
+static void note_conflict(struct node *node, const struct store_write *write) {
+    node->stats.dot_conflicts++;
+    if (!log_is_due(node, &node->conflict_logged)) return;
+    env_log(
+        node->env, ENV_ERROR,
+        "one dot has different contents, all are kept: a data directory was copied, or replaced by "
+        "an older copy slot=%u key_hash=%016llx times=%llu",
+        write->partition.slot, (unsigned long long)hash_bytes(write->key, 0),
+        (unsigned long long)node->stats.dot_conflicts);
+}
+
 static enum status merge(struct store_write *write, struct slice old, struct slice *new) {
     struct replica_job *job = CONTAINER_OF(write, struct replica_job, write);
     struct node *node = job->node;
@@ -94,6 +107,9 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     enum status st = record_decode(told, job->record);
     if (st == ST_OK) st = record_decode(known, old);
     if (st != ST_OK) return st;
+    // All that comes into this store comes this way: after what knows better nothing is minted.
+    // What cannot be is not taken, or no later epoch could follow.
+    if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
     if (old.size == 0) {
         *new = job->record;
         return ST_OK;
@@ -101,7 +117,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     bool conflict = false;
     st = record_merge(known, told, merged, &conflict);
     if (st != ST_OK) return st;
-    if (conflict) env_log(node->env, ENV_ERROR, "one dot with two contents");
+    if (conflict) note_conflict(node, write);
     if (!note_context(job, known, &told->context)) return ST_BUSY;
     struct writer w = writer_to(node->scratch, node->record_max);
     record_encode(merged, &w);
@@ -113,9 +129,10 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
 static void on_merged(struct store_write *write) {
     struct replica_job *job = CONTAINER_OF(write, struct replica_job, write);
     struct link *link = link_of(job);
+    genesis_renew_if_forgotten(job->node);
     if (link != NULL) {
         // What a mending member forgot, its word cannot vouch for.
-        enum status st = job->node->is_mending ? ST_UNAVAILABLE : write->status;
+        enum status st = node_has_vote(job->node) ? write->status : ST_UNAVAILABLE;
         const struct message_put_done done = {
             .id = job->id,
             .status = st,
@@ -143,6 +160,7 @@ static enum status begin_merge(struct replica_job *job, struct partition partiti
         .key = {job->bytes, key.size},
     };
     store_put(node->store, &job->write);
+    genesis_renew_if_forgotten(node); // so that it becomes durable with what has shown it
     return ST_OK;
 }
 
@@ -195,7 +213,8 @@ static void answer_get(struct link *link, uint64_t id, uint64_t held,
 static void on_read(struct store_read *read) {
     struct replica_job *job = CONTAINER_OF(read, struct replica_job, read);
     struct link *link = link_of(job);
-    if (job->node->is_mending) read->status = ST_UNAVAILABLE; // what is damaged is not just absent
+    if (!node_has_vote(job->node))
+        read->status = ST_UNAVAILABLE; // what is damaged is not just absent
     if (link != NULL) answer_get(link, job->id, job->held, read);
     give_job(job);
 }
@@ -208,7 +227,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .key = m->key,
         .status = ST_UNAVAILABLE,
     };
-    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && !node->is_mending;
+    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
         answer_get(link, m->id, m->held, &read);
         return;

@@ -213,7 +213,7 @@ void replica_on_scan(struct node *node, struct link *link, const struct message_
     bool is_fit = m->slot < m->end && m->end <= SLOT_COUNT && m->limit > 0;
     bool is_one_slot = m->slot + 1 == m->end;
     if ((m->flags & SCAN_REVERSE) != 0 && !is_one_slot) is_fit = false;
-    bool can_scan = node->state == NODE_SERVING && !node->is_mending;
+    bool can_scan = node->state == NODE_SERVING && node_has_vote(node);
     const struct replica_scan asker = {
         .done = on_scanned_for_peer, .from = link, .from_life = link->life, .id = m->id};
     if (is_fit && can_scan && replica_scan(node, m, &asker)) return;

@@ -2,6 +2,7 @@
 #include "node/write.h"
 
 #include "node/forward.h"
+#include "node/genesis.h"
 #include "node/internal.h"
 #include "node/peers.h"
 
@@ -70,6 +71,21 @@ static bool is_within_share(const struct operation *o, const struct record *afte
            share.values_size <= o->node->options.value_size_max;
 }
 
+// A client that never hands a context back comes to the limit sooner or later.
+static void note_siblings(const struct operation *o, uint32_t count) {
+    struct node *node = o->node;
+    if (count > node->stats.siblings_most) node->stats.siblings_most = count;
+    if (count < SIBLINGS_MANY) return;
+    node->stats.sibling_writes++;
+    if (!log_is_due(node, &node->siblings_logged)) return;
+    env_log(
+        node->env, ENV_WARNING,
+        "a key has many values beside each other: is it written without the context of what was "
+        "read? siblings=%u slot=%u key_hash=%016llx writes=%llu",
+        count, o->partition.slot, (unsigned long long)hash_bytes(o->key, 0),
+        (unsigned long long)node->stats.sibling_writes);
+}
+
 static enum status mint(struct store_write *write, struct slice old, struct slice *new) {
     struct operation *o = CONTAINER_OF(write, struct operation, write);
     struct node *node = o->node;
@@ -80,9 +96,10 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     enum status st = record_decode(before, old);
     if (st == ST_OK) st = superseded(o, before, seen);
     if (st != ST_OK) return st;
+    if (genesis_has_forgotten(node, &before->context)) return ST_INVALID;
+    if (genesis_has_forgotten(node, seen)) return ST_INVALID;
     struct version dot = {store_actor(node->store), store_mint(node->store)};
     o->dot = dot;
-    if (context_covers(&before->context, dot) || context_covers(seen, dot)) return ST_INVALID;
     uint64_t timestamp = o->timestamp;
     if (timestamp == 0) {
         timestamp = next_timestamp(node, superseded_timestamp(o, before, seen));
@@ -107,6 +124,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     must(!w.failed);
     o->record_size = (uint32_t)size;
     *new = operation_record(o);
+    note_siblings(o, after->sibling_count);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;
@@ -140,12 +158,7 @@ static void on_stored(struct store_write *write) {
     }
     o->is_storing = false;
     if (operation_release(o)) return;
-    // Others that were under way may have found the same, and the epoch may be a new one already.
-    if (write->status == ST_INVALID &&
-        actor_compare(o->dot.actor, store_actor(o->node->store)) == 0) {
-        env_log(o->node->env, ENV_ERROR, "this store has forgotten what it wrote: new epoch");
-        store_renew(o->node->store);
-    }
+    if (write->status == ST_INVALID) genesis_renew_if_forgotten(o->node);
     if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
         // Others have it whole; whoever asks us to coordinate asks them himself.
         if (o->request == NULL) {

@@ -294,6 +294,10 @@ static void write_quoit(struct server *server, struct text *text) {
                 "\r\nslots_behind:%" PRIu32 "\r\n",
                 n.read_repairs, n.reconciled, n.hedged, n.slots_behind);
     text_printf(text,
+                "sibling_writes:%" PRIu64 "\r\nsiblings_most:%" PRIu32 "\r\nepochs_renewed:%" PRIu64
+                "\r\ndot_conflicts:%" PRIu64 "\r\n",
+                n.sibling_writes, n.siblings_most, n.renewals, n.dot_conflicts);
+    text_printf(text,
                 "quorum_failures:%" PRIu64 "\r\ntimeouts:%" PRIu64 "\r\nforwarded:%" PRIu64
                 "\r\nbusy:%" PRIu64 "\r\nrequests_under_way:%" PRIu32 "\r\n",
                 n.unavailable, n.timeouts, n.forwarded, n.busy, n.requests_under_way);

@@ -37,6 +37,17 @@ void cluster_init(struct cluster *cluster, struct world *world,
     }
 }
 
+void cluster_add_copy(struct cluster *cluster, uint32_t index) {
+    must(cluster->options.members < CLUSTER_MEMBERS_MAX);
+    struct process *p = &cluster->processes[cluster->options.members];
+    must(p->machine == NULL);
+    p->cluster = cluster;
+    p->index = cluster->options.members;
+    memcpy(p->name, cluster->processes[index].name, sizeof(p->name));
+    (void)snprintf(p->listen, sizeof(p->listen), "copy");
+    p->machine = world_add_machine(cluster->world, p->listen);
+}
+
 struct node_options cluster_node_options(const struct cluster *cluster) {
     struct node_options o = node_default_options();
     o.secret = cluster_secret;
@@ -89,6 +100,7 @@ static void on_server_started(void *context, enum status status) {
     struct process *p = context;
     p->start_status = status;
     if (p->state == PROCESS_STARTING && status == ST_OK) p->state = PROCESS_UP;
+    if (p->state == PROCESS_UP && p->is_misplaced) p->was_misled = true;
 }
 
 static void on_node_started(void *context, enum status status) {

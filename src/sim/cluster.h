@@ -31,6 +31,9 @@ struct process {
     enum status start_status; // why the last start failed, or ST_OK
     uint32_t starts;
     uint64_t bytes_lost;           // when its disk lost what was synced; 0: it has not
+    uint64_t rolled_back;          // when it was given an older copy of its disk; 0: it was not
+    bool is_misplaced;             // has the disk of another member now
+    bool was_misled;               // ... and went to work with it
     bool has_stopped;              // while STOPPING: the process is about to exit
     struct machine_open left_open; // by the last orderly stop
     char name[16];
@@ -79,6 +82,9 @@ void cluster_init(struct cluster *cluster, struct world *world,
 
 // What every node of the cluster is configured with.
 struct node_options cluster_node_options(const struct cluster *cluster);
+
+// Makes processes[members] one that has the name of that member, and a machine of its own. Once.
+void cluster_add_copy(struct cluster *cluster, uint32_t index);
 
 // Requires that the process is down, for start, or not, for the others.
 void cluster_start(struct cluster *cluster, uint32_t index);

@@ -136,6 +136,32 @@ static void dial(struct impostor *i) {
     say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
 }
 
+// Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
+// *is_certain is what it says.
+static bool is_welcome(struct impostor *i, uint64_t process, bool *is_certain) {
+    static struct line other;
+    memset(&other, 0, sizeof(other));
+    memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
+    uint64_t ours = i->hello.process;
+    i->hello.process = process;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
+    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
+    i->hello.process = ours;
+    struct frame frame = {0};
+    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    env_shut(i->env, other.stream);
+    if (frame.type == MESSAGE_WELCOME) return true;
+    struct message_taken taken;
+    assert_int_equal(frame.type, MESSAGE_TAKEN);
+    assert_int_equal(message_taken_decode(&taken, frame.body), ST_OK);
+    *is_certain = taken.is_certain;
+    return false;
+}
+
 static struct impostor *begin(void) {
     static struct impostor impostor;
     struct impostor *i = &impostor;
@@ -156,6 +182,7 @@ static struct impostor *begin(void) {
         .weight = 1,
         .storage = 77,
         .incarnation = 1,
+        .process = 1,
         .nonce = 4711,
     };
     struct asked a;
@@ -437,19 +464,169 @@ static void a_list_that_cannot_be_is_no_answer(void **state) {
     }
 }
 
+static struct actor actor_of(struct impostor *i) {
+    return store_actor(node_store(real_node(i)));
+}
+
+static enum member_state state_of(struct impostor *i) {
+    const struct node *node = real_node(i);
+    return node_member(node, node_self(node))->state;
+}
+
+// Of a life with other data, as before its disk was replaced, nothing else follows. One with the
+// same data has used epochs of which this copy knows nothing, and acknowledged what it has not.
 static void a_member_outlives_what_is_told_of_its_past(void **state) {
+    (void)state;
+    for (uint64_t kind = 0; kind <= 2; kind++) {
+        uint64_t other = kind == 1;
+        uint64_t lives = kind == 2 ? 0 : 100; // or more heartbeats of this one than it has given
+        struct impostor *i = begin_serving();
+        struct node *node = real_node(i);
+        struct actor before = actor_of(i);
+        struct member_entry entry = *node_member(node, node_self(node));
+        entry.incarnation += lives;
+        entry.heartbeat += kind == 2 ? 1000 : 0;
+        entry.storage += other;
+        uint8_t bytes[256];
+        struct writer w = writer_to(bytes, sizeof(bytes));
+        write_u32(&w, 1);
+        member_entry_encode(&entry, &w);
+        say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+        pass(i->world, NS_PER_SECOND);
+        assert_true(node_member(node, node_self(node))->incarnation > entry.incarnation);
+        assert_int_equal(node_stats(node).renewals, 1 - other);
+        if (other == 0) assert_true(actor_of(i).epoch > before.epoch + lives);
+        if (other == 1) assert_int_equal(actor_of(i).epoch, before.epoch);
+        assert_int_equal(state_of(i), other == 0 ? MEMBER_MENDING : MEMBER_SERVING);
+        end(i);
+    }
+}
+
+// Sends a record of one value, whose context claims that event of the real member beside ours.
+static enum status put_claiming(struct impostor *i, uint64_t id, const char *key,
+                                struct version claimed) {
+    static struct record record;
+    const struct version ours = {{77, 1}, id};
+    record_clear(&record);
+    assert_int_equal(context_add(&record.context, ours), ST_OK);
+    assert_int_equal(context_add(&record.context, claimed), ST_OK);
+    record.siblings[record.sibling_count++] = (struct sibling){.dot = ours, .value = text("v")};
+    uint8_t bytes[256];
+    uint8_t message[512];
+    struct writer encoded = writer_to(bytes, sizeof(bytes));
+    record_encode(&record, &encoded);
+    const struct message_put put = {
+        .id = id, .slot = slot_of(text(key)), .key = text(key), .record = writer_bytes(&encoded)};
+    struct writer w = writer_to(message, sizeof(message));
+    message_put_encode(&put, &w);
+    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_put_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
+    assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
+    return done.status;
+}
+
+// It coordinates nothing; it only takes what others wrote, and meets itself in that.
+static void a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
     struct node *node = real_node(i);
-    struct member_entry entry = *node_member(node, node_self(node));
-    entry.incarnation += 100;
-    uint8_t bytes[256];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    write_u32(&w, 1);
-    member_entry_encode(&entry, &w);
-    say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+    struct actor before = actor_of(i);
+    struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("own"), .value = text("value")};
+    assert_int_equal(forward(i, &m), ST_OK);
+    struct version last = store_minted(node_store(node));
+    assert_int_equal(put_claiming(i, 1, "a", last), ST_OK); // what it has minted is no news
+    assert_int_equal(node_stats(node).renewals, 0);
+
+    last.counter++;
+    assert_int_equal(put_claiming(i, 2, "b", last), ST_UNAVAILABLE); // its word counts no more
+    assert_int_equal(actor_of(i).epoch, before.epoch + 1);
+    assert_int_equal(put_claiming(i, 3, "c", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 1); // that is behind it
+    last.actor.epoch += 7;
+    last.counter = 1;
+    assert_int_equal(put_claiming(i, 4, "d", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 8);
+    assert_int_equal(node_stats(node).renewals, 2);
     pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_member(node, node_self(node))->incarnation, entry.incarnation + 1);
+    assert_int_equal(state_of(i), MEMBER_MENDING);
+
+    last.actor.epoch = UINT32_MAX; // after that there would be none
+    assert_int_equal(put_claiming(i, 5, "e", last), ST_UNAVAILABLE);
+    assert_int_equal(actor_of(i).epoch, before.epoch + 8);
+    struct store_read read = {.partition = {.slot = slot_of(text("e"))}, .key = text("e")};
+    assert_int_equal(store_peek(node_store(node), &read), ST_NOT_FOUND);
+    end(i);
+}
+
+static void say_something(struct impostor *i) {
+    static const uint8_t nobody[4] = {0};
+    say(i, &i->dialled, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    pass(i->world, 500 * NS_PER_MS);
+}
+
+// The first keeps its place while it is heard of. Whoever comes when it is not may be its next
+// life.
+static void of_two_processes_that_are_one_member_the_second_is_refused(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    bool is_certain = true;
+    say_something(i);
+    assert_false(is_welcome(i, 2, &is_certain));
+    assert_false(is_certain); // the first may have ended just now
+    for (int round = 0; round < 10; round++) say_something(i);
+    assert_false(is_welcome(i, 2, &is_certain));
+    assert_true(is_certain);
+    assert_false(is_welcome(i, 3, &is_certain)); // which has only just come
+    assert_false(is_certain);
+    assert_true(is_welcome(i, 1, &is_certain)); // the first, on another connection
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_true(is_welcome(i, 2, &is_certain)); // nothing was heard of it
+    end(i);
+}
+
+// n1 calls us, and hears that there is another n1.
+static void call_and_be_refused(struct impostor *i, bool is_certain) {
+    struct line *l = &i->accepted;
+    env_shut(i->env, l->stream);
+    l->in_size = l->taken = 0;
+    struct asked a;
+    env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    struct frame frame = {0};
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, 0, &frame));
+    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    const struct message_taken taken = {.is_certain = is_certain};
+    uint8_t bytes[16];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_taken_encode(&taken, &w);
+    send_sealed(i, l, MESSAGE_TAKEN, writer_bytes(&w), &i->secret, theirs.nonce);
+    pass(i->world, 20 * NS_PER_MS);
+}
+
+static void a_member_whose_place_is_taken_mints_nothing(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
+    assert_int_equal(forward(i, &m), ST_OK);
+    call_and_be_refused(i, false);
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
+    env_shut(i->env, i->accepted.stream);
+    be_dialled(i); // the other has ended
+    pass(i->world, 20 * NS_PER_MS);
+    assert_int_equal(forward(i, &m), ST_OK);
+    assert_false(node_is_ousted(real_node(i)));
+
+    call_and_be_refused(i, true);
+    assert_true(node_is_ousted(real_node(i)));
+    env_shut(i->env, i->accepted.stream);
+    be_dialled(i);
+    pass(i->world, 20 * NS_PER_MS);
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE); // for good
     end(i);
 }
 
@@ -482,6 +659,9 @@ int hostile_peer_test(void) {
         cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
         cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
+        cmocka_unit_test(a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch),
+        cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
+        cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);

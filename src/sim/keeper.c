@@ -33,7 +33,7 @@ static bool has_manifest(struct process *p, const char *name) {
 
 static void check(struct keeper *k, struct keeper_member *m, uint32_t name) {
     struct process *p = process_of(k, m);
-    if (p->bytes_lost > 0) return;
+    if (p->bytes_lost > 0 || p->is_misplaced) return;
     if (!has_manifest(p, names[name])) {
         if (m->states[name] == BACKUP_MADE) {
             oracle_fail(k->oracle, "O23 %s: snapshot %s is gone", p->name, names[name]);

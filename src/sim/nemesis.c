@@ -2,6 +2,7 @@
 #include "sim/nemesis.h"
 
 #include "base/text.h"
+#include "sim/disk.h"
 #include "sim/memory.h"
 
 #include <string.h>
@@ -53,11 +54,23 @@ static void set_rates(struct nemesis *n) {
     }
 }
 
+// Amnesia comes once in a run, if at all, and has random numbers of its own.
+static bool is_amnesia(uint32_t trouble) {
+    return trouble >= TROUBLE_ROLLBACK;
+}
+
 void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles) {
-    *n = (struct nemesis){.cluster = cluster, .rng = world_stream(cluster->world, 2)};
+    *n = (struct nemesis){
+        .cluster = cluster,
+        .rng = world_stream(cluster->world, 2),
+        .amnesia.rng = world_stream(cluster->world, 7),
+    };
     bool has_none = rng_chance(&n->rng, 1, 20);
+    bool has_amnesia = rng_chance(&n->amnesia.rng, 1, 2) && !has_none;
+    uint32_t amnesia = TROUBLE_ROLLBACK + rng_below(&n->amnesia.rng, 3);
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
-        bool drawn = rng_chance(&n->rng, 2, 5) && !has_none;
+        bool drawn =
+            is_amnesia(i) ? has_amnesia && i == amnesia : rng_chance(&n->rng, 2, 5) && !has_none;
         n->has[i] = troubles == 0 ? drawn : (troubles >> i & 1) != 0;
     }
     // Who is alone has nobody to get lost bytes back from.
@@ -67,6 +80,12 @@ void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles)
     }
     // One member loses its bytes in one way; to lose them in two would be to lose them twice.
     if (n->has[TROUBLE_WIPE]) n->has[TROUBLE_DAMAGE] = false;
+    bool has_other = n->has[TROUBLE_WIPE] || n->has[TROUBLE_DAMAGE] ||
+                     cluster->options.members < REPLICATION_DEFAULT;
+    for (uint32_t i = TROUBLE_ROLLBACK; i < TROUBLE_COUNT; i++) {
+        if (has_other) n->has[i] = false;
+        has_other |= n->has[i];
+    }
     // Within an interval of the log, power must not fail.
     if (cluster->options.sync_interval_ns > 0) {
         n->has[TROUBLE_POWER] = false;
@@ -94,10 +113,6 @@ static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }
 
-static bool is_down(const struct nemesis *n, uint32_t member) {
-    return n->cluster->processes[member].state == PROCESS_DOWN;
-}
-
 // What an operator does with a member that refuses to start because too much of its log is damaged,
 // or cannot be read: gives it an empty directory.
 static void empty_if_refused(struct nemesis *n, uint32_t member) {
@@ -119,7 +134,7 @@ static void on_restart(void *context) {
     uint32_t member = r->member;
     memory_give(r);
     n->is_quiet[member] = false;
-    if (is_down(n, member)) start(n, member);
+    if (nemesis_is_down(n, member)) start(n, member);
 }
 
 static void restart_later(struct nemesis *n, uint32_t member) {
@@ -160,7 +175,7 @@ static void resume_first(struct nemesis *n, uint32_t member) {
 }
 
 static bool end_process(struct nemesis *n, uint32_t member, bool by_power) {
-    if (is_down(n, member) || n->is_quiet[member]) return false;
+    if (nemesis_is_down(n, member) || n->is_quiet[member]) return false;
     resume_first(n, member);
     if (by_power) {
         cluster_power_loss(n->cluster, member);
@@ -188,7 +203,7 @@ static bool stop_orderly(struct nemesis *n, uint32_t member) {
 
 static bool pause_process(struct nemesis *n, uint32_t member) {
     struct process *p = &n->cluster->processes[member];
-    if (is_down(n, member) || machine_is_paused(p->machine)) return false;
+    if (nemesis_is_down(n, member) || machine_is_paused(p->machine)) return false;
     machine_pause(p->machine);
     later(n, member, a_while(n), on_resume);
     return true;
@@ -225,6 +240,22 @@ static bool wipe_disk(struct nemesis *n) {
     machine_wipe(n->cluster->processes[n->victim].machine);
     n->cluster->processes[n->victim].bytes_lost = world_now(world_of(n));
     return true;
+}
+
+void nemesis_end(struct nemesis *n, uint32_t member) {
+    if (!nemesis_is_down(n, member)) {
+        resume_first(n, member);
+        cluster_kill(n->cluster, member);
+    }
+    restart_later(n, member);
+}
+
+void nemesis_at(struct nemesis *n, uint64_t ns, void (*function)(void *nemesis)) {
+    world_at(world_of(n), world_now(world_of(n)) + ns, function, n);
+}
+
+void nemesis_free(struct nemesis *n) {
+    if (n->amnesia.copy != NULL) disk_destroy(n->amnesia.copy);
 }
 
 // Network.
@@ -295,6 +326,9 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     case TROUBLE_NETWORK:
     case TROUBLE_SLOW_DISK:
     case TROUBLE_BAD_DISK: // these are rates, not acts
+    case TROUBLE_ROLLBACK: // these have their own time
+    case TROUBLE_SWAP:
+    case TROUBLE_CLONE:
     case TROUBLE_COUNT:
         return false;
     }
@@ -307,6 +341,7 @@ static void restart_failed(struct nemesis *n) {
         struct process *p = &n->cluster->processes[i];
         bool has_failed = p->state == PROCESS_STARTING && p->start_status != ST_OK;
         if (p->state == PROCESS_UP && node_store_stats(p->node).is_failed) has_failed = true;
+        if (p->state == PROCESS_UP && node_is_ousted(p->node)) has_failed = true;
         if (has_failed) (void)end_process(n, i, false);
     }
 }
@@ -316,7 +351,7 @@ static void on_trouble(void *context) {
     if (n->is_over) return;
     restart_failed(n);
     for (uint32_t tries = 0; tries < 8; tries++) {
-        enum trouble trouble = (enum trouble)rng_below(&n->rng, TROUBLE_COUNT);
+        enum trouble trouble = (enum trouble)rng_below(&n->rng, TROUBLE_ROLLBACK);
         if (!n->has[trouble]) continue;
         uint32_t member = rng_below(&n->rng, n->cluster->options.members);
         if (!cause(n, trouble, member)) continue;
@@ -329,6 +364,7 @@ static void on_trouble(void *context) {
 
 void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
+    amnesia_start(n);
 }
 
 bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {
@@ -345,6 +381,7 @@ void nemesis_part(struct nemesis *n) {
 
 void nemesis_heal(struct nemesis *n) {
     n->is_over = true;
+    amnesia_end(n);
     memset(world_options(world_of(n))->rates, 0, sizeof(world_options(world_of(n))->rates));
     world_heal(world_of(n));
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
@@ -359,6 +396,6 @@ void nemesis_heal(struct nemesis *n) {
 void nemesis_attend(struct nemesis *n) {
     restart_failed(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
-        if (is_down(n, i) && !n->is_quiet[i]) start(n, i);
+        if (nemesis_is_down(n, i) && !n->is_quiet[i]) start(n, i);
     }
 }

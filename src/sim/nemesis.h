@@ -27,13 +27,26 @@
     X(CLOCK, "clock")         /* clocks run wrong and jump, up to a year */                        \
     X(STOP, "stop")           /* an orderly stop, and a start */                                   \
     X(DAMAGE, "damage") /* bits of synced log flip, or its tail goes, while a member is down */    \
-    X(WIPE, "wipe")     /* a member comes back with an empty disk */
+    X(WIPE, "wipe")     /* a member comes back with an empty disk */                               \
+    X(ROLLBACK, "rollback") /* with a copy of its own disk that was made a while ago */            \
+    X(SWAP, "swap")         /* two members come back with each other's disk, for a while */        \
+    X(CLONE, "clone")       /* a second process of a member runs with a copy of its disk */
 
 enum trouble {
 #define X(name, text) TROUBLE_##name,
     TROUBLE_MAP(X)
 #undef X
         TROUBLE_COUNT
+};
+
+// Disks that are older than they should be, or of somebody else.
+struct amnesia {
+    struct rng rng;
+    struct disk *copy;      // of the victim's disk, to come back to; or NULL
+    bool is_swapped;        // the victim's disk and that of the member after it
+    bool was_refused[2];    // ... as either of them found
+    const char *complaint;  // what must not be has been; or NULL
+    uint64_t clone_started; // 0: there is none
 };
 
 struct nemesis {
@@ -43,12 +56,14 @@ struct nemesis {
     uint64_t counts[TROUBLE_COUNT];
     uint64_t pause_ns; // between two troubles, about
     uint32_t victim;   // the only member that may lose synced bytes
+    struct amnesia amnesia;
     bool is_over;
     bool is_quiet[CLUSTER_MEMBERS_MAX]; // somebody has taken charge of this member's return
 };
 
 // Bits of enum trouble; 0: what the seed draws. Sets the world's rates accordingly.
 void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t troubles);
+void nemesis_free(struct nemesis *nemesis);
 
 void nemesis_start(struct nemesis *nemesis);
 
@@ -64,6 +79,23 @@ void nemesis_heal(struct nemesis *nemesis);
 
 // After healing: restarts whoever has gone down or failed since. To be called now and then.
 void nemesis_attend(struct nemesis *nemesis);
+
+// For nemesis.c and nemesis_amnesia.c.
+
+static inline bool nemesis_is_down(const struct nemesis *n, uint32_t member) {
+    return n->cluster->processes[member].state == PROCESS_DOWN;
+}
+
+// Kills the process, even one that is about to be started again, and has it started later.
+void nemesis_end(struct nemesis *n, uint32_t member);
+
+// Calls back with the nemesis later.
+void nemesis_at(struct nemesis *n, uint64_t ns, void (*function)(void *nemesis));
+
+void amnesia_start(struct nemesis *n);
+
+// Gives back to everybody what is theirs.
+void amnesia_end(struct nemesis *n);
 
 // Lends a constant word.
 const char *trouble_name(enum trouble trouble);

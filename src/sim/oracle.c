@@ -10,7 +10,7 @@
 #include <string.h>
 
 void oracle_init(struct oracle *oracle) {
-    *oracle = (struct oracle){0};
+    *oracle = (struct oracle){.healed_at = UINT64_MAX};
     oracle->writes = memory_take(ORACLE_WRITES_MAX, sizeof(*oracle->writes));
 }
 
@@ -134,6 +134,66 @@ static bool same_dot(struct version a, struct version b) {
     return a.counter == b.counter && actor_compare(a.actor, b.actor) == 0;
 }
 
+// The member that mints under that actor, if it runs; else ORACLE_NONE.
+static uint32_t minter_of(const struct oracle *oracle, struct actor actor) {
+    for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
+        struct node *node = cluster_node(oracle->cluster, i);
+        if (node == NULL) continue;
+        if (actor_compare(store_actor(node_store(node)), actor) == 0) return i;
+    }
+    return ORACLE_NONE;
+}
+
+// What memory alone can tell: ST_BUSY when a table would have to be read.
+static enum status held_in_memory(const struct oracle *oracle, uint32_t member, uint32_t key,
+                                  struct record *record) {
+    struct node *node = cluster_node(oracle->cluster, member);
+    struct slice name = key_bytes(&oracle->keys[key]);
+    struct store_read read = {.partition = {.slot = slot_of(name)}, .key = name};
+    enum status st = store_peek(node_store(node), &read);
+    if (st != ST_OK && st != ST_NOT_FOUND) return st;
+    return record_decode(record, st == ST_OK ? read.record : (struct slice){0});
+}
+
+// O12, of a member that was given an older copy of its disk: what it holds itself it knows of.
+static void check_outdone(struct oracle *oracle, uint32_t member, struct version dot) {
+    static struct record record;
+    for (uint32_t i = 0; i < oracle->key_count; i++) {
+        if (held_in_memory(oracle, member, i, &record) != ST_OK) continue;
+        struct version latest = context_latest(&record.context, dot.actor.storage);
+        if (latest.counter == 0) continue;
+        oracle->counts.dots_outdone++;
+        if (version_compare(latest, dot) < 0) continue;
+        oracle_fail(oracle, "O12 n%u mints %u.%llu and holds %u.%llu of its own in %s", member + 1,
+                    dot.actor.epoch, (unsigned long long)dot.counter, latest.actor.epoch,
+                    (unsigned long long)latest.counter, oracle->keys[i].name);
+    }
+}
+
+// Whether the dot is of an actor under which its member minted before it was given an older copy of
+// its disk. It cannot tell yet, and what it writes so may be taken for what it wrote then.
+static bool is_forked(struct oracle *oracle, struct version dot) {
+    uint32_t member = minter_of(oracle, dot.actor);
+    if (member == ORACLE_NONE) return false;
+    uint64_t rolled_back = oracle->cluster->processes[member].rolled_back;
+    if (rolled_back == 0) return false;
+    check_outdone(oracle, member, dot);
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->at < rolled_back && actor_compare(e->dot.actor, dot.actor) == 0) return true;
+    }
+    return false;
+}
+
+bool oracle_may_judge(const struct oracle *oracle, uint32_t key, uint64_t from, uint64_t until) {
+    if (oracle->keys[key].is_forked) return false;
+    for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
+        uint64_t rolled_back = oracle->cluster->processes[i].rolled_back;
+        if (rolled_back > 0 && until >= rolled_back && from < oracle->healed_at) return false;
+    }
+    return true;
+}
+
 static void bury_earlier(struct oracle *oracle, struct version dot) {
     for (uint32_t i = 0; i < oracle->event_count; i++) {
         struct oracle_event *e = &oracle->events[i];
@@ -146,6 +206,23 @@ static void bury_earlier(struct oracle *oracle, struct version dot) {
                         (unsigned long long)dot.counter, e->write);
         }
     }
+}
+
+// O12, of the write that an event was minted for: handed on or tried again, it is minted once; a
+// second round is made by the same member, and only of what replaces.
+static void check_once(struct oracle *oracle, uint32_t write, struct version dot) {
+    struct oracle_write *w = &oracle->writes[write];
+    if (w->event != ORACLE_NONE) {
+        struct version first = oracle->events[w->event].dot;
+        bool is_same = first.actor.storage == dot.actor.storage;
+        bool has_rounds = oracle->keys[w->key].is_register || w->is_tombstone;
+        if (!is_same || w->dots >= (has_rounds ? 2 : 1)) {
+            oracle_fail(oracle, "O12 key=%s w%u is minted again, %u times before%s",
+                        oracle->keys[w->key].name, write, w->dots,
+                        is_same ? "" : ", by another member");
+        }
+    }
+    w->dots++;
 }
 
 // The latest event with that dot.
@@ -182,20 +259,29 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
         return;
     }
     oracle->counts.dots++;
-    bury_earlier(oracle, written->dot);
+    if (is_forked(oracle, written->dot)) {
+        oracle->keys[index].is_forked = true;
+        oracle->counts.dots_forked++;
+    } else {
+        bury_earlier(oracle, written->dot);
+    }
     oracle->events = grow(oracle->events, oracle->event_count, sizeof(*oracle->events));
     struct oracle_event *e = &oracle->events[oracle->event_count];
     *e = (struct oracle_event){
         .key = index,
         .write = ORACLE_NONE,
         .dot = written->dot,
+        .at = now(oracle),
         .seen_count = seen->count,
         .seen = memory_take(seen->count + 1, sizeof(*e->seen)),
     };
     memcpy(e->seen, seen->entries, seen->count * sizeof(*e->seen));
     e->write = written->is_tombstone ? find_delete(oracle, index)
                                      : oracle_writer(oracle, index, written->value);
-    if (e->write != ORACLE_NONE) oracle->writes[e->write].event = oracle->event_count;
+    if (e->write != ORACLE_NONE) {
+        check_once(oracle, e->write, e->dot);
+        oracle->writes[e->write].event = oracle->event_count;
+    }
     oracle->counts.deletes += written->is_tombstone && e->write != ORACLE_NONE;
     oracle->event_count++;
 }
@@ -222,6 +308,7 @@ void oracle_end_context(struct oracle *oracle, uint32_t write, const struct cont
                         const struct context *after) {
     const struct oracle_write *w = &oracle->writes[write];
     if (w->event == ORACLE_NONE) return; // one of several deletes: which is its own cannot be told
+    if (oracle->keys[w->key].is_forked) return;
     struct version own = oracle->events[w->event].dot;
     const char *key = oracle->keys[w->key].name;
     bool may_be_hidden = false; // by a sibling that its member wrote before, and knows of no end of
@@ -247,17 +334,6 @@ void oracle_end_context(struct oracle *oracle, uint32_t write, const struct cont
 }
 
 // What members hold.
-
-// What memory alone can tell: ST_BUSY when a table would have to be read.
-static enum status held_in_memory(const struct oracle *oracle, uint32_t member, uint32_t key,
-                                  struct record *record) {
-    struct node *node = cluster_node(oracle->cluster, member);
-    struct slice name = key_bytes(&oracle->keys[key]);
-    struct store_read read = {.partition = {.slot = slot_of(name)}, .key = name};
-    enum status st = store_peek(node_store(node), &read);
-    if (st != ST_OK && st != ST_NOT_FOUND) return st;
-    return record_decode(record, st == ST_OK ? read.record : (struct slice){0});
-}
 
 enum { HELD_MAX = 1 << 20 };
 
@@ -466,6 +542,7 @@ static bool is_hidden(const struct oracle *oracle, const struct oracle_key *key,
         const struct oracle_write *w = &oracle->writes[number];
         bool is_past = w->end < past->start || number == past->before;
         if (w->outcome != OUTCOME_OK || w->start <= after || !is_past) continue;
+        if (!oracle_may_judge(oracle, w->key, w->start, w->end)) continue;
         if (!must_see(oracle, past, w)) continue;
         if (hidden != NULL && !must_replace(oracle, w, hidden)) continue;
         *hider = number;
@@ -527,6 +604,7 @@ void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32
         if (number != ORACLE_NONE) oracle->writes[number].was_read = true;
         return;
     }
+    if (!oracle_may_judge(oracle, key, start, now(oracle))) return;
     uint32_t missing = ORACLE_NONE;
     for (uint32_t i = 0; i < k->write_count; i++) {
         const struct oracle_write *w = &oracle->writes[k->writes[i]];
@@ -545,6 +623,8 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     uint32_t hider = ORACLE_NONE;
     oracle->counts.reads++;
     oracle->counts.pipelined += before != ORACLE_NONE;
+    bool may_judge = oracle_may_judge(oracle, key, start, now(oracle));
+    if (value.data == NULL && !may_judge) return;
     if (value.data == NULL) {
         if (!may_be_absent(oracle, k, &past, &hider)) {
             oracle_fail(oracle, "O8 key=%s read nothing, w%u was acknowledged before", k->name,
@@ -562,6 +642,7 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     if (w->outcome == OUTCOME_NOT_DONE) {
         oracle_fail(oracle, "O19 key=%s w%u was certainly not done and is read", k->name, number);
     }
+    if (!may_judge) return;
     if (w->end != UINT64_MAX && is_hidden(oracle, k, w, &past, &hider)) {
         oracle_fail(oracle, "O8 key=%s read w%u, the later w%u was acknowledged before", k->name,
                     number, hider);
@@ -693,6 +774,7 @@ static void check_key(struct oracle *oracle, uint32_t key) {
         }
     }
     oracle->counts.converged++;
+    if (oracle->keys[key].is_forked) return;
     check_acknowledged(oracle, key, &first);
     check_siblings(oracle, key, &first);
 }

@@ -5,7 +5,9 @@
 // The oracle sees what no client can: each call with its begin and end, each dot as it is minted,
 // and what every disk would still hold after a power loss. Fault budget: any number of crashes of
 // any or all members, at any time; any partition; clocks that run wrong or jump; disks that forget
-// what was not synced. One member of a run may also lose or damage synced bytes. Within it:
+// what was not synced. One member of a run may also lose or damage synced bytes, or be given an
+// older copy of its disk, or a second process that runs with a copy (see oracle_may_judge). Within
+// it:
 //
 //     O1  an OK at level W: at that instant W members hold the write durably
 //     O2  no acknowledged write is lost: it is there at the end, or superseded by one that knew it
@@ -15,7 +17,9 @@
 //     O6  after healing all replicas of a key are equal, byte for byte
 //     O8  reads see every write acknowledged before they began, where R + W > N, and never go back
 //         in time, where both ask a majority; whatever the clocks and the coordinators
-//     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count)
+//     O12 a dot is minted once (a dot that a crash took before anybody knew of it does not count);
+//         and nobody mints under an epoch of which he holds more than he has minted; and one member
+//         mints for a write, once a round; nobody goes to work with the disk of another member
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
@@ -55,6 +59,7 @@ struct oracle_write {
     enum outcome outcome;
     bool is_tombstone;
     uint32_t event; // its latest minted one, or ORACLE_NONE
+    uint32_t dots;  // minted for it
     bool was_read;
 };
 
@@ -63,6 +68,7 @@ struct oracle_event {
     uint32_t key;
     uint32_t write; // or ORACLE_NONE: a tombstone, of one of several
     struct version dot;
+    uint64_t at;  // when it was minted
     bool is_dead; // a crash took it before anybody knew of it
     bool is_kept; // it was durable before its member could end
     uint32_t seen_count;
@@ -78,6 +84,7 @@ struct oracle_read {
 struct oracle_key {
     char name[24];
     bool is_register; // written by plain SET and DEL only, read by plain GET
+    bool is_forked;   // written under dots that a member had forgotten to have minted
     uint32_t *writes;
     uint32_t write_count;
     struct oracle_read *reads;
@@ -102,6 +109,8 @@ struct oracle_counts {
     uint64_t converged;      // O6
     uint64_t dots;           // O12
     uint64_t dots_again;     // O12: minted again after a crash took the first
+    uint64_t dots_forked;    // O12: minted by a member that could not know better yet
+    uint64_t dots_outdone;   // O12: compared with what their member holds
     uint64_t refusals;       // O19
     uint64_t unknowns;
 };
@@ -119,6 +128,7 @@ struct oracle {
     bool is_compressed; // values do not lie on disks as they are: no copies are counted for O1
     bool has_large;     // values of registers are some thousand bytes
     bool syncs_late;    // durability is an interval: no copies are counted for O1; power stays on
+    uint64_t healed_at; // set by the owner when all trouble is over; UINT64_MAX: it is not
     bool has_failed;
     char failure[500]; // the first one: the oracle's number, and what it saw
 };
@@ -162,6 +172,12 @@ void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32
 // A write that was made with the context `before` was done, and answered with `after`.
 void oracle_end_context(struct oracle *oracle, uint32_t write, const struct context *before,
                         const struct context *after);
+
+// False where nobody can tell what is right: of a key that a member has written without knowing
+// that it had forgotten dots; and of what lies between the day on which a member was given an older
+// copy of its disk and that on which all was healed, when it answers without knowing what it has
+// forgotten.
+bool oracle_may_judge(const struct oracle *oracle, uint32_t key, uint64_t from, uint64_t until);
 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,

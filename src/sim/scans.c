@@ -55,6 +55,7 @@ static int verdict_on(const struct oracle *oracle, uint32_t key, uint64_t healed
         const struct oracle_write *w = &oracle->writes[k->writes[i]];
         bool is_done = w->outcome == OUTCOME_OK && w->end <= healed_at;
         if (!is_done || !is_last_word(oracle, w)) continue;
+        if (!oracle_may_judge(oracle, key, w->start, w->end)) continue;
         if (!w->is_tombstone) return 1;
         return k->is_register ? 0 : -1; // a KV.DEL leaves what its context had not seen
     }

@@ -49,6 +49,7 @@ static void add_stats(struct simulation *s) {
         sum->unavailable += n.unavailable;
         sum->frames_refused += n.frames_refused;
         sum->busy += n.busy;
+        sum->renewals += n.renewals;
         struct store_stats store = node_store_stats(node);
         s->report->flushes += store.flushes;
         s->report->compactions += store.compactions;
@@ -159,6 +160,8 @@ static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
     keeper_stop(&s->keeper);
     nemesis_heal(&s->nemesis);
+    const char *complaint = s->nemesis.amnesia.complaint;
+    if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, workload_over);
     // A store looks once a second whether there is space again.
@@ -173,7 +176,7 @@ static void works(struct simulation *s) {
     uint32_t refused = s->workload.refused;
     uint32_t unknown = s->workload.unknown;
     workload_hang_up(&s->workload);
-    s->workload.healed_at = world_now(s->world);
+    s->oracle.healed_at = world_now(s->world);
     workload_extend(&s->workload, OPERATIONS_AT_THE_END);
     bool is_over = run_until(s, WORKS_MAX_NS, workload_over);
     refused = s->workload.refused - refused;
@@ -352,6 +355,7 @@ void simulation_run(const struct simulation_options *options, struct simulation_
     draw(s);
     play(s);
     fill_report(s);
+    nemesis_free(&s->nemesis);
     world_destroy(s->world);
     workload_free(&s->workload);
     oracle_free(&s->oracle);

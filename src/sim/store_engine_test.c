@@ -413,7 +413,7 @@ static void suffer_damage(damage_how *how) {
 
         // As a member that has peers does.
         machine_enter(shop->machine);
-        store_renew(shop->store);
+        store_renew(shop->store, 0);
         store_forgive(shop->store);
         machine_leave(shop->machine);
         shop_forget(shop);

@@ -359,11 +359,15 @@ static void a_renewed_actor_stays_renewed(void **state) {
     shop_start_selling(shop, 2);
     shop_run(shop, NS_PER_SECOND / 20);
     machine_enter(shop->machine);
-    store_renew(shop->store);
+    assert_true(store_minted(shop->store).counter > 0);
+    store_renew(shop->store, 0);
+    assert_int_equal(store_actor(shop->store).epoch, before.epoch + 1);
+    assert_int_equal(store_minted(shop->store).counter, 0);
+    store_renew(shop->store, before.epoch + 5);
     machine_leave(shop->machine);
     struct actor after = store_actor(shop->store);
     assert_int_equal(after.storage, before.storage);
-    assert_int_equal(after.epoch, before.epoch + 1);
+    assert_int_equal(after.epoch, before.epoch + 6);
     shop_run(shop, NS_PER_SECOND / 20);
     machine_power_loss(shop->machine);
     assert_int_equal(shop_open(shop), ST_OK);

@@ -166,7 +166,7 @@ static void add_calls(struct workload_client *w) {
         add_call(w, CALL_CONSISTENCY, 0);
         return;
     }
-    bool walks = w->workload->healed_at != UINT64_MAX && rng_chance(&w->rng, 1, 3);
+    bool walks = w->workload->oracle->healed_at != UINT64_MAX && rng_chance(&w->rng, 1, 3);
     enum call_kind kind = walks ? CALL_SCAN : pick_kind(w);
     bool is_plain = kind == CALL_GET || kind == CALL_SET || kind == CALL_DEL;
     uint32_t key = pick_key(w, is_plain);
@@ -288,7 +288,7 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     } else if (call->kind == CALL_RANGE) {
         judge_range(w, number, whole);
     } else if (call->kind == CALL_SCAN) {
-        scans_judge(workload->oracle, &w->walk, workload->healed_at, whole);
+        scans_judge(workload->oracle, &w->walk, workload->oracle->healed_at, whole);
     } else if (call->kind == CALL_CONSISTENCY) {
         w->needs.read = need_of(workload, w->read_level);
         w->needs.write = need_of(workload, w->write_level);
@@ -355,8 +355,7 @@ void workload_init(struct workload *workload, struct cluster *cluster, struct or
                    uint32_t clients, uint32_t keys) {
     must(clients <= WORKLOAD_CLIENTS_MAX);
     must(keys >= 2);
-    *workload = (struct workload){
-        .cluster = cluster, .oracle = oracle, .client_count = clients, .healed_at = UINT64_MAX};
+    *workload = (struct workload){.cluster = cluster, .oracle = oracle, .client_count = clients};
     workload->clients = memory_take(clients, sizeof(*workload->clients));
     for (uint32_t i = 0; i < keys; i++) {
         char name[24];

@@ -66,9 +66,8 @@ struct workload {
     uint32_t refused; // certainly not done
     uint32_t unknown;
     uint32_t counts[CALL_KINDS];
-    uint64_t think_ns;  // between two batches of a client, at most
-    uint64_t last_ok;   // when anything was done last
-    uint64_t healed_at; // set by the owner when all trouble is over; UINT64_MAX: it is not
+    uint64_t think_ns; // between two batches of a client, at most
+    uint64_t last_ok;  // when anything was done last
     bool is_paused;
 };
 

@@ -420,8 +420,14 @@ uint64_t store_mint(struct store *s) {
     return ++s->log.mark.minted;
 }
 
-void store_renew(struct store *s) {
+struct version store_minted(const struct store *s) {
+    return (struct version){s->actor, s->log.mark.minted};
+}
+
+void store_renew(struct store *s, uint32_t known) {
     must(s->is_open);
+    if (s->actor.epoch < known) s->actor.epoch = known;
+    must(s->actor.epoch < UINT32_MAX);
     s->actor.epoch++;
     s->log.mark.epoch = s->actor.epoch;
     s->log.mark.minted = 0;

@@ -81,9 +81,13 @@ struct actor store_actor(const struct store *store);
 // function under way returns, and for nothing else.
 uint64_t store_mint(struct store *store);
 
-// Takes a new actor epoch, durable before any later write is done: for when a peer proves that this
-// store has forgotten something.
-void store_renew(struct store *store);
+// What store_mint gave out last under the present epoch; its counter is 0 before the first.
+struct version store_minted(const struct store *store);
+
+// Takes a new actor epoch, above the present one and above `known`, durable before any later write
+// is done: for when a peer proves that this store has forgotten something. Requires that there is
+// one: `known` is less than UINT32_MAX.
+void store_renew(struct store *store, uint32_t known);
 
 // To be called when all that was missing after damage was fetched from peers: stats.was_damaged is
 // false from now on. After the next start, too, once the log has been rid of its holes, which takes

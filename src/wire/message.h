@@ -31,7 +31,8 @@
     X(DIGESTS) /* digests of a stretch of slots: which differ? */                                  \
     X(DIGESTS_DONE)                                                                                \
     X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
-    X(COMPARE_DONE)
+    X(COMPARE_DONE)                                                                                \
+    X(TAKEN) /* acceptor, in place of WELCOME: another process is that member */
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -60,7 +61,12 @@ struct message_hello {
     uint16_t weight;
     uint64_t storage; // id of the data directory
     uint64_t incarnation;
+    uint64_t process; // drawn at random when it began
     uint64_t nonce;
+};
+
+struct message_taken {
+    bool is_certain; // the other one was heard of long after this one had come
 };
 
 enum { PUT_WANTS_CONTEXT = 1 };
@@ -199,6 +205,7 @@ struct message_compare_done {
     void message_##name##_encode(const struct message_##name *m, struct writer *w);                \
     NODISCARD enum status message_##name##_decode(struct message_##name *m, struct slice body);
 MESSAGE_CODEC(hello)
+MESSAGE_CODEC(taken)
 MESSAGE_CODEC(put)
 MESSAGE_CODEC(put_done)
 MESSAGE_CODEC(get)

@@ -23,8 +23,10 @@ static const struct message_hello hello = {
     .weight = 3,
     .storage = 4,
     .incarnation = 5,
-    .nonce = 6,
+    .process = 6,
+    .nonce = 7,
 };
+static const struct message_taken taken = {.is_certain = true};
 static const struct message_put put = {.id = 1,
                                        .flags = PUT_WANTS_CONTEXT,
                                        .keyspace = 2,
@@ -118,6 +120,7 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(digests_done, &all);
     CHECK_MESSAGE(compare, &all);
     CHECK_MESSAGE(compare_done, &all);
+    CHECK_MESSAGE(taken, &all);
     assert_false(all.failed);
     golden_compare("messages.v1", writer_bytes(&all));
 }
