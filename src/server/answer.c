@@ -384,6 +384,10 @@ bool parcel_bulk(struct command *c, struct slice bytes) {
     return true;
 }
 
+void answer_too_old(struct command *c) {
+    answer_error(c, "TOOLARGE the value is from a time when larger ones were allowed; not done");
+}
+
 void answer_no_memory(struct command *c) {
     parcel_clear(c->session, &c->parcel);
     answer_failure(c, (struct failure){.status = ST_BUSY});

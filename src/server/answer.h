@@ -61,6 +61,9 @@ void answer_parcel(struct command *c);
 // There is no memory for what the command is to write, or to answer once it has: nothing was done.
 void answer_no_memory(struct command *c);
 
+// The value is larger than any may be now, and cannot be held here to be written again.
+void answer_too_old(struct command *c);
+
 // What a command's write came to: the kept reply, or c->my.number; or why it failed.
 void answer_written_parcel(struct step *step);
 void answer_written_number(struct step *step);

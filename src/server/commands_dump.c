@@ -18,7 +18,7 @@ static void on_dump(struct step *step) {
         return;
     }
     if (sibling->value.size + DUMP_OVERHEAD > server->scratch_size) {
-        answer_error(c, "TOOLARGE the value is from a time when larger ones were allowed");
+        answer_too_old(c);
         return;
     }
     size_t size = dump_encode(sibling->value, server->scratch);

@@ -3,6 +3,7 @@
 import signal
 import time
 
+import redis
 from redis.cluster import RedisCluster
 
 from world import eventually
@@ -113,3 +114,23 @@ def test_a_node_that_ends_does_not_wait_for_idle_clients(world):
         begin = time.monotonic()
         assert node.stop() == 0
         assert time.monotonic() - begin < 10
+
+
+def test_a_value_from_a_time_of_larger_limits_is_shown_and_not_rewritten(world):
+    node = world.node().start("--value-max", "1m").wait_ready()
+    value = b"v" * 500000
+    with node.client() as client:
+        client.set("old", value)
+    assert node.stop() == 0
+    node.start("--value-max", "100k").wait_ready()
+    with node.client() as client:
+        assert client.get("old") == value
+        for command in (["EXPIRE", "old", 100], ["PERSIST", "old"], ["DUMP", "old"],
+                        ["APPEND", "old", "x"], ["RENAME", "old", "new"], ["COPY", "old", "new"],
+                        ["GETEX", "old", "EX", 100], ["SETRANGE", "old", 0, "x"]):
+            try:
+                client.execute_command(*command)
+            except redis.ResponseError as error:
+                assert str(error).startswith(("TOOLARGE", "BUSY", "string exceeds")), error
+        assert client.get("old") == value
+        assert client.delete("old") == 1 and client.get("old") is None
