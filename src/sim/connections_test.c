@@ -111,10 +111,11 @@ static void list_shows_those_that_are_asked_for(void **state) {
     };
     EXPECT_LINES(site, a, others);
     char words[1024] = "CLIENT LIST ID";
-    for (size_t i = 0; i < 128; i++) memcpy(words + 14 + 2 * i, " 9", 3);
-    memcpy(words + 14 + (size_t)(2 * 128), "\r\n", 3);
+    size_t size = strlen(words);
+    for (int i = 0; i < 128; i++, size += 2) memcpy(words + size, " 9", 3);
+    memcpy(words + size, "\r\n", 3);
     expect_dialogue(site, a, words, "$0\r\n\r\n");
-    memcpy(words + 14 + (size_t)(2 * 128), " 9\r\n", 5);
+    memcpy(words + size, " 9\r\n", 5);
     expect_dialogue(site, a, words, "-TOOLARGE CLIENT LIST takes at most 128 ids\r\n");
     site_free(site);
 }
