@@ -219,8 +219,8 @@ static const char *start_failure(enum status status) {
         return "cannot start: memory is too little for what is on the disk; give it more";
     }
     if (status == ST_TOO_LARGE) {
-        return "cannot start: the cluster has more members, or more copies of a key, than "
-               "members-max and replication allow for; make them as much as on the other nodes";
+        return "cannot start: the cluster has more members, or more copies of a key, than initial, "
+               "members-max and replication allow for; start this node with those of the others";
     }
     if (status == ST_INVALID) {
         return "cannot start: the data in this directory is not that of a member of this name at "

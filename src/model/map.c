@@ -367,7 +367,8 @@ static void map_write(const struct map *map, struct writer *w) {
     for (uint32_t i = 0; i < map->run_count; i++) run_encode(&map->runs[i], w);
 }
 
-static void map_read(struct map *map, struct reader *r) {
+// *is_large: it has more members than there is room for, and was read no further.
+static void map_read(struct map *map, struct reader *r, bool *is_large) {
     uint8_t version = read_u8(r);
     struct slice cluster = read_bytes(r, CLUSTER_ID_SIZE);
     if (version != FORMAT_VERSION) r->failed = true;
@@ -378,7 +379,9 @@ static void map_read(struct map *map, struct reader *r) {
     uint32_t member_count = read_u16(r);
     if (map->epoch == 0 || map->replication == 0 || map->replication > REPLICAS_MAX)
         r->failed = true;
-    if (member_count == 0 || member_count > map->members_max) r->failed = true;
+    if (member_count == 0 || member_count > MEMBERS_MAX) r->failed = true;
+    *is_large = !r->failed && member_count > map->members_max;
+    if (*is_large) r->failed = true;
     for (uint32_t i = 0; i < member_count && !r->failed; i++) member_decode(&map->members[i], r);
     if (r->failed) return;
     map->member_count = member_count;
@@ -399,8 +402,9 @@ static_assert(SLOT_COUNT <= UINT16_MAX, "slots are counted in 16 bits");
 
 enum status map_decode(struct map *map, struct slice bytes) {
     struct reader r = reader_of(bytes);
+    bool is_large = false;
     map->member_count = 0;
-    map_read(map, &r);
+    map_read(map, &r, &is_large);
     if (reader_done(&r) && members_are_distinct(map)) {
         index_slots(map);
         return ST_OK;
@@ -408,7 +412,7 @@ enum status map_decode(struct map *map, struct slice bytes) {
     map->epoch = 0;
     map->member_count = 0;
     map->run_count = 0;
-    return ST_CORRUPT;
+    return is_large ? ST_TOO_LARGE : ST_CORRUPT;
 }
 
 size_t map_encoded_size(const struct map *map) {

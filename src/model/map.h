@@ -87,7 +87,8 @@ size_t map_memory_size(uint32_t members_max);
 // of the members. The slots a member is first for are its share by weight, to the slot.
 void map_propose(struct map *map);
 
-// ST_CORRUPT, and an empty map, unless the bytes are one well-formed map that fits.
+// An empty map unless the bytes are one well-formed map that fits: ST_TOO_LARGE where it has more
+// members than there is room for, else ST_CORRUPT.
 NODISCARD enum status map_decode(struct map *map, struct slice bytes);
 
 // Requires an epoch above 0.

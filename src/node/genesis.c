@@ -91,7 +91,8 @@ static enum status take_map(struct node *node, struct slice bytes) {
     struct reader r = reader_of(bytes);
     struct slice cluster = read_bytes(&r, CLUSTER_ID_SIZE);
     struct slice map = read_sized(&r, SIZE_MAX);
-    if (r.failed || map_decode(&node->map, map) != ST_OK) return ST_CORRUPT;
+    enum status st = r.failed ? ST_CORRUPT : map_decode(&node->map, map);
+    if (st != ST_OK) return st;
     memcpy(node->cluster.bytes, cluster.data, CLUSTER_ID_SIZE);
     const char *name = node->options.self.name;
     uint32_t self = map_find_name(&node->map, (struct slice){(const uint8_t *)name, strlen(name)});
@@ -472,7 +473,7 @@ static bool was_ours(const struct node *node, struct reader *r, uint64_t storage
 }
 
 // ST_OK: there is no map of a former life. ST_NOT_FOUND: there is, and no other; its layout is
-// noted. ST_INVALID: that of another member; ST_CORRUPT.
+// noted. ST_INVALID: that of another member; ST_TOO_LARGE, ST_CORRUPT: as map_decode says.
 static enum status note_former_map(struct node *node, const struct store_read *read) {
     struct slice value = fact_value(node, read, true);
     if (value.size == 0) return ST_OK;
@@ -480,7 +481,8 @@ static enum status note_former_map(struct node *node, const struct store_read *r
     struct reader r = reader_of(value);
     (void)read_bytes(&r, CLUSTER_ID_SIZE);
     struct slice map = read_sized(&r, SIZE_MAX);
-    if (r.failed || map_decode(&node->map, map) != ST_OK) return ST_CORRUPT;
+    enum status st = r.failed ? ST_CORRUPT : map_decode(&node->map, map);
+    if (st != ST_OK) return st;
     node->former_placement = map_placement(&node->map);
     node->map.epoch = 0;
     return was_ours(node, &r, storage) ? ST_NOT_FOUND : ST_INVALID;

@@ -115,3 +115,15 @@ def test_an_address_of_another_machine_is_named(world):
     for io in ("auto", "portable"):
         refuses(world, *here, "--bind", "192.0.2.1", "--key-file", key, "--io", io,
                 word='why="Cannot assign requested address"')
+
+
+def test_a_member_that_is_started_as_if_it_were_alone_is_told_what_to_do(world):
+    nodes = world.cluster(3)
+    with nodes[0].client() as client:
+        client.set("a", "1")
+    assert nodes[0].stop() == 0
+    alone = ["--port", str(world.port), "--dir", nodes[0].directory, "--name", nodes[0].name]
+    refuses(world, *alone, word="start this node with those of the others")
+    nodes[0].start().wait_ready()
+    with nodes[0].client() as client:
+        assert client.get("a") == b"1"
