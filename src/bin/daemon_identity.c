@@ -247,7 +247,16 @@ static bool find_key(struct identity *identity, const struct config *config,
         derive_from_initial(identity, config->initial);
         return true;
     }
-    return write_key(path, complaint) && read_key(identity, path, complaint);
+    identity->has_made_key = write_key(path, complaint);
+    return identity->has_made_key && read_key(identity, path, complaint);
+}
+
+void identity_forget_key(struct identity *identity, const char *directory) {
+    char path[PATH_SIZE];
+    struct complaint unheard;
+    if (!identity->has_made_key || !key_path(directory, path, &unheard)) return;
+    identity->has_made_key = false;
+    (void)unlink(path);
 }
 
 bool identity_find_secrets(struct identity *identity, const struct config *config,

@@ -11,7 +11,8 @@ enum { PASSWORD_MAX = 512 };
 struct identity {
     struct map_member self;
     struct mac_key secret;
-    uint32_t members; // that this node makes room for
+    uint32_t members;  // that this node makes room for
+    bool has_made_key; // it was not there before
     bool has_password;
     char password[PASSWORD_MAX + 1];
 };
@@ -31,6 +32,10 @@ bool identity_find_self(struct identity *identity, const struct config *config,
 //         without       made at random and written to DIRECTORY/cluster.key
 bool identity_find_secrets(struct identity *identity, const struct config *config,
                            struct complaint *complaint);
+
+// Takes a key away that was made for a start that failed: whoever starts the node as it should be
+// may have another one in mind.
+void identity_forget_key(struct identity *identity, const char *directory);
 
 // False, with a complaint, when there is a DIRECTORY/cluster.key that cannot be used.
 bool identity_key_is_good(const char *directory, struct complaint *complaint);

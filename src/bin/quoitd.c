@@ -50,6 +50,7 @@ struct daemon {
     struct server *server;
     int lock;
     enum phase phase;
+    bool has_run;      // clients and peers could connect
     uint32_t starting; // parts that have not said whether they run
     bool is_ready;
     bool is_node_up; // and is to be stopped
@@ -188,6 +189,7 @@ static void fail(struct daemon *d, const char *what, enum status status) {
 static void started_part(struct daemon *d) {
     if (--d->starting > 0 || d->phase != STARTING) return;
     d->phase = RUNNING;
+    d->has_run = true;
     env_log(d->env, ENV_INFO,
             "listening port=%" PRIu64 " shard_port=%" PRIu64 " peer_port=%" PRIu64 " bind=%s",
             d->config.port, d->config.port + PORT_SHARD_OFFSET, d->config.port + PORT_PEER_OFFSET,
@@ -397,5 +399,7 @@ int main(int argc, char **argv) {
     if (!identity_find_self(&d->identity, &d->config, &d->complaint)) {
         return refuse(d->complaint.text);
     }
-    return serve(d);
+    int status = serve(d);
+    if (!d->has_run) identity_forget_key(&d->identity, d->config.directory);
+    return status;
 }

@@ -149,7 +149,8 @@ def test_the_directory_of_another_member_is_refused(world):
         assert node.process.wait(20) == 1
         assert node.tail().endswith(
             "quoitd: cannot start: the data in this directory is not that of a member of this "
-            "name; give it the name or port that it had, or another dir\n"), node.tail()
+            "name at this address; give it the name, address and port that it had, or another "
+            "dir\n"), node.tail()
         shutil.rmtree(node.directory)
     hurt_one_of_three(world, take_that_of_another)
 

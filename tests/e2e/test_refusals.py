@@ -124,6 +124,7 @@ def test_a_member_that_is_started_as_if_it_were_alone_is_told_what_to_do(world):
     assert nodes[0].stop() == 0
     alone = ["--port", str(world.port), "--dir", nodes[0].directory, "--name", nodes[0].name]
     refuses(world, *alone, word="start this node with those of the others")
+    # Nor does that leave a key behind, which the others would not know.
     nodes[0].start().wait_ready()
     with nodes[0].client() as client:
         assert client.get("a") == b"1"
