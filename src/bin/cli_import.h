@@ -38,6 +38,7 @@ struct import {
     uint64_t timeout_s;   // how long the node may be away
 
     redisContext *node; // or NULL: it has to be reached again
+    bool is_hopeless;   // it refuses whatever comes
     struct import_item items[IMPORT_BATCH];
     uint32_t item_count;
     size_t item_bytes;

@@ -61,6 +61,11 @@ static bool read_address(const char *source, struct address *a) {
             return false;
         }
     }
+    size_t size = strlen(host);
+    if (host[0] == '[' && host[size - 1] == ']') { // an address of IPv6
+        host[size - 1] = '\0';
+        host++;
+    }
     a->host = host;
     return host[0] != '\0';
 }

@@ -60,6 +60,27 @@ void import_show(struct import *in) {
     terminal_progress(&in->terminal, "import", in->done, in->total, note);
 }
 
+// Errors.
+
+static bool begins_with_one_of(const char *error, const char *const *words, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(error, words[i], strlen(words[i])) == 0) return true;
+    }
+    return false;
+}
+
+static bool may_be_tried_again(const char *error) {
+    static const char *const words[] = {"UNKNOWN ", "NOQUORUM ",    "BUSY ",     "LOADING ",
+                                        "OOM ",     "CLUSTERDOWN ", "DISKFULL ", "IOERR "};
+    return begins_with_one_of(error, words, sizeof(words) / sizeof(words[0]));
+}
+
+// Nothing that follows would be taken either.
+static bool ends_import(const char *error) {
+    static const char *const words[] = {"NOAUTH ", "WRONGPASS ", "NOPERM ", "MOVED ", "READONLY "};
+    return begins_with_one_of(error, words, sizeof(words) / sizeof(words[0]));
+}
+
 // The node.
 
 static bool authenticate(redisContext *node, const char *password, char problem[128]) {
@@ -85,21 +106,14 @@ static bool reach(struct import *in, char problem[128]) {
         (void)snprintf(problem, 128, "%s", in->node->errstr);
     } else if (authenticate(in->node, in->password, problem)) {
         return true;
+    } else {
+        in->is_hopeless = ends_import(problem);
     }
     hang_up(in);
     return false;
 }
 
-// Errors.
-
-static bool may_be_tried_again(const char *error) {
-    static const char *const words[] = {"UNKNOWN ", "NOQUORUM ", "BUSY ", "LOADING ",
-                                        "CLUSTERDOWN "};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strncmp(error, words[i], strlen(words[i])) == 0) return true;
-    }
-    return false;
-}
+// Refusals.
 
 // What of the key can be shown on a line.
 static void show_key(const struct import_item *item, struct text *text) {
@@ -153,8 +167,9 @@ static bool try_batch(struct import *in, char problem[128]) {
         if (reply->type != REDIS_REPLY_ERROR) {
             item->is_done = true;
             in->written++;
-        } else if (may_be_tried_again(reply->str)) {
+        } else if (may_be_tried_again(reply->str) || ends_import(reply->str)) {
             (void)snprintf(problem, 128, "%s", reply->str);
+            in->is_hopeless |= ends_import(reply->str);
             is_over = false;
         } else {
             item->is_done = true;
@@ -187,7 +202,7 @@ bool import_settle(struct import *in) {
     while (in->item_count > 0 && !is_done) {
         is_done = try_batch(in, problem);
         bool is_late = now_ns(CLOCK_MONOTONIC) - begin > in->timeout_s * 1000000000u;
-        if (is_done || (!is_late && !import_is_stopped())) {
+        if (is_done || (!is_late && !in->is_hopeless && !import_is_stopped())) {
             if (!is_done) rest((uint64_t)AGAIN_MS * 1000000u);
             continue;
         }

@@ -225,14 +225,16 @@ struct system_usage system_used(void) {
         used.user_us = us_of(usage.ru_utime);
         used.system_us = us_of(usage.ru_stime);
     }
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) return used;
     char line[128]; // pages of addresses, then pages of memory, then others
-    const char *second = fgets(line, sizeof(line), file) == NULL ? NULL : strchr(line, ' ');
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return used;
+    ssize_t size = read(file, line, sizeof(line) - 1);
+    (void)close(file);
+    line[size < 0 ? 0 : size] = '\0';
+    const char *second = strchr(line, ' ');
     if (second != NULL) {
         used.resident = strtoull(second + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
     }
-    (void)fclose(file);
     return used;
 }
 

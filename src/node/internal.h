@@ -40,6 +40,7 @@ struct peer {
     struct timer redial;
     uint64_t redial_ns;
     bool says_taken;    // to it another process is the member that we are
+    uint64_t claimed;   // when it said so last, ns
     uint64_t contester; // the process that greeted as this member while another one was it
     uint64_t contested; // when it did first, ns
 };

@@ -12,6 +12,7 @@
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
 #define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
 #define CONTEST_SUSPECTS 3 // times suspect_ns: two processes are one member for certain
+#define CLAIM_SUSPECTS 10  // times suspect_ns: what was said of our place counts no longer
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
 enum { CALLERS_MAX = 8 }; // accepted links of nobody yet
@@ -244,6 +245,7 @@ static void on_taken(struct link *link, const struct message_taken *taken) {
     struct peer *peer = &node->peers[link->peer];
     if (!peer->says_taken) node->taken_count++;
     peer->says_taken = true;
+    peer->claimed = node->env->now;
     if (taken->is_certain && !node->is_ousted) {
         node->is_ousted = true;
         env_log(
@@ -259,6 +261,16 @@ static void on_taken(struct link *link, const struct message_taken *taken) {
 static void welcomed(struct node *node, struct peer *peer) {
     if (peer->says_taken) node->taken_count--;
     peer->says_taken = false;
+}
+
+// Who says that our place is taken says it again each time we call. Who is silent since may have
+// ended, and with it the old connection of our former life that it took for another process.
+static void forget_old_claims(struct node *node) {
+    uint64_t patience = CLAIM_SUSPECTS * node->options.suspect_ns;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        struct peer *peer = &node->peers[i];
+        if (peer->says_taken && node->env->now - peer->claimed >= patience) welcomed(node, peer);
+    }
 }
 
 // True when the caller's answer to our HELLO is that our place is taken.
@@ -336,6 +348,7 @@ void peers_on_trusted(struct link *link) {
 }
 
 void peers_sweep(struct node *node) {
+    forget_old_claims(node);
     uint64_t now = node->env->now;
     // An end that vanished without a word would else keep its member down for long.
     uint64_t silence = 2 * node->options.suspect_ns;

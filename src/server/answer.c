@@ -388,6 +388,13 @@ void answer_too_old(struct command *c) {
     answer_error(c, "TOOLARGE the value is from a time when larger ones were allowed; not done");
 }
 
+bool answer_if_too_old(struct command *c, const struct sibling *sibling) {
+    size_t most = c->session->server->options.value_size_max;
+    if (sibling == NULL || sibling->value.size <= most) return false;
+    answer_too_old(c);
+    return true;
+}
+
 void answer_no_memory(struct command *c) {
     parcel_clear(c->session, &c->parcel);
     answer_failure(c, (struct failure){.status = ST_BUSY});

@@ -64,6 +64,9 @@ void answer_no_memory(struct command *c);
 // The value is larger than any may be now, and cannot be held here to be written again.
 void answer_too_old(struct command *c);
 
+// Whether it is, which has then been answered. `sibling`: as answer_failed_read finds it.
+bool answer_if_too_old(struct command *c, const struct sibling *sibling);
+
 // What a command's write came to: the kept reply, or c->my.number; or why it failed.
 void answer_written_parcel(struct step *step);
 void answer_written_number(struct step *step);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands that read, decide and write as if nothing came between. Where there is one member they
-// have the lock of their key meanwhile (order.h); where there are more they are not started.
+// have the lock of their key meanwhile (lock.h); where there are more they are not started.
 #include "server/commands.h"
 
 #include "base/decimal.h"
@@ -117,6 +117,7 @@ static void on_getex_read(struct step *step) {
         answer_parse_error(c, result);
         return;
     }
+    if (answer_if_too_old(c, sibling)) return;
     struct slice value = sibling->value;
     value.data = parcel_bulk(c, value) ? step_hold_copy(step, value, value.size) : NULL;
     if (value.data == NULL) {

@@ -217,6 +217,7 @@ static void on_bitfield_read(struct step *step) {
     if (answer_failed_read(step, &sibling)) return;
     struct field_plan plan;
     if (!make_plan(c, &plan)) return;
+    if (plan.size > 0 && answer_if_too_old(c, sibling)) return;
     struct slice value = sibling == NULL ? (struct slice){0} : sibling->value;
     uint64_t expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
     uint8_t *place = NULL;

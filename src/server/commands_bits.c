@@ -38,7 +38,7 @@ void start_getbit(struct command *c) {
 static void on_setbit_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
-    if (answer_failed_read(step, &sibling)) return;
+    if (answer_failed_read(step, &sibling) || answer_if_too_old(c, sibling)) return;
     struct slice value = sibling == NULL ? EMPTY : sibling->value;
     uint64_t offset = (uint64_t)c->my.number;
     size_t size = offset / 8 + 1 > value.size ? offset / 8 + 1 : value.size;
@@ -181,6 +181,8 @@ void start_bitpos(struct command *c) {
 
 enum bit_operation { BIT_AND, BIT_OR, BIT_XOR, BIT_NOT };
 
+enum { BIT_TOO_OLD = 1 << 8 }; // beside the operation: some value is larger than there is room for
+
 // c->my.number: bytes so far; c->my.done: values so far.
 static void take_in(struct command *c, uint8_t *all, struct slice value) {
     size_t size = (size_t)c->my.number;
@@ -229,6 +231,10 @@ static void end_bitop(struct command *c) {
         answer_failure(c, c->my.failure);
         return;
     }
+    if ((c->my.flags & BIT_TOO_OLD) != 0) {
+        answer_too_old(c);
+        return;
+    }
     if (c->my.number == 0) { // there is no empty result: what is there goes
         step_read(&c->step, c->arguments[2], on_old_read);
         return;
@@ -245,10 +251,13 @@ static void on_bitop_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling = NULL;
     c->my.under_way--;
-    if (many_read(step, &sibling)) {
-        take_in(c, c->step.hold_large->data, sibling == NULL ? EMPTY : sibling->value);
-    } else {
+    bool is_read = many_read(step, &sibling);
+    struct slice value = sibling == NULL ? EMPTY : sibling->value;
+    if (value.size > c->session->server->options.value_size_max) c->my.flags |= BIT_TOO_OLD;
+    if (!is_read || (c->my.flags & BIT_TOO_OLD) != 0) {
         many_stop(c);
+    } else {
+        take_in(c, c->step.hold_large->data, value);
     }
     many_give(step);
     many_pump(c, end_bitop, begin_bitop);

@@ -276,6 +276,12 @@ static const struct key_use key_uses[] = {
     {"expireat", "RW", {"update", NULL}},    {"pexpireat", "RW", {"update", NULL}},
     {"persist", "RW", {"update", NULL}},     {"del", "RM", {"delete", NULL}},
     {"unlink", "RM", {"delete", NULL}},      {"kv.del", "RM", {"delete", NULL}},
+    {"setbit", "RW", {"access", "update"}},  {"bitfield", "RW", {"access", "update"}},
+    {"msetnx", "OW", {"insert", NULL}},      {"incrbyfloat", "RW", {"access", "update"}},
+    {"rename", "RW", {"access", "update"}},  {"renamenx", "RW", {"access", "update"}},
+    {"copy", "RW", {"access", "update"}},    {"bitop", "RW", {"access", "update"}},
+    {"object|freq", "RO", {NULL, NULL}},     {"object|idletime", "RO", {NULL, NULL}},
+    {"object|refcount", "RO", {NULL, NULL}},
 };
 
 static struct key_use use_of(const struct command_spec *spec, bool is_get) {

@@ -54,6 +54,8 @@ static const struct server_setting *find_setting(const struct server *server, st
 
 // CONFIG GET pattern ...
 
+enum { PATTERNS_MAX = 128 }; // each is compared with each name
+
 static bool is_wanted(const struct command *c, const char *name) {
     for (uint32_t i = 2; i < c->argument_count; i++) {
         uint64_t steps = GLOB_STEPS_MAX;
@@ -71,6 +73,10 @@ void local_config_get(struct command *c, struct reply *r) {
     struct server *server = c->session->server;
     const struct server_options *o = &server->options;
     uint64_t count = 0;
+    if (c->argument_count - 2 > PATTERNS_MAX) {
+        reply_errorf(r, "TOOLARGE CONFIG GET takes at most %d patterns", PATTERNS_MAX);
+        return;
+    }
     for (uint32_t i = 0; i < o->setting_count; i++) count += is_wanted(c, o->settings[i].name);
     for (uint32_t i = 0; i < TUNABLES; i++) count += is_wanted(c, tunables[i].name);
     reply_map(r, count);

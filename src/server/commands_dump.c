@@ -21,6 +21,10 @@ static void on_dump(struct step *step) {
         answer_too_old(c);
         return;
     }
+    if (c->is_mute) { // its reply is made, and unheard, where the dump is
+        answer_null(c);
+        return;
+    }
     size_t size = dump_encode(sibling->value, server->scratch);
     answer_bulk(c, (struct slice){server->scratch, size});
 }

@@ -85,10 +85,7 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
     struct server *server = c->session->server;
     struct slice value = sibling->value;
     uint64_t timestamp = sibling->timestamp;
-    if (value.size > server->options.value_size_max) {
-        answer_too_old(c);
-        return;
-    }
+    if (answer_if_too_old(c, sibling)) return;
     if (!step_hold(step, &server->record.context, &value)) {
         answer_failure(c, (struct failure){.status = ST_BUSY});
         return;

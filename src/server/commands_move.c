@@ -76,6 +76,7 @@ static void on_old_read(struct step *step) {
         }
         return;
     }
+    if (answer_if_too_old(c, sibling)) return;
     c->my.expires_ms = sibling->expires_ms;
     c->my.text = sibling->value;
     c->my.text.data = step_hold_copy(step, sibling->value, sibling->value.size);

@@ -144,6 +144,8 @@ void start_debug_sleep(struct command *c) {
         answer_error(c, "ERR DEBUG command not allowed: start the node with debug-commands = yes");
     } else if (!parse_seconds(c->arguments[2], &ms)) {
         answer_error(c, "ERR value is not a valid float");
+    } else if (server->state == SERVER_STOPPING) {
+        answer_ok(c); // nobody is to wait for it
     } else {
         pause_begin(server, PAUSE_ALL, ms * NS_PER_MS);
         pause_sleep(c);

@@ -12,7 +12,7 @@
 // each other: who waits for a lock has none with a higher number, and the one that waits for the
 // highest waits for somebody who has all it needs. Whoever holds a lock for a single write waits
 // for no other meanwhile. Reads take no locks, but where such a command changes several keys they
-// wait until it has: nobody sees one key as it was before, having seen another as it is afterwards.
+// wait until it has: who reads one key, and then another, does not see the second as it was before.
 //
 // Where there are several members a lock here would prove nothing: there all of this does nothing.
 #ifndef QUOIT_SERVER_LOCK_H

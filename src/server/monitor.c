@@ -85,7 +85,7 @@ void monitor_tell(const struct command *c) {
     write_line(c, &line);
     for (struct list *at = server->monitors.next; at != &server->monitors; at = at->next) {
         struct session *s = CONTAINER_OF(at, struct session, watching);
-        if (s->state == SESSION_SHUT) continue;
+        if (s->state != SESSION_OPEN || s->is_closing) continue;
         if (!tell_missed(s) || !send(s, text_slice(&line))) s->missed++;
     }
 }

@@ -338,11 +338,11 @@ static void rate_update(struct rate *rate, uint64_t now, uint64_t elapsed_ns) {
 // others may need.
 static bool is_stalled(const struct server *server, const struct session *s) {
     const struct server_options *o = &server->options;
-    if (s->is_held) return false;
     uint64_t silence = server->env->now - s->heard;
     if (s->is_stranger) {
         return server->env->now - s->reset >= STRANGER_SECONDS * NS_PER_SECOND;
     }
+    if (s->is_held) return false;
     uint64_t idle_s = (uint64_t)server->tuning.idle_s;
     bool is_idle = s->queue_count == 0 && !s->is_sending && list_is_empty(&s->watching);
     if (idle_s > 0 && is_idle && silence / NS_PER_SECOND >= idle_s) return true;

@@ -132,6 +132,8 @@ static void all_clients_wait_where_tests_want_it(void **state) {
     // Who hangs up asleep does not keep the node from stopping.
     talker_say(t, "DEBUG SLEEP 3600\r\n", 18);
     site_wait(site, NS_PER_SECOND);
+    talker_say(other, "DEBUG SLEEP 3600\r\n", 18); // nor does who would sleep after him
+    site_wait(site, NS_PER_SECOND);
     cluster_stop(&site->cluster, 0);
     site_wait(site, 3 * NS_PER_SECOND);
     assert_int_equal(site->cluster.processes[0].state, PROCESS_DOWN);

@@ -37,6 +37,16 @@ static void who_wants_no_replies_gets_none(void **state) {
 }
 
 // Replies of more than a chunk go another way. What is not heard must not be kept either.
+// Its reply is made in the place to which those go that nobody hears.
+static void a_dump_that_nobody_hears_is_one(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET k value\r\nCLIENT REPLY SKIP\r\nDUMP k\r\nGET k\r\n",
+                    "+OK\r\n$5\r\nvalue\r\n");
+    site_free(site);
+}
+
 static void large_replies_are_not_heard_either(void **state) {
     (void)state;
     enum { SIZE = 16384, READS = 40 };
@@ -331,6 +341,7 @@ static void tracking_is_refused(void **state) {
 int connections_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_wants_no_replies_gets_none),
+        cmocka_unit_test(a_dump_that_nobody_hears_is_one),
         cmocka_unit_test(large_replies_are_not_heard_either),
         cmocka_unit_test(a_mute_connection_can_end),
         cmocka_unit_test(list_shows_those_that_are_asked_for),

@@ -630,6 +630,20 @@ static void a_member_whose_place_is_taken_mints_nothing(void **state) {
     end(i);
 }
 
+static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
+    call_and_be_refused(i, false);
+    env_shut(i->env, i->accepted.stream);
+    say_something(i);
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
+    for (int round = 0; round < 40; round++) say_something(i);
+    assert_int_equal(forward(i, &m), ST_OK);
+    end(i);
+}
+
 static void random_bodies_end_the_connection_at_most(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -662,6 +676,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch),
         cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
+        cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rdb.h -- the files in which Redis (up to 7.4) and Valkey (up to 9) save what they hold.
+// rdb.h -- the files in which Redis (2.6 to 7.4) and Valkey (up to 9) save what they hold.
 //
 //     "REDIS" or "VALKEY", and digits: the version
 //     then, each behind a byte that says what comes:

@@ -102,12 +102,12 @@ final class Scenario {
             try {
                 one.set("ja:t:" + i % 100, "" + i);
                 same(one.get("ja:t:" + i % 100), "" + i);
+                if (!watcher.isAlive() && isOver[0]) left--;
             } catch (RuntimeException error) {
                 System.out.println("failed " + error.getMessage());
                 Thread.sleep(20);
             }
             check(System.currentTimeMillis() - begin < TIMEOUT, "no answer");
-            if (!watcher.isAlive() && isOver[0]) left--;
         }
     }
 
