@@ -247,7 +247,9 @@ void nemesis_end(struct nemesis *n, uint32_t member) {
         resume_first(n, member);
         cluster_kill(n->cluster, member);
     }
-    restart_later(n, member);
+    // One that is to start again already must not be started twice: it may have been stopped
+    // between.
+    if (!n->is_quiet[member]) restart_later(n, member);
 }
 
 void nemesis_at(struct nemesis *n, uint64_t ns, void (*function)(void *nemesis)) {
