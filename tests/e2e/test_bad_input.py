@@ -43,7 +43,9 @@ HARMLESS = [
     (b"*-1\r\n", b""),
     (b"PING\n", b"+PONG\r\n"),
     (b"*1\r\n$0\r\n\r\n", b"-ERR unknown command '', with args beginning with: \r\n"),
-    (b"\x00\xff\r\n", b"-ERR unknown command ' \xff', with args beginning with: \r\n"),
+    # As in Redis, what is repeated ends where a NUL is.
+    (b"\x00\xff\r\n", b"-ERR unknown command '', with args beginning with: \r\n"),
+    (b"\xff\x00a\r\n", b"-ERR unknown command '\xff', with args beginning with: \r\n"),
     (bulk("GET"), b"-ERR wrong number of arguments for 'get' command\r\n"),
     (bulk("no\r\nsuch", "a\nb"),
      b"-ERR unknown command 'no  such', with args beginning with: 'a b' \r\n"),
