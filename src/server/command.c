@@ -303,17 +303,6 @@ void command_refuse_form(const struct command *c, struct reply *r) {
     refuse_sub(c, "unknown subcommand or wrong number of arguments for", r);
 }
 
-static void refuse_stranger(const struct command *c, struct reply *r) {
-    if (c->spec != NULL && slice_equal(slice_of_string(c->spec->name), SLICE("hello"))) {
-        reply_error(r, SLICE("NOAUTH HELLO must be called with the client already authenticated, "
-                             "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
-                             "authenticate the client and select the RESP protocol version at the "
-                             "same time"));
-    } else {
-        reply_error(r, SLICE("NOAUTH Authentication required."));
-    }
-}
-
 void command_run_local(struct command *c, struct reply *r) {
     const struct server *server = c->session->server;
     switch (c->fault) {
@@ -330,7 +319,7 @@ void command_run_local(struct command *c, struct reply *r) {
         reply_errorf(r, "ERR wrong number of arguments for '%s' command", c->spec->name);
         return;
     case FAULT_NO_AUTH:
-        refuse_stranger(c, r);
+        reply_error(r, SLICE("NOAUTH Authentication required."));
         return;
     case FAULT_TOO_MANY:
         reply_errorf(r, "TOOLARGE a command has at most %d arguments; not done", ARGUMENTS_MAX);

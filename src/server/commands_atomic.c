@@ -7,8 +7,6 @@
 #include "base/decimal.h"
 #include "base/text.h"
 
-static const struct slice EMPTY = {(const uint8_t *)"", 0};
-
 // SET with NX, XX, GET or KEEPTTL, SETNX, GETSET, GETDEL.
 
 enum { REPLY_NUMBER = 1u << 16 }; // beside the flags of SET: reply 1 or 0
@@ -50,7 +48,7 @@ static void on_conditional_read(struct step *step) {
         return;
     }
     uint64_t expires_ms = c->my.expires_ms;
-    if ((c->my.flags & SET_KEEPTTL) != 0) expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
+    if ((c->my.flags & SET_KEEPTTL) != 0) expires_ms = shown_expiry(sibling);
     if ((c->my.flags & SET_GET) != 0 && sibling != NULL && !parcel_bulk(c, sibling->value)) {
         answer_no_memory(c);
         return;
@@ -164,8 +162,7 @@ static void on_counter_read(struct step *step) {
     static_assert((int)PARCEL_SMALL >= (int)I64_TEXT_MAX,
                   "the digits stay there while they are written");
     struct slice text = {step->parcel.small, i64_to_text(sum, digits)};
-    step_replace(step, c->arguments[1], text, sibling == NULL ? 0 : sibling->expires_ms,
-                 answer_written_number);
+    step_replace(step, c->arguments[1], text, shown_expiry(sibling), answer_written_number);
 }
 
 static void count(struct command *c, int64_t by) {
@@ -216,7 +213,7 @@ static void on_float_read(struct step *step) {
     }
     char digits[DECIMAL_TEXT_MAX];
     struct slice text = {(const uint8_t *)digits, decimal_text(value, digits)};
-    uint64_t expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
+    uint64_t expires_ms = shown_expiry(sibling);
     text.data = parcel_bulk(c, text) ? step_hold_copy(step, text, text.size) : NULL;
     if (text.data == NULL) {
         answer_no_memory(c);
@@ -235,7 +232,7 @@ void start_incrbyfloat(struct command *c) {
 static void overwrite(struct step *step, const struct sibling *sibling, size_t offset,
                       struct slice text) {
     struct command *c = step->command;
-    struct slice old = sibling == NULL ? EMPTY : sibling->value;
+    struct slice old = shown_value(sibling);
     size_t end = offset + text.size;
     size_t size = end > old.size ? end : old.size;
     if (size > c->session->server->options.value_size_max) {
@@ -249,8 +246,8 @@ static void overwrite(struct step *step, const struct sibling *sibling, size_t o
     }
     if (text.size > 0) memcpy(place + offset, text.data, text.size);
     c->my.number = (int64_t)size;
-    step_replace(step, c->arguments[1], (struct slice){place, size},
-                 sibling == NULL ? 0 : sibling->expires_ms, answer_written_number);
+    step_replace(step, c->arguments[1], (struct slice){place, size}, shown_expiry(sibling),
+                 answer_written_number);
 }
 
 static void on_append_read(struct step *step) {

@@ -218,8 +218,8 @@ static void on_bitfield_read(struct step *step) {
     struct field_plan plan;
     if (!make_plan(c, &plan)) return;
     if (plan.size > 0 && answer_if_too_old(c, sibling)) return;
-    struct slice value = sibling == NULL ? (struct slice){0} : sibling->value;
-    uint64_t expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
+    struct slice value = shown_value(sibling);
+    uint64_t expires_ms = shown_expiry(sibling);
     uint8_t *place = NULL;
     if (plan.size > 0) {
         size_t size = plan.size > value.size ? plan.size : value.size;

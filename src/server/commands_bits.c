@@ -7,8 +7,6 @@
 #include "base/text.h"
 #include "server/many.h"
 
-static const struct slice EMPTY = {(const uint8_t *)"", 0};
-
 static uint64_t value_max(const struct command *c) {
     return c->session->server->options.value_size_max;
 }
@@ -39,10 +37,10 @@ static void on_setbit_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
     if (answer_failed_read(step, &sibling) || answer_if_too_old(c, sibling)) return;
-    struct slice value = sibling == NULL ? EMPTY : sibling->value;
+    struct slice value = shown_value(sibling);
     uint64_t offset = (uint64_t)c->my.number;
     size_t size = offset / 8 + 1 > value.size ? offset / 8 + 1 : value.size;
-    uint64_t expires_ms = sibling == NULL ? 0 : sibling->expires_ms;
+    uint64_t expires_ms = shown_expiry(sibling);
     uint8_t *place = step_hold_copy(step, value, size);
     if (place == NULL) {
         answer_no_memory(c);
@@ -252,7 +250,7 @@ static void on_bitop_read(struct step *step) {
     const struct sibling *sibling = NULL;
     c->my.under_way--;
     bool is_read = many_read(step, &sibling);
-    struct slice value = sibling == NULL ? EMPTY : sibling->value;
+    struct slice value = shown_value(sibling);
     if (value.size > c->session->server->options.value_size_max) c->my.flags |= BIT_TOO_OLD;
     if (!is_read || (c->my.flags & BIT_TOO_OLD) != 0) {
         many_stop(c);

@@ -185,3 +185,28 @@ def test_what_cannot_be_imported_is_told(world):
     node.kill()
     code, output = quoit_import(world, node, "--timeout", "1", path)
     assert code == 1 and "refused" in output, output
+
+
+def test_an_import_that_nobody_takes_ends_at_once(world):
+    password = os.path.join(world.directory, "password")
+    with open(password, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+        f.write("secret")
+    node = world.node().start("--password-file", password)
+    port = world.port + SOURCE
+    path = os.path.join(world.directory, "dump.rdb")
+    with redis_server(world, port), redis.Redis(port=port) as source:
+        wanted = fill(source)
+        source.save()
+
+    def is_ready():
+        try:
+            with node.client(password="secret") as client:
+                return client.set("there", "1")
+        except redis.RedisError:
+            return False
+    eventually(is_ready, SECONDS, "the node takes writes")
+    code, output = quoit_import(world, node, path)
+    assert code == 1 and "NOAUTH" in output, output
+    assert counts_of(output) == {"imported strings": 0}, output
+    code, output = quoit_import(world, node, "--password-file", password, path)
+    assert code == 0 and counts_of(output)["imported strings"] == len(wanted), output
