@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "model/map.h"
+#include "model/name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -264,7 +265,7 @@ int cli_restore(int count, char **arguments) {
         cli_complain("restore", "NAME or --to is empty, too long or no such thing");
         return CLI_MISUSED;
     }
-    if (!map_name_is_good(slice_of_string(r.cluster))) {
+    if (!name_is_good(slice_of_string(r.cluster))) {
         cli_complain("restore", "--new-cluster is 1 to %d letters, digits, '-', '_' and '.'",
                      NAME_SIZE_MAX);
         return CLI_MISUSED;

@@ -2,6 +2,7 @@
 #include "bin/daemon_config.h"
 
 #include "base/text.h"
+#include "model/name.h"
 
 #include <ini.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static bool parse_text(const char *text, void *to) {
 
 static bool parse_name(const char *text, void *to) {
     *(const char **)to = text;
-    return map_name_is_good(slice_of_string(text));
+    return name_is_good(slice_of_string(text));
 }
 
 static bool parse_range(const char *text, void *to, uint64_t low, uint64_t high) {

@@ -14,8 +14,9 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "model/allocate.h"
+#include "model/name.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2 };
 
 #define ID_SEED 0x71756f69746d6964u      // "quoitmid"
 #define CLUSTER_SEED 0x6e657720636c7573u // "new clus"
@@ -59,7 +60,24 @@ uint64_t map_placement(const struct map *map) {
             sum = hash_bytes(bytes, sum ^ replica->shard);
         }
     }
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &map->keyspaces[i];
+        if (k->state == KEYSPACE_FREE) continue;
+        sum =
+            hash_bytes(slice_of_string(k->name), sum ^ k->number ^ (uint64_t)k->replication << 16);
+    }
     return sum;
+}
+
+uint32_t map_cell_of(const struct map *map, struct slice key) {
+    return cell_of(slot_of(key), (uint32_t)(map_keyspace_of(map, key) - map->keyspaces));
+}
+
+void map_count_keyspaces(struct map *map) {
+    map->keyspace_count = 0;
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        map->keyspace_count += map->keyspaces[i].state != KEYSPACE_FREE;
+    }
 }
 
 uint32_t map_place_in(const struct map_run *run, uint32_t member) {
@@ -122,39 +140,24 @@ void map_member_id_text(const struct map_member *member, char text[MEMBER_ID_TEX
     must(!out.clipped);
 }
 
-static bool is_letter_or_digit(uint8_t c) {
-    return (c >= '0' && c <= '9') || (text_lower(c) >= 'a' && text_lower(c) <= 'z');
-}
-
-static bool is_name_char(uint8_t c) {
-    return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
-}
-
 static bool is_ipv6_char(uint8_t c) {
     return (c >= '0' && c <= '9') || (text_lower(c) >= 'a' && text_lower(c) <= 'f') || c == ':' ||
            c == '.';
-}
-
-static bool consists_of(struct slice text, bool is_one(uint8_t c)) {
-    for (size_t i = 0; i < text.size; i++) {
-        if (!is_one(text.data[i])) return false;
-    }
-    return true;
-}
-
-bool map_name_is_good(struct slice text) {
-    return text.size > 0 && text.size <= NAME_SIZE_MAX && consists_of(text, is_name_char);
 }
 
 // A host name, IPv4 or IPv6 address, without brackets.
 static bool is_host(struct slice text) {
     if (text.size == 0 || text.size > HOST_SIZE_MAX) return false;
     bool has_colon = memchr(text.data, ':', text.size) != NULL;
-    return consists_of(text, has_colon ? is_ipv6_char : is_name_char);
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (!(has_colon ? is_ipv6_char(c) : name_char_is_good(c))) return false;
+    }
+    return true;
 }
 
 static bool is_name_or_empty(const char *string) {
-    return string[0] == '\0' || map_name_is_good(slice_of_string(string));
+    return string[0] == '\0' || name_is_good(slice_of_string(string));
 }
 
 bool map_member_is_sound(const struct map_member *m) {
@@ -224,7 +227,7 @@ static enum status parse_member(struct slice text, struct map_member *member) {
     const uint8_t *equals = text.size == 0 ? NULL : memchr(text.data, '=', text.size);
     if (equals == NULL) return ST_INVALID;
     struct slice name = {text.data, (size_t)(equals - text.data)};
-    if (!map_name_is_good(name)) return ST_INVALID;
+    if (!name_is_good(name)) return ST_INVALID;
     *member = (struct map_member){.shards = 1, .weight = 1};
     set_string(member->name, sizeof(member->name), name);
     set_string(member->host, sizeof(member->host), name);
@@ -266,10 +269,20 @@ static void index_slots(struct map *map) {
     }
 }
 
+// Restored data brings its keyspaces along.
+static void propose_default(struct map *map) {
+    if (map->keyspace_count > 0) return;
+    map->keyspaces[KEYSPACE_DEFAULT] = (struct keyspace){
+        .state = KEYSPACE_ACTIVE, .replication = map->replication, .name = "default"};
+    map->next_keyspace = 1;
+    map_count_keyspaces(map);
+}
+
 void map_propose(struct map *map) {
     sort_by_name(map);
     allocate_runs(map);
     map->epoch = 1;
+    propose_default(map);
     index_slots(map);
 }
 
@@ -299,7 +312,7 @@ static void member_encode(const struct map_member *m, struct writer *w) {
 static void read_name(struct reader *r, char field[NAME_SIZE_MAX + 1], bool may_be_empty) {
     uint8_t size = read_u8(r);
     struct slice name = read_bytes(r, size);
-    if (name.size == 0 ? !may_be_empty : !map_name_is_good(name)) r->failed = true;
+    if (name.size == 0 ? !may_be_empty : !name_is_good(name)) r->failed = true;
     if (!r->failed) set_string(field, NAME_SIZE_MAX + 1, name);
 }
 
@@ -365,6 +378,8 @@ static void map_write(const struct map *map, struct writer *w) {
     for (uint32_t i = 0; i < map->member_count; i++) member_encode(&map->members[i], w);
     write_u16(w, (uint16_t)map->run_count);
     for (uint32_t i = 0; i < map->run_count; i++) run_encode(&map->runs[i], w);
+    keyspaces_encode(map->keyspaces, w);
+    write_u32(w, map->next_keyspace);
 }
 
 // *is_large: it has more members than there is room for, and was read no further.
@@ -395,6 +410,14 @@ static void map_read(struct map *map, struct reader *r, bool *is_large) {
     }
     if (slots != SLOT_COUNT) r->failed = true;
     map->run_count = run_count;
+
+    keyspaces_decode(map->keyspaces, r);
+    map->next_keyspace = read_u32(r);
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &map->keyspaces[i];
+        if (k->state != KEYSPACE_FREE && k->number >= map->next_keyspace) r->failed = true;
+    }
+    map_count_keyspaces(map);
 }
 
 // `first` of a run counts in 16 bits.
@@ -412,6 +435,8 @@ enum status map_decode(struct map *map, struct slice bytes) {
     map->epoch = 0;
     map->member_count = 0;
     map->run_count = 0;
+    memset(map->keyspaces, 0, sizeof(map->keyspaces));
+    map->keyspace_count = 0;
     return is_large ? ST_TOO_LARGE : ST_CORRUPT;
 }
 
@@ -426,7 +451,7 @@ size_t map_encoded_size(const struct map *map) {
     for (uint32_t i = 0; i < map->run_count; i++) {
         size += 2 + 1 + map->runs[i].replica_count * (size_t)(2 + 2);
     }
-    return size;
+    return size + keyspaces_encoded_size(map->keyspaces) + 4;
 }
 
 void map_encode(const struct map *map, uint8_t *to, size_t size) {

@@ -15,6 +15,8 @@
 #include "base/limits.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "model/keyspace.h"
+#include "model/slot.h"
 
 enum {
     CLUSTER_ID_SIZE = 16,
@@ -72,8 +74,11 @@ struct map {
     uint32_t members_max;
     struct map_member *members; // by name, ascending
     uint32_t run_count;
-    struct map_run *runs;             // in slot order, covering every slot once
-    uint16_t run_of_slot[SLOT_COUNT]; // index into runs
+    struct map_run *runs;                     // in slot order, covering every slot once
+    uint16_t run_of_slot[SLOT_COUNT];         // index into runs
+    struct keyspace keyspaces[KEYSPACES_MAX]; // by place; an empty one in epoch 0
+    uint32_t keyspace_count;                  // of places that are not empty
+    uint32_t next_keyspace;                   // a number that no keyspace ever had
 };
 
 // An empty map with room for that many members and RUNS_MAX runs.
@@ -82,9 +87,10 @@ void map_init(struct map *map, struct arena *arena, uint32_t members_max);
 // Bytes that map_init takes from the arena.
 size_t map_memory_size(uint32_t members_max);
 
-// Fills in the runs of epoch 1 for the members given (map->members, member_count and replication
-// are set, the rest is not; the members need not be sorted yet). Deterministic, whatever the order
-// of the members. The slots a member is first for are its share by weight, to the slot.
+// Fills in the runs, and the keyspace `default`, of epoch 1 for the members given (map->members,
+// member_count and replication are set, the rest is not; the members need not be sorted yet).
+// Deterministic, whatever the order of the members. The slots a member is first for are its share
+// by weight, to the slot.
 void map_propose(struct map *map);
 
 // An empty map unless the bytes are one well-formed map that fits: ST_TOO_LARGE where it has more
@@ -102,17 +108,36 @@ bool map_member_is_sound(const struct map_member *member);
 // The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
 const struct map_run *map_run_of(const struct map *map, uint16_t slot);
 
-// 1 to NAME_SIZE_MAX letters, digits, '-', '_' and '.': names of members, hosts, racks, data
-// centres, and the word below.
-bool map_name_is_good(struct slice text);
-
 // The number of a cluster that is told from others with the same first members by a word, which is
-// good as a name. Never 0.
+// good as a name (name.h). Never 0.
 uint64_t map_cluster_number(struct slice word);
 
 // A number that is the same for maps in which members of the same names hold the same slots, in the
 // same order, whatever else the maps say. Requires epoch > 0.
 uint64_t map_placement(const struct map *map);
+
+// The keyspace of a key. Requires epoch > 0. Lends until the map is replaced.
+static inline const struct keyspace *map_keyspace_of(const struct map *map, struct slice key) {
+    uint32_t place = KEYSPACE_DEFAULT;
+    if (map->keyspace_count > 1) place = keyspace_of_key(map->keyspaces, key);
+    return &map->keyspaces[place];
+}
+
+// The cell of a key. Requires epoch > 0.
+uint32_t map_cell_of(const struct map *map, struct slice key);
+
+// The partition of a cell. Requires that its keyspace is there.
+static inline struct partition map_partition_of(const struct map *map, uint32_t cell) {
+    return (struct partition){map->keyspaces[cell_place(cell)].number, (uint16_t)cell_slot(cell)};
+}
+
+// Replicas that a key of the keyspace has in the run: the first so many.
+static inline uint32_t map_copies(const struct keyspace *k, const struct map_run *run) {
+    return k->replication < run->replica_count ? k->replication : run->replica_count;
+}
+
+// After a change of the table.
+void map_count_keyspaces(struct map *map);
 
 // Where the member stands in the run's list, or REPLICAS_MAX if it does not.
 uint32_t map_place_in(const struct map_run *run, uint32_t member);

@@ -363,12 +363,25 @@ static void the_encoding_is_the_one_of_all_releases(void **state) {
     map->runs[1] = (struct map_run){.first = 100, .count = SLOT_COUNT - 100, .replica_count = 2};
     map->runs[0].replicas[0] = (struct map_replica){1, 0};
     map->runs[1].replicas[1] = (struct map_replica){1, 0};
+    map->keyspaces[0] =
+        (struct keyspace){.state = KEYSPACE_ACTIVE, .replication = 3, .name = "default"};
+    map->keyspaces[2] = (struct keyspace){
+        .state = KEYSPACE_COMING,
+        .conflict = CONFLICT_LWW,
+        .number = 6,
+        .replication = 2,
+        .read = {LEVEL_QUORUM, 0},
+        .write = {LEVEL_COUNT, 1},
+        .ttl_ms = 86400000,
+        .name = "feed",
+    };
+    map->next_keyspace = 7;
     size_t size = map_encoded_size(map);
     uint8_t bytes[512];
     assert_true(size <= sizeof(bytes));
     map_encode(map, bytes, size);
-    golden_compare("map.v1", (struct slice){bytes, size});
-    struct slice golden = golden_read("map.v1", bytes, sizeof(bytes));
+    golden_compare("map.v2", (struct slice){bytes, size});
+    struct slice golden = golden_read("map.v2", bytes, sizeof(bytes));
     assert_int_equal(map_decode(map, golden), ST_OK);
     assert_int_equal(map->epoch, 5);
     free(map);

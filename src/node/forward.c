@@ -127,7 +127,10 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         operation_finish(o, ST_BUSY);
         return;
     }
-    operation_place(o);
+    if (!operation_place(o, o->key)) {
+        operation_finish(o, ST_BUSY);
+        return;
+    }
     if (o->self_place == REPLICAS_MAX || m->need == 0 || m->need > o->replica_count) {
         operation_finish(o, ST_INVALID);
         return;

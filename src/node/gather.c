@@ -29,18 +29,18 @@ void gather_end(struct operation *o) {
     o->gather = NULL;
 }
 
-// Which comes first; no key comes before all keys of its slot, forwards.
-static int compare(const struct gather *g, uint32_t slot_a, struct slice a, uint32_t slot_b,
+// Which comes first; no key comes before all keys of its cell, forwards.
+static int compare(const struct gather *g, uint32_t cell_a, struct slice a, uint32_t cell_b,
                    struct slice b) {
-    if (slot_a != slot_b) return slot_a < slot_b ? -1 : 1;
+    if (cell_a != cell_b) return cell_a < cell_b ? -1 : 1;
     int order = slice_compare(a, b);
     return (g->wish.flags & SCAN_REVERSE) != 0 ? -order : order;
 }
 
 // True when the key is one that the wish begins with or comes to.
-static bool is_behind_start(const struct gather *g, uint32_t slot, struct slice key) {
-    if (slot != g->wish.slot || g->wish.from.size == 0) return slot >= g->wish.slot;
-    int order = compare(g, slot, key, slot, g->wish.from);
+static bool is_behind_start(const struct gather *g, uint32_t cell, struct slice key) {
+    if (cell != g->wish.cell || g->wish.from.size == 0) return cell >= g->wish.cell;
+    int order = compare(g, cell, key, cell, g->wish.from);
     return order > 0 || (order == 0 && (g->wish.flags & SCAN_AT_FROM) != 0);
 }
 
@@ -53,24 +53,25 @@ static void advance(struct gather_part *part) {
 
 // Goes through a part once: all of it must be in order, within what was asked for, and not past the
 // point up to which it claims to be complete; and that must be further on than where it began.
-static bool is_sound(const struct gather *g, struct gather_part part) {
-    uint32_t slot = g->wish.slot;
+static bool is_sound(const struct gather *g, const struct map *map, struct gather_part part) {
+    uint32_t cell = g->wish.cell;
     struct slice last = {NULL, 0};
-    bool is_complete = part.slot == g->wish.end && part.key.size == 0;
+    bool is_complete = part.cell == g->wish.end && part.key.size == 0;
     if (g->wish.place != 0) {
-        return part.size == 0 && part.slot == slot && part.key.size > 0 &&
+        return part.size == 0 && part.cell == cell && part.key.size > 0 &&
                place_of_key(part.key) == g->wish.place;
     }
-    if (part.slot > g->wish.end || (part.slot == g->wish.end && !is_complete)) return false;
-    if (part.slot == slot && part.key.size == 0) return false;
-    if (!is_complete && !is_behind_start(g, part.slot, part.key)) return false;
+    if (part.cell > g->wish.end || (part.cell == g->wish.end && !is_complete)) return false;
+    if (part.cell == cell && part.key.size == 0) return false;
+    if (!is_complete && !is_behind_start(g, part.cell, part.key)) return false;
     for (advance(&part); part.has_next; advance(&part)) {
         const struct message_listed *m = &part.next;
-        if (part.rest.failed || m->slot >= g->wish.end || slot_of(m->key) != m->slot) return false;
-        if (!is_behind_start(g, m->slot, m->key)) return false;
-        if (last.size > 0 && compare(g, slot, last, m->slot, m->key) >= 0) return false;
-        if (!is_complete && compare(g, m->slot, m->key, part.slot, part.key) > 0) return false;
-        slot = m->slot;
+        if (part.rest.failed || m->cell >= g->wish.end || map_cell_of(map, m->key) != m->cell)
+            return false;
+        if (!is_behind_start(g, m->cell, m->key)) return false;
+        if (last.size > 0 && compare(g, cell, last, m->cell, m->key) >= 0) return false;
+        if (!is_complete && compare(g, m->cell, m->key, part.cell, part.key) > 0) return false;
+        cell = m->cell;
         last = m->key;
     }
     return true;
@@ -82,13 +83,13 @@ static bool keep_part(struct operation *o, uint32_t place, const struct message_
     if (m->status != ST_OK) return false;
     part->bytes = buffer_take(o->node, m->key.size + m->entries.size + 1);
     if (part->bytes == NULL) return false;
-    part->slot = m->slot;
+    part->cell = m->cell;
     part->key = m->key;
     struct slice entries = m->entries;
     (void)buffer_keep(buffer_keep(part->bytes, &part->key), &entries);
     part->size = entries.size;
     part->rest = reader_of(entries);
-    if (!is_sound(o->gather, *part)) {
+    if (!is_sound(o->gather, &o->node->map, *part)) {
         buffer_give(o->node, part->bytes);
         part->bytes = NULL;
         return false;
@@ -157,14 +158,14 @@ size_t gather_size(const struct operation *o) {
     return size;
 }
 
-void gather_reached(const struct operation *o, uint32_t *slot, struct slice *key) {
+void gather_reached(const struct operation *o, uint32_t *cell, struct slice *key) {
     const struct gather *g = o->gather;
-    *slot = g->wish.end;
+    *cell = g->wish.end;
     *key = (struct slice){NULL, 0};
     for (uint32_t i = 0; i < o->replica_count; i++) {
         const struct gather_part *part = &g->parts[i];
-        if (part->bytes == NULL || compare(g, part->slot, part->key, *slot, *key) >= 0) continue;
-        *slot = part->slot;
+        if (part->bytes == NULL || compare(g, part->cell, part->key, *cell, *key) >= 0) continue;
+        *cell = part->cell;
         *key = part->key;
     }
 }
@@ -177,7 +178,7 @@ static uint32_t at_least_key(const struct operation *o) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
         const struct message_listed *m = &g->parts[i].next;
         if (g->parts[i].bytes == NULL || !g->parts[i].has_next) continue;
-        int order = least == NULL ? -1 : compare(g, m->slot, m->key, least->slot, least->key);
+        int order = least == NULL ? -1 : compare(g, m->cell, m->key, least->cell, least->key);
         if (order > 0) continue;
         if (order < 0) at_it = 0;
         at_it |= 1u << i;
@@ -188,15 +189,15 @@ static uint32_t at_least_key(const struct operation *o) {
 
 bool gather_next(struct operation *o, struct gathered *item) {
     struct gather *g = o->gather;
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
-    gather_reached(o, &slot, &key);
+    gather_reached(o, &cell, &key);
     uint32_t at_it = at_least_key(o);
     if (at_it == 0) return false;
     const struct message_listed *first = &g->parts[__builtin_ctz(at_it)].next;
-    bool is_complete = slot == g->wish.end;
-    if (!is_complete && compare(g, first->slot, first->key, slot, key) > 0) return false;
-    *item = (struct gathered){.slot = first->slot, .key = first->key, .is_dead = first->is_dead};
+    bool is_complete = cell == g->wish.end;
+    if (!is_complete && compare(g, first->cell, first->key, cell, key) > 0) return false;
+    *item = (struct gathered){.cell = first->cell, .key = first->key, .is_dead = first->is_dead};
     uint64_t hash = first->hash;
     item->is_agreed = hash != 0;
     for (uint32_t i = 0; i < o->replica_count; i++) {

@@ -19,7 +19,7 @@ typedef void gather_decide(struct operation *o);
 
 struct gather_part {
     uint8_t *bytes;     // buffer; NULL: no answer, or none that counts
-    uint32_t slot;      // complete up to the key of this slot
+    uint32_t cell;      // complete up to the key of this cell
     struct slice key;   // in `bytes`, like
     size_t size;        // of all entries
     struct reader rest; // those not yet taken
@@ -38,7 +38,7 @@ struct gather {
 
 // What the replicas have of one key. Slices lend until gather_end.
 struct gathered {
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
     bool is_agreed;      // all hold the same, durably
     bool is_dead;        // ... and no value of it is live
@@ -59,9 +59,9 @@ void gather_on_lost(struct operation *o, uint32_t member);
 // The next key. False: there are no more up to where the lists are complete.
 bool gather_next(struct operation *o, struct gathered *item);
 
-// How far they are: up to the key of the slot. The slot is the end of the wish when they are
+// How far they are: up to the key of the cell. The cell is the end of the wish when they are
 // complete.
-void gather_reached(const struct operation *o, uint32_t *slot, struct slice *key);
+void gather_reached(const struct operation *o, uint32_t *cell, struct slice *key);
 
 // Bytes of all lists.
 size_t gather_size(const struct operation *o);

@@ -137,6 +137,13 @@ static inline uint8_t *buffer_keep(uint8_t *to, struct slice *bytes) {
     return to + bytes->size;
 }
 
+// Whether the partition is the one that the key is written to now. Not so what comes from before a
+// keyspace came or went.
+static inline bool node_is_current(const struct node *node, struct slice key, uint16_t keyspace) {
+    const struct keyspace *k = map_keyspace_of(&node->map, key);
+    return k->state == KEYSPACE_ACTIVE && k->number == keyspace;
+}
+
 // What a replica holds of a key, as a number; 0: nothing.
 static inline uint64_t hash_held(struct slice record) {
     if (record.size == 0) return 0;

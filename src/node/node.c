@@ -231,7 +231,7 @@ static enum status check(const struct node *node, const struct request *request)
     if (node->state == NODE_STOPPED) return ST_CANCELLED;
     if (node->state != NODE_SERVING) return ST_UNAVAILABLE;
     if (request->kind == REQUEST_SCAN) {
-        bool is_fit = cursor_slot(request->cursor) < SLOT_COUNT && request->limit > 0;
+        bool is_fit = cursor_cell(request->cursor) < CELL_COUNT && request->limit > 0;
         return is_fit ? ST_OK : ST_INVALID;
     }
     if (request->kind == REQUEST_COUNT) return ST_OK;
@@ -252,7 +252,12 @@ static void start(struct operation *o) {
         operation_finish(o, ST_BUSY);
         return;
     }
-    operation_place(o);
+    // A range is within one keyspace, which its bounds name.
+    struct slice named = request->from.size > 0 ? request->from : request->to;
+    if (!operation_place(o, o->kind == REQUEST_RANGE ? named : o->key)) {
+        operation_finish(o, ST_BUSY);
+        return;
+    }
     enum status st = level_need(request->level, o->replica_count, &need);
     if (st != ST_OK) {
         quorum_init(&o->quorum, o->replica_count, o->replica_count);
@@ -328,7 +333,10 @@ bool node_read_now(struct node *node, struct request *request) {
     uint32_t need = 0;
     if (level_need(request->level, 1, &need) != ST_OK) return false;
     struct store_read *read = &node->quick_read;
-    *read = (struct store_read){.partition = {.slot = slot_of(request->key)}, .key = request->key};
+    const struct keyspace *k = map_keyspace_of(&node->map, request->key);
+    if (k->state != KEYSPACE_ACTIVE) return false;
+    *read =
+        (struct store_read){.partition = {k->number, slot_of(request->key)}, .key = request->key};
     enum status st = store_peek(node->store, read);
     if (st != ST_OK && st != ST_NOT_FOUND) return false;
     node->stats.reads++;
@@ -341,7 +349,8 @@ bool node_read_now(struct node *node, struct request *request) {
 
 void node_expect(struct node *node, struct slice key) {
     if (node->state != NODE_SERVING) return;
-    store_prefetch(node->store, (struct partition){.slot = slot_of(key)}, key);
+    struct partition partition = {map_keyspace_of(&node->map, key)->number, slot_of(key)};
+    store_prefetch(node->store, partition, key);
 }
 
 void node_expect_no_more(struct node *node) {
@@ -408,6 +417,10 @@ const char *node_name_of(const struct node *node, uint64_t storage) {
     return NULL;
 }
 
+const struct keyspace *node_keyspace_of(const struct node *node, struct slice key) {
+    return node->map.epoch == 0 ? NULL : map_keyspace_of(&node->map, key);
+}
+
 uint32_t node_copies(const struct node *node) {
     return node->map.epoch == 0 ? 0 : node->map.runs[0].replica_count;
 }
@@ -423,8 +436,21 @@ uint32_t node_first_of(const struct node *node, const struct map_run *run) {
     return run->replicas[0].member;
 }
 
-struct store_partition node_partition(const struct node *node, uint16_t slot) {
-    return store_partition_of(node->store, (struct partition){.slot = slot});
+struct store_partition node_cell(const struct node *node, uint32_t cell) {
+    return store_partition_of(node->store, map_partition_of(&node->map, cell));
+}
+
+struct store_partition node_slot(const struct node *node, uint16_t slot) {
+    struct store_partition sum = {0};
+    for (uint32_t place = 0; place < KEYSPACES_MAX; place++) {
+        if (node->map.keyspaces[place].state == KEYSPACE_FREE) continue;
+        struct store_partition p = node_cell(node, cell_of(slot, place));
+        sum.key_count += p.key_count;
+        sum.live_count += p.live_count;
+        sum.size += p.size;
+        sum.digest += p.digest;
+    }
+    return sum;
 }
 
 struct node_stats node_stats(const struct node *node) {

@@ -102,7 +102,8 @@ enum request_kind {
     REQUEST_READ,    // the merged record of the key
     REQUEST_REPLACE, // plain SET and DEL: supersedes whatever was acknowledged before it began
     REQUEST_WRITE,   // adds a sibling, superseding what `seen` covers and nothing else
-    REQUEST_RANGE,   // keys with a tag between two bounds, in order, and their values
+    REQUEST_RANGE,   // keys with a tag between two bounds, in order, and their values: those of the
+                     // keyspace that `from` names, or without it `to`, or else of `default`
     REQUEST_SCAN,    // keys of a stretch of slots
     REQUEST_COUNT,   // live keys of the whole cluster, or of what this member is first for
 };
@@ -187,7 +188,10 @@ const struct member_entry *node_member(const struct node *node, uint32_t index);
 // its disk since.
 const char *node_name_of(const struct node *node, uint64_t storage);
 
-// Copies that a key has by the map; 0 before there is one.
+// The keyspace of a key; NULL before there is a map.
+const struct keyspace *node_keyspace_of(const struct node *node, struct slice key);
+
+// Copies that a key of the keyspace with most of them has; 0 before there is a map.
 uint32_t node_copies(const struct node *node);
 
 // True when this node now believes that the member answers.
@@ -219,8 +223,10 @@ struct node_stats {
 };
 
 struct node_stats node_stats(const struct node *node);
-// What this member itself holds of a slot.
-struct store_partition node_partition(const struct node *node, uint16_t slot);
+// What this member itself holds of a cell, whose keyspace must be there; and of a slot, all
+// keyspaces together, but for the leaves.
+struct store_partition node_cell(const struct node *node, uint32_t cell);
+struct store_partition node_slot(const struct node *node, uint16_t slot);
 struct store_stats node_store_stats(const struct node *node);
 
 // Merges all tables of this member into one level, in the background. Requires NODE_SERVING.

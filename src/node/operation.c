@@ -139,13 +139,21 @@ bool operation_set_record(struct operation *o, struct slice record) {
     return true;
 }
 
-void operation_place(struct operation *o) {
+bool operation_place(struct operation *o, struct slice named) {
     const struct map *map = &o->node->map;
-    o->partition = (struct partition){.slot = slot_of(o->key)};
+    const struct keyspace *k = map_keyspace_of(map, named);
+    if (k->state != KEYSPACE_ACTIVE) return false;
+    o->partition = (struct partition){.keyspace = k->number, .slot = slot_of(o->key)};
     const struct map_run *run = map_run_of(map, o->partition.slot);
-    o->replica_count = run->replica_count;
-    for (uint32_t i = 0; i < run->replica_count; i++) o->replicas[i] = run->replicas[i].member;
+    operation_set_replicas(o, run, map_copies(k, run));
+    return true;
+}
+
+void operation_set_replicas(struct operation *o, const struct map_run *run, uint32_t copies) {
+    o->replica_count = copies;
+    for (uint32_t i = 0; i < copies; i++) o->replicas[i] = run->replicas[i].member;
     o->self_place = map_place_in(run, o->node->self);
+    if (o->self_place >= copies) o->self_place = REPLICAS_MAX;
 }
 
 static void end(struct operation *o) {

@@ -122,8 +122,12 @@ static inline struct slice operation_record(const struct operation *o) {
     return (struct slice){o->record, o->record_size};
 }
 
-// Fills in partition and replicas. Requires a map.
-void operation_place(struct operation *o);
+// Fills in partition and replicas: the slot of the operation's key, and the keyspace that the key
+// `named` belongs to. False: that takes no requests now. Requires a map.
+bool operation_place(struct operation *o, struct slice named);
+
+// Fills in the first so many replicas of the run.
+void operation_set_replicas(struct operation *o, const struct map_run *run, uint32_t copies);
 
 // Answers whoever asked, once (at the end of the turn if node_submit has not returned), and lets go
 // of everything the store does not hold.

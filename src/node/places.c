@@ -2,8 +2,9 @@
 #include "node/places.h"
 
 #include "base/hash.h"
-#include "base/limits.h"
+#include "model/keyspace.h"
 
+static_assert((uint64_t)CELL_COUNT << PLACE_BITS <= (uint64_t)1 << 53, "cursors fit a double");
 static_assert(PLACES_BYTES >= 2 * KEY_SIZE_MAX, "the longest key finds room behind another");
 
 uint64_t place_of_key(struct slice key) {
@@ -27,10 +28,10 @@ bool places_find(const struct places *p, uint64_t cursor, struct slice *key) {
     return false;
 }
 
-uint64_t places_note(struct places *p, uint32_t slot, struct slice key) {
+uint64_t places_note(struct places *p, uint32_t cell, struct slice key) {
     must(key.size > 0);
     must(key.size <= KEY_SIZE_MAX);
-    uint64_t cursor = cursor_begin(slot) | place_of_key(key);
+    uint64_t cursor = cursor_begin(cell) | place_of_key(key);
     struct slice known;
     if (places_find(p, cursor, &known) && slice_equal(known, key)) return cursor;
     uint64_t left = PLACES_BYTES - p->written % PLACES_BYTES;

@@ -2,12 +2,13 @@
 //
 // places.h -- the cursors of SCAN, and the keys they stand for.
 //
-// SCAN goes through a slot in the order of its keys. A cursor is a number that has to do at every
-// member and after every restart: the slot, and its place, which is a hash of the key that was
-// looked at last; 0 is the beginning of the slot. Whoever gave a cursor out remembers the key, so
-// that going on from there is one search. Others look for the key with that hash first.
+// SCAN goes through a cell (model/keyspace.h) in the order of its keys. A cursor is a number that
+// has to do at every member and after every restart: the cell, and its place, which is a hash of
+// the key that was looked at last; 0 is the beginning of the cell. Whoever gave a cursor out
+// remembers the key, so that going on from there is one search. Others look for the key with that
+// hash first.
 //
-// 53 bits in all, because some clients hold numbers in doubles. So two keys of a slot may share a
+// 53 bits in all, because some clients hold numbers in doubles. So two keys of a cell may share a
 // place; the one that is found may then be the earlier one, and what lies between is listed again.
 #ifndef QUOIT_NODE_PLACES_H
 #define QUOIT_NODE_PLACES_H
@@ -16,21 +17,21 @@
 #include "base/slice.h"
 
 enum {
-    PLACE_BITS = 39, // of a cursor; 14 more are the slot
+    PLACE_BITS = 36, // of a cursor; 17 more are the cell
     PLACES_MAX = 512,
     PLACES_BYTES = 256 * 1024, // of keys
 };
 
-static inline uint32_t cursor_slot(uint64_t cursor) {
+static inline uint32_t cursor_cell(uint64_t cursor) {
     return (uint32_t)(cursor >> PLACE_BITS);
 }
 
-// Where a slot begins.
-static inline uint64_t cursor_begin(uint32_t slot) {
-    return (uint64_t)slot << PLACE_BITS;
+// Where a cell begins.
+static inline uint64_t cursor_begin(uint32_t cell) {
+    return (uint64_t)cell << PLACE_BITS;
 }
 
-// 0: the beginning of the slot.
+// 0: the beginning of the cell.
 static inline uint64_t cursor_place(uint64_t cursor) {
     return cursor & (((uint64_t)1 << PLACE_BITS) - 1);
 }
@@ -57,7 +58,7 @@ static inline size_t places_memory_size(void) {
 void places_init(struct places *p, struct arena *arena);
 
 // The cursor that goes on past the key. Copies the key.
-uint64_t places_note(struct places *p, uint32_t slot, struct slice key);
+uint64_t places_note(struct places *p, uint32_t cell, struct slice key);
 
 // The key that the cursor stands for: lent until the next note. False: it is not known here.
 bool places_find(const struct places *p, uint64_t cursor, struct slice *key);

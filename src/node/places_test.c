@@ -22,7 +22,7 @@ static void a_cursor_leads_back_to_its_key(void **state) {
     struct slice key;
     uint64_t a = places_note(p, 7, SLICE("a"));
     uint64_t b = places_note(p, 7, SLICE("b"));
-    assert_int_equal(cursor_slot(a), 7);
+    assert_int_equal(cursor_cell(a), 7);
     assert_int_equal(cursor_place(a), place_of_key(SLICE("a")));
     assert_int_equal(places_note(p, 7, SLICE("a")), a);
     assert_int_equal(p->count, 2); // a key that is known is not noted again

@@ -59,9 +59,11 @@ static void ask_late(struct operation *o, uint32_t place) {
 
 void range_start(struct operation *o, uint32_t need) {
     const struct request *request = o->request;
+    uint32_t cell = cell_of(o->partition.slot,
+                            keyspace_find_number(o->node->map.keyspaces, o->partition.keyspace));
     struct message_scan wish = {
-        .slot = o->partition.slot,
-        .end = o->partition.slot + 1u,
+        .cell = cell,
+        .end = cell + 1,
         .limit = request->limit < REPLICA_SCAN_MAX ? request->limit : REPLICA_SCAN_MAX,
         .now_ms = o->node->env->wall_ms,
         .flags = SCAN_DEAD | SCAN_HASHES,
@@ -127,10 +129,10 @@ static void finish(struct operation *o, struct slice reached) {
 // reached.
 static struct slice reached(const struct operation *o) {
     const struct range *r = o->range;
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
     if (r->count == o->gather->wish.limit) return r->keys[r->count - 1].key;
-    gather_reached(o, &slot, &key);
+    gather_reached(o, &cell, &key);
     return key;
 }
 

@@ -88,6 +88,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
     }
     const struct message_get get = {
         .id = o->id,
+        .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .key = o->key,
@@ -153,6 +154,7 @@ static bool repair(struct operation *o, uint32_t place, uint64_t id) {
     if (link == NULL) return false;
     const struct message_put put = {
         .id = id,
+        .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .key = o->key,
         .record = record,

@@ -57,9 +57,13 @@ static bool is_ours_to_start(const struct node *node, uint32_t member) {
     return member != node->self && (node->is_mending || node->self < member);
 }
 
-static bool share(const struct node *node, uint32_t slot, uint32_t member) {
+// Whether both have copies of what the keyspace with that number has in the slot.
+static bool share(const struct node *node, uint16_t keyspace, uint32_t slot, uint32_t member) {
+    uint32_t place = keyspace_find_number(node->map.keyspaces, keyspace);
+    if (place == KEYSPACES_MAX) return false;
     const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
-    return map_place_in(run, node->self) < REPLICAS_MAX && map_place_in(run, member) < REPLICAS_MAX;
+    uint32_t copies = map_copies(&node->map.keyspaces[place], run);
+    return map_place_in(run, node->self) < copies && map_place_in(run, member) < copies;
 }
 
 // Beginning and ending with a peer.
@@ -97,6 +101,18 @@ static void finish_peer(struct node *node) {
     pause(node, PAUSE_NS);
 }
 
+// The next keyspace from that place on. False: there is none.
+static bool take_keyspace(struct node *node, uint32_t place) {
+    struct reconcile *rec = &node->reconcile;
+    const struct keyspace *table = node->map.keyspaces;
+    while (place < KEYSPACES_MAX && table[place].state == KEYSPACE_FREE) place++;
+    if (place == KEYSPACES_MAX) return false;
+    rec->place = place;
+    rec->keyspace = table[place].number;
+    rec->slot = 0;
+    return true;
+}
+
 // Sends the question about the next stretch of slots. False when it cannot go out.
 static bool ask_digests(struct node *node) {
     struct reconcile *rec = &node->reconcile;
@@ -105,12 +121,16 @@ static bool ask_digests(struct node *node) {
     uint8_t bytes[8 * STRETCH_SLOTS];
     struct writer digests = writer_to(bytes, sizeof(bytes));
     for (uint32_t i = 0; i < STRETCH_SLOTS; i++) {
-        struct partition partition = {.slot = (uint16_t)(rec->slot + i)};
-        bool counts = share(node, rec->slot + i, rec->peer);
+        struct partition partition = {rec->keyspace, (uint16_t)(rec->slot + i)};
+        bool counts = share(node, rec->keyspace, rec->slot + i, rec->peer);
         write_u64(&digests, counts ? store_partition_of(node->store, partition).digest : 0);
     }
     const struct message_digests m = {
-        .id = ++rec->id, .first = (uint16_t)rec->slot, .digests = writer_bytes(&digests)};
+        .id = ++rec->id,
+        .keyspace = rec->keyspace,
+        .first = (uint16_t)rec->slot,
+        .digests = writer_bytes(&digests),
+    };
     struct writer w = link_begin(link, 64 + sizeof(bytes));
     message_digests_encode(&m, &w);
     pause(node, QUESTION_MAX_NS);
@@ -132,14 +152,13 @@ static void begin_next_peer(struct node *node) {
         }
         clear_bit(rec->due, member);
         rec->peer = member;
-        rec->slot = 0;
         rec->stuck = 0;
         rec->moved = 0;
         rec->is_pausing = false;
         rec->had_hitch = rec->merging > 0; // leftovers of a comparison given up
         node->stats.slots_behind = 0;
         rec->state = RECONCILE_DIGESTS;
-        if (!ask_digests(node)) abandon(node);
+        if (!take_keyspace(node, KEYSPACE_DEFAULT) || !ask_digests(node)) abandon(node);
         return;
     }
 }
@@ -152,8 +171,8 @@ void reconcile_on_digests(struct node *node, struct link *link, const struct mes
     struct reader r = reader_of(m->digests);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t digest = read_u64(&r);
-        struct partition partition = {.slot = (uint16_t)(m->first + i)};
-        if (!share(node, m->first + i, link->peer)) continue;
+        struct partition partition = {m->keyspace, (uint16_t)(m->first + i)};
+        if (!share(node, m->keyspace, m->first + i, link->peer)) continue;
         if (store_partition_of(node->store, partition).digest != digest) set_bit(differ, i);
     }
     const struct message_digests_done done = {.id = m->id, .differ = {differ, (count + 7) / 8}};
@@ -202,6 +221,7 @@ static bool send_listing(struct node *node) {
     if (link == NULL || rec->listing.scan.status != ST_OK) return false;
     const struct message_compare m = {
         .id = rec->id,
+        .keyspace = rec->keyspace,
         .slot = (uint16_t)rec->slot,
         .is_last = !rec->listing.is_cut,
         .after = {rec->after, rec->after_size},
@@ -229,20 +249,31 @@ static void ask_compare(struct node *node) {
     l->scan = (struct store_scan){
         .visit = list_key,
         .done = on_listed,
-        .partition = {.slot = (uint16_t)rec->slot},
+        .partition = {rec->keyspace, (uint16_t)rec->slot},
         .after = {rec->after, rec->after_size},
     };
     pause(node, QUESTION_MAX_NS);
     if (store_each(node->store, &l->scan)) on_listed(&l->scan);
 }
 
-// Goes on with the slot under way, or the next that differs; after the last the peer is finished.
+// After the last keyspace the peer is finished.
+static void finish_keyspace(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    if (!take_keyspace(node, rec->place + 1)) {
+        finish_peer(node);
+        return;
+    }
+    rec->state = RECONCILE_DIGESTS;
+    if (!ask_digests(node)) abandon(node);
+}
+
+// Goes on with the slot under way, or the next that differs; after the last with the next keyspace.
 static void compare_on(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     while (rec->slot < SLOT_COUNT && !bit(rec->differ, rec->slot)) rec->slot++;
     bool is_through = rec->slot == SLOT_COUNT;
     if (is_through && rec->merging == 0) {
-        finish_peer(node);
+        finish_keyspace(node);
     } else if (is_through || rec->merging >= MERGING_MAX || rec->listing.is_under_way) {
         rec->is_pausing = true;
         pause(node, PAUSE_NS);
@@ -271,7 +302,7 @@ static void on_offered(struct replica_job *job) {
 static void send_wanted(struct node *node, struct slice wanted) {
     struct reconcile *rec = &node->reconcile;
     struct link *link = peer_link(node, rec->peer);
-    struct partition partition = {.slot = (uint16_t)rec->slot};
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
     struct reader r = reader_of(wanted);
     while (!r.failed && r.rest.size > 0) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
@@ -285,7 +316,7 @@ static void send_wanted(struct node *node, struct slice wanted) {
 
 static void merge_records(struct node *node, struct slice records) {
     struct reconcile *rec = &node->reconcile;
-    struct partition partition = {.slot = (uint16_t)rec->slot};
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
     struct reader r = reader_of(records);
     while (!r.failed && r.rest.size > 0) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
@@ -434,7 +465,7 @@ static void on_compared(struct store_scan *scan) {
 
 void reconcile_on_compare(struct node *node, struct link *link, const struct message_compare *m) {
     if (node->state != NODE_SERVING || m->slot >= SLOT_COUNT) return;
-    if (m->entries.size > LISTED_MAX || !share(node, m->slot, link->peer)) return;
+    if (m->entries.size > LISTED_MAX || !share(node, m->keyspace, m->slot, link->peer)) return;
     if (m->after.size > KEY_SIZE_MAX) return;
     size_t asked = m->entries.size + m->after.size;
     size_t wanted_max = m->entries.size + 1;
@@ -456,7 +487,7 @@ void reconcile_on_compare(struct node *node, struct link *link, const struct mes
     c->covered_size = 0;
     next_entry(c);
     c->scan = (struct store_scan){
-        .visit = compare_key, .done = on_compared, .partition = {.slot = m->slot}};
+        .visit = compare_key, .done = on_compared, .partition = {m->keyspace, m->slot}};
     c->scan.after = (struct slice){after, m->after.size};
     node->reconcile.comparing++;
     if (store_each(node->store, &c->scan)) on_compared(&c->scan);
@@ -500,6 +531,10 @@ void reconcile_start(struct node *node) {
     node->reconcile.losses = store_losses(node->store);
     on_round(&node->reconcile.round); // links may be open already
     end_mending_if_through(node);
+}
+
+void reconcile_on_map(struct node *node) {
+    if (node->state == NODE_SERVING) on_round(&node->reconcile.round);
 }
 
 void reconcile_with_all(struct node *node) {

@@ -5,15 +5,15 @@
 // When a link to a peer opens, and once in a while, the member that comes first in the map compares
 // all slots that both hold with the peer:
 //
-//     DIGESTS   one number per slot; the peer says which differ
+//     DIGESTS   one number per slot of a keyspace; the peer says which differ
 //     COMPARE   for each of these, part by part: keys with a number each; the peer sends the
 //     records
 //               that we lack or hold differently and names those it lacks or holds differently
 //               itself; we merge the ones and send the others
 //
-// One question is under way at a time, parts are bounded, and a pause follows each, so that
-// comparing never crowds out clients. A member that is mending compares with everybody, first in
-// the map or not, and has its vote back when it has been through with all.
+// Keyspace by keyspace. One question is under way at a time, parts are bounded, and a pause follows
+// each, so that comparing never crowds out clients. A member that is mending compares with
+// everybody, first in the map or not, and has its vote back when it has been through with all.
 #ifndef QUOIT_NODE_RECONCILE_H
 #define QUOIT_NODE_RECONCILE_H
 
@@ -38,7 +38,9 @@ struct reconcile {
     uint8_t due[MEMBERS_MAX / 8];     // peers to be compared with
     uint8_t through[MEMBERS_MAX / 8]; // while mending: peers compared with, without a hitch
     uint32_t peer;
-    uint64_t id;     // of the question under way
+    uint64_t id;    // of the question under way
+    uint32_t place; // of the keyspace being compared, and its number
+    uint16_t keyspace;
     uint32_t slot;   // DIGESTS: first of the stretch; else the one being compared
     uint8_t *differ; // bitmap of SLOT_COUNT slots
     uint8_t *after;  // the key up to which the slot was compared
@@ -66,6 +68,9 @@ void reconcile_with_all(struct node *node);
 
 // True while the store works for it.
 bool reconcile_is_scanning(const struct node *node);
+
+// The map has changed: there may be keyspaces that were not compared.
+void reconcile_on_map(struct node *node);
 
 // The link to a peer has opened.
 void reconcile_on_open(struct node *node, uint32_t member);

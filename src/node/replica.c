@@ -103,6 +103,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     struct record *told = &node->records[1];
     struct record *merged = &node->records[2];
     *new = old;
+    if (!node_is_current(node, write->key, write->partition.keyspace)) return ST_INVALID;
     if (slice_equal(old, job->record)) return ST_OK;
     enum status st = record_decode(told, job->record);
     if (st == ST_OK) st = record_decode(known, old);
@@ -165,8 +166,8 @@ static enum status begin_merge(struct replica_job *job, struct partition partiti
 }
 
 static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace, uint16_t slot) {
-    if (node->state != NODE_SERVING || keyspace != 0) return false;
-    return key.size > 0 && key.size <= KEY_SIZE_MAX && slot == slot_of(key);
+    if (node->state != NODE_SERVING || key.size == 0 || key.size > KEY_SIZE_MAX) return false;
+    return slot == slot_of(key) && node_is_current(node, key, keyspace);
 }
 
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m) {
@@ -178,7 +179,7 @@ void replica_on_put(struct node *node, struct link *link, const struct message_p
         return;
     }
     job->flags = m->flags;
-    struct partition partition = {.slot = m->slot};
+    struct partition partition = {m->keyspace, m->slot};
     enum status st = begin_merge(job, partition, m->key, m->record);
     if (st == ST_OK) return;
     refuse_put(link, m->id, st);
@@ -223,7 +224,7 @@ static void on_read(struct store_read *read) {
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m) {
     struct store_read read = {
         .done = on_read,
-        .partition = {.slot = m->slot},
+        .partition = {m->keyspace, m->slot},
         .key = m->key,
         .status = ST_UNAVAILABLE,
     };
@@ -261,7 +262,11 @@ static void end_offer(struct replica_job *job) {
     job->write.status = job->read.status;
     if (job->read.status == ST_OK) {
         const struct message_put put = {
-            .slot = job->read.partition.slot, .key = job->read.key, .record = job->read.record};
+            .keyspace = job->read.partition.keyspace,
+            .slot = job->read.partition.slot,
+            .key = job->read.key,
+            .record = job->read.record,
+        };
         struct writer w = {.failed = true};
         if (link != NULL) {
             w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));

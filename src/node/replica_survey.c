@@ -39,7 +39,7 @@ static bool is_live(const struct replica_scan *s, struct slice record) {
 static bool list(struct replica_scan *s, struct slice key, struct slice record, bool is_durable) {
     uint32_t flags = s->wish.flags;
     if (s->wish.tag.size > 0 && !has_tag(key, s->wish.tag)) return true;
-    struct message_listed entry = {.slot = s->slot, .key = key, .is_dead = !is_live(s, record)};
+    struct message_listed entry = {.cell = s->cell, .key = key, .is_dead = !is_live(s, record)};
     if (entry.is_dead && (flags & SCAN_DEAD) == 0) return true;
     size_t before = s->entries.size;
     if ((flags & SCAN_HASHES) != 0) {
@@ -94,11 +94,12 @@ static bool on_searched(struct store_scan *scan, struct slice key, struct slice 
 
 static const struct slice nothing;
 
-// Moves on to the first slot, from the current one on, that has anything to list.
+// Moves on to the first cell, from the current one on, that has anything to list.
 static bool skip_empty(struct replica_scan *s) {
-    for (; s->slot < s->wish.end; s->slot++) {
-        struct partition partition = {.slot = (uint16_t)s->slot};
-        struct store_partition p = store_partition_of(s->node->store, partition);
+    const struct map *map = &s->node->map;
+    for (; s->cell < s->wish.end; s->cell++) {
+        if (map->keyspaces[cell_place(s->cell)].state == KEYSPACE_FREE) continue;
+        struct store_partition p = node_cell(s->node, s->cell);
         bool wants_live = (s->wish.flags & SCAN_DEAD) == 0 && s->wish.place == 0;
         if ((wants_live ? p.live_count : p.key_count) > 0) return true;
     }
@@ -114,7 +115,7 @@ static void finish(struct replica_scan *s) {
 
 static void on_paused(struct env_op *op);
 
-// The store has been through a slot, or a part of it. False: it is not to go on now.
+// The store has been through a cell, or a part of it. False: it is not to go on now.
 static bool has_more(struct replica_scan *s) {
     s->status = s->scan.status;
     if (s->status == ST_OK && s->is_pausing) {
@@ -124,7 +125,7 @@ static bool has_more(struct replica_scan *s) {
         return false;
     }
     if (s->status == ST_OK && !s->is_stopped && !s->scan.is_cut) {
-        s->slot++;
+        s->cell++;
         s->last = nothing;
         if (skip_empty(s)) return true;
     }
@@ -134,7 +135,7 @@ static bool has_more(struct replica_scan *s) {
 
 static void on_scanned(struct store_scan *scan);
 
-// Goes through the current slot past a key, then through those behind it.
+// Goes through the current cell past a key, then through those behind it.
 static void go_on(struct replica_scan *s, struct slice from) {
     do {
         bool is_begun = from.size > 0;
@@ -142,7 +143,7 @@ static void go_on(struct replica_scan *s, struct slice from) {
         s->scan = (struct store_scan){
             .visit = s->wish.place == 0 ? on_visited : on_searched,
             .done = on_scanned,
-            .partition = {.slot = (uint16_t)s->slot},
+            .partition = map_partition_of(&s->node->map, s->cell),
             .after = from,
             .is_inclusive = is_begun && (s->wish.flags & SCAN_AT_FROM) != 0,
             .is_reverse = (s->wish.flags & SCAN_REVERSE) != 0,
@@ -160,6 +161,11 @@ static void on_scanned(struct store_scan *scan) {
 
 static void on_paused(struct env_op *op) {
     struct replica_scan *s = CONTAINER_OF(op, struct replica_scan, op);
+    if (s->node->map.keyspaces[cell_place(s->cell)].state == KEYSPACE_FREE) {
+        s->status = ST_UNAVAILABLE; // it was dropped meanwhile
+        finish(s);
+        return;
+    }
     go_on(s, s->last);
 }
 
@@ -169,7 +175,7 @@ bool replica_scan(struct node *node, const struct message_scan *wish,
                   wish->tag.size + ENTRIES_SIZE;
     struct replica_scan *s = (void *)buffer_take(node, size);
     if (s == NULL) return false;
-    *s = (struct replica_scan){.node = node, .wish = *wish, .slot = wish->slot};
+    *s = (struct replica_scan){.node = node, .wish = *wish, .cell = wish->cell};
     s->done = asker->done;
     s->from = asker->from;
     s->from_life = asker->from_life;
@@ -181,7 +187,7 @@ bool replica_scan(struct node *node, const struct message_scan *wish,
     s->entries = writer_to(to, ENTRIES_SIZE);
     node->replica.scan_count++;
     if (skip_empty(s)) {
-        go_on(s, s->slot == wish->slot ? s->wish.from : nothing);
+        go_on(s, s->cell == wish->cell ? s->wish.from : nothing);
     } else {
         finish(s);
     }
@@ -191,7 +197,7 @@ bool replica_scan(struct node *node, const struct message_scan *wish,
 struct message_scan_done replica_scan_result(const struct replica_scan *s) {
     struct message_scan_done done = {.id = s->id, .status = s->status};
     if (s->status != ST_OK) return done;
-    done.slot = s->slot;
+    done.cell = s->cell;
     done.key = s->last;
     done.entries = writer_bytes(&s->entries);
     return done;
@@ -210,9 +216,9 @@ static void on_scanned_for_peer(struct replica_scan *s) {
 }
 
 void replica_on_scan(struct node *node, struct link *link, const struct message_scan *m) {
-    bool is_fit = m->slot < m->end && m->end <= SLOT_COUNT && m->limit > 0;
-    bool is_one_slot = m->slot + 1 == m->end;
-    if ((m->flags & SCAN_REVERSE) != 0 && !is_one_slot) is_fit = false;
+    bool is_fit = m->cell < m->end && m->end <= CELL_COUNT && m->limit > 0;
+    bool is_one_cell = m->cell + 1 == m->end;
+    if ((m->flags & SCAN_REVERSE) != 0 && !is_one_cell) is_fit = false;
     bool can_scan = node->state == NODE_SERVING && node_has_vote(node);
     const struct replica_scan asker = {
         .done = on_scanned_for_peer, .from = link, .from_life = link->life, .id = m->id};
@@ -221,8 +227,9 @@ void replica_on_scan(struct node *node, struct link *link, const struct message_
     answer_scan(link, &done);
 }
 
-static uint32_t first_up(const struct map_run *run, struct slice up) {
-    for (uint32_t i = 0; i < run->replica_count; i++) {
+// The first of so many replicas of the run that is up, or just the first.
+static uint32_t first_up(const struct map_run *run, uint32_t copies, struct slice up) {
+    for (uint32_t i = 0; i < copies; i++) {
         uint32_t member = run->replicas[i].member;
         if (member / 8 < up.size && (up.data[member / 8] >> (member % 8) & 1) != 0) return member;
     }
@@ -230,13 +237,15 @@ static uint32_t first_up(const struct map_run *run, struct slice up) {
 }
 
 uint64_t replica_count(struct node *node, struct slice up) {
+    const struct map *map = &node->map;
     uint64_t count = 0;
-    for (uint32_t i = 0; i < node->map.run_count; i++) {
-        const struct map_run *run = &node->map.runs[i];
-        if (first_up(run, up) != node->self) continue;
+    for (uint32_t i = 0; i < map->run_count * KEYSPACES_MAX; i++) {
+        const struct map_run *run = &map->runs[i / KEYSPACES_MAX];
+        const struct keyspace *k = &map->keyspaces[i % KEYSPACES_MAX];
+        if (k->state == KEYSPACE_FREE) continue;
+        if (first_up(run, map_copies(k, run), up) != node->self) continue;
         for (uint32_t slot = run->first; slot < (uint32_t)run->first + run->count; slot++) {
-            struct partition partition = {.slot = (uint16_t)slot};
-            count += store_partition_of(node->store, partition).live_count;
+            count += node_cell(node, cell_of(slot, i % KEYSPACES_MAX)).live_count;
         }
     }
     return count;

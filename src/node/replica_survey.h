@@ -4,7 +4,7 @@
 //
 // A list ends early when it has as many live keys as were asked for, when it is large, or when it
 // took long enough: it says how far it is complete. Where hashes are wanted, what is listed of a
-// slot is the state of one moment.
+// cell is the state of one moment.
 #ifndef QUOIT_NODE_REPLICA_SURVEY_H
 #define QUOIT_NODE_REPLICA_SURVEY_H
 
@@ -27,12 +27,12 @@ struct replica_scan {
     struct message_scan wish; // its keys are in `bytes`
     struct store_scan scan;
     struct env_op op;  // of a pause
-    uint32_t slot;     // being listed
+    uint32_t cell;     // being listed
     struct slice last; // key of it that was looked at last, in `bytes`
     uint32_t left;     // live keys wanted
     uint32_t looked;   // keys looked at
     uint64_t weight;   // bytes of keys and records listed
-    bool is_stopped;   // before the end of the slot
+    bool is_stopped;   // before the end of the cell
     bool is_pausing;
     struct writer entries;
     uint8_t bytes[];

@@ -8,13 +8,22 @@
 
 // SCAN: one stretch of one run a call.
 
+// The run that the cursor is in.
+static const struct map_run *run_at(const struct operation *o) {
+    return map_run_of(&o->node->map, (uint16_t)cell_slot(cursor_cell(o->cursor)));
+}
+
+static uint32_t cell_behind(const struct map_run *run) {
+    return cell_of((uint32_t)run->first + run->count, 0);
+}
+
 // The run to scan: the cursor's or, for a local scan, the next that this member is first for.
 static const struct map_run *next_run(struct operation *o, bool local) {
     struct node *node = o->node;
-    while (cursor_slot(o->cursor) < SLOT_COUNT) {
-        const struct map_run *run = map_run_of(&node->map, (uint16_t)cursor_slot(o->cursor));
+    while (cursor_cell(o->cursor) < CELL_COUNT) {
+        const struct map_run *run = run_at(o);
         if (!local || node_first_of(node, run) == node->self) return run;
-        o->cursor = cursor_begin((uint32_t)run->first + run->count);
+        o->cursor = cursor_begin(cell_behind(run));
     }
     return NULL;
 }
@@ -53,11 +62,11 @@ static bool join(struct operation *o) {
     }
     must(!w.failed);
     o->record_size = (uint32_t)w.size;
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
-    gather_reached(o, &slot, &key);
-    o->cursor = slot >= SLOT_COUNT ? 0 : cursor_begin(slot);
-    if (key.size > 0) o->cursor = places_note(&o->node->places, slot, key);
+    gather_reached(o, &cell, &key);
+    o->cursor = cell >= CELL_COUNT ? 0 : cursor_begin(cell);
+    if (key.size > 0) o->cursor = places_note(&o->node->places, cell, key);
     return true;
 }
 
@@ -75,23 +84,34 @@ static void on_listed(struct operation *o) {
     unreachable();
 }
 
-// Past the key of the cursor's slot.
+// Replicas whose lists together have every key that was written to a majority.
+static uint32_t majority(const struct operation *o, const struct map_run *run) {
+    const struct map *map = &o->node->map;
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &map->keyspaces[i];
+        if (k->state == KEYSPACE_FREE || map_copies(k, run) == run->replica_count) continue;
+        return run->replica_count; // its few copies may all be with the others
+    }
+    return run->replica_count / 2 + 1;
+}
+
+// Past the key of the cursor's cell.
 static void list(struct operation *o, struct slice from) {
-    const struct map_run *run = map_run_of(&o->node->map, (uint16_t)cursor_slot(o->cursor));
+    const struct map_run *run = run_at(o);
     const struct message_scan wish = {
-        .slot = cursor_slot(o->cursor),
-        .end = (uint32_t)run->first + run->count,
+        .cell = cursor_cell(o->cursor),
+        .end = cell_behind(run),
         .limit = o->request->limit,
         .now_ms = o->node->env->wall_ms,
         .from = from,
     };
-    ask(o, &wish, run->replica_count / 2 + 1, on_listed);
+    ask(o, &wish, majority(o, run), on_listed);
 }
 
 // One that found the key is enough. If all say that there is none, it is gone with all that was
-// known of it, and the slot is listed from its beginning.
+// known of it, and the cell is listed from its beginning.
 static void on_found(struct operation *o) {
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
     switch (quorum_verdict(&o->quorum)) {
     case QUORUM_OPEN:
@@ -100,8 +120,8 @@ static void on_found(struct operation *o) {
         list(o, (struct slice){NULL, 0});
         return;
     case QUORUM_MET:
-        gather_reached(o, &slot, &key);
-        (void)places_note(&o->node->places, slot, key);
+        gather_reached(o, &cell, &key);
+        (void)places_note(&o->node->places, cell, key);
         list(o, key);
         return;
     }
@@ -110,8 +130,8 @@ static void on_found(struct operation *o) {
 
 static void find(struct operation *o) {
     const struct message_scan wish = {
-        .slot = cursor_slot(o->cursor),
-        .end = cursor_slot(o->cursor) + 1,
+        .cell = cursor_cell(o->cursor),
+        .end = cursor_cell(o->cursor) + 1,
         .limit = 1,
         .place = cursor_place(o->cursor),
     };
@@ -120,7 +140,7 @@ static void find(struct operation *o) {
 
 uint64_t node_slot_cursor(uint16_t slot) {
     must(slot < SLOT_COUNT);
-    return cursor_begin(slot);
+    return cursor_begin(cell_of(slot, 0));
 }
 
 void scan_start(struct operation *o) {
@@ -132,9 +152,7 @@ void scan_start(struct operation *o) {
         operation_finish(o, ST_OK);
         return;
     }
-    o->replica_count = run->replica_count;
-    for (uint32_t i = 0; i < run->replica_count; i++) o->replicas[i] = run->replicas[i].member;
-    o->self_place = map_place_in(run, node->self);
+    operation_set_replicas(o, run, run->replica_count);
     struct slice from = {NULL, 0};
     if (cursor_place(o->cursor) != 0 && !places_find(&node->places, o->cursor, &from)) {
         find(o);

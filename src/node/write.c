@@ -90,6 +90,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     struct operation *o = CONTAINER_OF(write, struct operation, write);
     struct node *node = o->node;
     if (o->is_finished) return ST_CANCELLED; // its time ran out first
+    if (!node_is_current(node, o->key, o->partition.keyspace)) return ST_INVALID;
     struct record *before = &node->records[0];
     struct record *after = &node->records[1];
     struct context *seen = &node->contexts[0];
@@ -140,6 +141,7 @@ static bool send_record(struct operation *o, uint32_t place) {
     const struct message_put put = {
         .id = o->id,
         .flags = wants_context ? PUT_WANTS_CONTEXT : 0,
+        .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .key = o->key,
         .record = operation_record(o),

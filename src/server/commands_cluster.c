@@ -214,7 +214,7 @@ void local_cluster_countkeysinslot(struct command *c, struct reply *r) {
         reply_error(r, SLICE("ERR Invalid slot"));
         return;
     }
-    struct store_partition held = node_partition(c->session->server->node, (uint16_t)slot);
+    struct store_partition held = node_slot(c->session->server->node, (uint16_t)slot);
     reply_integer(r, (int64_t)held.live_count);
 }
 

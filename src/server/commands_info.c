@@ -153,7 +153,7 @@ static uint64_t first_key_count(const struct node *node) {
         const struct map_run *run = &map->runs[i];
         if (node_first_of(node, run) != node_self(node)) continue;
         for (uint32_t slot = run->first; slot < (uint32_t)run->first + run->count; slot++) {
-            keys += node_partition(node, (uint16_t)slot).live_count;
+            keys += node_slot(node, (uint16_t)slot).live_count;
         }
     }
     return keys;

@@ -108,7 +108,7 @@ void local_quoit_digest(struct command *c, struct reply *r) {
     if (is_loading(node, r)) return;
     struct store_partition sum = {0};
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        struct store_partition partition = node_partition(node, (uint16_t)slot);
+        struct store_partition partition = node_slot(node, (uint16_t)slot);
         sum.digest += partition.digest;
         sum.key_count += partition.key_count;
         sum.live_count += partition.live_count;

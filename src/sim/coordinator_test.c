@@ -144,9 +144,9 @@ static void five_copies_of_large_values(struct node_options *node, struct server
 }
 
 static bool all_hold_the_same(const struct site *site, uint16_t slot) {
-    uint64_t digest = node_partition(cluster_node(&site->cluster, 0), slot).digest;
+    uint64_t digest = node_slot(cluster_node(&site->cluster, 0), slot).digest;
     for (uint32_t i = 1; i < site->cluster.options.members; i++) {
-        if (node_partition(cluster_node(&site->cluster, i), slot).digest != digest) return false;
+        if (node_slot(cluster_node(&site->cluster, i), slot).digest != digest) return false;
     }
     return true;
 }

@@ -366,7 +366,7 @@ static void answer_put(struct impostor *i, uint64_t id) {
 
 static void answer_scan(struct impostor *i, uint64_t id, uint32_t end) {
     uint8_t bytes[64];
-    const struct message_scan_done m = {.id = id, .status = ST_OK, .slot = end};
+    const struct message_scan_done m = {.id = id, .status = ST_OK, .cell = end};
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_scan_done_encode(&m, &w);
     say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
@@ -409,13 +409,13 @@ static void say_list(struct impostor *i, const struct message_scan *asked, const
     uint8_t bytes[256];
     uint8_t message[512];
     struct writer entries = writer_to(bytes, sizeof(bytes));
-    struct message_listed m = {.slot = asked->slot, .key = text(lie->first)};
+    struct message_listed m = {.cell = asked->cell, .key = text(lie->first)};
     message_listed_write(&entries, &m);
     m.key = text(lie->second == NULL ? "" : lie->second);
     if (lie->second != NULL) message_listed_write(&entries, &m);
     struct message_scan_done done = {.id = asked->id, .entries = writer_bytes(&entries)};
     done.key = text(lie->reached);
-    done.slot = done.key.size > 0 ? asked->slot : asked->end;
+    done.cell = done.key.size > 0 ? asked->cell : asked->end;
     struct writer w = writer_to(message, sizeof(message));
     message_scan_done_encode(&done, &w);
     say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));

@@ -194,7 +194,7 @@ enum status message_forward_done_decode(struct message_forward_done *m, struct s
 
 void message_scan_encode(const struct message_scan *m, struct writer *w) {
     write_u64(w, m->id);
-    write_u32(w, m->slot);
+    write_u32(w, m->cell);
     write_u32(w, m->end);
     write_u32(w, m->limit);
     write_u64(w, m->now_ms);
@@ -208,7 +208,7 @@ void message_scan_encode(const struct message_scan *m, struct writer *w) {
 enum status message_scan_decode(struct message_scan *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
-    m->slot = read_u32(&r);
+    m->cell = read_u32(&r);
     m->end = read_u32(&r);
     m->limit = read_u32(&r);
     m->now_ms = read_u64(&r);
@@ -223,7 +223,7 @@ enum status message_scan_decode(struct message_scan *m, struct slice body) {
 void message_scan_done_encode(const struct message_scan_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
-    write_u32(w, m->slot);
+    write_u32(w, m->cell);
     write_sized(w, m->key);
     write_sized(w, m->entries);
 }
@@ -232,14 +232,14 @@ enum status message_scan_done_decode(struct message_scan_done *m, struct slice b
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->status = read_status(&r);
-    m->slot = read_u32(&r);
+    m->cell = read_u32(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->entries = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }
 
 void message_listed_write(struct writer *w, const struct message_listed *m) {
-    write_u32(w, m->slot);
+    write_u32(w, m->cell);
     write_sized(w, m->key);
     write_u64(w, m->hash);
     write_u8(w, m->is_dead);
@@ -247,7 +247,7 @@ void message_listed_write(struct writer *w, const struct message_listed *m) {
 }
 
 void message_listed_read(struct reader *r, struct message_listed *m) {
-    m->slot = read_u32(r);
+    m->cell = read_u32(r);
     m->key = read_sized(r, KEY_SIZE_MAX);
     m->hash = read_u64(r);
     m->is_dead = read_bool(r);
@@ -281,6 +281,7 @@ enum status message_count_done_decode(struct message_count_done *m, struct slice
 
 void message_digests_encode(const struct message_digests *m, struct writer *w) {
     write_u64(w, m->id);
+    write_u16(w, m->keyspace);
     write_u16(w, m->first);
     write_sized(w, m->digests);
 }
@@ -288,6 +289,7 @@ void message_digests_encode(const struct message_digests *m, struct writer *w) {
 enum status message_digests_decode(struct message_digests *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
+    m->keyspace = read_u16(&r);
     m->first = read_u16(&r);
     m->digests = read_sized(&r, (size_t)8 * SLOT_COUNT);
     return verdict(&r);
@@ -307,6 +309,7 @@ enum status message_digests_done_decode(struct message_digests_done *m, struct s
 
 void message_compare_encode(const struct message_compare *m, struct writer *w) {
     write_u64(w, m->id);
+    write_u16(w, m->keyspace);
     write_u16(w, m->slot);
     write_u8(w, m->is_last);
     write_sized(w, m->after);
@@ -316,6 +319,7 @@ void message_compare_encode(const struct message_compare *m, struct writer *w) {
 enum status message_compare_decode(struct message_compare *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
+    m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
     m->is_last = read_bool(&r);
     m->after = read_sized(&r, KEY_SIZE_MAX);

@@ -126,7 +126,7 @@ struct message_forward_done {
 };
 
 enum {
-    SCAN_REVERSE = 1 << 0, // in descending order: of one slot
+    SCAN_REVERSE = 1 << 0, // in descending order: of one cell
     SCAN_AT_FROM = 1 << 1, // `from` itself is wanted
     SCAN_AT_TO = 1 << 2,   // `to` itself is wanted
     SCAN_DEAD = 1 << 3,    // keys without a live value, too
@@ -136,13 +136,13 @@ enum {
 
 struct message_scan {
     uint64_t id;
-    uint32_t slot;   // begins in this one
-    uint32_t end;    // slot: ends before it
+    uint32_t cell;   // begins in this one: slot and keyspace (model/keyspace.h)
+    uint32_t end;    // cell: ends before it
     uint32_t limit;  // live keys
     uint64_t now_ms; // of the asker: what has expired by then has no live value
     uint8_t flags;
-    uint64_t place;    // not 0: find the key of the slot that has it (places.h), and list nothing
-    struct slice from; // key of the first slot: begins past it; empty: at the first, or the last
+    uint64_t place;    // not 0: find the key of the cell that has it (places.h), and list nothing
+    struct slice from; // key of the first cell: begins past it; empty: at the first, or the last
     struct slice to;   // key: ends before it; empty: at the end
     struct slice tag;  // only keys with this hash tag; empty: all
 };
@@ -150,13 +150,13 @@ struct message_scan {
 struct message_scan_done {
     uint64_t id;
     enum status status;
-    uint32_t slot;        // everything was listed that comes before this slot, and
+    uint32_t cell;        // everything was listed that comes before this cell, and
     struct slice key;     // in it up to this key, or the key with the place; empty: nothing in it
     struct slice entries; // message_listed, in order
 };
 
 struct message_listed {
-    uint32_t slot;
+    uint32_t cell;
     struct slice key;
     uint64_t hash; // of the record held; 0: not wanted, or a crash could still take the record
     bool is_dead;  // no value of it is live
@@ -175,6 +175,7 @@ struct message_count_done {
 
 struct message_digests {
     uint64_t id;
+    uint16_t keyspace;
     uint16_t first;       // slot
     struct slice digests; // u64 each, of neighbouring slots
 };
@@ -186,6 +187,7 @@ struct message_digests_done {
 
 struct message_compare {
     uint64_t id;
+    uint16_t keyspace;
     uint16_t slot;
     bool is_last;         // covers all keys past `after`; else up to the last one listed
     struct slice after;   // key

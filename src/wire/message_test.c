@@ -57,7 +57,7 @@ static const struct message_forward_done forward_done = {.id = 1,
                                                          .counter = 6,
                                                          .record = TEXT("record")};
 static const struct message_scan scan = {.id = 1,
-                                         .slot = 2,
+                                         .cell = 2,
                                          .end = 3,
                                          .limit = 4,
                                          .now_ms = 5,
@@ -67,13 +67,17 @@ static const struct message_scan scan = {.id = 1,
                                          .to = TEXT("to"),
                                          .tag = TEXT("tag")};
 static const struct message_scan_done scan_done = {
-    .id = 1, .status = ST_UNAVAILABLE, .slot = 2, .key = TEXT("key"), .entries = TEXT("entries")};
+    .id = 1, .status = ST_UNAVAILABLE, .cell = 2, .key = TEXT("key"), .entries = TEXT("entries")};
 static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
 static const struct message_digests digests = {.id = 1, .first = 2, .digests = TEXT("12345678")};
 static const struct message_digests_done digests_done = {.id = 1, .differ = TEXT("\x01")};
-static const struct message_compare compare = {
-    .id = 1, .slot = 2, .is_last = true, .after = TEXT("a"), .entries = TEXT("entries")};
+static const struct message_compare compare = {.id = 1,
+                                               .keyspace = 5,
+                                               .slot = 2,
+                                               .is_last = true,
+                                               .after = TEXT("a"),
+                                               .entries = TEXT("entries")};
 static const struct message_compare_done compare_done = {.id = 1,
                                                          .is_last = true,
                                                          .covered = TEXT("c"),
@@ -147,8 +151,8 @@ static void sizes_over_their_limits_and_impossible_numbers_are_refused(void **st
 static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
     (void)state;
     const struct message_listed entries[2] = {
-        {.slot = 1, .key = TEXT("a"), .hash = 2, .record = TEXT("record")},
-        {.slot = 3, .key = TEXT("b"), .is_dead = true},
+        {.cell = 1, .key = TEXT("a"), .hash = 2, .record = TEXT("record")},
+        {.cell = 3, .key = TEXT("b"), .is_dead = true},
     };
     uint8_t bytes[BUFFER];
     struct writer w = writer_to(bytes, sizeof(bytes));
@@ -163,13 +167,13 @@ static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
         for (uint32_t i = 0; i < 2 && r.rest.size > 0; i++) message_listed_read(&r, &m[i]);
         assert_int_equal(r.failed, size != 0 && size != first && size != w.size);
         if (size != w.size) continue;
-        assert_int_equal(m[0].slot, 1);
+        assert_int_equal(m[0].cell, 1);
         assert_int_equal(m[0].hash, 2);
         assert_true(slice_equal(m[0].record, entries[0].record));
         assert_true(slice_equal(m[1].key, entries[1].key));
         assert_true(m[1].is_dead);
     }
-    const struct message_listed nameless = {.slot = 1, .hash = 2};
+    const struct message_listed nameless = {.cell = 1, .hash = 2};
     w = writer_to(bytes, sizeof(bytes));
     message_listed_write(&w, &nameless);
     struct reader r = reader_of(writer_bytes(&w));
