@@ -52,7 +52,7 @@ const struct command_spec command_table[] = {
     COMMAND("asking", 1, NO_KEYS, CONNECTION, IS(FAST), LOCAL(local_ok), "",
             "Accepted; slots are never half moved for a client"),
     COMMAND("consistency", -1, NO_KEYS, CONNECTION, IS(FAST) | IS(HALT) | IS(BARRIER),
-            LOCAL(local_consistency), "[READ level] [WRITE level]",
+            LOCAL(local_consistency), "[READ level] [WRITE level] | KEY key",
             "Shows or sets the levels of this connection"),
     COMMAND("wait", 3, NO_KEYS, CONNECTION, IS(BARRIER), LOCAL(local_wait), "replicas ms",
             "Shows how many further copies the latest writes have"),

@@ -2,6 +2,7 @@
 #include "server/commands.h"
 
 #include "base/text.h"
+#include "server/policy.h"
 
 // TYPE.
 
@@ -98,7 +99,7 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
     request->expires_ms = expires_ms;
     request->timestamp = timestamp;
     request->seen = step_held_context(step);
-    request->level = session_write_level(c->session);
+    request->level = policy_write(c->session, request->key).level;
     step_submit(step, on_changed);
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "model/token.h"
 #include "server/internal.h"
+#include "server/policy.h"
 
 #include <inttypes.h>
 
@@ -21,14 +22,20 @@ static const struct mac_key *secret_of(const struct command *c) {
 
 // KV.GET key [R level]
 
-static bool is_live(const struct sibling *sibling, uint64_t now_ms) {
-    return !sibling->is_tombstone && (sibling->expires_ms == 0 || sibling->expires_ms > now_ms);
-}
-
-static uint32_t live_count(const struct record *record, uint64_t now_ms) {
+// Picks the values that the client gets to see. Returns how many.
+static uint32_t shown(const struct command *c, const struct record *record,
+                      const struct sibling *values[SIBLINGS_MAX]) {
+    const struct server *server = c->session->server;
+    uint64_t now_ms = server_now_ms(server);
+    if (policy_is_lww(server, c->arguments[1])) {
+        values[0] = record_visible(record, now_ms);
+        return values[0] != NULL;
+    }
     uint32_t count = 0;
     for (uint32_t i = 0; i < record->sibling_count; i++) {
-        count += is_live(&record->siblings[i], now_ms);
+        const struct sibling *s = &record->siblings[i];
+        bool has_expired = s->expires_ms != 0 && s->expires_ms <= now_ms;
+        if (!s->is_tombstone && !has_expired) values[count++] = s;
     }
     return count;
 }
@@ -78,26 +85,22 @@ static void on_kv_get(struct step *step) {
         return;
     }
     uint64_t now_ms = server_now_ms(c->session->server);
+    const struct sibling *values[SIBLINGS_MAX];
+    uint32_t count = shown(c, record, values);
     size_t size = TOKEN_TEXT_MAX + (size_t)(2 * VALUE_OVERHEAD);
-    for (uint32_t i = 0; i < record->sibling_count; i++) {
-        const struct sibling *s = &record->siblings[i];
-        if (is_live(s, now_ms)) size += s->value.size + VALUE_OVERHEAD;
-    }
+    for (uint32_t i = 0; i < count; i++) size += values[i]->value.size + VALUE_OVERHEAD;
     struct reply *r = answer_open(c, size);
     if (r == NULL) return;
     reply_map(r, 2);
     write_context(c, r, &record->context);
     reply_bulk(r, SLICE("values"));
-    reply_array(r, live_count(record, now_ms));
-    for (uint32_t i = 0; i < record->sibling_count; i++) {
-        const struct sibling *s = &record->siblings[i];
-        if (is_live(s, now_ms)) write_value(c, r, s, now_ms);
-    }
+    reply_array(r, count);
+    for (uint32_t i = 0; i < count; i++) write_value(c, r, values[i], now_ms);
     answer_close(c);
 }
 
 void start_kv_get(struct command *c) {
-    struct level level = session_read_level(c->session);
+    struct level level = policy_read(c->session, c->arguments[1]).level;
     if (c->argument_count != 2) {
         if (c->argument_count != 4 || !argument_is(c->arguments[2], "r")) {
             answer_parse_error(c, PARSE_SYNTAX);
@@ -119,7 +122,7 @@ struct kv_options {
 // False: the answer was given.
 static bool parse_kv_options(struct command *c, uint32_t at, bool may_expire,
                              struct kv_options *options) {
-    *options = (struct kv_options){.level = session_write_level(c->session)};
+    *options = (struct kv_options){.level = policy_write(c->session, c->arguments[1]).level};
     for (; at < c->argument_count; at += 2) {
         struct slice word = c->arguments[at];
         bool is_px = argument_is(word, "px");
@@ -169,7 +172,8 @@ static void on_kv_written(struct step *step) {
     reply_map(r, 2);
     write_context(c, r, known);
     reply_bulk(r, SLICE("values"));
-    reply_integer(r, live_count(record, server_now_ms(server)));
+    const struct sibling *values[SIBLINGS_MAX];
+    reply_integer(r, shown(c, record, values));
     answer_close(c);
 }
 
@@ -194,7 +198,8 @@ static void write_over(struct command *c, const struct kv_options *options) {
         }
         step->request.seen = step_held_context(step);
     }
-    step->request.kind = REQUEST_WRITE;
+    bool is_lww = policy_is_lww(c->session->server, c->arguments[1]);
+    step->request.kind = is_lww ? REQUEST_REPLACE : REQUEST_WRITE;
     step->request.key = c->arguments[1];
     step->request.timestamp = 0;
     step->request.level = options->level;
@@ -206,7 +211,8 @@ void start_kv_put(struct command *c) {
     if (!parse_kv_options(c, 3, true, &options) || !answer_reserve(c, WRITTEN_SIZE)) return;
     c->step.request.value = c->arguments[2];
     c->step.request.is_tombstone = false;
-    c->step.request.expires_ms = options.expires_ms;
+    c->step.request.expires_ms =
+        policy_expiry(c->session->server, c->arguments[1], options.expires_ms);
     write_over(c, &options);
 }
 
@@ -230,17 +236,22 @@ void start_kv_del(struct command *c) {
     step_submit(&c->step, on_kv_written);
 }
 
-// CONSISTENCY [READ level] [WRITE level]
+// CONSISTENCY [READ level] [WRITE level] | KEY key
 
-static void show_level(struct reply *r, const char *what, struct level own, struct level level) {
+static void show_level(struct reply *r, const char *what, struct policy_level policy) {
+    static const char *const sources[] = {
+        [POLICY_CONNECTION] = "connection",
+        [POLICY_KEYSPACE] = "keyspace",
+        [POLICY_CONFIGURATION] = "configuration",
+    };
     char text[LEVEL_TEXT_SIZE];
-    level_text(level, text);
+    level_text(policy.level, text);
     reply_bulk_string(r, what);
     reply_map(r, 2);
     reply_bulk(r, SLICE("level"));
     reply_bulk_string(r, text);
     reply_bulk(r, SLICE("set-by"));
-    reply_bulk_string(r, own.kind == LEVEL_UNSET ? "configuration" : "connection");
+    reply_bulk_string(r, sources[policy.source]);
 }
 
 // Levels that no operation could have are refused here rather than with each of them.
@@ -267,8 +278,18 @@ static bool parse_levels(const struct command *c, struct level *read, struct lev
     return true;
 }
 
+static void show_levels(const struct session *s, struct reply *r, struct slice key) {
+    reply_map(r, 2);
+    show_level(r, "read", policy_read(s, key));
+    show_level(r, "write", policy_write(s, key));
+}
+
 void local_consistency(struct command *c, struct reply *r) {
     struct session *s = c->session;
+    if (c->argument_count == 1 || (c->argument_count == 3 && argument_is(c->arguments[1], "key"))) {
+        show_levels(s, r, c->argument_count == 1 ? (struct slice){0} : c->arguments[2]);
+        return;
+    }
     struct level read = s->read;
     struct level write = s->write;
     char problem[PROBLEM_SIZE];
@@ -278,11 +299,5 @@ void local_consistency(struct command *c, struct reply *r) {
     }
     s->read = read;
     s->write = write;
-    if (c->argument_count > 1) {
-        reply_ok(r);
-        return;
-    }
-    reply_map(r, 2);
-    show_level(r, "read", s->read, session_read_level(s));
-    show_level(r, "write", s->write, session_write_level(s));
+    reply_ok(r);
 }

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/text.h"
+#include "server/policy.h"
 
 enum {
     RANGE_LIMIT_DEFAULT = 100,
@@ -172,6 +173,12 @@ void start_kv_range(struct command *c) {
     if (!parse_options(c, &limit, &is_reverse)) return;
     c->my.done = 0;
     c->my.number = limit < RANGE_LIMIT_MAX ? limit : RANGE_LIMIT_MAX;
+    struct node *node = c->session->server->node;
+    bool has_both = from.key.size > 0 && to.key.size > 0;
+    if (has_both && node_keyspace_of(node, from.key) != node_keyspace_of(node, to.key)) {
+        answer_error(c, "ERR the bounds are of two keyspaces; a range is within one");
+        return;
+    }
     // It must not begin behind all keys, nor end before them.
     bool is_nowhere = (from.key.size == 0 && from.is_least == is_reverse) ||
                       (to.key.size == 0 && to.is_least != is_reverse);
@@ -182,7 +189,7 @@ void start_kv_range(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_RANGE;
     request->key = c->arguments[1];
-    request->level = session_read_level(c->session);
+    request->level = policy_read(c->session, from.key.size > 0 ? from.key : to.key).level;
     request->from = from.key;
     request->is_at_from = from.is_at;
     request->to = to.key;

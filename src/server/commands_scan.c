@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/glob.h"
 #include "base/text.h"
+#include "server/policy.h"
 
 enum {
     SCAN_COUNT_DEFAULT = 10,
@@ -24,7 +25,7 @@ static void ask(struct command *c, uint64_t cursor, uint32_t limit, bool local, 
     struct request *request = &c->step.request;
     request->kind = REQUEST_SCAN;
     request->key = (struct slice){0};
-    request->level = session_read_level(c->session);
+    request->level = policy_read(c->session, request->key).level;
     request->cursor = cursor;
     request->limit = limit;
     request->local = local;
@@ -51,7 +52,7 @@ void start_dbsize(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_COUNT;
     request->key = (struct slice){0};
-    request->level = session_read_level(c->session);
+    request->level = policy_read(c->session, request->key).level;
     request->local = c->session->is_sharded;
     step_submit(&c->step, on_dbsize);
 }

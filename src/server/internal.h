@@ -178,13 +178,4 @@ static inline uint64_t server_now_ms(const struct server *server) {
     return server->env->wall_ms;
 }
 
-// The levels of a connection: its own, else as configured.
-static inline struct level session_read_level(const struct session *s) {
-    return s->read.kind != LEVEL_UNSET ? s->read : s->server->options.read;
-}
-
-static inline struct level session_write_level(const struct session *s) {
-    return s->write.kind != LEVEL_UNSET ? s->write : s->server->options.write;
-}
-
 #endif

@@ -91,7 +91,7 @@ struct session {
     uint32_t received;
     size_t wanted; // bytes from `parsed` that the next command needs to be whole
 
-    struct level read;     // as CONSISTENCY set it, or unset: see session_read_level
+    struct level read;     // as CONSISTENCY set it, or unset: see policy.h
     struct level write;    // likewise
     uint32_t copies;       // the fewest that one of its writes since the last WAIT is known to have
     bool has_written;      // since then

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/step.h"
+#include "server/policy.h"
 
 // Held contexts lie in a chunk, at the alignment they need.
 enum { HOLD_PADDING = (64 - offsetof(struct chunk, data) % 64) % 64 };
@@ -104,7 +105,7 @@ void step_read_at(struct step *step, struct slice key, struct level level, step_
 }
 
 void step_read(struct step *step, struct slice key, step_done *then) {
-    step_read_at(step, key, session_read_level(step->command->session), then);
+    step_read_at(step, key, policy_read(step->command->session, key).level, then);
 }
 
 static void replace(struct step *step, struct slice key, struct slice value, step_done *then) {
@@ -114,14 +115,14 @@ static void replace(struct step *step, struct slice key, struct slice value, ste
     request->value = value;
     request->timestamp = 0;
     request->seen = NULL;
-    request->level = session_write_level(step->command->session);
+    request->level = policy_write(step->command->session, key).level;
     step_submit(step, then);
 }
 
 void step_replace(struct step *step, struct slice key, struct slice value, uint64_t expires_ms,
                   step_done *then) {
     step->request.is_tombstone = false;
-    step->request.expires_ms = expires_ms;
+    step->request.expires_ms = policy_expiry(step->command->session->server, key, expires_ms);
     replace(step, key, value, then);
 }
 

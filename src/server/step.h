@@ -14,7 +14,7 @@
 void step_read(struct step *step, struct slice key, step_done *then);
 void step_read_at(struct step *step, struct slice key, struct level level, step_done *then);
 
-// Supersedes whatever is there.
+// Supersedes whatever is there. `expires_ms` 0: never, unless the keyspace has a TTL.
 void step_replace(struct step *step, struct slice key, struct slice value, uint64_t expires_ms,
                   step_done *then);
 void step_delete(struct step *step, struct slice key, step_done *then);
