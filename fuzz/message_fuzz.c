@@ -33,6 +33,8 @@ static uint8_t encoded[64 * 1024];
     X(digests_done)                                                                                \
     X(compare)                                                                                     \
     X(compare_done)                                                                                \
+    X(keyspaces)                                                                                   \
+    X(keyspaces_done)                                                                              \
     X(taken)
 
 MESSAGES(ROUND_TRIP)

@@ -10,12 +10,13 @@
 //     operation  requests under way                         read, write   coordinating them, like
 //     gather     lists of keys made one                     survey, range    these
 //     replica    the other side of them                     reconcile  comparing whole slots
-//     places     what cursors stand for
+//     places     what cursors stand for                    keyspaces  how they come and go
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
 #include "base/rng.h"
 #include "base/tlsf.h"
+#include "node/keyspaces.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
@@ -113,6 +114,7 @@ struct node {
     struct replica replica;
     struct reconcile reconcile;
     struct places places;
+    struct keyspaces keyspaces;
     struct tlsf buffers;  // keys, values and records of requests under way
     uint64_t hlc;         // the last timestamp given
     uint32_t record_max;  // bytes of the largest record

@@ -169,6 +169,77 @@ bool node_read_now(struct node *node, struct request *request);
 void node_expect(struct node *node, struct slice key);
 void node_expect_no_more(struct node *node);
 
+// Changes of the map.
+
+// A change that this member proposes. `apply` makes it on a copy of the newest map, whose epoch is
+// one higher; maybe again, on a newer one, where another change came first. False: it cannot be
+// made.
+struct map_change {
+    bool (*apply)(struct map_change *change, struct map *next);
+    void (*done)(struct map_change *change);
+    enum status status;
+    struct list link;
+};
+void node_change_map(struct node *node, struct map_change *change);
+
+// Keyspaces.
+
+enum keyspace_verb {
+    KEYSPACE_CREATE,
+    KEYSPACE_ALTER,
+    KEYSPACE_DROP,
+    KEYSPACE_FLUSH, // drops all keys of all keyspaces
+};
+
+// What of a definition is said.
+enum keyspace_field {
+    KEYSPACE_REPLICATION = 1 << 0,
+    KEYSPACE_READ = 1 << 1,
+    KEYSPACE_WRITE = 1 << 2,
+    KEYSPACE_CONFLICT = 1 << 3,
+    KEYSPACE_TTL = 1 << 4,
+};
+
+enum keyspace_outcome {
+    KEYSPACE_DONE,
+    KEYSPACE_THERE,     // there is one of that name already; this and all others but the last:
+                        // certainly not done
+    KEYSPACE_NOT_THERE, // there is none of that name
+    KEYSPACE_FULL,      // there are KEYSPACES_MAX of them
+    KEYSPACE_NO_NUMBER, // 65536 of them, or flushes, have been
+    KEYSPACE_FLAWED,    // see keyspace_flaw
+    KEYSPACE_COPIES,    // it asks for more copies than the map's runs were made for
+    KEYSPACE_FIXED,     // `default` stays, with its copies and its rule
+    KEYSPACE_CHANGING,  // another change is under way
+    KEYSPACE_HAS_KEYS,  // keys would have to move, or be lost
+    KEYSPACE_ABSENT,    // a member cannot be reached: it might hold such keys
+    KEYSPACE_REFUSED,   // this member cannot change the map now
+    KEYSPACE_UNSURE,    // it may be done, or may yet be
+};
+
+struct keyspace_change {
+    enum keyspace_verb verb;
+    struct keyspace wanted; // name and, of CREATE and ALTER, the fields that are said
+    uint32_t fields;        // bits of enum keyspace_field
+    void (*done)(struct keyspace_change *change);
+    void *context;
+
+    enum keyspace_outcome outcome; // result
+
+    struct node *node; // the rest is the node's
+    struct list link;
+    struct map_change map_change;
+    uint64_t deadline;
+    uint64_t epoch;  // that everybody must have; 0: not yet known
+    uint16_t number; // of the keyspace that comes or goes
+    bool is_waiting;
+};
+
+// Changes the table of keyspaces on all members, or on none; calls back once, maybe before it
+// returns. The struct is the node's until then. Everything but an ALTER of levels or TTL needs all
+// members.
+void node_change_keyspace(struct node *node, struct keyspace_change *change);
+
 // Facts for those who show them. Pointers lend until control returns to the env.
 
 enum node_state node_state(const struct node *node);

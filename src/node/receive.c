@@ -43,6 +43,7 @@ RECEIVE_REQUEST(scan, replica_on_scan)
 RECEIVE_REQUEST(count, replica_on_count)
 RECEIVE_REQUEST(digests, reconcile_on_digests)
 RECEIVE_REQUEST(compare, reconcile_on_compare)
+RECEIVE_REQUEST(keyspaces, keyspaces_on_question)
 
 // Answers. One that comes too late finds no operation, and that is all.
 
@@ -86,6 +87,13 @@ RECEIVE_ANSWER(count_done, count_on_answer)
         return true;                                                                               \
     }
 
+static bool receive_keyspaces_done(struct node *node, struct link *link, struct slice body) {
+    struct message_keyspaces_done m;
+    if (message_keyspaces_done_decode(&m, body) != ST_OK) return false;
+    keyspaces_on_answer(node, link->peer, &m);
+    return true;
+}
+
 RECEIVE_COMPARED(digests_done)
 RECEIVE_COMPARED(compare_done)
 
@@ -112,6 +120,8 @@ static const struct {
     [MESSAGE_DIGESTS_DONE] = {receive_digests_done, .is_answer = true},
     [MESSAGE_COMPARE] = {receive_compare, .is_request = true},
     [MESSAGE_COMPARE_DONE] = {receive_compare_done, .is_answer = true},
+    [MESSAGE_KEYSPACES] = {receive_keyspaces, .is_request = true},
+    [MESSAGE_KEYSPACES_DONE] = {receive_keyspaces_done, .is_answer = true},
 };
 
 static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {

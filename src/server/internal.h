@@ -85,6 +85,9 @@ struct pause {
     struct list asleep; // DEBUG SLEEP: steps of commands that end with it
 };
 
+// Of KEYSPACE and FLUSHALL, under way together.
+enum { KEYSPACE_CHANGES_MAX = 8 };
+
 enum server_state { SERVER_CREATED, SERVER_SERVING, SERVER_STOPPING };
 
 struct server {
@@ -127,6 +130,7 @@ struct server {
     uint32_t large_capacity;
 
     struct locks locks;
+    struct keyspace_change keyspace_changes[KEYSPACE_CHANGES_MAX]; // no context: free
     struct rng rng;
     struct pause pause;
 

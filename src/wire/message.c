@@ -344,3 +344,29 @@ enum status message_compare_done_decode(struct message_compare_done *m, struct s
     m->records = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }
+
+void message_keyspaces_encode(const struct message_keyspaces *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u64(w, m->epoch);
+}
+
+enum status message_keyspaces_decode(struct message_keyspaces *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->epoch = read_u64(&r);
+    return verdict(&r);
+}
+
+void message_keyspaces_done_encode(const struct message_keyspaces_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u64(w, m->epoch);
+    write_u8(w, m->held);
+}
+
+enum status message_keyspaces_done_decode(struct message_keyspaces_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->epoch = read_u64(&r);
+    m->held = read_u8(&r);
+    return verdict(&r);
+}

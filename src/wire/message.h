@@ -32,7 +32,9 @@
     X(DIGESTS_DONE)                                                                                \
     X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
     X(COMPARE_DONE)                                                                                \
-    X(TAKEN) /* acceptor, in place of WELCOME: another process is that member */
+    X(TAKEN)     /* acceptor, in place of WELCOME: another process is that member */               \
+    X(KEYSPACES) /* do keys stand in the way of keyspaces that come or go in this epoch? */        \
+    X(KEYSPACES_DONE)
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -202,6 +204,17 @@ struct message_compare_done {
     struct slice records; // u32 size, key, u32 size, record: merge what I hold
 };
 
+struct message_keyspaces {
+    uint64_t id;
+    uint64_t epoch; // of the map
+};
+
+struct message_keyspaces_done {
+    uint64_t id;
+    uint64_t epoch;
+    uint8_t held; // bit i: keys stand in the way of the keyspace at place i
+};
+
 // A pair for each of them. Encoding cannot fail but for want of room, which sticks to the writer.
 #define MESSAGE_CODEC(name)                                                                        \
     void message_##name##_encode(const struct message_##name *m, struct writer *w);                \
@@ -222,6 +235,8 @@ MESSAGE_CODEC(digests)
 MESSAGE_CODEC(digests_done)
 MESSAGE_CODEC(compare)
 MESSAGE_CODEC(compare_done)
+MESSAGE_CODEC(keyspaces)
+MESSAGE_CODEC(keyspaces_done)
 
 // One of the entries of SCAN_DONE, in a row of them. Reading fails on what is none.
 void message_listed_write(struct writer *w, const struct message_listed *m);

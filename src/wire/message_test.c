@@ -78,6 +78,8 @@ static const struct message_compare compare = {.id = 1,
                                                .is_last = true,
                                                .after = TEXT("a"),
                                                .entries = TEXT("entries")};
+static const struct message_keyspaces keyspaces = {.id = 1, .epoch = 2};
+static const struct message_keyspaces_done keyspaces_done = {.id = 1, .epoch = 2, .held = 4};
 static const struct message_compare_done compare_done = {.id = 1,
                                                          .is_last = true,
                                                          .covered = TEXT("c"),
@@ -124,6 +126,8 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(digests_done, &all);
     CHECK_MESSAGE(compare, &all);
     CHECK_MESSAGE(compare_done, &all);
+    CHECK_MESSAGE(keyspaces, &all);
+    CHECK_MESSAGE(keyspaces_done, &all);
     CHECK_MESSAGE(taken, &all);
     assert_false(all.failed);
     golden_compare("messages.v1", writer_bytes(&all));

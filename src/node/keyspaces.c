@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/keyspaces.h"
+
+#include "base/text.h"
+#include "node/internal.h"
+#include "node/keyspaces_edit.h"
+#include "node/peers.h"
+
+// How long the first member waits for the word of all, and a client for its change.
+#define ANSWERS_MAX_NS (10 * NS_PER_SECOND)
+#define CHANGE_MAX_NS (20 * NS_PER_SECOND)
+
+enum {
+    CHANGES_MAX = 64, // of clients, at a time
+    LOOKS_MAX = 256,  // slots in one turn
+};
+
+void keyspaces_init(struct node *node) {
+    list_init(&node->keyspaces.changes);
+}
+
+bool keyspaces_is_busy(const struct node *node) {
+    return node->keyspaces.look.is_busy;
+}
+
+// Looking.
+
+static void look_on(struct node *node);
+
+// What cannot be decoded may be one.
+static bool has_value(struct node *node, struct slice bytes) {
+    struct record *record = &node->records[0];
+    if (record_decode(record, bytes) != ST_OK) return true;
+    for (uint32_t i = 0; i < record->sibling_count; i++) {
+        if (!record->siblings[i].is_tombstone) return true;
+    }
+    return false;
+}
+
+// Keys of one beginning stand together: the first with another ends the look.
+static bool on_visited(struct store_scan *scan, struct slice key, struct slice record,
+                       bool is_durable) {
+    struct node *node = CONTAINER_OF(scan, struct node, keyspaces.look.scan);
+    struct keyspaces_look *look = &node->keyspaces.look;
+    (void)is_durable;
+    struct slice name = slice_of_string(node->map.keyspaces[look->place].name);
+    bool is_one = slice_equal(keyspace_prefix(key), name);
+    if (!is_one && !(look->is_tagged && key.data[0] == '{')) return false;
+    look->is_found = is_one && has_value(node, record);
+    return !look->is_found;
+}
+
+static void note_held(struct keyspaces_look *look) {
+    look->held |= (uint8_t)(1u << look->place);
+    look->slot = SLOT_COUNT;
+}
+
+// What cannot be read may be such a key.
+static void end_scan(struct keyspaces_look *look) {
+    if (look->is_found || look->scan.status != ST_OK) {
+        note_held(look);
+    } else if (look->is_tagged) {
+        look->slot++;
+        look->is_tagged = false;
+    } else {
+        look->is_tagged = true;
+    }
+}
+
+static void on_scanned(struct store_scan *scan) {
+    struct node *node = CONTAINER_OF(scan, struct node, keyspaces.look.scan);
+    node->keyspaces.look.is_busy = false;
+    end_scan(&node->keyspaces.look);
+    look_on(node);
+}
+
+static void on_later(struct env_op *op) {
+    struct node *node = CONTAINER_OF(op, struct node, keyspaces.look.op);
+    node->keyspaces.look.is_busy = false;
+    look_on(node);
+}
+
+// Whether the slot has keys in `default` that begin with the name. False: the store comes back.
+static bool look_for_coming(struct node *node, struct partition partition) {
+    struct keyspaces_look *look = &node->keyspaces.look;
+    uint8_t begin[NAME_SIZE_MAX + 1];
+    struct slice name = slice_of_string(node->map.keyspaces[look->place].name);
+    memcpy(begin, name.data, name.size);
+    begin[name.size] = ':';
+    look->is_found = false;
+    look->scan = (struct store_scan){
+        .visit = on_visited,
+        .done = on_scanned,
+        .partition = partition,
+        .after = look->is_tagged ? SLICE("{") : (struct slice){begin, name.size + 1},
+        .is_inclusive = true,
+    };
+    look->is_busy = true;
+    if (!store_each(node->store, &look->scan)) return false;
+    look->is_busy = false;
+    end_scan(look);
+    return true;
+}
+
+// One slot, or a half of the look at it. False: the store comes back.
+static bool look_at_slot(struct node *node) {
+    struct keyspaces_look *look = &node->keyspaces.look;
+    const struct keyspace *k = &node->map.keyspaces[look->place];
+    bool is_coming = k->state == KEYSPACE_COMING;
+    uint16_t number = is_coming ? node->map.keyspaces[KEYSPACE_DEFAULT].number : k->number;
+    struct partition partition = {number, (uint16_t)look->slot};
+    bool has_keys = store_partition_of(node->store, partition).live_count > 0;
+    if (has_keys && is_coming) return look_for_coming(node, partition);
+    if (has_keys) {
+        note_held(look);
+    } else {
+        look->slot++;
+        look->is_tagged = false;
+    }
+    return true;
+}
+
+static bool is_changing(const struct keyspace *k) {
+    return k->state == KEYSPACE_COMING || k->state == KEYSPACE_GOING;
+}
+
+static void look_on(struct node *node) {
+    struct keyspaces_look *look = &node->keyspaces.look;
+    if (look->epoch != node->map.epoch || node->state != NODE_SERVING)
+        return; // begun anew by a step
+    for (uint32_t i = 0; i < LOOKS_MAX; i++) {
+        while (look->place < KEYSPACES_MAX &&
+               (look->slot == SLOT_COUNT || !is_changing(&node->map.keyspaces[look->place]))) {
+            look->place++;
+            look->slot = 0;
+        }
+        look->is_over = look->place == KEYSPACES_MAX;
+        if (look->is_over || !look_at_slot(node)) return;
+    }
+    look->is_busy = true;
+    look->op.done = on_later;
+    env_later(node->env, &look->op);
+}
+
+static void begin_look(struct node *node) {
+    struct keyspaces_look *look = &node->keyspaces.look;
+    if (look->is_busy || look->epoch == node->map.epoch) return;
+    *look = (struct keyspaces_look){.epoch = node->map.epoch};
+    look_on(node);
+}
+
+// True when this member's word on the newest epoch is there.
+static bool has_looked(struct node *node) {
+    begin_look(node);
+    const struct keyspaces_look *look = &node->keyspaces.look;
+    return look->epoch == node->map.epoch && look->is_over && !node->is_mending;
+}
+
+// Asking and deciding.
+
+void keyspaces_on_question(struct node *node, struct link *link,
+                           const struct message_keyspaces *m) {
+    bool can_say = node->state == NODE_SERVING && m->epoch == node->map.epoch && has_looked(node);
+    if (!can_say) return; // it asks again
+    const struct message_keyspaces_done done = {
+        .id = m->id, .epoch = m->epoch, .held = node->keyspaces.look.held};
+    struct writer w = link_begin(link, 64);
+    message_keyspaces_done_encode(&done, &w);
+    (void)link_end(link, MESSAGE_KEYSPACES_DONE, &w);
+}
+
+static bool apply_decision(struct map_change *change, struct map *next) {
+    struct node *node = CONTAINER_OF(change, struct node, keyspaces.question.decision);
+    const struct keyspaces_question *q = &node->keyspaces.question;
+    if (next->epoch != q->epoch + 1) return false;
+    keyspaces_decide(next, q->held);
+    return true;
+}
+
+static void on_decided(struct map_change *change) {
+    struct node *node = CONTAINER_OF(change, struct node, keyspaces.question.decision);
+    node->keyspaces.question.is_deciding = false;
+}
+
+static void decide(struct node *node) {
+    struct keyspaces_question *q = &node->keyspaces.question;
+    if (q->is_deciding) return;
+    q->is_deciding = true;
+    q->decision = (struct map_change){.apply = apply_decision, .done = on_decided};
+    node_change_map(node, &q->decision);
+}
+
+static void ask_all(struct node *node) {
+    struct keyspaces_question *q = &node->keyspaces.question;
+    const struct message_keyspaces m = {.id = q->id, .epoch = q->epoch};
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        bool has_answered = (q->answered[i / 8] >> (i % 8) & 1) != 0;
+        struct link *link = i == node->self || has_answered ? NULL : peer_link(node, i);
+        if (link == NULL) continue;
+        struct writer w = link_begin(link, 64);
+        message_keyspaces_encode(&m, &w);
+        (void)link_end(link, MESSAGE_KEYSPACES, &w);
+    }
+}
+
+static void decide_if_known(struct node *node) {
+    struct keyspaces_question *q = &node->keyspaces.question;
+    if (q->epoch != node->map.epoch) return;
+    if (has_looked(node) && q->answered_count + 1 == node->map.member_count) {
+        q->held |= node->keyspaces.look.held;
+        decide(node);
+    } else if (node->env->now - q->since > ANSWERS_MAX_NS) {
+        q->held = UINT8_MAX; // as if there were keys: everything stays as it was
+        decide(node);
+    }
+}
+
+void keyspaces_on_answer(struct node *node, uint32_t member,
+                         const struct message_keyspaces_done *m) {
+    struct keyspaces_question *q = &node->keyspaces.question;
+    bool is_asked = q->epoch == node->map.epoch && m->epoch == q->epoch && m->id == q->id;
+    uint8_t bit = (uint8_t)(1u << member % 8);
+    if (!is_asked || (q->answered[member / 8] & bit) != 0) return;
+    q->answered[member / 8] |= bit;
+    q->answered_count++;
+    q->held |= m->held;
+    decide_if_known(node);
+}
+
+static bool is_first_up(const struct node *node) {
+    for (uint32_t i = 0; i < node->self; i++) {
+        if (peer_is_up(node, i)) return false;
+    }
+    return true;
+}
+
+static void drive(struct node *node) {
+    struct keyspaces_question *q = &node->keyspaces.question;
+    bool has_any = false;
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) has_any |= is_changing(&node->map.keyspaces[i]);
+    if (!has_any || !is_first_up(node) || !node_has_vote(node)) return;
+    if (q->epoch != node->map.epoch && !q->is_deciding) {
+        *q = (struct keyspaces_question){
+            .id = rng_next(&node->rng), .epoch = node->map.epoch, .since = node->env->now};
+    }
+    if (q->epoch != node->map.epoch) return;
+    ask_all(node);
+    decide_if_known(node);
+}
+
+// Changes of clients.
+
+static void end_change(struct keyspace_change *change, enum keyspace_outcome outcome) {
+    list_remove(&change->link);
+    change->node->keyspaces.change_count--;
+    change->outcome = outcome;
+    change->done(change);
+}
+
+static bool all_are_up(const struct node *node) {
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (!peer_is_up(node, i)) return false;
+    }
+    return true;
+}
+
+static bool all_have(const struct node *node, uint64_t epoch) {
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (i != node->self && node->peers[i].epoch < epoch) return false;
+    }
+    return true;
+}
+
+// Ends the change if it is known what became of it.
+static void judge(struct node *node, struct keyspace_change *change) {
+    enum keyspace_fate fate = keyspaces_fate(change, &node->map);
+    if (fate == FATE_FAILED) {
+        end_change(change, all_are_up(node) ? KEYSPACE_HAS_KEYS : KEYSPACE_ABSENT);
+        return;
+    }
+    if (fate == FATE_DONE && change->epoch == 0) change->epoch = node->map.epoch;
+    bool is_known = fate == FATE_DONE && all_have(node, change->epoch);
+    // It is done all the same; who is away hears of it before it is asked anything.
+    bool may_lag = fate == FATE_DONE && change->verb != KEYSPACE_FLUSH;
+    if (is_known) {
+        end_change(change, KEYSPACE_DONE);
+    } else if (node->env->now >= change->deadline) {
+        end_change(change, may_lag ? KEYSPACE_DONE : KEYSPACE_UNSURE);
+    }
+}
+
+static void judge_all(struct node *node) {
+    struct list *head = &node->keyspaces.changes;
+    for (struct list *at = head->next, *next = at->next; at != head; at = next, next = at->next) {
+        struct keyspace_change *change = CONTAINER_OF(at, struct keyspace_change, link);
+        if (change->is_waiting) judge(node, change);
+    }
+}
+
+static bool apply_change(struct map_change *map_change, struct map *next) {
+    struct keyspace_change *change = CONTAINER_OF(map_change, struct keyspace_change, map_change);
+    return keyspaces_edit(change, next);
+}
+
+static void on_map_changed(struct map_change *map_change) {
+    struct keyspace_change *change = CONTAINER_OF(map_change, struct keyspace_change, map_change);
+    enum status status = map_change->status;
+    if (status == ST_OK) {
+        change->is_waiting = true;
+        judge(change->node, change);
+    } else if (status == ST_INVALID) { // the edit has said why
+        end_change(change, change->outcome);
+    } else {
+        end_change(change, status == ST_UNAVAILABLE ? KEYSPACE_REFUSED : KEYSPACE_UNSURE);
+    }
+}
+
+void node_change_keyspace(struct node *node, struct keyspace_change *change) {
+    struct keyspaces *all = &node->keyspaces;
+    enum keyspace_outcome refusal = KEYSPACE_DONE;
+    if (node->state != NODE_SERVING || !node_has_vote(node)) refusal = KEYSPACE_REFUSED;
+    if (all->change_count == CHANGES_MAX) refusal = KEYSPACE_CHANGING;
+    bool is_absent = refusal == KEYSPACE_DONE && keyspaces_needs_all(change) && !all_are_up(node);
+    if (is_absent) refusal = KEYSPACE_ABSENT;
+    change->outcome = refusal;
+    if (refusal != KEYSPACE_DONE) {
+        change->done(change);
+        return;
+    }
+    change->node = node;
+    change->epoch = 0;
+    change->is_waiting = false;
+    change->deadline = node->env->now + CHANGE_MAX_NS;
+    change->map_change = (struct map_change){.apply = apply_change, .done = on_map_changed};
+    list_append(&all->changes, &change->link);
+    all->change_count++;
+    node_change_map(node, &change->map_change);
+}
+
+// Driving it.
+
+static void drop_what_is_gone(struct node *node) {
+    (void)node;
+}
+
+void keyspaces_on_map(struct node *node) {
+    if (node->state != NODE_SERVING) return;
+    drop_what_is_gone(node);
+    keyspaces_step(node);
+}
+
+void keyspaces_stop(struct node *node) {
+    struct list *changes = &node->keyspaces.changes;
+    while (!list_is_empty(changes)) {
+        end_change(CONTAINER_OF(changes->next, struct keyspace_change, link), KEYSPACE_UNSURE);
+    }
+}
+
+void keyspaces_step(struct node *node) {
+    if (node->state != NODE_SERVING) return;
+    drive(node);
+    judge_all(node);
+}
