@@ -6,6 +6,7 @@
 #include "bin/daemon_identity.h"
 #include "env/system.h"
 #include "store/check.h"
+#include "store/store.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -150,6 +151,7 @@ static int inspect(struct inspector *i) {
     struct check_options options = {
         .memory_max = MEMORY_MAX,
         .record_size_max = COPIES * VALUE_SIZE_MAX + VALUE_SIZE_MAX / COPIES,
+        .keyspaces_max = STORE_KEYSPACES_DEFAULT,
     };
     struct env_complaint why = {0};
     struct complaint complaint;

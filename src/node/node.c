@@ -36,6 +36,7 @@ struct node_options node_default_options(void) {
                 .memory_max = (uint64_t)1 << 30,
                 .segment_size = (uint64_t)64 << 20,
                 .disk_reserve = (uint64_t)64 << 20,
+                .keyspaces_max = STORE_KEYSPACES_DEFAULT,
             },
     };
 }

@@ -117,21 +117,33 @@ static void on_scanned(struct store_scan *scan) {
     CONTAINER_OF(scan, struct reader_process, scan)->is_done = true;
 }
 
+static const char *scan_partition(struct reader_process *p, struct partition partition,
+                                  uint64_t *said) {
+    struct store_partition sum = store_partition_of(p->store, partition);
+    if (sum.key_count == 0) return NULL;
+    *said += sum.digest;
+    p->scan = (struct store_scan){.visit = on_visited, .done = on_scanned, .partition = partition};
+    machine_enter(p->machine);
+    if (store_each(p->store, &p->scan)) p->is_done = true;
+    machine_leave(p->machine);
+    if (!wait(p)) return "a scan does not end";
+    return p->scan.status == ST_OK ? NULL : "a scan fails";
+}
+
 static const char *scan_all(struct reader_process *p) {
+    enum { KEYSPACES_MAX = 16 };
+    uint16_t keyspaces[KEYSPACES_MAX];
+    uint32_t count = store_keyspaces(p->store, keyspaces, KEYSPACES_MAX);
+    must(count <= KEYSPACES_MAX);
     uint64_t said = 0;
-    for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
-        p->scan = (struct store_scan){.visit = on_visited, .done = on_scanned};
-        p->scan.partition.slot = (uint16_t)slot;
-        said += store_partition_of(p->store, p->scan.partition).digest;
-        if (store_partition_of(p->store, p->scan.partition).key_count == 0) continue;
-        machine_enter(p->machine);
-        if (store_each(p->store, &p->scan)) p->is_done = true;
-        machine_leave(p->machine);
-        if (!wait(p)) return "a scan does not end";
-        if (p->scan.status != ST_OK) return "a scan fails";
+    const char *wrong = scan_partition(p, (struct partition){.slot = SLOT_SYSTEM}, &said);
+    for (uint32_t i = 0; i < count; i++) {
+        struct partition at = {.keyspace = keyspaces[i]};
+        for (; at.slot < SLOT_COUNT && wrong == NULL; at.slot++)
+            wrong = scan_partition(p, at, &said);
     }
-    if (p->digest != said) return "it holds other records than it says";
-    return NULL;
+    if (wrong == NULL && p->digest != said) wrong = "it holds other records than it says";
+    return wrong;
 }
 
 static const char *read_all(struct reader_process *p, const struct store_options *options) {

@@ -29,10 +29,13 @@ struct check {
     uint8_t *names;
     uint32_t names_size;
     struct manifest_file manifest;
+    struct keyspaces keyspaces;
     struct facts facts;
     struct env_file *file; // of the facts
     char name[FILE_NAME_SIZE];
     uint8_t *facts_bytes;
+    size_t facts_capacity;
+    bool are_facts_many; // of more keyspaces than can be looked at
     bool has_sums;       // which are to be compared with the tables
     struct key_set keys; // written in the log since the manifest, with the digest of the record
     struct part_facts written; // what these add up to
@@ -59,10 +62,12 @@ static uint32_t window_size_of(const struct check_options *o) {
 size_t check_memory_size(const struct check_options *o) {
     enum { ROUNDING = 64 * 32 }; // things taken from the arena begin on cache lines
     return sizeof(struct check) + o->memory_max + compressor_memory_size(CODEC_NONE) +
-           sizeof(struct record) + NAMES_SIZE + manifest_file_memory_size() + facts_memory_size() +
-           facts_file_size_max() + segment_set_memory_size() + window_size_of(o) +
-           sstable_set_memory_size() + table_check_memory_size(o->record_size_max) +
-           sum_check_memory_size() + ROUNDING;
+           sizeof(struct record) + NAMES_SIZE + manifest_file_memory_size() +
+           keyspaces_memory_size(o->keyspaces_max) + facts_memory_size(o->keyspaces_max) +
+           facts_file_size_max(o->keyspaces_max) + segment_set_memory_size() + window_size_of(o) +
+           sstable_set_memory_size() +
+           table_check_memory_size(o->record_size_max, o->keyspaces_max) + sum_check_memory_size() +
+           ROUNDING;
 }
 
 static void on_manifest_idle(struct manifest_file *f) {
@@ -80,7 +85,7 @@ static void create_tables(struct check *c, struct arena *arena) {
     c->tables.findings = c->sums.findings = &c->findings;
     c->tables.scratch = c->sums.scratch = c->scratch;
     c->tables.done = on_table_checked;
-    table_check_init(&c->tables, arena, c->options.record_size_max);
+    table_check_init(&c->tables, arena, c->options.record_size_max, c->options.keyspaces_max);
     c->keys.memory = &c->memory;
     c->sums.facts = &c->facts;
     c->sums.written = &c->keys;
@@ -99,8 +104,10 @@ struct check *check_create(struct arena *arena, struct env *env,
     c->names = arena_take(arena, NAMES_SIZE, 1);
     manifest_file_init(&c->manifest, arena, env);
     c->manifest.idle = on_manifest_idle;
-    facts_init(&c->facts, arena);
-    c->facts_bytes = arena_take(arena, facts_file_size_max(), 1);
+    keyspaces_init(&c->keyspaces, arena, options->keyspaces_max);
+    facts_init(&c->facts, arena, &c->keyspaces);
+    c->facts_capacity = facts_file_size_max(options->keyspaces_max);
+    c->facts_bytes = arena_take(arena, c->facts_capacity, 1);
     segment_set_init(&c->segments, arena);
     c->window_size = window_size_of(options);
     c->window = arena_take(arena, c->window_size, 1);
@@ -154,8 +161,7 @@ static void end(struct check *c, enum status status) {
 static void next_table(struct check *c);
 
 static void add_up(struct check *c, struct sstable *base) {
-    uint32_t last = base == NULL || base->last > SLOT_SYSTEM ? SLOT_SYSTEM : base->last;
-    sum_check_stretch(&c->sums, &c->set, base, last);
+    sum_check_stretch(&c->sums, &c->set, base, base == NULL ? PARTITION_LAST : base->last);
 }
 
 static void on_base_closed(struct env_op *op) {
@@ -202,7 +208,7 @@ static void on_table_checked(struct table_check *checked) {
 static void next_table(struct check *c) {
     if (c->table < c->set.count) {
         table_check_start(&c->tables, c->set.tables[c->table], c->manifest.current.storage);
-    } else if (c->has_sums && c->sums.next <= SLOT_SYSTEM) {
+    } else if (c->has_sums && c->sums.next <= PARTITION_LAST) {
         add_up(c, NULL);
     } else {
         end(c, ST_OK);
@@ -292,9 +298,10 @@ static void note_change(struct check *c, const struct change *change, struct str
     struct footprint now = footprint_of(c->scratch, change->partition, change->key, change->record);
     uint64_t *seen = key_set_find(&c->keys, hash);
     if (seen == NULL) {
-        facts_change(&c->facts, change->partition, change->key, &change->old, &none);
+        bool is_counted =
+            facts_change(&c->facts, change->partition, change->key, &change->old, &none);
         part_facts_change(&c->written, change->key, &none, &now);
-        c->has_keys = key_set_add(&c->keys, hash, now.digest);
+        c->has_keys = is_counted && key_set_add(&c->keys, hash, now.digest);
         return;
     }
     if (*seen != change->old.digest) {
@@ -372,7 +379,7 @@ static void on_log_over(struct recovery *r, enum status status) {
     }
     if (!c->has_keys) {
         ADD(c, segment_name(c, position_number(r->end)), nowhere, CHECK_HARMLESS,
-            "too many keys for the memory there is: sums are not compared");
+            "too many keys or keyspaces for the memory there is: sums are not compared");
     }
     // After damage the next start adds up anew.
     bool is_whole = !r->was_damaged && !r->mark.is_damaged && !r->has_gap;
@@ -397,7 +404,9 @@ static void check_log(struct check *c) {
 // Facts.
 
 static void facts_over(struct check *c) {
-    if (!c->has_sums) {
+    if (c->are_facts_many) {
+        ADD(c, c->name, nowhere, CHECK_HARMLESS, "of too many keyspaces: sums are not compared");
+    } else if (!c->has_sums) {
         ADD(c, c->name, nowhere, CHECK_MENDED, "cannot be read: the next start adds up anew");
     }
     check_log(c);
@@ -411,8 +420,10 @@ static void on_facts_read(struct env_op *op) {
     struct check *c = of(op);
     const struct manifest *m = &c->manifest.current;
     struct slice bytes = {c->facts_bytes, op->size};
-    c->has_sums =
-        op->status == ST_OK && facts_open(&c->facts, m->storage, m->facts_number, bytes) == ST_OK;
+    enum status status = op->status;
+    if (status == ST_OK) status = facts_open(&c->facts, m->storage, m->facts_number, bytes);
+    c->are_facts_many |= status == ST_TOO_LARGE;
+    c->has_sums = status == ST_OK;
     if (op->status == ST_OK) c->findings.counts.bytes += op->size;
     op->done = on_facts_closed;
     env_close(c->env, op, c->file);
@@ -425,8 +436,9 @@ static void on_facts_opened(struct env_op *op) {
         facts_over(c);
         return;
     }
+    c->are_facts_many = op->value > c->facts_capacity;
     op->done = on_facts_read;
-    env_read(c->env, op, c->file, 0, c->facts_bytes, (uint32_t)facts_file_size_max());
+    env_read(c->env, op, c->file, 0, c->facts_bytes, (uint32_t)c->facts_capacity);
 }
 
 static void check_facts(struct check *c) {

@@ -53,6 +53,7 @@ struct check_counts {
 struct check_options {
     uint64_t memory_max;      // bytes for filters and indexes, at most STORE_MEMORY_MAX
     uint32_t record_size_max; // bytes of the largest record that can be looked at
+    uint32_t keyspaces_max;   // of which the sums can be compared, from 1 on
 };
 
 typedef void check_found(void *context, const struct check_finding *finding);

@@ -28,7 +28,7 @@ struct sum_check {
 
     const char *file; // that the facts are of
     uint64_t storage;
-    uint32_t next;         // partition, the first that was not compared yet
+    uint64_t next;         // number of a partition, the first that was not compared yet
     struct part_facts sum; // of that
     bool has_failed;       // there is nothing more to compare with
 };

@@ -14,6 +14,7 @@
 #include "store/block.h"
 #include "store/compress.h"
 #include "store/findings.h"
+#include "store/keyspaces.h"
 #include "store/sstable.h"
 
 struct table_check;
@@ -25,9 +26,10 @@ struct table_check {
     struct compressor *compressor;
     struct findings *findings;
     struct record *scratch;
-    uint8_t *bytes;    // for what is read: TABLE_CHECK_READ bytes, and the largest block
-    uint8_t *raw;      // for a block
-    uint32_t raw_size; // bytes of the largest block
+    uint8_t *bytes;      // for what is read: TABLE_CHECK_READ bytes, and the largest block
+    uint8_t *raw;        // for a block
+    uint32_t raw_size;   // bytes of the largest block
+    uint32_t parts_size; // bytes for what the table says of its partitions
     table_checked *done;
 
     // Results.
@@ -59,8 +61,10 @@ struct table_check {
 
 enum { TABLE_CHECK_READ = 1024 * 1024 };
 
-size_t table_check_memory_size(uint32_t record_size_max);
-void table_check_init(struct table_check *c, struct arena *arena, uint32_t record_size_max);
+// `keyspaces_max`: of more in one table, what it says of partitions is not compared.
+size_t table_check_memory_size(uint32_t record_size_max, uint32_t keyspaces_max);
+void table_check_init(struct table_check *c, struct arena *arena, uint32_t record_size_max,
+                      uint32_t keyspaces_max);
 
 // Looks at a table, of which number, sequence, first and last are set.
 void table_check_start(struct table_check *c, struct sstable *t, uint64_t storage);

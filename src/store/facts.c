@@ -5,7 +5,6 @@
 #include "store/sstable_format.h"
 
 enum {
-    PARTS = SLOT_COUNT + 1,
     PART_ENCODED_SIZE = 4 + 3 * 8 + STORE_LEAVES * 8,
     FLAG_EXISTS = 1,
     FLAG_LIVE = 2,
@@ -48,25 +47,40 @@ bool footprint_load(struct reader *r, struct footprint *f) {
 
 // Sums.
 
-size_t facts_memory_size(void) {
-    return PARTS * sizeof(struct part_facts) + 64;
+size_t facts_memory_size(uint32_t keyspaces_max) {
+    return (size_t)keyspaces_max * KEYSPACE_PARTS * sizeof(struct part_facts) + 64;
 }
 
-void facts_init(struct facts *f, struct arena *arena) {
-    *f = (struct facts){.parts = ARENA_ARRAY(arena, struct part_facts, PARTS)};
+void facts_init(struct facts *f, struct arena *arena, struct keyspaces *keyspaces) {
+    size_t count = (size_t)keyspaces->max * KEYSPACE_PARTS;
+    *f = (struct facts){.keyspaces = keyspaces,
+                        .parts = ARENA_ARRAY(arena, struct part_facts, count)};
 }
 
 void facts_clear(struct facts *f) {
-    if (!f->is_in_use) return; // it is much memory, and new
-    f->is_in_use = false;
-    memset(f->parts, 0, PARTS * sizeof(struct part_facts));
+    // It is much memory, and what was not used is still new.
+    memset(f->parts, 0, f->part_end * sizeof(struct part_facts));
+    for (uint32_t i = 0; i < f->keyspaces->max; i++) f->keyspaces->uses[i].keys = 0;
+    f->part_end = 0;
     f->totals = (struct part_facts){0};
 }
 
-static struct part_facts *part_of(const struct facts *f, struct partition partition) {
-    must(partition.keyspace == 0);
-    must(partition.slot <= SLOT_SYSTEM);
-    return &f->parts[partition.slot];
+static const struct part_facts nothing;
+
+const struct part_facts *facts_part(const struct facts *f, struct partition partition) {
+    uint32_t part = keyspaces_part(f->keyspaces, partition);
+    return part == KEYSPACE_NONE ? &nothing : &f->parts[part];
+}
+
+// The sums of a partition, for changing them; NULL: there is no index for its keyspace.
+static struct part_facts *take_part(struct facts *f, struct partition partition,
+                                    uint64_t **key_count) {
+    uint32_t index = keyspaces_take(f->keyspaces, partition.keyspace);
+    if (index == KEYSPACE_NONE) return NULL;
+    uint32_t end = (index + 1) * KEYSPACE_PARTS;
+    if (f->part_end < end) f->part_end = end;
+    *key_count = &f->keyspaces->uses[index].keys;
+    return &f->parts[keyspaces_part(f->keyspaces, partition)];
 }
 
 // Differences are added modulo 2^64.
@@ -83,24 +97,32 @@ void part_facts_change(struct part_facts *part, struct slice key, const struct f
     part->leaves[hash_bytes(key, LEAF_SEED) % STORE_LEAVES] += new->digest - old->digest;
 }
 
-void facts_change(struct facts *f, struct partition partition, struct slice key,
+bool facts_change(struct facts *f, struct partition partition, struct slice key,
                   const struct footprint *old, const struct footprint *new) {
-    f->is_in_use = true;
-    part_facts_change(part_of(f, partition), key, old, new);
+    uint64_t *key_count;
+    struct part_facts *part = take_part(f, partition, &key_count);
+    if (part == NULL) return false;
+    part_facts_change(part, key, old, new);
+    *key_count += (uint64_t)(new->size > 0) - (uint64_t)(old->size > 0);
     change(&f->totals, old, new);
+    return true;
 }
 
-void facts_replace(struct facts *f, struct partition partition, const struct part_facts *sum) {
-    struct part_facts *part = part_of(f, partition);
-    f->is_in_use = true;
+bool facts_replace(struct facts *f, struct partition partition, const struct part_facts *sum) {
+    uint64_t *key_count;
+    if (sum->key_count == 0 && facts_part(f, partition) == &nothing) return true;
+    struct part_facts *part = take_part(f, partition, &key_count);
+    if (part == NULL) return false;
+    *key_count += sum->key_count - part->key_count;
     f->totals.key_count += sum->key_count - part->key_count;
     f->totals.live_count += sum->live_count - part->live_count;
     f->totals.size += sum->size - part->size;
     *part = *sum;
+    return true;
 }
 
 struct store_partition facts_of(const struct facts *f, struct partition partition) {
-    const struct part_facts *part = part_of(f, partition);
+    const struct part_facts *part = facts_part(f, partition);
     struct store_partition sum = {
         .key_count = part->key_count,
         .live_count = part->live_count,
@@ -115,7 +137,7 @@ struct store_partition facts_of(const struct facts *f, struct partition partitio
 
 uint64_t facts_digest(const struct facts *f) {
     uint64_t digest = 0;
-    for (uint32_t i = 0; i < PARTS; i++) {
+    for (uint32_t i = 0; i < f->part_end; i++) {
         for (uint32_t leaf = 0; leaf < STORE_LEAVES; leaf++) digest += f->parts[i].leaves[leaf];
     }
     return digest;
@@ -123,13 +145,13 @@ uint64_t facts_digest(const struct facts *f) {
 
 // Bytes.
 
-size_t facts_encoded_size_max(void) {
-    return (size_t)PARTS * PART_ENCODED_SIZE;
+size_t facts_encoded_size_max(uint32_t keyspaces_max) {
+    return (size_t)keyspaces_max * KEYSPACE_PARTS * PART_ENCODED_SIZE;
 }
 
 void facts_encode(const struct facts *f, struct writer *w) {
-    for (uint32_t i = 0; i < PARTS; i++) {
-        const struct part_facts *part = &f->parts[i];
+    for (uint32_t i = 0; i != PARTITION_NONE; i = keyspaces_next(f->keyspaces, i)) {
+        const struct part_facts *part = facts_part(f, partition_of_number(i));
         if (part->key_count == 0) continue;
         write_u32(w, i);
         write_u64(w, part->key_count);
@@ -139,39 +161,33 @@ void facts_encode(const struct facts *f, struct writer *w) {
     }
 }
 
-static bool decode_part(struct facts *f, struct reader *r, uint32_t *next) {
+static enum status decode_part(struct facts *f, struct reader *r, uint32_t *next) {
     uint32_t number = read_u32(r);
-    if (r->failed || number < *next || number >= PARTS) return false;
-    struct part_facts *part = &f->parts[number];
-    f->is_in_use = true;
-    part->key_count = read_u64(r);
-    part->live_count = read_u64(r);
-    part->size = read_u64(r);
-    for (uint32_t leaf = 0; leaf < STORE_LEAVES; leaf++) part->leaves[leaf] = read_u64(r);
-    if (r->failed || part->key_count == 0 || part->live_count > part->key_count) return false;
-    f->totals.key_count += part->key_count;
-    f->totals.live_count += part->live_count;
-    f->totals.size += part->size;
+    struct part_facts sum = {.key_count = read_u64(r)};
+    sum.live_count = read_u64(r);
+    sum.size = read_u64(r);
+    for (uint32_t leaf = 0; leaf < STORE_LEAVES; leaf++) sum.leaves[leaf] = read_u64(r);
+    struct partition partition = partition_of_number(number);
+    if (r->failed || number < *next || !partition_is_good(partition)) return ST_CORRUPT;
+    if (sum.key_count == 0 || sum.live_count > sum.key_count) return ST_CORRUPT;
     *next = number + 1;
-    return true;
+    return facts_replace(f, partition, &sum) ? ST_OK : ST_TOO_LARGE;
 }
 
 enum status facts_decode(struct facts *f, struct slice bytes) {
     facts_clear(f);
     struct reader r = reader_of(bytes);
     uint32_t next = 0;
-    while (r.rest.size > 0) {
-        if (decode_part(f, &r, &next)) continue;
-        facts_clear(f);
-        return ST_CORRUPT;
-    }
-    return ST_OK;
+    enum status status = ST_OK;
+    while (r.rest.size > 0 && status == ST_OK) status = decode_part(f, &r, &next);
+    if (status != ST_OK) facts_clear(f);
+    return status;
 }
 
 // The file.
 
-size_t facts_file_size_max(void) {
-    return (size_t)piece_size_of(facts_encoded_size_max());
+size_t facts_file_size_max(uint32_t keyspaces_max) {
+    return (size_t)piece_size_of(facts_encoded_size_max(keyspaces_max));
 }
 
 enum status facts_open(struct facts *f, uint64_t storage, uint32_t number, struct slice file) {

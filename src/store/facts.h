@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "base/codec.h"
 #include "model/record.h"
-#include "store/full_key.h"
+#include "store/keyspaces.h"
 #include "store/store.h"
 
 // What a record adds to its partition.
@@ -44,22 +44,26 @@ struct part_facts {
 };
 
 struct facts {
-    struct part_facts *parts; // SLOT_COUNT and SLOT_SYSTEM
-    struct part_facts totals; // of all partitions; no leaves
-    bool is_in_use;           // else all are zero
+    struct keyspaces *keyspaces; // borrowed
+    struct part_facts *parts;    // KEYSPACE_PARTS of each index
+    struct part_facts totals;    // of all partitions; no leaves
+    uint32_t part_end;           // from here on all are zero
 };
 
-size_t facts_memory_size(void);
-void facts_init(struct facts *f, struct arena *arena);
+size_t facts_memory_size(uint32_t keyspaces_max);
+void facts_init(struct facts *f, struct arena *arena, struct keyspaces *keyspaces);
 
-void facts_change(struct facts *f, struct partition partition, struct slice key,
-                  const struct footprint *old, const struct footprint *new);
+// Takes an index for the keyspace, if it has none. False, and no change: there is none left.
+NODISCARD bool facts_change(struct facts *f, struct partition partition, struct slice key,
+                            const struct footprint *old, const struct footprint *new);
 
 void part_facts_change(struct part_facts *part, struct slice key, const struct footprint *old,
                        const struct footprint *new);
 
-// What a partition adds up to is that from now on.
-void facts_replace(struct facts *f, struct partition partition, const struct part_facts *sum);
+// What a partition adds up to is that from now on. False, and no change: it has keys, and there is
+// no index left for its keyspace.
+NODISCARD bool facts_replace(struct facts *f, struct partition partition,
+                             const struct part_facts *sum);
 
 // Forgets everything.
 void facts_clear(struct facts *f);
@@ -67,20 +71,24 @@ void facts_clear(struct facts *f);
 // Sum of the digests of all partitions.
 uint64_t facts_digest(const struct facts *f);
 
+// Lends the sums of a partition, until they change; of a keyspace without an index, zeros.
+const struct part_facts *facts_part(const struct facts *f, struct partition partition);
+
 struct store_partition facts_of(const struct facts *f, struct partition partition);
 
 // The bytes of all sums: for each partition that has keys
 //
 //     u32 number | u64 keys | u64 live keys | u64 bytes | STORE_LEAVES times u64
-size_t facts_encoded_size_max(void);
+size_t facts_encoded_size_max(uint32_t keyspaces_max);
 void facts_encode(const struct facts *f, struct writer *w);
 
-// ST_CORRUPT, and no facts, when the bytes are not that.
+// ST_CORRUPT, and no facts, when the bytes are not that; ST_TOO_LARGE: of more keyspaces than there
+// are indexes for.
 NODISCARD enum status facts_decode(struct facts *f, struct slice bytes);
 
 // The same from the bytes of the file of that number, which has at most so many.
 #define FACTS_PREFIX SLICE("facts-")
-size_t facts_file_size_max(void);
+size_t facts_file_size_max(uint32_t keyspaces_max);
 NODISCARD enum status facts_open(struct facts *f, uint64_t storage, uint32_t number,
                                  struct slice file);
 

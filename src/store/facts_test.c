@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { KEYS = 300, RECORD_MAX = 40, PARTITIONS = 5 };
+enum { KEYS = 300, RECORD_MAX = 40, PARTITIONS = 5, KEYSPACES = 3 };
+
+// Ascending; of as many keyspaces as there is room for.
+static const struct partition partitions[PARTITIONS] = {
+    {0, SLOT_COUNT - 1}, {0, SLOT_SYSTEM}, {7, 0}, {7, SLOT_COUNT - 1}, {65535, 9}};
 
 struct model {
     uint8_t key[4];
@@ -18,13 +22,14 @@ struct model {
 
 struct fixture {
     void *memory;
+    struct keyspaces keyspaces;
     struct facts facts;
     struct record scratch;
     struct model models[KEYS];
 };
 
 static struct partition partition_of(uint32_t key) {
-    return (struct partition){.slot = (uint16_t)(SLOT_SYSTEM - key % PARTITIONS)};
+    return partitions[key % PARTITIONS];
 }
 
 static struct slice key_of(const struct model *m) {
@@ -37,10 +42,13 @@ static struct slice record_of(const struct model *m) {
 
 static struct fixture *fixture_new(void) {
     struct fixture *f = calloc(1, sizeof(*f));
-    f->memory = aligned_alloc(64, (facts_memory_size() + 63) / 64 * 64);
-    memset(f->memory, 0, facts_memory_size());
-    struct arena arena = arena_over(f->memory, facts_memory_size());
-    facts_init(&f->facts, &arena);
+    size_t size = facts_memory_size(KEYSPACES) + keyspaces_memory_size(KEYSPACES);
+    size = (size + 63) / 64 * 64;
+    f->memory = aligned_alloc(64, size);
+    memset(f->memory, 0, size);
+    struct arena arena = arena_over(f->memory, size);
+    keyspaces_init(&f->keyspaces, &arena, KEYSPACES);
+    facts_init(&f->facts, &arena, &f->keyspaces);
     for (uint32_t i = 0; i < KEYS; i++) memcpy(f->models[i].key, &i, sizeof(i));
     return f;
 }
@@ -58,7 +66,7 @@ static void change(struct fixture *f, struct rng *rng) {
     m->size = rng_chance(rng, 1, 4) ? 0 : 1 + rng_below(rng, RECORD_MAX);
     for (size_t i = 0; i < m->size; i++) m->record[i] = (uint8_t)rng_next(rng);
     struct footprint new = footprint_of(&f->scratch, p, key_of(m), record_of(m));
-    facts_change(&f->facts, p, key_of(m), &old, &new);
+    assert_true(facts_change(&f->facts, p, key_of(m), &old, &new));
 }
 
 // Adds everything up anew.
@@ -74,6 +82,7 @@ static void check(struct fixture *f) {
         sum->size += sizeof(m->key) + m->size;
     }
     uint64_t all = 0;
+    uint64_t digest = 0;
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct store_partition found = facts_of(&f->facts, partition_of(i));
         assert_int_equal(found.digest, sums[i].digest);
@@ -89,8 +98,16 @@ static void check(struct fixture *f) {
         assert_int_equal(leaves, found.digest);
         assert_true(used > STORE_LEAVES / 2 || found.key_count < 20);
         all += found.key_count;
+        digest += found.digest;
     }
     assert_int_equal(f->facts.totals.key_count, all);
+    assert_int_equal(facts_digest(&f->facts), digest);
+    uint64_t counted = 0;
+    for (uint32_t i = 0; i < KEYSPACES; i++) counted += f->keyspaces.uses[i].keys;
+    assert_int_equal(counted, all);
+    uint64_t seventh = sums[2].key_count + sums[3].key_count;
+    uint32_t index = keyspaces_find(&f->keyspaces, 7);
+    assert_int_equal(index == KEYSPACE_NONE ? 0 : f->keyspaces.uses[index].keys, seventh);
 }
 
 // What docs/formats.md shows: the file of a store whose only key is "greeting", with the record
@@ -107,7 +124,7 @@ static void the_format_is_that_of_the_golden_bytes(void **state) {
     struct footprint print = footprint_of(&f->scratch, p, SLICE("greeting"), whole);
     assert_int_equal(print.digest, 0x2c94c5e0175c0043);
     assert_true(print.is_live);
-    facts_change(&f->facts, p, SLICE("greeting"), &none, &print);
+    assert_true(facts_change(&f->facts, p, SLICE("greeting"), &none, &print));
     struct writer w = writer_to(bytes + PIECE_HEAD, FILE_MAX - PIECE_HEAD);
     facts_encode(&f->facts, &w);
     assert_false(w.failed);
@@ -134,25 +151,31 @@ static void what_cannot_be_is_no_facts(void **state) {
     struct fixture *f = fixture_new();
     struct rng rng = {test_seed()};
     for (uint32_t i = 0; i < 200; i++) change(f, &rng);
-    uint8_t *bytes = malloc(facts_encoded_size_max());
-    struct writer w = writer_to(bytes, facts_encoded_size_max());
+    size_t most = facts_encoded_size_max(KEYSPACES);
+    uint8_t *bytes = malloc(most);
+    struct writer w = writer_to(bytes, most);
     facts_encode(&f->facts, &w);
     size_t part_size = w.size / PARTITIONS;
+    const uint32_t first = partition_number(partitions[0]);
+    const uint32_t second = partition_number(partitions[1]);
     const struct {
         size_t at;
         uint32_t value;
+        enum status status;
     } bad[] = {
-        {0, SLOT_SYSTEM + 1},             // no such partition
-        {0, SLOT_SYSTEM - 3},             // the second twice
-        {part_size, SLOT_SYSTEM - 4},     // the first twice
-        {2 * part_size, SLOT_SYSTEM - 4}, // the first again
-        {COUNT, 0},                       // a partition without keys is left out
-        {LIVE, 1000},                     // more that live than there are
+        {part_size, SLOT_SYSTEM + 1, ST_CORRUPT},                     // no such partition
+        {3 * part_size, UINT32_C(7) << 16 | SLOT_SYSTEM, ST_CORRUPT}, // nor such a one
+        {0, second, ST_CORRUPT},                                      // the second twice
+        {part_size, first, ST_CORRUPT},                               // the first twice
+        {2 * part_size, first, ST_CORRUPT},                           // the first again
+        {COUNT, 0, ST_CORRUPT},                           // a partition without keys is left out
+        {LIVE, 1000, ST_CORRUPT},                         // more that live than there are
+        {2 * part_size, UINT32_C(6) << 16, ST_TOO_LARGE}, // a fourth keyspace
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint32_t right = load_u32(bytes + bad[i].at);
         (void)store_u32(bytes + bad[i].at, bad[i].value);
-        assert_int_equal(facts_decode(&f->facts, writer_bytes(&w)), ST_CORRUPT);
+        assert_int_equal(facts_decode(&f->facts, writer_bytes(&w)), bad[i].status);
         assert_int_equal(f->facts.totals.key_count, 0);
         assert_int_equal(facts_of(&f->facts, partition_of(0)).key_count, 0);
         (void)store_u32(bytes + bad[i].at, right);
@@ -180,8 +203,9 @@ static void sums_come_back_from_their_bytes(void **state) {
     struct fixture *f = fixture_new();
     struct rng rng = {test_seed()};
     for (uint32_t i = 0; i < 1000; i++) change(f, &rng);
-    uint8_t *bytes = malloc(facts_encoded_size_max());
-    struct writer w = writer_to(bytes, facts_encoded_size_max());
+    size_t most = facts_encoded_size_max(KEYSPACES);
+    uint8_t *bytes = malloc(most);
+    struct writer w = writer_to(bytes, most);
     facts_encode(&f->facts, &w);
     assert_false(w.failed);
     facts_clear(&f->facts);
@@ -194,6 +218,30 @@ static void sums_come_back_from_their_bytes(void **state) {
         assert_int_equal(facts_decode(&f->facts, (struct slice){bytes, size}), expected);
     }
     free(bytes);
+    fixture_free(f);
+}
+
+static void a_keyspace_too_many_is_not_counted(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct rng rng = {test_seed()};
+    for (uint32_t i = 0; i < 1000; i++) change(f, &rng);
+    const struct partition fourth = {8, 1};
+    const struct footprint none = {0};
+    const struct footprint one = {.size = 1};
+    const struct part_facts sum = {.key_count = 1, .size = 1};
+    assert_false(facts_change(&f->facts, fourth, SLICE("key"), &none, &one));
+    assert_false(facts_replace(&f->facts, fourth, &sum));
+    assert_int_equal(facts_of(&f->facts, fourth).key_count, 0);
+    check(f);
+    const struct part_facts empty = {0}; // of what there is none there is nothing to be counted
+    assert_true(facts_replace(&f->facts, fourth, &empty));
+    for (uint32_t i = 2; i < PARTITIONS; i++) {
+        assert_true(facts_replace(&f->facts, partitions[i], &empty));
+    }
+    assert_true(facts_replace(&f->facts, fourth, &sum));
+    assert_int_equal(facts_of(&f->facts, fourth).key_count, 1);
+    assert_int_equal(facts_of(&f->facts, partitions[4]).key_count, 0);
     fixture_free(f);
 }
 
@@ -222,6 +270,7 @@ int facts_test(void) {
         cmocka_unit_test(sums_are_those_of_what_is_there),
         cmocka_unit_test(sums_come_back_from_their_bytes),
         cmocka_unit_test(what_cannot_be_is_no_facts),
+        cmocka_unit_test(a_keyspace_too_many_is_not_counted),
         cmocka_unit_test(a_footprint_has_one_encoding),
     };
     return cmocka_run_group_tests_name("facts", cases, NULL, NULL);

@@ -5,15 +5,16 @@
 
 enum { VISITS_MAX = 256 }; // before env_later, which comes some thirty times in one turn
 
-size_t flush_memory_size(uint32_t record_size_max) {
-    return sstable_writer_memory_size(record_size_max) + facts_file_size_max() + KEY_SIZE_MAX +
-           (size_t)64 * 4;
+size_t flush_memory_size(uint32_t record_size_max, uint32_t keyspaces_max) {
+    return sstable_writer_memory_size(record_size_max) + facts_file_size_max(keyspaces_max) +
+           KEY_SIZE_MAX + (size_t)64 * 4;
 }
 
-void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
-                uint32_t record_size_max) {
+void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory, uint32_t record_size_max,
+                uint32_t keyspaces_max) {
     sstable_writer_init(&f->writer, arena, f->env, memory, f->compressor, record_size_max);
-    f->facts_bytes = arena_take(arena, facts_file_size_max(), 1);
+    f->facts_capacity = facts_file_size_max(keyspaces_max);
+    f->facts_bytes = arena_take(arena, f->facts_capacity, 1);
     f->after = arena_take(arena, KEY_SIZE_MAX, 1);
     f->state = FLUSH_IDLE;
 }
@@ -253,13 +254,15 @@ static void pause_walk(struct flush *f) {
 static void walk(struct flush *f) {
     f->state = FLUSH_TABLE;
     f->visits = 0;
-    for (; f->slot <= SLOT_SYSTEM; f->slot++, f->after_size = 0) {
-        struct partition partition = {.slot = (uint16_t)f->slot};
-        uint32_t root = memtable_part(f->table, partition)->root;
+    while (f->partition != PARTITION_NONE) {
+        uint32_t root = memtable_root(f->table, partition_of_number(f->partition));
         const struct order_start start = {.key = {f->after, f->after_size}};
-        if (root == 0 || order_each(&f->table->tlsf, root, &start, on_entry, f)) continue;
-        pause_walk(f);
-        return;
+        if (!order_each(&f->table->tlsf, root, &start, on_entry, f)) {
+            pause_walk(f);
+            return;
+        }
+        f->partition = keyspaces_next(f->table->keyspaces, f->partition);
+        f->after_size = 0;
     }
     if (sstable_writer_key_count(&f->writer) > 0) {
         sstable_writer_finish(&f->writer, on_finished);
@@ -338,12 +341,13 @@ void flush_start(struct flush *f, uint64_t key_count) {
     f->status = ST_OK;
     f->key_count = key_count;
     f->position = f->log->tail; // where its last frame ends; the next begins there or later
-    f->slot = 0;
+    f->partition = 0;
     f->after_size = 0;
     f->old_facts_number = f->manifest->current.facts_number;
     f->facts_number = manifest_take_numbers(f->manifest, 2);
-    struct writer w = writer_to(f->facts_bytes + PIECE_HEAD, facts_encoded_size_max());
+    struct writer w = writer_to(f->facts_bytes + PIECE_HEAD, f->facts_capacity - PIECE_HEAD);
     facts_encode(f->facts, &w);
+    must(!w.failed);
     struct piece piece = {.size = (uint32_t)w.size, .raw_size = (uint32_t)w.size};
     f->facts_size =
         piece_seal(sstable_id(f->log->storage, f->facts_number), 0, &piece, f->facts_bytes);

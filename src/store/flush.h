@@ -63,18 +63,19 @@ struct flush {
     struct env_file *file;
     char name[FILE_NAME_SIZE];
     uint8_t *facts_bytes; // a piece
+    size_t facts_capacity;
     size_t facts_size;
-    uint32_t slot;     // being walked through
-    uint8_t *after;    // the last key visited of it
-    size_t after_size; // 0: none yet
-    uint32_t visits;   // since others had their turn
-    uint64_t count;    // flushes done
-    uint64_t written;  // bytes of tables
+    uint32_t partition; // number of that being walked through
+    uint8_t *after;     // the last key visited of it
+    size_t after_size;  // 0: none yet
+    uint32_t visits;    // since others had their turn
+    uint64_t count;     // flushes done
+    uint64_t written;   // bytes of tables
 };
 
-size_t flush_memory_size(uint32_t record_size_max);
-void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
-                uint32_t record_size_max);
+size_t flush_memory_size(uint32_t record_size_max, uint32_t keyspaces_max);
+void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory, uint32_t record_size_max,
+                uint32_t keyspaces_max);
 
 // Begins. `key_count`: about so many entries are dirty. Requires FLUSH_IDLE.
 void flush_start(struct flush *f, uint64_t key_count);

@@ -11,6 +11,9 @@
 #include "base/hash.h"
 #include "model/slot.h"
 
+// No partition has a higher number.
+#define PARTITION_LAST ((uint32_t)UINT16_MAX << 16 | (SLOT_COUNT - 1))
+
 enum { FULL_KEY_HEAD = 4, FULL_KEY_MAX = FULL_KEY_HEAD + KEY_SIZE_MAX };
 
 static inline uint32_t partition_number(struct partition p) {
@@ -19,6 +22,11 @@ static inline uint32_t partition_number(struct partition p) {
 
 static inline struct partition partition_of_number(uint32_t number) {
     return (struct partition){(uint16_t)(number >> 16), (uint16_t)number};
+}
+
+// Whether there is such a partition.
+static inline bool partition_is_good(struct partition p) {
+    return p.slot < SLOT_COUNT || (p.slot == SLOT_SYSTEM && p.keyspace == 0);
 }
 
 // Writes FULL_KEY_HEAD + key.size bytes; returns how many.

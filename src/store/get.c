@@ -3,6 +3,11 @@
 // get.c -- reads: from memory at once, else from the tables.
 #include "store/internal.h"
 
+// Whether there are keys in the keyspace.
+static bool may_find(const struct store *s, const struct store_read *read) {
+    return keyspaces_find(&s->keyspaces, read->partition.keyspace) != KEYSPACE_NONE;
+}
+
 // What is in memory of the key; ST_BUSY while it is not durable yet. False: nothing is.
 static bool peek_memory(struct store *s, struct store_read *read) {
     uint32_t tag = memtable_tag(&s->table, read->partition, read->key);
@@ -24,7 +29,7 @@ enum status store_peek(struct store *s, struct store_read *read) {
     must(s->is_open);
     read->record = (struct slice){NULL, 0};
     if (peek_memory(s, read)) return read->status;
-    bool may_be = lookups_may_find(&s->lookups, read->partition, read->key);
+    bool may_be = may_find(s, read) && lookups_may_find(&s->lookups, read->partition, read->key);
     read->status = may_be ? ST_BUSY : ST_NOT_FOUND;
     return read->status;
 }
@@ -47,7 +52,7 @@ static bool get(struct store *s, struct store_read *read, bool is_next) {
         list_append(&s->readers, &read->link);
         return false;
     }
-    if (!lookups_may_find(&s->lookups, read->partition, read->key)) {
+    if (!may_find(s, read) || !lookups_may_find(&s->lookups, read->partition, read->key)) {
         read->status = ST_NOT_FOUND;
         return true;
     }

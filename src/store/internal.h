@@ -7,6 +7,7 @@
 //     flush    the log's records become a table                scan   a partition in order
 //     compact  tables become fewer                             recount  facts after damage
 //     snapshot files get second names                          backup   that, for the owner
+//     sweep    what removed keyspaces leave in memory
 //
 // A record is in one of three places. Dirty: in memory and in the log from the manifest's position
 // on, perhaps over an older record in the tables. Clean: in the tables, with a copy in memory.
@@ -38,6 +39,7 @@ struct opening {
     struct sstable_loader loader;
     bool is_damaged;       // a table cannot be read
     bool needs_facts;      // they have to be added up anew
+    bool has_many_facts;   // of more keyspaces than there are indexes
     bool is_writing_again; // what may not be on disk
     bool is_short_of_room;
     uint32_t bucket; // of the memtable, being looked at
@@ -51,9 +53,9 @@ struct opening {
 struct recount {
     struct store_scan scan;
     struct part_facts sum; // of the partition
-    uint32_t slot;         // being added up
+    uint32_t partition;    // being added up: its number, like
     uint32_t last;         // to be
-    uint32_t again;        // from here on once more, if that was passed; else UINT32_MAX
+    uint32_t again;        // from here on once more, if that was passed; else PARTITION_NONE
     enum status status;    // of the first scan that failed, or ST_OK
     bool is_under_way;
     uint32_t bucket; // of memory, looked at next for copies of what may be lost; past all: none
@@ -61,6 +63,23 @@ struct recount {
     struct env_op op;
     uint64_t count; // of those that are over
     void (*done)(struct store *s);
+
+    struct merge merge; // of a table that is asked for its next keyspace
+    bool is_searching;
+    bool is_reading;
+    uint32_t found;      // the least so far, or KEYSPACE_NONE
+    uint32_t table;      // of the set, to be asked next
+    uint64_t generation; // of the set
+};
+
+// Taking entries out that are not dirty, of keyspaces in which there are no keys any more: those
+// tell that something was removed.
+struct sweep {
+    bool is_wanted; // after the next flush
+    bool is_under_way;
+    uint32_t bucket;    // looked at next
+    uint64_t silent_to; // ns: no more of it is said and done before
+    struct env_op op;
 };
 
 // Going through one partition.
@@ -84,6 +103,7 @@ struct store {
     struct env *env;
     struct timers *timers;
     struct store_options options;
+    struct keyspaces keyspaces;
     struct memtable table;
     struct facts facts;
     struct segment_set segments;
@@ -99,6 +119,7 @@ struct store {
     struct recovery recovery;
     struct opening opening;
     struct recount recount;
+    struct sweep sweep;
     struct snapshots snapshots;
     struct record *scratch;
     struct actor actor;
@@ -205,6 +226,8 @@ void store_close_when_quiet(struct store *s);
 // Closes what is read, then what is written, and ends opening or closing with s->done_status.
 void store_close_tables(struct store *s);
 
+void store_recount_init(struct store *s, struct arena *arena);
+
 // Adds the facts of these partitions up anew, and calls back; never before it returns. While that
 // is under way already, it only does more, and calls back as it was asked to first.
 void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(struct store *s));
@@ -212,6 +235,16 @@ void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(
 // A record has changed while that may be under way.
 void store_recount_change(struct store *s, struct partition partition, struct slice key,
                           const struct footprint *old, const struct footprint *new);
+
+// There is no index for the keyspace: says so in the log, once a second, and makes room for the
+// next time that it wants one, if that is possible.
+void store_sweep(struct store *s, uint16_t keyspace);
+
+// To be called after each flush.
+void store_sweep_if_wanted(struct store *s);
+
+// Says in the log that the keyspace is one too many.
+void store_tell_keyspaces_full(struct store *s, uint16_t keyspace);
 
 void store_scan_init(struct store *s, struct arena *arena);
 

@@ -24,8 +24,9 @@ static uint64_t rounded(uint64_t size) {
     return (size + LINE - 1) / LINE * LINE;
 }
 
-size_t memtable_memory_size(uint64_t memory_max) {
-    return rounded(memory_max) + rounded((SLOT_COUNT + 1) * sizeof(struct memtable_part)) +
+size_t memtable_memory_size(uint64_t memory_max, uint32_t keyspaces_max) {
+    uint64_t parts = (uint64_t)keyspaces_max * KEYSPACE_PARTS;
+    return rounded(memory_max) + rounded(parts * sizeof(struct memtable_part)) +
            rounded(chunk_max_of(memory_max) * sizeof(uint32_t));
 }
 
@@ -49,16 +50,18 @@ static bool chunk_add(struct memtable *t) {
     return true;
 }
 
-void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max,
-                   size_t reserve_size, uint64_t seed) {
+void memtable_init(struct memtable *t, struct arena *arena, struct keyspaces *keyspaces,
+                   uint64_t memory_max, size_t reserve_size, uint64_t seed) {
     must(memory_max >= 2 * CHUNK_SIZE);
     must(reserve_size <= memory_max / 4);
-    *t = (struct memtable){.seed = seed,
+    *t = (struct memtable){.keyspaces = keyspaces,
+                           .seed = seed,
                            .level = CHUNK_LOG2,
                            .chunk_max = chunk_max_of(memory_max),
                            .reserve_size = reserve_size};
     tlsf_init(&t->tlsf, arena, memory_max);
-    t->parts = ARENA_ARRAY(arena, struct memtable_part, SLOT_COUNT + 1);
+    size_t parts = (size_t)keyspaces->max * KEYSPACE_PARTS;
+    t->parts = ARENA_ARRAY(arena, struct memtable_part, parts);
     t->chunks = ARENA_ARRAY(arena, uint32_t, t->chunk_max);
     must(chunk_add(t));
 }
@@ -226,6 +229,8 @@ static struct bucket *bucket_of(const struct memtable *t, uint32_t tag, uint32_t
 
 static bool add(struct memtable *t, uint32_t tag, struct partition partition, struct slice key,
                 struct slice record, uint32_t *added) {
+    uint32_t index = keyspaces_take(t->keyspaces, partition.keyspace);
+    if (index == KEYSPACE_NONE) return false;
     uint32_t entry = tlsf_take(&t->tlsf, sizeof(struct entry) + key.size + record.size);
     if (entry == 0) return false;
     struct entry *e = memtable_entry(t, entry);
@@ -237,6 +242,7 @@ static bool add(struct memtable *t, uint32_t tag, struct partition partition, st
     if (!chain_add(t, chain, tag, entry, &spare)) goto no_bucket;
     if (!order_add(&t->tlsf, &memtable_part(t, partition)->root, entry)) goto no_order;
     if (t->split > 0 || t->count >= (uint64_t)LOAD_MAX << t->level) split_one(t);
+    t->keyspaces->uses[index].entries++;
     *added = entry;
     return true;
 
@@ -300,7 +306,8 @@ bool memtable_take_reserve(struct memtable *t) {
 }
 
 void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry) {
-    struct memtable_part *part = memtable_part(t, memtable_entry(t, entry)->partition);
+    struct partition partition = memtable_entry(t, entry)->partition;
+    struct memtable_part *part = memtable_part(t, partition);
     order_remove(&t->tlsf, &part->root, entry);
     uint32_t i = 0;
     uint32_t spare = 0;
@@ -308,6 +315,7 @@ void memtable_remove(struct memtable *t, uint32_t tag, uint32_t entry) {
     chain_remove(t, b, i, bucket_at(t, bucket_index(t, tag)), &spare);
     give_spare(t, spare);
     tlsf_give(&t->tlsf, entry);
+    t->keyspaces->uses[keyspaces_find(t->keyspaces, partition.keyspace)].entries--;
     part->count--;
     t->count--;
 }
@@ -407,11 +415,15 @@ void memtable_check(struct memtable *t) {
         }
     }
     uint64_t in_trees = 0;
-    for (uint32_t slot = 0; slot <= SLOT_SYSTEM; slot++) {
-        uint64_t count = order_check(&t->tlsf, t->parts[slot].root);
-        must(count == t->parts[slot].count);
+    uint64_t in_keyspaces = 0;
+    for (uint32_t i = 0; i != PARTITION_NONE; i = keyspaces_next(t->keyspaces, i)) {
+        const struct memtable_part *part = memtable_part(t, partition_of_number(i));
+        uint64_t count = order_check(&t->tlsf, part->root);
+        must(count == part->count);
         in_trees += count;
     }
+    for (uint32_t i = 0; i < t->keyspaces->max; i++) in_keyspaces += t->keyspaces->uses[i].entries;
+    must(in_keyspaces == t->count);
     must(in_buckets == t->count);
     must(in_trees == t->count);
 }

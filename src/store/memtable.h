@@ -22,6 +22,7 @@
 
 #include "base/hash.h"
 #include "store/entry.h"
+#include "store/keyspaces.h"
 #include "store/order.h"
 
 enum {
@@ -47,7 +48,8 @@ struct memtable_part {
 struct memtable {
     struct tlsf tlsf;
     uint64_t seed;
-    struct memtable_part *parts; // SLOT_COUNT and SLOT_SYSTEM
+    struct keyspaces *keyspaces; // borrowed
+    struct memtable_part *parts; // KEYSPACE_PARTS of each index
     uint64_t count;              // of entries
     uint32_t level;              // 2^level buckets ...
     uint32_t split;              // ... of which so many were split, which gave as many more
@@ -63,10 +65,10 @@ struct memtable {
     uint32_t ahead_next;
 };
 
-size_t memtable_memory_size(uint64_t memory_max);
+size_t memtable_memory_size(uint64_t memory_max, uint32_t keyspaces_max);
 // `reserve_size`: bytes of the block that is held back, at most a quarter of the memory; or 0.
-void memtable_init(struct memtable *t, struct arena *arena, uint64_t memory_max,
-                   size_t reserve_size, uint64_t seed);
+void memtable_init(struct memtable *t, struct arena *arena, struct keyspaces *keyspaces,
+                   uint64_t memory_max, size_t reserve_size, uint64_t seed);
 
 static inline uint32_t memtable_tag(const struct memtable *t, struct partition partition,
                                     struct slice key) {
@@ -85,8 +87,8 @@ void memtable_prefetch(struct memtable *t, struct partition partition, struct sl
 void memtable_prefetch_rest(struct memtable *t);
 
 // Puts the record of a key in the place of that of *entry, which is the key's own, or 0 when it has
-// none. False, and no change, when memory is full. The record may lie inside the old one. *entry is
-// then where it is now; its position is not set.
+// none. False, and no change, when memory is full, or there is no index for its keyspace. The
+// record may lie inside the old one. *entry is then where it is now; its position is not set.
 NODISCARD bool memtable_put(struct memtable *t, uint32_t tag, uint32_t *entry,
                             struct partition partition, struct slice key, struct slice record);
 
@@ -108,11 +110,17 @@ static inline struct slice memtable_record(const struct memtable *t, uint32_t en
     return entry_record(&t->tlsf, entry);
 }
 
+// NULL when its keyspace has no index.
 static inline struct memtable_part *memtable_part(const struct memtable *t,
                                                   struct partition partition) {
-    must(partition.keyspace == 0);
-    must(partition.slot <= SLOT_SYSTEM);
-    return &t->parts[partition.slot];
+    uint32_t part = keyspaces_part(t->keyspaces, partition);
+    return part == KEYSPACE_NONE ? NULL : &t->parts[part];
+}
+
+// The tree of its entries; 0 when there are none.
+static inline uint32_t memtable_root(const struct memtable *t, struct partition partition) {
+    const struct memtable_part *part = memtable_part(t, partition);
+    return part == NULL ? 0 : part->root;
 }
 
 // Takes entries out that are not dirty until `wanted` bytes have become free, or all buckets were

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MEMORY = 8 << 20, KEYS = 3000, RECORD_MAX = 600 };
+enum { MEMORY = 8 << 20, KEYS = 3000, RECORD_MAX = 600, KEYSPACES = 3 };
+
+static const uint16_t keyspaces[KEYSPACES] = {0, 7, 65535};
 
 // The naive table: an array in which key i has place i.
 struct model {
@@ -21,6 +23,7 @@ struct model {
 
 struct fixture {
     void *memory;
+    struct keyspaces keyspaces;
     struct memtable table;
     struct model *models;
     uint32_t model_count;
@@ -33,16 +36,20 @@ static struct slice model_key(const struct model *m) {
 static struct fixture *fixture_with_reserve(size_t memory_max, size_t reserve, uint32_t keys,
                                             uint32_t slots, struct rng *rng) {
     struct fixture *f = calloc(1, sizeof(*f));
-    size_t size = memtable_memory_size(memory_max);
+    size_t size = memtable_memory_size(memory_max, KEYSPACES) + keyspaces_memory_size(KEYSPACES);
+    size = (size + 63) / 64 * 64;
     f->memory = aligned_alloc(64, size);
     memset(f->memory, 0, size);
     struct arena arena = arena_over(f->memory, size);
-    memtable_init(&f->table, &arena, memory_max, reserve, rng_next(rng));
+    keyspaces_init(&f->keyspaces, &arena, KEYSPACES);
+    memtable_init(&f->table, &arena, &f->keyspaces, memory_max, reserve, rng_next(rng));
     f->models = calloc(keys, sizeof(struct model));
     f->model_count = keys;
     for (uint32_t i = 0; i < keys; i++) {
         struct model *m = &f->models[i];
-        m->partition.slot = (uint16_t)(SLOT_SYSTEM - rng_below(rng, slots));
+        m->partition.keyspace = keyspaces[i % KEYSPACES];
+        m->partition.slot = (uint16_t)(SLOT_COUNT - 1 - rng_below(rng, slots));
+        if (i % 5 == 0) m->partition = (struct partition){0, SLOT_SYSTEM};
         // Many begin alike, and some are the beginning of others.
         m->key_size = (uint32_t)snprintf((char *)m->key, sizeof(m->key), "%.*s%u",
                                          (int)rng_below(rng, 20), "zzzzzzzzzzzzzzzzzzzz", i);
@@ -113,7 +120,8 @@ static const struct model *next_model(const struct listing *l) {
     const struct model *best = NULL;
     for (uint32_t i = 0; i < l->f->model_count; i++) {
         const struct model *m = &l->f->models[i];
-        if (!m->is_present || m->partition.slot != l->partition.slot) continue;
+        bool is_in = partition_number(m->partition) == partition_number(l->partition);
+        if (!m->is_present || !is_in) continue;
         int sign = l->is_reverse ? -1 : 1;
         int order = l->last.data == NULL ? 1 : sign * slice_compare(model_key(m), l->last);
         if (order < 0 || (order == 0 && !l->is_inclusive)) continue;
@@ -132,11 +140,11 @@ static bool on_listed(void *context, uint32_t entry) {
     return true;
 }
 
-static void check_listing(struct fixture *f, uint16_t slot, struct slice from) {
+static void check_listing(struct fixture *f, struct partition partition, struct slice from) {
     for (uint32_t way = 0; way < 4; way++) {
         const struct order_start start = {from, (way & 1) != 0, (way & 2) != 0};
-        struct listing l = {f, {0, slot}, from, start.is_inclusive, start.is_reverse};
-        uint32_t root = memtable_part(&f->table, l.partition)->root;
+        struct listing l = {f, partition, from, start.is_inclusive, start.is_reverse};
+        uint32_t root = memtable_root(&f->table, l.partition);
         assert_true(order_each(&f->table.tlsf, root, &start, on_listed, &l));
         assert_null(next_model(&l));
     }
@@ -165,9 +173,13 @@ static void agrees_with_a_naive_table(void **state) {
         }
         memtable_check(&f->table);
         check_all(f);
-        check_listing(f, SLOT_SYSTEM, (struct slice){NULL, 0});
-        check_listing(f, SLOT_SYSTEM, SLICE("zzz"));
-        check_listing(f, SLOT_SYSTEM, model_key(&f->models[7]));
+        for (uint32_t i = 0; i <= KEYSPACES; i++) {
+            struct partition p = {0, SLOT_SYSTEM};
+            if (i < KEYSPACES) p = (struct partition){keyspaces[i], SLOT_COUNT - 1};
+            check_listing(f, p, (struct slice){NULL, 0});
+            check_listing(f, p, SLICE("zzz"));
+            check_listing(f, p, model_key(&f->models[7]));
+        }
         fixture_free(f);
     }
 }
@@ -212,6 +224,33 @@ static void a_record_may_come_out_of_the_one_it_replaces(void **state) {
         m->record_size = (uint32_t)part.size;
         check_key(f, m);
     }
+    memtable_check(&f->table);
+    fixture_free(f);
+}
+
+// The index of a keyspace is free for another when its last entry is gone.
+static void a_keyspace_too_many_is_refused(void **state) {
+    (void)state;
+    struct rng rng = {test_seed()};
+    struct fixture *f = fixture_new(1 << 20, 100, 3, &rng);
+    for (uint32_t i = 0; i < 100; i++) assert_true(put(f, &f->models[i], 20, (uint8_t)i));
+    struct model other = {.partition = {8, 3}, .key = "other", .key_size = 5};
+    uint64_t used = f->table.tlsf.used;
+    assert_false(put(f, &other, 20, 1));
+    assert_int_equal(memtable_root(&f->table, other.partition), 0);
+    assert_int_equal(f->table.tlsf.used, used);
+    memtable_check(&f->table);
+    check_all(f);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < 100; i++) left += f->models[i].partition.keyspace == 7;
+    for (uint32_t i = 0; i < 100; i++) {
+        struct model *m = &f->models[i];
+        if (m->partition.keyspace != 7) continue;
+        memtable_remove(&f->table, memtable_tag(&f->table, m->partition, model_key(m)), find(f, m));
+        m->is_present = false;
+        assert_int_equal(put(f, &other, 20, 1), --left == 0);
+    }
+    check_key(f, &other);
     memtable_check(&f->table);
     fixture_free(f);
 }
@@ -309,6 +348,7 @@ int memtable_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(agrees_with_a_naive_table),
         cmocka_unit_test(a_full_table_refuses_and_is_as_it_was),
+        cmocka_unit_test(a_keyspace_too_many_is_refused),
         cmocka_unit_test(a_record_may_come_out_of_the_one_it_replaces),
         cmocka_unit_test(what_is_clean_and_unused_goes_first_and_what_is_dirty_stays),
         cmocka_unit_test(a_key_costs_at_most_sixty_bytes),

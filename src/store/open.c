@@ -44,6 +44,10 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     const struct change *c = &frame->change;
     note_own_dots(s, r->storage, c->record);
     if (position < s->manifest.current.position) return ST_OK; // it is in a table
+    if (!keyspaces_has_room(&s->keyspaces, c->partition.keyspace)) {
+        store_tell_keyspaces_full(s, c->partition.keyspace);
+        return ST_TOO_LARGE;
+    }
     uint32_t tag = memtable_tag(&s->table, c->partition, c->key);
     uint32_t entry = memtable_find(&s->table, tag, c->partition, c->key);
     uint64_t old_position = 0;
@@ -65,7 +69,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     e->is_live = now.is_live;
     entry_set_position(e, position);
     store_note_dirty(s, entry, old_position, old_size);
-    facts_change(&s->facts, c->partition, c->key, &c->old, &now);
+    must(facts_change(&s->facts, c->partition, c->key, &c->old, &now)); // it has an entry
     return ST_OK;
 }
 
@@ -256,7 +260,7 @@ static void on_recovered(struct recovery *r, enum status status) {
     // What is in a damaged block is not counted; nor is it served.
     s->scanning.merge.skips_damage = true;
     facts_clear(&s->facts);
-    store_recount(s, 0, SLOT_SYSTEM, on_recounted);
+    store_recount(s, 0, PARTITION_NONE, on_recounted);
 }
 
 static void read_log(struct store *s) {
@@ -326,6 +330,12 @@ static void load_next(struct store *s) {
 
 static void on_facts_closed(struct env_op *op) {
     struct store *s = of(op);
+    if (s->opening.has_many_facts) {
+        env_log(s->env, ENV_ERROR, "keyspaces_full file=%016x keyspaces_max=%u",
+                s->manifest.current.facts_number, s->options.keyspaces_max);
+        fail(s, "facts", ST_TOO_LARGE);
+        return;
+    }
     if (s->opening.needs_facts) {
         env_log(s->env, ENV_ERROR, "facts_damaged file=%016x", s->manifest.current.facts_number);
     }
@@ -338,6 +348,7 @@ static void on_facts_read(struct env_op *op) {
     enum status status = op->status;
     struct slice bytes = {s->flush.facts_bytes, op->size};
     if (status == ST_OK) status = facts_open(&s->facts, m->storage, m->facts_number, bytes);
+    s->opening.has_many_facts |= status == ST_TOO_LARGE;
     s->opening.needs_facts = status != ST_OK;
     op->done = on_facts_closed;
     env_close(s->env, op, s->opening.file);
@@ -350,8 +361,11 @@ static void on_facts_opened(struct env_op *op) {
         load_next(s);
         return;
     }
+    // It is as large as the parts it has, so it is one of more keyspaces than can be.
+    s->opening.has_many_facts = op->value > s->flush.facts_capacity;
     op->done = on_facts_read;
-    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes, (uint32_t)facts_file_size_max());
+    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes,
+             (uint32_t)s->flush.facts_capacity);
 }
 
 static void read_facts(struct store *s) {

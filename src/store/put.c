@@ -87,6 +87,7 @@ void store_cache(struct store *s, struct partition partition, struct slice key,
     uint32_t tag = memtable_tag(&s->table, partition, key);
     uint32_t entry = memtable_find(&s->table, tag, partition, key);
     if (entry != 0) return;
+    if (keyspaces_find(&s->keyspaces, partition.keyspace) == KEYSPACE_NONE) return; // not by a read
     if (!store_make_room(s, sizeof(struct entry) + key.size + record.size +
                                 s->table.reserve_size / 2)) {
         return;
@@ -201,7 +202,8 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     compaction_note_written(&s->compaction, change_frame_size(&change));
     entry_set_position(e, write->position);
     store_note_dirty(s, entry, old_position, old_size);
-    facts_change(&s->facts, write->partition, write->key, &change.old, &now);
+    must(facts_change(&s->facts, write->partition, write->key, &change.old,
+                      &now)); // it has an entry
     store_recount_change(s, write->partition, write->key, &change.old, &now);
     list_append(&s->pending, &write->link);
 }
@@ -212,6 +214,11 @@ static void run(struct store *s, struct store_write *write, struct slice found) 
     uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
     struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
     struct slice next = old;
+    if (!keyspaces_has_room(&s->keyspaces, write->partition.keyspace)) {
+        store_sweep(s, write->partition.keyspace);
+        finish(s, write, ST_NO_MEMORY);
+        return;
+    }
     enum status status = write->apply(write, old, &next);
     if (status == ST_OK && next.size > s->options.record_size_max) status = ST_TOO_LARGE;
     if (status != ST_OK) {
@@ -277,6 +284,7 @@ void store_put(struct store *s, struct store_write *write) {
     must(s->is_open);
     must(write->key.size > 0);
     must(write->key.size <= KEY_SIZE_MAX);
+    must(partition_is_good(write->partition));
     list_init(&write->link);
     enum status status = refusal(s, write);
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);

@@ -49,7 +49,7 @@ static bool on_first(void *context, uint32_t entry) {
 static uint32_t next_in_memory(struct store *s) {
     const struct scanning *sc = &s->scanning;
     struct first first = {0};
-    uint32_t root = memtable_part(&s->table, current(s)->partition)->root;
+    uint32_t root = memtable_root(&s->table, current(s)->partition);
     const struct order_start start = {
         {sc->after, sc->after_size}, sc->is_inclusive, current(s)->is_reverse};
     (void)order_each(&s->table.tlsf, root, &start, on_first, &first);
@@ -264,7 +264,7 @@ bool store_each(struct store *s, struct store_scan *scan) {
     uint32_t number = partition_number(scan->partition);
     if (sstable_set_next_holding(&s->set, number, hash, &next) == NULL) {
         struct listing l = {s, scan};
-        uint32_t root = memtable_part(&s->table, scan->partition)->root;
+        uint32_t root = memtable_root(&s->table, scan->partition);
         const struct order_start start = {scan->after, scan->is_inclusive, scan->is_reverse};
         (void)order_each(&s->table.tlsf, root, &start, on_listed, &l);
         scan->status = ST_OK;

@@ -114,8 +114,7 @@ static bool change_decode(struct reader *r, struct change *change) {
     bool is_good = footprint_load(r, &change->old);
     change->key = read_sized(r, KEY_SIZE_MAX);
     change->record = r->rest;
-    return is_good && !r->failed && change->key.size > 0 && change->partition.keyspace == 0 &&
-           change->partition.slot <= SLOT_SYSTEM;
+    return is_good && !r->failed && change->key.size > 0 && partition_is_good(change->partition);
 }
 
 enum status frame_decode(uint64_t storage, uint64_t position, struct slice bytes,

@@ -26,6 +26,28 @@ uint32_t sstable_block_first(const struct sstable *t, uint32_t block) {
     return partition_number(full_key_partition((struct slice){head, FULL_KEY_HEAD}));
 }
 
+// The last block that may have something of the partition or of one before it.
+static uint32_t last_block(const struct sstable *t, uint32_t partition) {
+    uint8_t head[FULL_KEY_HEAD];
+    struct partition p = partition_of_number(partition);
+    return index_find(&t->index, (struct slice){head, full_key_write(head, p, (struct slice){0})});
+}
+
+// Within one keyspace partitions are about equal. Keyspaces are not, nor are their numbers dense:
+// there blocks are counted.
+uint64_t sstable_share(const struct sstable *t, uint64_t amount, uint32_t from, uint32_t to) {
+    if (from < t->first) from = t->first;
+    if (to > t->last) to = t->last;
+    if (from > to) return 0;
+    uint64_t whole = (uint64_t)t->last - t->whole_first + 1;
+    uint64_t part = (uint64_t)to - from + 1;
+    if (part < whole && t->last >> 16 != t->whole_first >> 16) {
+        whole = t->index.count;
+        part = (uint64_t)last_block(t, to) - last_block(t, from) + 1;
+    }
+    return amount / whole * part + (amount % whole) * part / whole;
+}
+
 static void on_closed(struct env_op *op) {
     struct sstable_loader *l = CONTAINER_OF(op, struct sstable_loader, op);
     sstable_give_memory(l->memory, l->table);

@@ -49,15 +49,7 @@ static inline bool sstable_covers(const struct sstable *t, uint32_t partition) {
 }
 
 // About how much of an amount that the whole table has lies in these partitions.
-static inline uint64_t sstable_share(const struct sstable *t, uint64_t amount, uint32_t from,
-                                     uint32_t to) {
-    if (from < t->first) from = t->first;
-    if (to > t->last) to = t->last;
-    if (from > to) return 0;
-    uint64_t whole = (uint64_t)t->last - t->whole_first + 1;
-    return amount / whole * ((uint64_t)to - from + 1) +
-           (amount % whole) * ((uint64_t)to - from + 1) / whole;
-}
+uint64_t sstable_share(const struct sstable *t, uint64_t amount, uint32_t from, uint32_t to);
 
 // A partition number that is not past any in the block, nor before any in the block before it.
 uint32_t sstable_block_first(const struct sstable *t, uint32_t block);

@@ -27,6 +27,7 @@ static struct store_options sane(const struct store_options *options) {
     if (o.block_size == 0) o.block_size = BLOCK_SIZE_DEFAULT;
     if (o.lookups_max == 0) o.lookups_max = LOOKUPS_DEFAULT;
     if (o.table_size == 0) o.table_size = TABLE_SIZE_DEFAULT;
+    if (o.keyspaces_max == 0) o.keyspaces_max = 1;
     uint64_t most = o.memory_max / 4 < FLUSH_SIZE_MAX ? o.memory_max / 4 : FLUSH_SIZE_MAX;
     if (o.flush_size == 0 || o.flush_size > most) o.flush_size = most;
     return o;
@@ -68,12 +69,14 @@ size_t store_memory_size(const struct store_options *options) {
     struct lookups_options lookups = lookups_options_of(&o);
     uint32_t record = record_limit(&o);
     enum { ROUNDING = 64 * 64 }; // things taken from the arena begin on cache lines
-    return sizeof(struct store) + sizeof(struct record) + memtable_memory_size(o.memory_max) +
-           tables_memory(&o) + facts_memory_size() + segment_set_memory_size() +
-           commit_log_memory_size(&log) + sstable_set_memory_size() + manifest_file_memory_size() +
-           lookups_memory_size(&lookups) + flush_memory_size(record) +
-           compaction_memory_size(record) + compressor_memory_size(o.codec) +
-           snapshots_memory_size() + KEY_SIZE_MAX + FULL_KEY_MAX + ROUNDING;
+    uint32_t keyspaces = o.keyspaces_max;
+    return sizeof(struct store) + sizeof(struct record) + keyspaces_memory_size(keyspaces) +
+           memtable_memory_size(o.memory_max, keyspaces) + tables_memory(&o) +
+           facts_memory_size(keyspaces) + segment_set_memory_size() + commit_log_memory_size(&log) +
+           sstable_set_memory_size() + manifest_file_memory_size() + lookups_memory_size(&lookups) +
+           flush_memory_size(record, keyspaces) + compaction_memory_size(record) +
+           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
+           2 * (size_t)FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -116,7 +119,7 @@ static void create_flush(struct store *s, struct arena *arena) {
     f->compressor = &s->compressor;
     f->switched = on_switched;
     f->done = on_flushed;
-    flush_init(f, arena, &s->memory, record_limit(&s->options));
+    flush_init(f, arena, &s->memory, record_limit(&s->options), s->options.keyspaces_max);
 }
 
 static void create_compaction(struct store *s, struct arena *arena) {
@@ -139,11 +142,12 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->env = env;
     s->timers = timers;
     s->options = sane(options);
-    memtable_init(&s->table, arena, s->options.memory_max, store_reserve_size(&s->options),
-                  hash_number(s->options.seed + 1));
+    keyspaces_init(&s->keyspaces, arena, s->options.keyspaces_max);
+    memtable_init(&s->table, arena, &s->keyspaces, s->options.memory_max,
+                  store_reserve_size(&s->options), hash_number(s->options.seed + 1));
     tlsf_init(&s->memory, arena, tables_memory(&s->options));
     compressor_init(&s->compressor, arena, s->options.codec);
-    facts_init(&s->facts, arena);
+    facts_init(&s->facts, arena, &s->keyspaces);
     create_log(s, arena);
     sstable_set_init(&s->set, arena, env, &s->memory);
     s->set.is_quiet = on_set_quiet;
@@ -159,6 +163,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     create_compaction(s, arena);
     store_snapshots_init(s, arena);
     store_scan_init(s, arena);
+    store_recount_init(s, arena);
     s->scratch = ARENA_NEW(arena, struct record);
     list_init(&s->waiting);
     list_init(&s->pending);
@@ -215,7 +220,8 @@ void store_open(struct store *s, store_done *done, void *context) {
 void store_close_when_quiet(struct store *s) {
     bool is_busy = s->is_looking || s->flush.state != FLUSH_IDLE || s->manifest.is_busy ||
                    s->compaction.state != COMPACTION_IDLE || s->recount.is_under_way ||
-                   s->snapshots.state != SNAPSHOT_IDLE || !lookups_are_idle(&s->lookups);
+                   s->sweep.is_under_way || s->snapshots.state != SNAPSHOT_IDLE ||
+                   !lookups_are_idle(&s->lookups);
     if (!is_busy && !s->is_closing_tables) store_close_tables(s);
 }
 
@@ -359,6 +365,7 @@ static void on_flushed(struct flush *f) {
         return;
     }
     if (f->status == ST_OK) forget_damage(s);
+    store_sweep_if_wanted(s);
     look_for_space(s);
     store_flush_if_due(s);
     compaction_start_if_due(&s->compaction);
@@ -485,6 +492,26 @@ struct store_partition store_partition_of(const struct store *s, struct partitio
     return facts_of(&s->facts, partition);
 }
 
+void store_tell_keyspaces_full(struct store *s, uint16_t keyspace) {
+    env_log(s->env, ENV_ERROR, "keyspaces_full keyspace=%u keyspaces_max=%u", keyspace,
+            s->options.keyspaces_max);
+}
+
+static const struct partition system_partition = {.slot = SLOT_SYSTEM};
+
+uint32_t store_keyspaces(const struct store *s, uint16_t *numbers, uint32_t max) {
+    const struct keyspaces *k = &s->keyspaces;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        uint64_t keys = k->uses[k->places[i].index].keys;
+        if (i == 0) keys -= facts_part(&s->facts, system_partition)->key_count;
+        if (keys == 0) continue;
+        if (count < max) numbers[count] = k->places[i].number;
+        count++;
+    }
+    return count;
+}
+
 bool store_is_recounting(const struct store *s) {
     return s->recount.is_under_way;
 }
@@ -515,7 +542,7 @@ static void on_recounted(struct store *s) {
 
 static void on_cleaned(struct compaction *c, uint32_t first, uint32_t last) {
     struct store *s = CONTAINER_OF(c, struct store, compaction);
-    if (s->is_open) store_recount(s, first, last < SLOT_SYSTEM ? last : SLOT_SYSTEM, on_recounted);
+    if (s->is_open) store_recount(s, first, last, on_recounted);
 }
 
 // Until that is on disk, a start has to add up anew, too.
@@ -523,13 +550,13 @@ static void on_lost(struct sstable_set *set, uint32_t first, uint32_t last) {
     struct store *s = CONTAINER_OF(set, struct store, set);
     s->losses++;
     store_note_damage(s);
-    if (s->is_open) store_recount(s, first, last < SLOT_SYSTEM ? last : SLOT_SYSTEM, on_recounted);
+    if (s->is_open) store_recount(s, first, last, on_recounted);
 }
 
 void store_forgive(struct store *s) {
     must(s->is_open);
     sstable_set_forgive(&s->set);
-    store_recount(s, 0, SLOT_SYSTEM, on_recounted);
+    store_recount(s, 0, PARTITION_NONE, on_recounted);
 }
 
 void store_compact(struct store *s) {
@@ -544,7 +571,7 @@ static uint64_t live_size(const struct store *s) {
 
 struct store_stats store_stats(const struct store *s) {
     const struct part_facts *all = &s->facts.totals;
-    const struct part_facts *system = &s->facts.parts[SLOT_SYSTEM];
+    const struct part_facts *system = facts_part(&s->facts, system_partition);
     return (struct store_stats){
         .key_count = all->key_count - system->key_count,
         .live_count = all->live_count - system->live_count,

@@ -39,6 +39,9 @@ struct store;
 // How blocks of tables are compressed. Formats hold these numbers.
 enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODECS };
 
+// For how many keyspaces a node keeps room.
+enum { STORE_KEYSPACES_DEFAULT = 4 };
+
 struct store_options {
     uint64_t
         memory_max; // bytes for keys, records and their index in memory; at most STORE_MEMORY_MAX
@@ -47,6 +50,7 @@ struct store_options {
     uint64_t sync_interval_ns; // 0: sync before a write is done (durability = always)
     uint64_t seed;             // a random number from outside: storage id, hash seeds
     uint32_t record_size_max;  // bytes of the largest record that will be written
+    uint32_t keyspaces_max;    // that can have keys here at a time, keyspace 0 included; 0: 1
     uint32_t block_size;       // bytes of a table's block before compression; 0: 4096
     uint32_t lookups_max;      // records looked for in tables at a time; 0: 256
     uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
@@ -120,8 +124,8 @@ struct store_write {
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
-    enum status status; // result: ST_OK, ST_NO_SPACE, ST_NO_MEMORY, ST_IO, ST_TOO_LARGE,
-                        // ST_CORRUPT or apply's
+    enum status status; // result: ST_OK, ST_NO_SPACE, ST_NO_MEMORY (also when it would be the first
+                        // key of one keyspace too many), ST_IO, ST_TOO_LARGE, ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
 };
@@ -200,6 +204,10 @@ struct store_partition {
 };
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
+
+// The keyspaces that have keys here, the node's own partition aside: their numbers, ascending, the
+// first `max` of them. Returns how many there are.
+uint32_t store_keyspaces(const struct store *store, uint16_t *numbers, uint32_t max);
 
 // Snapshots: the store as it was at a moment, kept in further names of its files. They take no
 // time to speak of, and room only for what the store itself has no use for any more.
