@@ -4,5 +4,5 @@ void node_change_map(struct node *node, struct map_change *change) {
     change->status = change->apply(change, &node->map) ? ST_OK : ST_INVALID;
     if (change->status != ST_OK) node->map.epoch--;
     change->done(change);
-    keyspaces_on_map(node);
+    agreement_on_map(node);
 }

@@ -56,7 +56,7 @@ static void on_round(struct timer *timer) {
     genesis_mend_if_damaged(node);
     if (node->state == NODE_SERVING) refresh_self(node);
     send_round(node);
-    keyspaces_step(node);
+    agreement_step(node);
 }
 
 void gossip_start(struct node *node) {

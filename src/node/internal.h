@@ -16,7 +16,7 @@
 
 #include "base/rng.h"
 #include "base/tlsf.h"
-#include "node/keyspaces.h"
+#include "node/agreement.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
@@ -114,7 +114,7 @@ struct node {
     struct replica replica;
     struct reconcile reconcile;
     struct places places;
-    struct keyspaces keyspaces;
+    struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way
     uint64_t hlc;         // the last timestamp given
     uint32_t record_max;  // bytes of the largest record

@@ -124,7 +124,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     replica_init(node, arena, o->requests_max);
     reconcile_init(node, arena);
     places_init(&node->places, arena);
-    keyspaces_init(node);
+    agreement_init(node);
     tlsf_init(&node->buffers, arena, o->request_memory);
     node->options.store.seed = rng_next(&node->rng);
     node->store = store_create(arena, env, &node->timers, &node->options.store);
@@ -199,7 +199,7 @@ static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
     if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
     if (node->is_fact_pending || node->is_accepting) return false;
-    if (keyspaces_is_busy(node)) return false;
+    if (agreement_is_busy(node)) return false;
     for (uint32_t i = 0; i < node->link_count; i++) {
         if (node->links[i].state != LINK_FREE) return false;
     }
@@ -225,7 +225,7 @@ void node_stop(struct node *node, node_done *done, void *context) {
     node->stop_timer.fired = on_stop_poll;
     gossip_stop(node);
     reconcile_stop(node);
-    keyspaces_stop(node);
+    agreement_stop(node);
     timer_arm(&node->timers, &node->stop_timer, node->env->now);
 }
 

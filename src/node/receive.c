@@ -43,7 +43,7 @@ RECEIVE_REQUEST(scan, replica_on_scan)
 RECEIVE_REQUEST(count, replica_on_count)
 RECEIVE_REQUEST(digests, reconcile_on_digests)
 RECEIVE_REQUEST(compare, reconcile_on_compare)
-RECEIVE_REQUEST(keyspaces, keyspaces_on_question)
+RECEIVE_REQUEST(keyspaces, agreement_on_question)
 
 // Answers. One that comes too late finds no operation, and that is all.
 
@@ -90,7 +90,7 @@ RECEIVE_ANSWER(count_done, count_on_answer)
 static bool receive_keyspaces_done(struct node *node, struct link *link, struct slice body) {
     struct message_keyspaces_done m;
     if (message_keyspaces_done_decode(&m, body) != ST_OK) return false;
-    keyspaces_on_answer(node, link->peer, &m);
+    agreement_on_answer(node, link->peer, &m);
     return true;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/keyspaces_edit.h"
+#include "node/agreement_edit.h"
 
 #include "base/text.h"
 
@@ -103,7 +103,7 @@ static bool edit(struct keyspace_change *change, struct map *next) {
     return change->verb == KEYSPACE_ALTER ? alter(change, next, old) : drop(change, next, old);
 }
 
-bool keyspaces_edit(struct keyspace_change *change, struct map *next) {
+bool agreement_edit(struct keyspace_change *change, struct map *next) {
     bool is_made = edit(change, next);
     map_count_keyspaces(next);
     return is_made;
@@ -118,7 +118,7 @@ static bool is_held(const struct map *map, uint32_t place, uint8_t held) {
     return false;
 }
 
-void keyspaces_decide(struct map *next, uint8_t held) {
+void agreement_decide(struct map *next, uint8_t held) {
     uint8_t stays = 0;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         enum keyspace_state state = next->keyspaces[i].state;
@@ -138,12 +138,12 @@ void keyspaces_decide(struct map *next, uint8_t held) {
     map_count_keyspaces(next);
 }
 
-bool keyspaces_needs_all(const struct keyspace_change *change) {
+bool agreement_needs_all(const struct keyspace_change *change) {
     uint32_t moving = KEYSPACE_REPLICATION | KEYSPACE_CONFLICT;
     return change->verb != KEYSPACE_ALTER || (change->fields & moving) != 0;
 }
 
-enum keyspace_fate keyspaces_fate(const struct keyspace_change *change, const struct map *map) {
+enum keyspace_fate agreement_fate(const struct keyspace_change *change, const struct map *map) {
     uint32_t place = keyspace_find_number(map->keyspaces, change->number);
     enum keyspace_state state =
         place == KEYSPACES_MAX ? KEYSPACE_FREE : map->keyspaces[place].state;

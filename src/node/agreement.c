@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/keyspaces.h"
+#include "node/agreement.h"
 
 #include "base/text.h"
 #include "node/internal.h"
-#include "node/keyspaces_edit.h"
+#include "node/agreement_edit.h"
 #include "node/peers.h"
 
 // How long the first member waits for the word of all, and a client for its change.
@@ -15,12 +15,12 @@ enum {
     LOOKS_MAX = 256,  // slots in one turn
 };
 
-void keyspaces_init(struct node *node) {
-    list_init(&node->keyspaces.changes);
+void agreement_init(struct node *node) {
+    list_init(&node->agreement.changes);
 }
 
-bool keyspaces_is_busy(const struct node *node) {
-    return node->keyspaces.look.is_busy;
+bool agreement_is_busy(const struct node *node) {
+    return node->agreement.look.is_busy;
 }
 
 // Looking.
@@ -40,8 +40,8 @@ static bool has_value(struct node *node, struct slice bytes) {
 // Keys of one beginning stand together: the first with another ends the look.
 static bool on_visited(struct store_scan *scan, struct slice key, struct slice record,
                        bool is_durable) {
-    struct node *node = CONTAINER_OF(scan, struct node, keyspaces.look.scan);
-    struct keyspaces_look *look = &node->keyspaces.look;
+    struct node *node = CONTAINER_OF(scan, struct node, agreement.look.scan);
+    struct agreement_look *look = &node->agreement.look;
     (void)is_durable;
     struct slice name = slice_of_string(node->map.keyspaces[look->place].name);
     bool is_one = slice_equal(keyspace_prefix(key), name);
@@ -50,13 +50,13 @@ static bool on_visited(struct store_scan *scan, struct slice key, struct slice r
     return !look->is_found;
 }
 
-static void note_held(struct keyspaces_look *look) {
+static void note_held(struct agreement_look *look) {
     look->held |= (uint8_t)(1u << look->place);
     look->slot = SLOT_COUNT;
 }
 
 // What cannot be read may be such a key.
-static void end_scan(struct keyspaces_look *look) {
+static void end_scan(struct agreement_look *look) {
     if (look->is_found || look->scan.status != ST_OK) {
         note_held(look);
     } else if (look->is_tagged) {
@@ -68,21 +68,21 @@ static void end_scan(struct keyspaces_look *look) {
 }
 
 static void on_scanned(struct store_scan *scan) {
-    struct node *node = CONTAINER_OF(scan, struct node, keyspaces.look.scan);
-    node->keyspaces.look.is_busy = false;
-    end_scan(&node->keyspaces.look);
+    struct node *node = CONTAINER_OF(scan, struct node, agreement.look.scan);
+    node->agreement.look.is_busy = false;
+    end_scan(&node->agreement.look);
     look_on(node);
 }
 
 static void on_later(struct env_op *op) {
-    struct node *node = CONTAINER_OF(op, struct node, keyspaces.look.op);
-    node->keyspaces.look.is_busy = false;
+    struct node *node = CONTAINER_OF(op, struct node, agreement.look.op);
+    node->agreement.look.is_busy = false;
     look_on(node);
 }
 
 // Whether the slot has keys in `default` that begin with the name. False: the store comes back.
 static bool look_for_coming(struct node *node, struct partition partition) {
-    struct keyspaces_look *look = &node->keyspaces.look;
+    struct agreement_look *look = &node->agreement.look;
     uint8_t begin[NAME_SIZE_MAX + 1];
     struct slice name = slice_of_string(node->map.keyspaces[look->place].name);
     memcpy(begin, name.data, name.size);
@@ -104,7 +104,7 @@ static bool look_for_coming(struct node *node, struct partition partition) {
 
 // One slot, or a half of the look at it. False: the store comes back.
 static bool look_at_slot(struct node *node) {
-    struct keyspaces_look *look = &node->keyspaces.look;
+    struct agreement_look *look = &node->agreement.look;
     const struct keyspace *k = &node->map.keyspaces[look->place];
     bool is_coming = k->state == KEYSPACE_COMING;
     uint16_t number = is_coming ? node->map.keyspaces[KEYSPACE_DEFAULT].number : k->number;
@@ -125,7 +125,7 @@ static bool is_changing(const struct keyspace *k) {
 }
 
 static void look_on(struct node *node) {
-    struct keyspaces_look *look = &node->keyspaces.look;
+    struct agreement_look *look = &node->agreement.look;
     if (look->epoch != node->map.epoch || node->state != NODE_SERVING)
         return; // begun anew by a step
     for (uint32_t i = 0; i < LOOKS_MAX; i++) {
@@ -143,47 +143,47 @@ static void look_on(struct node *node) {
 }
 
 static void begin_look(struct node *node) {
-    struct keyspaces_look *look = &node->keyspaces.look;
+    struct agreement_look *look = &node->agreement.look;
     if (look->is_busy || look->epoch == node->map.epoch) return;
-    *look = (struct keyspaces_look){.epoch = node->map.epoch};
+    *look = (struct agreement_look){.epoch = node->map.epoch};
     look_on(node);
 }
 
 // True when this member's word on the newest epoch is there.
 static bool has_looked(struct node *node) {
     begin_look(node);
-    const struct keyspaces_look *look = &node->keyspaces.look;
+    const struct agreement_look *look = &node->agreement.look;
     return look->epoch == node->map.epoch && look->is_over && !node->is_mending;
 }
 
 // Asking and deciding.
 
-void keyspaces_on_question(struct node *node, struct link *link,
+void agreement_on_question(struct node *node, struct link *link,
                            const struct message_keyspaces *m) {
     bool can_say = node->state == NODE_SERVING && m->epoch == node->map.epoch && has_looked(node);
     if (!can_say) return; // it asks again
     const struct message_keyspaces_done done = {
-        .id = m->id, .epoch = m->epoch, .held = node->keyspaces.look.held};
+        .id = m->id, .epoch = m->epoch, .held = node->agreement.look.held};
     struct writer w = link_begin(link, 64);
     message_keyspaces_done_encode(&done, &w);
     (void)link_end(link, MESSAGE_KEYSPACES_DONE, &w);
 }
 
 static bool apply_decision(struct map_change *change, struct map *next) {
-    struct node *node = CONTAINER_OF(change, struct node, keyspaces.question.decision);
-    const struct keyspaces_question *q = &node->keyspaces.question;
+    struct node *node = CONTAINER_OF(change, struct node, agreement.question.decision);
+    const struct agreement_question *q = &node->agreement.question;
     if (next->epoch != q->epoch + 1) return false;
-    keyspaces_decide(next, q->held);
+    agreement_decide(next, q->held);
     return true;
 }
 
 static void on_decided(struct map_change *change) {
-    struct node *node = CONTAINER_OF(change, struct node, keyspaces.question.decision);
-    node->keyspaces.question.is_deciding = false;
+    struct node *node = CONTAINER_OF(change, struct node, agreement.question.decision);
+    node->agreement.question.is_deciding = false;
 }
 
 static void decide(struct node *node) {
-    struct keyspaces_question *q = &node->keyspaces.question;
+    struct agreement_question *q = &node->agreement.question;
     if (q->is_deciding) return;
     q->is_deciding = true;
     q->decision = (struct map_change){.apply = apply_decision, .done = on_decided};
@@ -191,7 +191,7 @@ static void decide(struct node *node) {
 }
 
 static void ask_all(struct node *node) {
-    struct keyspaces_question *q = &node->keyspaces.question;
+    struct agreement_question *q = &node->agreement.question;
     const struct message_keyspaces m = {.id = q->id, .epoch = q->epoch};
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         bool has_answered = (q->answered[i / 8] >> (i % 8) & 1) != 0;
@@ -204,10 +204,10 @@ static void ask_all(struct node *node) {
 }
 
 static void decide_if_known(struct node *node) {
-    struct keyspaces_question *q = &node->keyspaces.question;
+    struct agreement_question *q = &node->agreement.question;
     if (q->epoch != node->map.epoch) return;
     if (has_looked(node) && q->answered_count + 1 == node->map.member_count) {
-        q->held |= node->keyspaces.look.held;
+        q->held |= node->agreement.look.held;
         decide(node);
     } else if (node->env->now - q->since > ANSWERS_MAX_NS) {
         q->held = UINT8_MAX; // as if there were keys: everything stays as it was
@@ -215,9 +215,9 @@ static void decide_if_known(struct node *node) {
     }
 }
 
-void keyspaces_on_answer(struct node *node, uint32_t member,
+void agreement_on_answer(struct node *node, uint32_t member,
                          const struct message_keyspaces_done *m) {
-    struct keyspaces_question *q = &node->keyspaces.question;
+    struct agreement_question *q = &node->agreement.question;
     bool is_asked = q->epoch == node->map.epoch && m->epoch == q->epoch && m->id == q->id;
     uint8_t bit = (uint8_t)(1u << member % 8);
     if (!is_asked || (q->answered[member / 8] & bit) != 0) return;
@@ -235,12 +235,12 @@ static bool is_first_up(const struct node *node) {
 }
 
 static void drive(struct node *node) {
-    struct keyspaces_question *q = &node->keyspaces.question;
+    struct agreement_question *q = &node->agreement.question;
     bool has_any = false;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) has_any |= is_changing(&node->map.keyspaces[i]);
     if (!has_any || !is_first_up(node) || !node_has_vote(node)) return;
     if (q->epoch != node->map.epoch && !q->is_deciding) {
-        *q = (struct keyspaces_question){
+        *q = (struct agreement_question){
             .id = rng_next(&node->rng), .epoch = node->map.epoch, .since = node->env->now};
     }
     if (q->epoch != node->map.epoch) return;
@@ -252,7 +252,7 @@ static void drive(struct node *node) {
 
 static void end_change(struct keyspace_change *change, enum keyspace_outcome outcome) {
     list_remove(&change->link);
-    change->node->keyspaces.change_count--;
+    change->node->agreement.change_count--;
     change->outcome = outcome;
     change->done(change);
 }
@@ -273,7 +273,7 @@ static bool all_have(const struct node *node, uint64_t epoch) {
 
 // Ends the change if it is known what became of it.
 static void judge(struct node *node, struct keyspace_change *change) {
-    enum keyspace_fate fate = keyspaces_fate(change, &node->map);
+    enum keyspace_fate fate = agreement_fate(change, &node->map);
     if (fate == FATE_FAILED) {
         end_change(change, all_are_up(node) ? KEYSPACE_HAS_KEYS : KEYSPACE_ABSENT);
         return;
@@ -290,7 +290,7 @@ static void judge(struct node *node, struct keyspace_change *change) {
 }
 
 static void judge_all(struct node *node) {
-    struct list *head = &node->keyspaces.changes;
+    struct list *head = &node->agreement.changes;
     for (struct list *at = head->next, *next = at->next; at != head; at = next, next = at->next) {
         struct keyspace_change *change = CONTAINER_OF(at, struct keyspace_change, link);
         if (change->is_waiting) judge(node, change);
@@ -299,7 +299,7 @@ static void judge_all(struct node *node) {
 
 static bool apply_change(struct map_change *map_change, struct map *next) {
     struct keyspace_change *change = CONTAINER_OF(map_change, struct keyspace_change, map_change);
-    return keyspaces_edit(change, next);
+    return agreement_edit(change, next);
 }
 
 static void on_map_changed(struct map_change *map_change) {
@@ -316,11 +316,11 @@ static void on_map_changed(struct map_change *map_change) {
 }
 
 void node_change_keyspace(struct node *node, struct keyspace_change *change) {
-    struct keyspaces *all = &node->keyspaces;
+    struct agreement *all = &node->agreement;
     enum keyspace_outcome refusal = KEYSPACE_DONE;
     if (node->state != NODE_SERVING || !node_has_vote(node)) refusal = KEYSPACE_REFUSED;
     if (all->change_count == CHANGES_MAX) refusal = KEYSPACE_CHANGING;
-    bool is_absent = refusal == KEYSPACE_DONE && keyspaces_needs_all(change) && !all_are_up(node);
+    bool is_absent = refusal == KEYSPACE_DONE && agreement_needs_all(change) && !all_are_up(node);
     if (is_absent) refusal = KEYSPACE_ABSENT;
     change->outcome = refusal;
     if (refusal != KEYSPACE_DONE) {
@@ -332,6 +332,7 @@ void node_change_keyspace(struct node *node, struct keyspace_change *change) {
     change->is_waiting = false;
     change->deadline = node->env->now + CHANGE_MAX_NS;
     change->map_change = (struct map_change){.apply = apply_change, .done = on_map_changed};
+    list_init(&change->link);
     list_append(&all->changes, &change->link);
     all->change_count++;
     node_change_map(node, &change->map_change);
@@ -343,20 +344,20 @@ static void drop_what_is_gone(struct node *node) {
     (void)node;
 }
 
-void keyspaces_on_map(struct node *node) {
+void agreement_on_map(struct node *node) {
     if (node->state != NODE_SERVING) return;
     drop_what_is_gone(node);
-    keyspaces_step(node);
+    agreement_step(node);
 }
 
-void keyspaces_stop(struct node *node) {
-    struct list *changes = &node->keyspaces.changes;
+void agreement_stop(struct node *node) {
+    struct list *changes = &node->agreement.changes;
     while (!list_is_empty(changes)) {
         end_change(CONTAINER_OF(changes->next, struct keyspace_change, link), KEYSPACE_UNSURE);
     }
 }
 
-void keyspaces_step(struct node *node) {
+void agreement_step(struct node *node) {
     if (node->state != NODE_SERVING) return;
     drive(node);
     judge_all(node);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// keyspaces.h -- keyspaces come, change and go.
+// agreement.h -- keyspaces come, change and go.
 //
 // Definitions are in the map; a new epoch of it carries a change to all members. What would move
 // keys is made in two epochs, so that no key is ever in two places:
@@ -22,8 +22,8 @@
 // FLUSH gives all keyspaces new numbers in one epoch. Replicas refuse what speaks of an old one,
 // and the change is done when all members have the epoch: no older write can then come to stay
 // anywhere. What a member still holds under numbers that are gone it drops.
-#ifndef QUOIT_NODE_KEYSPACES_H
-#define QUOIT_NODE_KEYSPACES_H
+#ifndef QUOIT_NODE_AGREEMENT_H
+#define QUOIT_NODE_AGREEMENT_H
 
 #include "node/node.h"
 #include "wire/message.h"
@@ -31,7 +31,7 @@
 struct link;
 
 // Whether this member holds keys that stand in the way, of each keyspace that comes or goes.
-struct keyspaces_look {
+struct agreement_look {
     struct store_scan scan;
     struct env_op op;
     uint64_t epoch; // of the map; 0: never looked
@@ -45,7 +45,7 @@ struct keyspaces_look {
 };
 
 // What the first member that is up has heard.
-struct keyspaces_question {
+struct agreement_question {
     uint64_t id;
     uint64_t epoch; // of the map; 0: nothing was asked yet
     uint64_t since; // when this epoch was first asked about, ns
@@ -56,29 +56,29 @@ struct keyspaces_question {
     struct map_change decision;
 };
 
-struct keyspaces {
-    struct keyspaces_look look;
-    struct keyspaces_question question;
+struct agreement {
+    struct agreement_look look;
+    struct agreement_question question;
     struct list changes; // of this member's clients
     uint32_t change_count;
 };
 
-void keyspaces_init(struct node *node);
+void agreement_init(struct node *node);
 
 // Ends the changes of clients, whatever becomes of them.
-void keyspaces_stop(struct node *node);
+void agreement_stop(struct node *node);
 
 // The map has a new epoch.
-void keyspaces_on_map(struct node *node);
+void agreement_on_map(struct node *node);
 
 // What there is to do now; called in each round of gossip.
-void keyspaces_step(struct node *node);
+void agreement_step(struct node *node);
 
 // True while the store or the loop is to come back.
-bool keyspaces_is_busy(const struct node *node);
+bool agreement_is_busy(const struct node *node);
 
-void keyspaces_on_question(struct node *node, struct link *link, const struct message_keyspaces *m);
-void keyspaces_on_answer(struct node *node, uint32_t member,
+void agreement_on_question(struct node *node, struct link *link, const struct message_keyspaces *m);
+void agreement_on_answer(struct node *node, uint32_t member,
                          const struct message_keyspaces_done *m);
 
 #endif

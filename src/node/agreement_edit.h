@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// keyspaces_edit.h -- what each change makes of the table of keyspaces: on a map alone.
-#ifndef QUOIT_NODE_KEYSPACES_EDIT_H
-#define QUOIT_NODE_KEYSPACES_EDIT_H
+// agreement_edit.h -- what each change makes of the table of keyspaces: on a map alone.
+#ifndef QUOIT_NODE_AGREEMENT_EDIT_H
+#define QUOIT_NODE_AGREEMENT_EDIT_H
 
 #include "node/node.h"
 
 // Makes the change on the next map. False, with the outcome set and the map as it was: it cannot be
 // made.
-bool keyspaces_edit(struct keyspace_change *change, struct map *next);
+bool agreement_edit(struct keyspace_change *change, struct map *next);
 
 // Ends all that comes and goes. Bit i of `held`: keys stand in the way of the keyspace at place i,
 // so it is as before.
-void keyspaces_decide(struct map *next, uint8_t held);
+void agreement_decide(struct map *next, uint8_t held);
 
 // True when the change has to know what all members hold, or that they have it.
-bool keyspaces_needs_all(const struct keyspace_change *change);
+bool agreement_needs_all(const struct keyspace_change *change);
 
 enum keyspace_fate { FATE_OPEN, FATE_DONE, FATE_FAILED };
 
 // What became of a change that was once in the map.
-enum keyspace_fate keyspaces_fate(const struct keyspace_change *change, const struct map *map);
+enum keyspace_fate agreement_fate(const struct keyspace_change *change, const struct map *map);
 
 #endif
