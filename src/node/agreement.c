@@ -2,8 +2,8 @@
 #include "node/agreement.h"
 
 #include "base/text.h"
-#include "node/internal.h"
 #include "node/agreement_edit.h"
+#include "node/internal.h"
 #include "node/peers.h"
 
 // How long the first member waits for the word of all, and a client for its change.
