@@ -33,7 +33,11 @@ static uint8_t encoded[64 * 1024];
     X(digests_done)                                                                                \
     X(compare)                                                                                     \
     X(compare_done)                                                                                \
-    X(taken)
+    X(taken)                                                                                       \
+    X(prepare)                                                                                     \
+    X(promise)                                                                                     \
+    X(accept)                                                                                      \
+    X(accepted)
 
 MESSAGES(ROUND_TRIP)
 
