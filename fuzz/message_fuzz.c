@@ -33,9 +33,13 @@ static uint8_t encoded[64 * 1024];
     X(digests_done)                                                                                \
     X(compare)                                                                                     \
     X(compare_done)                                                                                \
+    X(taken)                                                                                       \
+    X(prepare)                                                                                     \
+    X(promise)                                                                                     \
+    X(accept)                                                                                      \
+    X(accepted)                                                                                    \
     X(keyspaces)                                                                                   \
-    X(keyspaces_done)                                                                              \
-    X(taken)
+    X(keyspaces_done)
 
 MESSAGES(ROUND_TRIP)
 

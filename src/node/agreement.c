@@ -305,13 +305,16 @@ static bool apply_change(struct map_change *map_change, struct map *next) {
 static void on_map_changed(struct map_change *map_change) {
     struct keyspace_change *change = CONTAINER_OF(map_change, struct keyspace_change, map_change);
     enum status status = map_change->status;
-    if (status == ST_OK) {
+    bool is_stopping = change->node->state == NODE_STOPPED;
+    if (status == ST_INVALID) { // the edit has said why
+        end_change(change, change->outcome);
+    } else if (status == ST_TIMEOUT || (status == ST_OK && is_stopping)) {
+        end_change(change, KEYSPACE_UNSURE);
+    } else if (status != ST_OK) {
+        end_change(change, KEYSPACE_REFUSED);
+    } else {
         change->is_waiting = true;
         judge(change->node, change);
-    } else if (status == ST_INVALID) { // the edit has said why
-        end_change(change, change->outcome);
-    } else {
-        end_change(change, status == ST_UNAVAILABLE ? KEYSPACE_REFUSED : KEYSPACE_UNSURE);
     }
 }
 
@@ -351,9 +354,10 @@ void agreement_on_map(struct node *node) {
 }
 
 void agreement_stop(struct node *node) {
-    struct list *changes = &node->agreement.changes;
-    while (!list_is_empty(changes)) {
-        end_change(CONTAINER_OF(changes->next, struct keyspace_change, link), KEYSPACE_UNSURE);
+    struct list *head = &node->agreement.changes;
+    for (struct list *at = head->next, *next = at->next; at != head; at = next, next = at->next) {
+        struct keyspace_change *change = CONTAINER_OF(at, struct keyspace_change, link);
+        if (change->is_waiting) end_change(change, KEYSPACE_UNSURE);
     }
 }
 

@@ -65,7 +65,7 @@ struct agreement {
 
 void agreement_init(struct node *node);
 
-// Ends the changes of clients, whatever becomes of them.
+// Ends the changes of clients that were in the map once, whatever becomes of them.
 void agreement_stop(struct node *node);
 
 // The map has a new epoch.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/genesis.h"
 
+#include "node/epoch.h"
 #include "node/peers.h"
 #include "node/reconcile.h"
 
@@ -12,6 +13,7 @@
 
 static const struct partition system_partition = {.slot = SLOT_SYSTEM};
 
+static void on_vote_read(struct store_read *read);
 static void on_start_read(struct store_read *read);
 static void on_map_read(struct store_read *read);
 static void write_next_fact(struct node *node);
@@ -67,6 +69,7 @@ static void serve(struct node *node) {
     }
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
+    epoch_begin(node);
     peers_dial_all(node);
     reconcile_start(node);
 }
@@ -86,14 +89,27 @@ static bool has_room_for_copies(const struct node *node) {
     return false;
 }
 
-// The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
-static enum status take_map(struct node *node, struct slice bytes) {
+enum status genesis_decode_map(struct slice bytes, struct map *map, struct reader *storages,
+                               uint64_t *author) {
     struct reader r = reader_of(bytes);
     struct slice cluster = read_bytes(&r, CLUSTER_ID_SIZE);
-    struct slice map = read_sized(&r, SIZE_MAX);
-    enum status st = r.failed ? ST_CORRUPT : map_decode(&node->map, map);
+    struct slice encoded = read_sized(&r, SIZE_MAX);
+    enum status st = r.failed ? ST_CORRUPT : map_decode(map, encoded);
     if (st != ST_OK) return st;
-    memcpy(node->cluster.bytes, cluster.data, CLUSTER_ID_SIZE);
+    *storages = reader_of(read_bytes(&r, (size_t)8 * map->member_count));
+    *author = map->epoch > 1 ? read_u64(&r) : 0;
+    bool is_one_cluster = memcmp(cluster.data, map->cluster.bytes, CLUSTER_ID_SIZE) == 0;
+    if (reader_done(&r) && is_one_cluster) return ST_OK;
+    map->epoch = 0;
+    return ST_CORRUPT;
+}
+
+// The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
+static enum status take_map(struct node *node, struct slice bytes) {
+    struct reader storages;
+    enum status st = genesis_decode_map(bytes, &node->map, &storages, &node->epoch.author);
+    if (st != ST_OK) return st;
+    node->cluster = node->map.cluster;
     const char *name = node->options.self.name;
     uint32_t self = map_find_name(&node->map, (struct slice){(const uint8_t *)name, strlen(name)});
     if (self >= node->map.member_count) {
@@ -106,11 +122,7 @@ static enum status take_map(struct node *node, struct slice bytes) {
         return ST_TOO_LARGE;
     }
     node->self = self;
-    for (uint32_t i = 0; i < node->map.member_count; i++) node->storages[i] = read_u64(&r);
-    if (!reader_done(&r)) {
-        node->map.epoch = 0;
-        return ST_CORRUPT;
-    }
+    for (uint32_t i = 0; i < node->map.member_count; i++) node->storages[i] = read_u64(&storages);
     return ST_OK;
 }
 
@@ -119,37 +131,58 @@ static void encode_start(struct node *node, struct writer *w) {
     write_u8(w, node->is_mending);
 }
 
-// Body of FOUNDED and stored fact alike: 16 bytes cluster id, u32 size, the map, then for each of
-// its members u64: the storage id with which it was founded. take_map reads it.
-static void encode_map(struct node *node, struct writer *w) {
-    size_t size = map_encoded_size(&node->map);
-    write_bytes(w, (struct slice){node->cluster.bytes, CLUSTER_ID_SIZE});
+void genesis_encode_map(const struct node *node, const struct map *map, uint64_t author,
+                        struct writer *w) {
+    size_t size = map_encoded_size(map);
+    write_bytes(w, (struct slice){map->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(w, (uint32_t)size);
-    if (w->failed || w->capacity - w->size < size) {
-        w->failed = true;
-        return;
+    uint8_t *to = write_room(w, size);
+    if (to != NULL) map_encode(map, to, size);
+    for (uint32_t i = 0; i < map->member_count; i++) write_u64(w, node->storages[i]);
+    if (map->epoch > 1) write_u64(w, author);
+}
+
+// A map that was agreed on is stored before it is used.
+static void encode_map(const struct node *node, struct writer *w) {
+    const struct epoch *e = &node->epoch;
+    if (e->is_adopting) {
+        genesis_encode_map(node, &e->next, e->next_author, w);
+    } else {
+        genesis_encode_map(node, &node->map, e->author, w);
     }
-    map_encode(&node->map, w->data + w->size, size);
-    w->size += size;
-    for (uint32_t i = 0; i < node->map.member_count; i++) write_u64(w, node->storages[i]);
+}
+
+static void on_fact_stored(struct node *node, uint8_t fact) {
+    bool is_latest = (node->facts_wanted & fact) == 0; // and not what it was a moment ago
+    if (is_latest && fact == FACT_VOTE) epoch_on_vote_stored(node);
+    if (is_latest && fact == FACT_MAP) epoch_on_map_stored(node);
 }
 
 static void on_fact_written(struct store_write *write) {
     struct node *node = CONTAINER_OF(write, struct node, fact_write);
-    node->is_fact_pending = false;
-    if (write->status != ST_OK) {
-        env_log(node->env, ENV_ERROR, "facts not stored status=%s", status_text(write->status));
-        node->map.epoch = node->state == NODE_SERVING ? node->map.epoch : 0;
-        started(node, write->status);
+    uint8_t fact = node->fact_written;
+    node->fact_written = 0;
+    if (write->status == ST_OK) {
+        on_fact_stored(node, fact);
+        write_next_fact(node);
         return;
     }
-    write_next_fact(node);
+    if (log_is_due(node, &node->facts_logged)) {
+        env_log(node->env, ENV_ERROR, "facts not stored status=%s", status_text(write->status));
+    }
+    if (node->state == NODE_SERVING) {
+        node->facts_wanted |= fact; // tried again in the next round of gossip
+    } else {
+        node->map.epoch = 0;
+    }
+    started(node, write->status);
 }
 
-static void put_fact(struct node *node, struct slice key, const struct writer *w) {
+static void put_fact(struct node *node, uint8_t fact, struct slice key, const struct writer *w) {
     must(!w->failed);
+    node->facts_wanted &= (uint8_t)~fact;
+    node->fact_written = fact;
     node->fact_size = w->size;
-    node->is_fact_pending = true;
     node->fact_write = (struct store_write){
         .apply = apply_fact,
         .done = on_fact_written,
@@ -159,31 +192,41 @@ static void put_fact(struct node *node, struct slice key, const struct writer *w
     store_put(node->store, &node->fact_write);
 }
 
+// That votes were forgotten is stored before it is that this member is whole again.
 static void write_next_fact(struct node *node) {
-    if (node->is_fact_pending) return;
+    if (node->fact_written != 0) return;
     struct writer w = writer_to(node->fact, node->fact_capacity);
+    if (node->facts_wanted & FACT_VOTE) {
+        epoch_encode_vote(node, &w);
+        put_fact(node, FACT_VOTE, SLICE("vote"), &w);
+        return;
+    }
     if (node->facts_wanted & FACT_START) {
-        node->facts_wanted &= (uint8_t)~FACT_START;
         encode_start(node, &w);
-        put_fact(node, SLICE("start"), &w);
+        put_fact(node, FACT_START, SLICE("start"), &w);
         return;
     }
     if (node->facts_wanted & FACT_MAP) {
-        node->facts_wanted &= (uint8_t)~FACT_MAP;
         encode_map(node, &w);
-        put_fact(node, SLICE("map"), &w);
+        put_fact(node, FACT_MAP, SLICE("map"), &w);
         return;
     }
     started(node, ST_OK);
     if (node->state == NODE_FOUNDING && node->map.epoch > 0) serve(node);
 }
 
+void genesis_write_facts(struct node *node, uint8_t facts) {
+    node->facts_wanted |= facts;
+    write_next_fact(node);
+}
+
 // Waiting for a cluster.
 
-static void tell(struct node *node, struct link *link) {
-    if (link == NULL || !link_is_open(link)) return;
+void genesis_tell(struct node *node, uint32_t member) {
+    struct link *link = peer_link(node, member);
+    if (node->state != NODE_SERVING || link == NULL || !link_is_open(link)) return;
     struct writer w = link_begin(link, (uint32_t)node->fact_capacity);
-    encode_map(node, &w);
+    genesis_encode_map(node, &node->map, node->epoch.author, &w);
     (void)link_end(link, MESSAGE_FOUNDED, &w);
 }
 
@@ -238,13 +281,12 @@ static void found(struct node *node) {
         return;
     }
     env_log(node->env, ENV_INFO, "cluster founded members=%u", map->member_count);
-    node->facts_wanted |= FACT_MAP;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_MAP);
 }
 
 static void tell_all(struct node *node) {
     for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (i != node->self && node->peers[i].epoch == 0) tell(node, peer_link(node, i));
+        if (i != node->self && node->peers[i].epoch < node->map.epoch) genesis_tell(node, i);
     }
 }
 
@@ -270,6 +312,10 @@ static bool may_join_restored(struct node *node, bool is_other) {
 }
 
 void genesis_on_founded(struct node *node, struct slice body) {
+    if (node->state == NODE_SERVING) {
+        epoch_on_told(node, body);
+        return;
+    }
     if (node->state != NODE_FOUNDING || node->map.epoch > 0) return;
     if (body.size < CLUSTER_ID_SIZE || body.size > node->fact_capacity) return;
     if (memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
@@ -288,9 +334,9 @@ void genesis_on_founded(struct node *node, struct slice body) {
         env_log(node->env, ENV_WARNING, "data of this member is gone: mending");
         node->is_mending = true;
         store_forgive(node->store);
+        epoch_forget(node);
     }
-    node->facts_wanted |= FACT_START | FACT_MAP;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_START | FACT_MAP);
 }
 
 void genesis_on_mended(struct node *node) {
@@ -302,17 +348,16 @@ void genesis_on_mended(struct node *node) {
     node->is_mending = false;
     store_repaired(node->store);
     node->storages[node->self] = store_actor(node->store).storage;
-    node->facts_wanted |= FACT_START | FACT_MAP;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_START | FACT_MAP);
 }
 
 // A life that has a vote no more counts as a later one, like a start: in each of them at most one
 // epoch begins.
 static void begin_mending(struct node *node) {
     node->is_mending = true;
+    epoch_forget(node);
     if (node->incarnation < UINT64_MAX - 1) node->incarnation++;
-    node->facts_wanted |= FACT_START;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_START);
     reconcile_with_all(node);
 }
 
@@ -334,8 +379,7 @@ void genesis_outlive(struct node *node, const struct member_entry *known) {
     struct actor own = store_actor(node->store);
     uint64_t lives = known->incarnation - node->incarnation;
     node->incarnation = known->incarnation + 1;
-    node->facts_wanted |= FACT_START;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_START);
     if (known->storage != own.storage) return;
     // Each life that is forgotten has begun one epoch at most.
     note_forgotten(node, own.epoch + 1 + (lives < LIVES_BELIEVED ? lives : LIVES_BELIEVED));
@@ -365,6 +409,18 @@ void genesis_renew_if_forgotten(struct node *node) {
 // Starting.
 
 void genesis_start(struct node *node) {
+    read_fact(node, SLICE("vote"), on_vote_read);
+}
+
+static void on_vote_read(struct store_read *read) {
+    struct node *node = CONTAINER_OF(read, struct node, fact_read);
+    struct slice value = fact_value(node, read, false);
+    enum status st = read->status == ST_NOT_FOUND ? ST_OK : read->status;
+    if (value.size > 0) st = epoch_decode_vote(node, value);
+    if (st != ST_OK) {
+        started(node, st);
+        return;
+    }
     read_fact(node, SLICE("start"), on_start_read);
 }
 
@@ -383,6 +439,9 @@ static void on_start_read(struct store_read *read) {
             started(node, ST_CORRUPT);
             return;
         }
+        // The store has begun an epoch since, as it cannot prove that it forgot nothing.
+        uint32_t former = record_latest(&node->records[0])->dot.actor.epoch;
+        if (former != store_actor(node->store).epoch) epoch_forget(node);
     }
     node->incarnation++;
     read_fact(node, SLICE("map"), on_map_read);
@@ -512,11 +571,11 @@ static void on_map_read(struct store_read *read) {
         env_log(node->env, ENV_WARNING, "data was damaged: mending");
         node->is_mending = true;
     }
+    if (node->is_mending) epoch_forget(node);
     // One alone has nobody to fetch from: it keeps saying what it cannot read.
     if (node->is_mending && node->map.member_count != 1) store_forgive(node->store);
     node->state = NODE_FOUNDING;
-    node->facts_wanted |= FACT_START;
-    write_next_fact(node);
+    genesis_write_facts(node, FACT_START);
     peers_start(node);
     genesis_step(node);
 }

@@ -22,13 +22,14 @@
 // Facts are records in the system partition of the store:
 //
 //     "start"  incarnation u64 | is_mending u8
-//     "map"    cluster id | the map | storage ids
+//     "map"    cluster id | the map | storage ids | of a later map than the first: its author
+//     "vote"   what this member has promised and accepted for the next map: epoch.h
 #ifndef QUOIT_NODE_GENESIS_H
 #define QUOIT_NODE_GENESIS_H
 
 #include "node/internal.h"
 
-enum fact { FACT_START = 1, FACT_MAP = 2 };
+enum fact { FACT_START = 1, FACT_MAP = 2, FACT_VOTE = 4 };
 
 // Reads the facts once the store is open, raises the incarnation durably, and goes on from there.
 void genesis_start(struct node *node);
@@ -36,6 +37,22 @@ void genesis_start(struct node *node);
 // What there is to do now: founds the cluster if this node is the founder and everybody is here;
 // gives the map to whoever lacks it. Called in each round of gossip, and when a peer has greeted.
 void genesis_step(struct node *node);
+
+// Gives the map to that member, if it can be reached.
+void genesis_tell(struct node *node, uint32_t member);
+
+// Stores these facts, as they are when it comes to each of them, and all that were wanted before.
+void genesis_write_facts(struct node *node, uint8_t facts);
+
+// Body of FOUNDED, value that members agree on, and stored fact alike: 16 bytes cluster id, u32
+// size, the map, then for each of its members u64: the storage id with which it was founded; then,
+// of a map whose epoch is not 1, u64: a number that says which change has made it.
+void genesis_encode_map(const struct node *node, const struct map *map, uint64_t author,
+                        struct writer *w);
+
+// Else than ST_OK: as map_decode says. The reader lends the storage ids from the bytes.
+NODISCARD enum status genesis_decode_map(struct slice bytes, struct map *map,
+                                         struct reader *storages, uint64_t *author);
 
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);

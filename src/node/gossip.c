@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/gossip.h"
 
+#include "node/epoch.h"
 #include "node/genesis.h"
 #include "node/peers.h"
 
@@ -10,7 +11,7 @@ static void refresh_self(struct node *node) {
     e->id = node->map.members[node->self].id;
     // A life that a crash could still take back is not shown: the next would be taken for older
     // data.
-    bool is_durable = !node->is_fact_pending && (node->facts_wanted & FACT_START) == 0;
+    bool is_durable = node->fact_written != FACT_START && (node->facts_wanted & FACT_START) == 0;
     if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
     e->storage = store_actor(node->store).storage;
@@ -54,6 +55,7 @@ static void on_round(struct timer *timer) {
     peers_sweep(node);
     genesis_step(node);
     genesis_mend_if_damaged(node);
+    epoch_step(node);
     if (node->state == NODE_SERVING) refresh_self(node);
     send_round(node);
     agreement_step(node);

@@ -10,13 +10,15 @@
 //     operation  requests under way                         read, write   coordinating them, like
 //     gather     lists of keys made one                     survey, range    these
 //     replica    the other side of them                     reconcile  comparing whole slots
-//     places     what cursors stand for                    keyspaces  how they come and go
+//     places     what cursors stand for       epoch      agreeing on the next map
+//     agreement  how keyspaces come and go
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
 #include "base/rng.h"
 #include "base/tlsf.h"
 #include "node/agreement.h"
+#include "node/epoch.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
@@ -77,13 +79,16 @@ struct node {
     size_t fact_capacity;
     struct store_write fact_write;
     struct store_read fact_read;
-    bool is_fact_pending;
+    uint8_t fact_written; // enum fact on its way; 0: none
     uint8_t facts_wanted; // bits of enum fact still to be written
+    uint64_t facts_logged;
     node_done *started;
     void *started_context;
     node_done *stopped;
     void *stopped_context;
     struct timer stop_timer;
+
+    struct epoch epoch;
 
     // Peers, indexed as the members of the map.
     struct peer *peers;

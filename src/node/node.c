@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/node.h"
 
+#include "node/epoch.h"
 #include "node/forward.h"
 #include "node/gather.h"
 #include "node/genesis.h"
@@ -17,7 +18,7 @@
 #define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 16, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
+enum { TIMERS_OF_A_NODE = 17, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -79,7 +80,8 @@ static uint32_t timers_count(const struct node_options *options) {
 
 static size_t fact_size_max(const struct node_options *o) {
     return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
-           (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX);
+           (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX) + EPOCH_VOTE_SIZE +
+           KEYSPACES_MAX * sizeof(struct keyspace);
 }
 
 uint64_t node_data_min(const struct node_options *options) {
@@ -92,6 +94,7 @@ size_t node_memory_size(const struct node_options *options) {
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
+           epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size() + places_memory_size() + o.request_memory + 64 +
            scratch_size(&o) + store_memory_size(&o.store) + 4096;
@@ -118,6 +121,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
+    epoch_init(node, arena);
     node->scratch = ARENA_ARRAY(arena, uint8_t, scratch_size(o));
     peers_init(node, arena);
     operations_init(node, arena, o->requests_max);
@@ -198,7 +202,8 @@ static void on_store_closed(void *context, enum status status) {
 static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
     if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
-    if (node->is_fact_pending || node->is_accepting) return false;
+    if (node->fact_written != 0 || node->is_accepting) return false;
+    if (!list_is_empty(&node->epoch.changes)) return false;
     if (agreement_is_busy(node)) return false;
     for (uint32_t i = 0; i < node->link_count; i++) {
         if (node->links[i].state != LINK_FREE) return false;
@@ -226,6 +231,7 @@ void node_stop(struct node *node, node_done *done, void *context) {
     gossip_stop(node);
     reconcile_stop(node);
     agreement_stop(node);
+    epoch_stop(node);
     timer_arm(&node->timers, &node->stop_timer, node->env->now);
 }
 
@@ -402,6 +408,10 @@ bool node_is_ousted(const struct node *node) {
 
 const struct map *node_map(const struct node *node) {
     return &node->map;
+}
+
+uint64_t node_map_author(const struct node *node) {
+    return node->epoch.author;
 }
 
 uint32_t node_self(const struct node *node) {

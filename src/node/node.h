@@ -171,15 +171,27 @@ void node_expect_no_more(struct node *node);
 
 // Changes of the map.
 
-// A change that this member proposes. `apply` makes it on a copy of the newest map, whose epoch is
-// one higher; maybe again, on a newer one, where another change came first. False: it cannot be
-// made.
+// One change. Its memory is the caller's, and is the node's from node_change_map to `done`.
 struct map_change {
+    // Makes of the map, whose epoch is raised already, what it is to be. Pure; called again when
+    // something else was decided meanwhile. False: the change does not apply to this map.
     bool (*apply)(struct map_change *change, struct map *next);
-    void (*done)(struct map_change *change);
+    void (*done)(struct map_change *change); // never called before node_change_map returns
+
+    // Result. ST_OK: it was agreed on, and is durable here and in the map. ST_INVALID: it did not
+    // apply. ST_UNAVAILABLE: too few members could be reached, or this one has no vote; ST_BUSY:
+    // the map would be too large; ST_CANCELLED: the node stops; all these: certainly not done.
+    // ST_TIMEOUT: unknown: it may be in the map, now or later.
     enum status status;
-    struct list link;
+    uint64_t author; // node_map_author of the map that it makes
+
+    struct list link; // the rest is the node's
+    uint64_t deadline;
+    uint64_t instance; // in which it was proposed; 0: in none that is open
 };
+
+// Has the members agree on a change of the map: more than half of all have to answer. Changes of
+// one node wait for each other.
 void node_change_map(struct node *node, struct map_change *change);
 
 // Keyspaces.
@@ -250,6 +262,9 @@ bool node_is_ousted(const struct node *node);
 
 // Epoch 0 until the cluster is founded.
 const struct map *node_map(const struct node *node);
+
+// A number that says which change has made the map; 0: none, it was founded.
+uint64_t node_map_author(const struct node *node);
 
 // Index of this member in the map. Requires an epoch above 0.
 uint32_t node_self(const struct node *node);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/receive.h"
 
+#include "node/epoch.h"
 #include "node/forward.h"
 #include "node/gather.h"
 #include "node/genesis.h"
@@ -43,6 +44,8 @@ RECEIVE_REQUEST(scan, replica_on_scan)
 RECEIVE_REQUEST(count, replica_on_count)
 RECEIVE_REQUEST(digests, reconcile_on_digests)
 RECEIVE_REQUEST(compare, reconcile_on_compare)
+RECEIVE_REQUEST(prepare, epoch_on_prepare)
+RECEIVE_REQUEST(accept, epoch_on_accept)
 RECEIVE_REQUEST(keyspaces, agreement_on_question)
 
 // Answers. One that comes too late finds no operation, and that is all.
@@ -79,23 +82,20 @@ RECEIVE_ANSWER(forward_done, forward_on_answer)
 RECEIVE_ANSWER(scan_done, gather_on_answer)
 RECEIVE_ANSWER(count_done, count_on_answer)
 
-#define RECEIVE_COMPARED(name)                                                                     \
+// Of something that has no operation.
+#define RECEIVE_REPLY(name, handler)                                                               \
     static bool receive_##name(struct node *node, struct link *link, struct slice body) {          \
         struct message_##name m;                                                                   \
         if (message_##name##_decode(&m, body) != ST_OK) return false;                              \
-        reconcile_on_##name(node, link->peer, &m);                                                 \
+        handler(node, link->peer, &m);                                                             \
         return true;                                                                               \
     }
 
-static bool receive_keyspaces_done(struct node *node, struct link *link, struct slice body) {
-    struct message_keyspaces_done m;
-    if (message_keyspaces_done_decode(&m, body) != ST_OK) return false;
-    agreement_on_answer(node, link->peer, &m);
-    return true;
-}
-
-RECEIVE_COMPARED(digests_done)
-RECEIVE_COMPARED(compare_done)
+RECEIVE_REPLY(digests_done, reconcile_on_digests_done)
+RECEIVE_REPLY(compare_done, reconcile_on_compare_done)
+RECEIVE_REPLY(promise, epoch_on_promise)
+RECEIVE_REPLY(accepted, epoch_on_accepted)
+RECEIVE_REPLY(keyspaces_done, agreement_on_answer)
 
 // A link carries the requests of the member that dialled it, and the answers to them. Gossip is its
 // own answer.
@@ -120,6 +120,10 @@ static const struct {
     [MESSAGE_DIGESTS_DONE] = {receive_digests_done, .is_answer = true},
     [MESSAGE_COMPARE] = {receive_compare, .is_request = true},
     [MESSAGE_COMPARE_DONE] = {receive_compare_done, .is_answer = true},
+    [MESSAGE_PREPARE] = {receive_prepare, .is_request = true},
+    [MESSAGE_PROMISE] = {receive_promise, .is_answer = true},
+    [MESSAGE_ACCEPT] = {receive_accept, .is_request = true},
+    [MESSAGE_ACCEPTED] = {receive_accepted, .is_answer = true},
     [MESSAGE_KEYSPACES] = {receive_keyspaces, .is_request = true},
     [MESSAGE_KEYSPACES_DONE] = {receive_keyspaces_done, .is_answer = true},
 };

@@ -345,6 +345,72 @@ enum status message_compare_done_decode(struct message_compare_done *m, struct s
     return verdict(&r);
 }
 
+void message_prepare_encode(const struct message_prepare *m, struct writer *w) {
+    write_u64(w, m->instance);
+    write_u64(w, m->ballot);
+}
+
+enum status message_prepare_decode(struct message_prepare *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->instance = read_u64(&r);
+    m->ballot = read_u64(&r);
+    return verdict(&r);
+}
+
+void message_promise_encode(const struct message_promise *m, struct writer *w) {
+    write_u64(w, m->instance);
+    write_u64(w, m->ballot);
+    write_u8(w, (uint8_t)m->status);
+    write_u8(w, m->is_reset);
+    write_u64(w, m->promised);
+    write_u64(w, m->accepted);
+    write_sized(w, m->value);
+}
+
+enum status message_promise_decode(struct message_promise *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->instance = read_u64(&r);
+    m->ballot = read_u64(&r);
+    m->status = read_status(&r);
+    m->is_reset = read_bool(&r);
+    m->promised = read_u64(&r);
+    m->accepted = read_u64(&r);
+    m->value = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_accept_encode(const struct message_accept *m, struct writer *w) {
+    write_u64(w, m->instance);
+    write_u64(w, m->ballot);
+    write_sized(w, m->value);
+}
+
+enum status message_accept_decode(struct message_accept *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->instance = read_u64(&r);
+    m->ballot = read_u64(&r);
+    m->value = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_accepted_encode(const struct message_accepted *m, struct writer *w) {
+    write_u64(w, m->instance);
+    write_u64(w, m->ballot);
+    write_u8(w, (uint8_t)m->status);
+    write_u8(w, m->is_reset);
+    write_u64(w, m->promised);
+}
+
+enum status message_accepted_decode(struct message_accepted *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->instance = read_u64(&r);
+    m->ballot = read_u64(&r);
+    m->status = read_status(&r);
+    m->is_reset = read_bool(&r);
+    m->promised = read_u64(&r);
+    return verdict(&r);
+}
+
 void message_keyspaces_encode(const struct message_keyspaces *m, struct writer *w) {
     write_u64(w, m->id);
     write_u64(w, m->epoch);

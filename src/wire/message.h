@@ -32,7 +32,11 @@
     X(DIGESTS_DONE)                                                                                \
     X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
     X(COMPARE_DONE)                                                                                \
-    X(TAKEN)     /* acceptor, in place of WELCOME: another process is that member */               \
+    X(TAKEN)   /* acceptor, in place of WELCOME: another process is that member */                 \
+    X(PREPARE) /* of the next map: promise to take part in no ballot below this one */             \
+    X(PROMISE)                                                                                     \
+    X(ACCEPT) /* of the next map: accept this one, unless you have promised more */                \
+    X(ACCEPTED)                                                                                    \
     X(KEYSPACES) /* do keys stand in the way of keyspaces that come or go in this epoch? */        \
     X(KEYSPACES_DONE)
 
@@ -204,6 +208,37 @@ struct message_compare_done {
     struct slice records; // u32 size, key, u32 size, record: merge what I hold
 };
 
+// The next map is agreed on as model/paxos.h says; an instance is its epoch. Values are the bytes
+// of FOUNDED.
+struct message_prepare {
+    uint64_t instance;
+    uint64_t ballot;
+};
+
+struct message_promise {
+    uint64_t instance;
+    uint64_t ballot;    // that it is about
+    enum status status; // ST_OK; ST_BUSY: more was promised; ST_UNAVAILABLE: has no vote in that
+    bool is_reset;
+    uint64_t promised;  // the highest ballot
+    uint64_t accepted;  // the highest ballot; 0: none, like
+    struct slice value; // what was accepted under it
+};
+
+struct message_accept {
+    uint64_t instance;
+    uint64_t ballot;
+    struct slice value;
+};
+
+struct message_accepted {
+    uint64_t instance;
+    uint64_t ballot;
+    enum status status; // as of PROMISE
+    bool is_reset;
+    uint64_t promised;
+};
+
 struct message_keyspaces {
     uint64_t id;
     uint64_t epoch; // of the map
@@ -235,6 +270,10 @@ MESSAGE_CODEC(digests)
 MESSAGE_CODEC(digests_done)
 MESSAGE_CODEC(compare)
 MESSAGE_CODEC(compare_done)
+MESSAGE_CODEC(prepare)
+MESSAGE_CODEC(promise)
+MESSAGE_CODEC(accept)
+MESSAGE_CODEC(accepted)
 MESSAGE_CODEC(keyspaces)
 MESSAGE_CODEC(keyspaces_done)
 

@@ -85,6 +85,17 @@ static const struct message_compare_done compare_done = {.id = 1,
                                                          .covered = TEXT("c"),
                                                          .wanted = TEXT("wanted"),
                                                          .records = TEXT("records")};
+static const struct message_prepare prepare = {.instance = 1, .ballot = 2};
+static const struct message_promise promise = {.instance = 1,
+                                               .ballot = 2,
+                                               .status = ST_BUSY,
+                                               .is_reset = true,
+                                               .promised = 3,
+                                               .accepted = 4,
+                                               .value = TEXT("value")};
+static const struct message_accept accept = {.instance = 1, .ballot = 2, .value = TEXT("value")};
+static const struct message_accepted accepted = {
+    .instance = 1, .ballot = 2, .status = ST_BUSY, .is_reset = true, .promised = 3};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
 #define CHECK_MESSAGE(name, all)                                                                   \
@@ -129,6 +140,10 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(keyspaces, &all);
     CHECK_MESSAGE(keyspaces_done, &all);
     CHECK_MESSAGE(taken, &all);
+    CHECK_MESSAGE(prepare, &all);
+    CHECK_MESSAGE(promise, &all);
+    CHECK_MESSAGE(accept, &all);
+    CHECK_MESSAGE(accepted, &all);
     assert_false(all.failed);
     golden_compare("messages.v1", writer_bytes(&all));
 }
