@@ -279,7 +279,8 @@ static void judge(struct node *node, struct keyspace_change *change) {
         return;
     }
     if (fate == FATE_DONE && change->epoch == 0) change->epoch = node->map.epoch;
-    bool is_known = fate == FATE_DONE && all_have(node, change->epoch);
+    bool waits = agreement_needs_all(change) && !all_have(node, change->epoch);
+    bool is_known = fate == FATE_DONE && !waits;
     // It is done all the same; who is away hears of it before it is asked anything.
     bool may_lag = fate == FATE_DONE && change->verb != KEYSPACE_FLUSH;
     if (is_known) {

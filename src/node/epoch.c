@@ -58,7 +58,7 @@ static bool same_run(const struct map_run *a, const struct map_run *b) {
 // Members and runs do not change yet: nobody could move the data.
 static bool may_follow(const struct map *old, const struct map *new) {
     if (memcmp(old->cluster.bytes, new->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
-    if (new->epoch <= old->epoch || new->replication != old->replication) return false;
+    if (new->replication != old->replication) return false;
     if (new->member_count != old->member_count || new->run_count != old->run_count) return false;
     for (uint32_t i = 0; i < old->member_count; i++) {
         if (!same_member(&old->members[i], &new->members[i])) return false;
@@ -69,7 +69,8 @@ static bool may_follow(const struct map *old, const struct map *new) {
     return true;
 }
 
-// Decodes a map into `next`. False, and the log says so: it is none that may follow ours.
+// Decodes a map into `next`. False: it is none that may follow ours, and unless it is just older the
+// log says so.
 static bool take_next(struct node *node, struct slice bytes) {
     struct epoch *e = &node->epoch;
     must(!e->is_adopting);
@@ -78,6 +79,7 @@ static bool take_next(struct node *node, struct slice bytes) {
     if (bytes.size <= node->fact_capacity - EPOCH_VOTE_SIZE) {
         st = genesis_decode_map(bytes, &e->next, &storages, &e->next_author);
     }
+    if (st == ST_OK && e->next.epoch <= node->map.epoch) return false; // it comes late
     if (st == ST_OK && may_follow(&node->map, &e->next)) return true;
     if (log_is_due(node, &e->refusal_logged)) {
         env_log(node->env, ENV_ERROR,
