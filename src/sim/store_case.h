@@ -21,6 +21,7 @@
 enum {
     SHOP_KEYS = 256,
     SHOP_PARTITIONS = 5,
+    SHOP_KEYSPACES = 3,
     SHOP_CLIENTS = 8,
     SHOP_VALUE_MAX = 3000,
     SHOP_DOTS = 1 << 16
@@ -93,6 +94,7 @@ static inline struct store_options shop_options(void) {
         .segment_size = UINT64_C(192) * 1024,
         .seed = 7,
         .record_size_max = SHOP_VALUE_MAX + 16384,
+        .keyspaces_max = SHOP_KEYSPACES,
     };
 }
 
@@ -206,8 +208,15 @@ static inline size_t shop_name(uint32_t key, char name[16]) {
     return (size_t)snprintf(name, 16, "key%u", key);
 }
 
+// Each has a slot of its own; the first are of keyspace 0, the last of 65535.
+static inline struct partition shop_partition_at(const struct shop *shop, uint32_t number) {
+    static const uint16_t keyspaces[SHOP_KEYSPACES] = {0, 7, 65535};
+    uint16_t keyspace = keyspaces[number * SHOP_KEYSPACES / shop->partitions];
+    return (struct partition){keyspace, (uint16_t)number};
+}
+
 static inline struct partition shop_partition(const struct shop *shop, uint32_t key) {
-    return (struct partition){0, (uint16_t)(key % shop->partitions)};
+    return shop_partition_at(shop, key % shop->partitions);
 }
 
 // What a version of a key must look like, byte for byte.
@@ -412,9 +421,9 @@ static inline void on_shop_scanned(struct store_scan *scan) {
 
 // What partitions are said to add up to is what they hold, in order. Requires that nobody writes.
 static inline void shop_check_sums(struct shop *shop) {
-    for (uint32_t slot = 0; slot < shop->partitions; slot++) {
+    for (uint32_t i = 0; i < shop->partitions; i++) {
         struct shop_sum s = {.scan = {.visit = on_shop_visited, .done = on_shop_scanned}};
-        s.scan.partition.slot = (uint16_t)slot;
+        s.scan.partition = shop_partition_at(shop, i);
         machine_enter(shop->machine);
         if (store_each(shop->store, &s.scan)) s.is_done = true;
         machine_leave(shop->machine);

@@ -93,7 +93,7 @@ static void begin_to_write_key(struct shop *shop, uint32_t number) {
     shop->busy++;
     memcpy(c->name, &number, sizeof(number));
     c->write = (struct store_write){.apply = shop_apply, .done = on_shop_written};
-    c->write.partition.slot = SHOP_PARTITIONS;
+    c->write.partition = (struct partition){65535, SHOP_PARTITIONS};
     c->write.key = (struct slice){(const uint8_t *)c->name, sizeof(number)};
     machine_enter(shop->machine);
     store_put(shop->store, &c->write);
@@ -280,7 +280,7 @@ static void a_merge_says_how_far_it_is(void **state) {
         changes += now.compaction_percent > last.compaction_percent;
         last = now;
     }
-    assert_true(changes > 20);
+    assert_true(changes > 10); // from one keyspace to the next
     shop_stop_selling(shop);
     shop_end(shop);
     shop_free(shop);
@@ -756,7 +756,7 @@ static void a_scan_sees_each_key_once_while_others_write(void **state) {
         shop_start_selling(shop, 4);
         for (uint32_t i = 0; i < 60; i++) {
             struct watcher w = {.scan = {.visit = on_watched, .done = on_watch_over}, .shop = shop};
-            w.scan.partition.slot = (uint16_t)(i % SHOP_PARTITIONS);
+            w.scan.partition = shop_partition_at(shop, i % SHOP_PARTITIONS);
             uint64_t before = store_partition_of(shop->store, w.scan.partition).key_count;
             machine_enter(shop->machine);
             if (store_each(shop->store, &w.scan)) w.is_done = true;

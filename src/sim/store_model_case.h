@@ -81,6 +81,7 @@ static inline struct store_options model_options(void) {
         .segment_size = UINT64_C(96) * 1024,
         .seed = 7,
         .record_size_max = MODEL_VALUE_MAX,
+        .keyspaces_max = SHOP_KEYSPACES,
         .flush_size = MODEL_FLUSH_SIZE,
         .table_size = 700, // some for each merge into the base
         .block_size = 200,

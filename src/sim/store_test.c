@@ -339,8 +339,8 @@ static void partitions_add_up_what_they_hold(void **state) {
             sum->size += bytes.size + found.size;
         }
         for (uint32_t slot = 0; slot < SHOP_PARTITIONS; slot++) {
-            struct partition partition = {0, (uint16_t)slot};
-            struct store_partition facts = store_partition_of(shop->store, partition);
+            struct store_partition facts =
+                store_partition_of(shop->store, shop_partition_at(shop, slot));
             assert_int_equal(facts.digest, sums[slot].digest);
             assert_int_equal(facts.key_count, sums[slot].key_count);
             assert_int_equal(facts.live_count, sums[slot].key_count);

@@ -259,7 +259,10 @@ uint32_t compaction_percent(const struct compaction *c) {
     uint32_t at = is_paused || c->partition == UINT32_MAX ? job->from : c->partition;
     if (c->state == COMPACTION_IDLE || at <= job->begin) return 0;
     if (at > job->end) return 100; // the base goes on behind what is merged into it
-    return (uint32_t)((uint64_t)(at - job->begin) * 100 / (job->end - job->begin + 1));
+    // Numbers of keyspaces have gaps between them.
+    uint64_t begin = keyspaces_before(c->keyspaces, job->begin);
+    uint64_t end = keyspaces_before(c->keyspaces, job->end);
+    return (uint32_t)((keyspaces_before(c->keyspaces, at) - begin) * 100 / (end - begin + 1));
 }
 
 // Where the value lies between the two, in parts of PRESSURE_MOST.

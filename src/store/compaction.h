@@ -37,6 +37,7 @@
 #define QUOIT_STORE_COMPACTION_H
 
 #include "base/timer.h"
+#include "store/keyspaces.h"
 #include "store/manifest.h"
 #include "store/merge.h"
 #include "store/sstable_writer.h"
@@ -72,6 +73,7 @@ struct compaction {
     struct timers *timers;
     struct sstable_set *set;
     struct manifest_file *manifest;
+    const struct keyspaces *keyspaces;
     uint64_t storage;
     uint64_t hash_seed;
     uint64_t table_size; // bytes that a table of the base should have

@@ -75,3 +75,13 @@ uint32_t keyspaces_next(const struct keyspaces *k, uint32_t partition) {
     if (place == k->count) return PARTITION_NONE;
     return partition_number((struct partition){.keyspace = k->places[place].number});
 }
+
+uint32_t keyspaces_before(const struct keyspaces *k, uint32_t partition) {
+    struct partition p = partition_of_number(partition);
+    uint32_t place = place_of(k, p.keyspace);
+    uint32_t count = place * SLOT_COUNT + (place > 0); // the node's own is one more
+    bool is_there = place < k->count && k->places[place].number == p.keyspace;
+    uint32_t most = SLOT_COUNT + (place == 0);
+    if (!is_there) return count;
+    return count + (p.slot < most ? p.slot : most);
+}

@@ -79,4 +79,7 @@ static inline uint32_t keyspaces_part(const struct keyspaces *k, struct partitio
 // PARTITION_NONE.
 uint32_t keyspaces_next(const struct keyspaces *k, uint32_t partition);
 
+// How many of them have a lower number than the partition.
+uint32_t keyspaces_before(const struct keyspaces *k, uint32_t partition);
+
 #endif

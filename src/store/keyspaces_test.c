@@ -129,11 +129,13 @@ static void partitions_come_in_the_order_of_their_numbers(void **state) {
     keyspaces_take(k, 7);
     keyspaces_take(k, 300);
     uint32_t at = 0;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t slots = i == 0 ? SLOT_COUNT + 1 : SLOT_COUNT; // the node's own is in keyspace 0
         for (uint32_t slot = 0; slot < slots; slot++) {
             struct partition partition = {in_order[i], (uint16_t)slot};
             assert_int_equal(at, partition_number(partition));
+            assert_int_equal(keyspaces_before(k, at), count++);
             at = keyspaces_next(k, at);
         }
     }
@@ -142,6 +144,8 @@ static void partitions_come_in_the_order_of_their_numbers(void **state) {
     assert_int_equal(keyspaces_next(k, 8u << 16 | 5), 300u << 16);
     assert_int_equal(keyspaces_next(k, 7u << 16 | UINT16_MAX), 300u << 16);
     assert_int_equal(keyspaces_next(k, UINT32_MAX), PARTITION_NONE);
+    assert_int_equal(keyspaces_before(k, 8u << 16 | 5), 2 * SLOT_COUNT + 1);
+    assert_int_equal(keyspaces_before(k, UINT32_MAX), count);
     fixture_free(f);
 }
 

@@ -128,6 +128,7 @@ static void create_compaction(struct store *s, struct arena *arena) {
     c->timers = s->timers;
     c->set = &s->set;
     c->manifest = &s->manifest;
+    c->keyspaces = &s->keyspaces;
     c->table_size = s->options.table_size;
     c->block_size = s->options.block_size;
     c->compressor = &s->compressor;
