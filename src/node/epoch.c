@@ -69,8 +69,8 @@ static bool may_follow(const struct map *old, const struct map *new) {
     return true;
 }
 
-// Decodes a map into `next`. False: it is none that may follow ours, and unless it is just older the
-// log says so.
+// Decodes a map into `next`. False: it is none that may follow ours, and unless it is just older
+// the log says so.
 static bool take_next(struct node *node, struct slice bytes) {
     struct epoch *e = &node->epoch;
     must(!e->is_adopting);

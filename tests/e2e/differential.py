@@ -209,6 +209,13 @@ def pairs(d):
     return [word for _ in range(d.rng.randint(1, 4)) for word in (d.key(), d.value())]
 
 
+def flush_command(d):
+    """Mostly refused: little is to be seen of the others where there are no keys."""
+    if not d.chance(8):
+        return [d.one(b"now", b"ASYNC SYNC", b"")]
+    return d.options(1, d.a_word(b"ASYNC", b"SYNC"))
+
+
 # What comes after the name of each command.
 COMMANDS = {
     "get": lambda d: [d.any_key()],
@@ -271,6 +278,8 @@ COMMANDS = {
                                   lambda: [d.word(b"TYPE"), d.one(b"string", b"LIST", b"")])],
     "keys": lambda d: [d.glob()],
     "dbsize": lambda d: [],
+    "flushall": flush_command,
+    "flushdb": flush_command,
     "object|encoding": lambda d: [d.rng.choice(d.set_keys + [b"never"])],
     "ping": lambda d: d.options(1, lambda: [d.value()]),
     "echo": lambda d: [d.value()],
@@ -364,6 +373,7 @@ OTHERWISE = {
 CONTAINERS_OTHERWISE = {
     "cluster": "a redis-server alone is no cluster",
     "quoit": "is Quoit's own",
+    "keyspace": "is Quoit's own",
 }
 
 
