@@ -38,6 +38,15 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->unknowns += o->unknowns;
 }
 
+static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *m) {
+    sum->maps += m->maps;
+    sum->done += m->done;
+    sum->not_done += m->not_done;
+    sum->refused += m->refused;
+    sum->unknown += m->unknown;
+    sum->cut_short += m->cut_short;
+}
+
 void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->runs++;
     sum->failed += r->has_failed;
@@ -54,6 +63,7 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->backups.deleted += r->backups.deleted;
     sum->backups.cut_short += r->backups.cut_short;
     sum->backups.checked += r->backups.checked;
+    add_maps(&sum->maps, &r->maps);
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
@@ -120,6 +130,12 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O25 keys judged by these", sum->oracle.walked);
     n = add(lines, n, "O26 contexts that writes answered", sum->oracle.contexts);
     n = add(lines, n, "O26 siblings left out of these", sum->oracle.unseen);
+    n = add(lines, n, "O27 maps", sum->maps.maps);
+    n = add(lines, n, "O27 changes done", sum->maps.done);
+    n = add(lines, n, "O27 changes certainly not done", sum->maps.not_done);
+    n = add(lines, n, "O27 changes that did not apply", sum->maps.refused);
+    n = add(lines, n, "O27 changes unknown", sum->maps.unknown);
+    n = add(lines, n, "O27 changes cut short", sum->maps.cut_short);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);

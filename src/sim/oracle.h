@@ -33,7 +33,8 @@
 //     O26 the context that a write answers covers, beyond what it was made with and its own dot,
 //     only
 //         what some other write has superseded: with it nobody replaces what he has not seen
-//     and never two clusters: whoever serves has the same map
+//     O27 maps: see mapmaker.h
+//     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
 
@@ -183,13 +184,14 @@ bool oracle_may_judge(const struct oracle *oracle, uint32_t key, uint64_t from, 
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen);
 
-// True when all members serve, see each other and hold the same in every slot.
+// True when all members serve under maps of one epoch, see each other and hold the same in every
+// slot.
 bool oracle_is_converged(const struct oracle *oracle);
 
 // At the end, after convergence: O2, O3, O6, and one cluster.
 void oracle_check_end(struct oracle *oracle);
 
-// At any time: whoever has a map has the same.
+// At any time: whoever has a map has the same as others of its epoch.
 void oracle_check_maps(struct oracle *oracle);
 
 #endif

@@ -28,6 +28,7 @@ struct simulation {
     struct workload workload;
     struct nemesis nemesis;
     struct keeper keeper;
+    struct mapmaker mapmaker;
     struct rng rng;
     uint32_t files_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
 };
@@ -101,12 +102,18 @@ static bool all_serve(struct simulation *s) {
 }
 
 static bool workload_over(struct simulation *s) {
+    mapmaker_check(&s->mapmaker);
     return workload_is_over(&s->workload);
+}
+
+static bool all_is_done(struct simulation *s) {
+    return workload_over(s) && mapmaker_is_idle(&s->mapmaker);
 }
 
 static bool is_converged(struct simulation *s) {
     nemesis_attend(&s->nemesis);
-    return oracle_is_converged(&s->oracle);
+    mapmaker_check(&s->mapmaker);
+    return mapmaker_is_idle(&s->mapmaker) && oracle_is_converged(&s->oracle);
 }
 
 // A request that was slow when the trouble ended still is.
@@ -151,6 +158,7 @@ static void chaos(struct simulation *s) {
     }
     nemesis_start(&s->nemesis);
     keeper_start(&s->keeper);
+    mapmaker_start(&s->mapmaker);
     workload_start(&s->workload);
     (void)run_until(s, CHAOS_MAX_NS, workload_over);
     oracle_check_maps(&s->oracle);
@@ -159,6 +167,7 @@ static void chaos(struct simulation *s) {
 static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
     keeper_stop(&s->keeper);
+    mapmaker_stop(&s->mapmaker);
     nemesis_heal(&s->nemesis);
     const char *complaint = s->nemesis.amnesia.complaint;
     if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
@@ -178,7 +187,8 @@ static void works(struct simulation *s) {
     workload_hang_up(&s->workload);
     s->oracle.healed_at = world_now(s->world);
     workload_extend(&s->workload, OPERATIONS_AT_THE_END);
-    bool is_over = run_until(s, WORKS_MAX_NS, workload_over);
+    mapmaker_work(&s->mapmaker);
+    bool is_over = run_until(s, WORKS_MAX_NS, all_is_done);
     refused = s->workload.refused - refused;
     unknown = s->workload.unknown - unknown;
     if (!is_over || refused > 0 || unknown > 0) {
@@ -272,6 +282,7 @@ static void fill_report(struct simulation *s) {
     r->unknown = s->workload.unknown;
     r->oracle = s->oracle.counts;
     r->backups = s->keeper.counts;
+    r->maps = s->mapmaker.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
@@ -334,6 +345,7 @@ static void draw(struct simulation *s) {
     s->oracle.has_large = has_large;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
     keeper_init(&s->keeper, &s->nemesis, &s->oracle);
+    mapmaker_init(&s->mapmaker, &s->nemesis, &s->oracle);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);
     if (has_large) keys = ORACLE_KEYS_MAX;

@@ -3,15 +3,17 @@
 // simulation.h -- one run from a seed: a cluster, clients, trouble, healing, a verdict.
 //
 //     start     members start in any order, at any time
-//     chaos     clients work, the nemesis is loose, a keeper makes snapshots
+//     chaos     clients work, the nemesis is loose, a keeper makes snapshots, a mapmaker changes
+//               the map
 //     heal      no more trouble; within a bound all members serve and hold the same
-//     works     clients work again: every operation is done
+//     works     clients work again, and the map changes: every operation is done
 //     end       the oracle's last checks; all stop in order, nothing is left open; all start once
 //               more and still hold the same
 #ifndef QUOIT_SIM_SIMULATION_H
 #define QUOIT_SIM_SIMULATION_H
 
 #include "sim/keeper.h"
+#include "sim/mapmaker.h"
 #include "sim/nemesis.h"
 #include "sim/oracle.h"
 #include "sim/workload.h"
@@ -40,6 +42,7 @@ struct simulation_report {
     uint32_t calls[CALL_KINDS];
     struct oracle_counts oracle;
     struct keeper_counts backups;
+    struct mapmaker_counts maps;
     struct node_stats node;
     uint64_t flushes; // of all stores, like all up to recounts
     uint64_t compactions;
