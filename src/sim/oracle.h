@@ -14,6 +14,8 @@
 //         (but one at level ONE, once a member has lost its bytes)
 //     O3  siblings are exact: those that no other write knew, no more and no fewer
 //     O4  nothing is invented: what is read was written to that key
+//     O5  nothing that was deleted or overwritten comes back: O8 for what is read, O3 and O6 for
+//         what is there at the end
 //     O6  after healing all replicas of a key are equal, byte for byte
 //     O8  reads see every write acknowledged before they began, where R + W > N, and never go back
 //         in time, where both ask a majority; whatever the clocks and the coordinators
@@ -23,6 +25,7 @@
 //     O14 after healing everything works again within a bound
 //     O16 no limit is passed (must() in the code), O17 nothing is left open at an orderly end
 //     O19 "certainly not done" is the truth
+//     O21 all this whatever the clocks say: trouble `clock`; tools/check-clock says who may look
 //     O22 a range shows keys of its tag, in order, from bound to bound, none twice; and O2, O4, O8
 //         hold for each that it shows or leaves out
 //     O23 snapshots: see keeper.h
