@@ -116,7 +116,7 @@ uint64_t map_cluster_number(struct slice word);
 // same order, whatever else the maps say. Requires epoch > 0.
 uint64_t map_placement(const struct map *map);
 
-// The keyspace of a key. Requires epoch > 0. Lends until the map is replaced.
+// The keyspace of a key; in epoch 0 one that says nothing. Lends until the map is replaced.
 static inline const struct keyspace *map_keyspace_of(const struct map *map, struct slice key) {
     uint32_t place = KEYSPACE_DEFAULT;
     if (map->keyspace_count > 1) place = keyspace_of_key(map->keyspaces, key);

@@ -431,10 +431,6 @@ const char *node_name_of(const struct node *node, uint64_t storage) {
     return NULL;
 }
 
-const struct keyspace *node_keyspace_of(const struct node *node, struct slice key) {
-    return node->map.epoch == 0 ? NULL : map_keyspace_of(&node->map, key);
-}
-
 uint32_t node_copies(const struct node *node) {
     return node->map.epoch == 0 ? 0 : node->map.runs[0].replica_count;
 }

@@ -274,9 +274,6 @@ const struct member_entry *node_member(const struct node *node, uint32_t index);
 // its disk since.
 const char *node_name_of(const struct node *node, uint64_t storage);
 
-// The keyspace of a key; NULL before there is a map.
-const struct keyspace *node_keyspace_of(const struct node *node, struct slice key);
-
 // Copies that a key of the keyspace with most of them has; 0 before there is a map.
 uint32_t node_copies(const struct node *node);
 

@@ -100,7 +100,7 @@ static void on_kv_get(struct step *step) {
 }
 
 void start_kv_get(struct command *c) {
-    struct level level = policy_read(c->session, c->arguments[1]).level;
+    struct level level = policy_read(c->session, c->arguments[1]);
     if (c->argument_count != 2) {
         if (c->argument_count != 4 || !argument_is(c->arguments[2], "r")) {
             answer_parse_error(c, PARSE_SYNTAX);
@@ -122,7 +122,7 @@ struct kv_options {
 // False: the answer was given.
 static bool parse_kv_options(struct command *c, uint32_t at, bool may_expire,
                              struct kv_options *options) {
-    *options = (struct kv_options){.level = policy_write(c->session, c->arguments[1]).level};
+    *options = (struct kv_options){.level = policy_write(c->session, c->arguments[1])};
     for (; at < c->argument_count; at += 2) {
         struct slice word = c->arguments[at];
         bool is_px = argument_is(word, "px");
@@ -238,20 +238,19 @@ void start_kv_del(struct command *c) {
 
 // CONSISTENCY [READ level] [WRITE level] | KEY key
 
-static void show_level(struct reply *r, const char *what, struct policy_level policy) {
-    static const char *const sources[] = {
-        [POLICY_CONNECTION] = "connection",
-        [POLICY_KEYSPACE] = "keyspace",
-        [POLICY_CONFIGURATION] = "configuration",
-    };
+// `own` and `keyspace`: what these say, maybe nothing.
+static void show_level(struct reply *r, const char *what, struct level level, struct level own,
+                       struct level keyspace) {
+    bool is_own = own.kind != LEVEL_UNSET;
+    const char *further = keyspace.kind != LEVEL_UNSET ? "keyspace" : "configuration";
     char text[LEVEL_TEXT_SIZE];
-    level_text(policy.level, text);
+    level_text(level, text);
     reply_bulk_string(r, what);
     reply_map(r, 2);
     reply_bulk(r, SLICE("level"));
     reply_bulk_string(r, text);
     reply_bulk(r, SLICE("set-by"));
-    reply_bulk_string(r, sources[policy.source]);
+    reply_bulk_string(r, is_own ? "connection" : further);
 }
 
 // Levels that no operation could have are refused here rather than with each of them.
@@ -280,8 +279,9 @@ static bool parse_levels(const struct command *c, struct level *read, struct lev
 
 static void show_levels(const struct session *s, struct reply *r, struct slice key) {
     reply_map(r, 2);
-    show_level(r, "read", policy_read(s, key));
-    show_level(r, "write", policy_write(s, key));
+    const struct keyspace *k = policy_keyspace(s->server, key);
+    show_level(r, "read", policy_read(s, key), s->read, k->read);
+    show_level(r, "write", policy_write(s, key), s->write, k->write);
 }
 
 void local_consistency(struct command *c, struct reply *r) {

@@ -173,9 +173,9 @@ void start_kv_range(struct command *c) {
     if (!parse_options(c, &limit, &is_reverse)) return;
     c->my.done = 0;
     c->my.number = limit < RANGE_LIMIT_MAX ? limit : RANGE_LIMIT_MAX;
-    struct node *node = c->session->server->node;
+    const struct server *server = c->session->server;
     bool has_both = from.key.size > 0 && to.key.size > 0;
-    if (has_both && node_keyspace_of(node, from.key) != node_keyspace_of(node, to.key)) {
+    if (has_both && policy_keyspace(server, from.key) != policy_keyspace(server, to.key)) {
         answer_error(c, "ERR the bounds are of two keyspaces; a range is within one");
         return;
     }
@@ -189,7 +189,7 @@ void start_kv_range(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_RANGE;
     request->key = c->arguments[1];
-    request->level = policy_read(c->session, from.key.size > 0 ? from.key : to.key).level;
+    request->level = policy_read(c->session, from.key.size > 0 ? from.key : to.key);
     request->from = from.key;
     request->is_at_from = from.is_at;
     request->to = to.key;

@@ -25,7 +25,7 @@ static void ask(struct command *c, uint64_t cursor, uint32_t limit, bool local, 
     struct request *request = &c->step.request;
     request->kind = REQUEST_SCAN;
     request->key = (struct slice){0};
-    request->level = policy_read(c->session, request->key).level;
+    request->level = policy_read(c->session, request->key);
     request->cursor = cursor;
     request->limit = limit;
     request->local = local;
@@ -52,7 +52,7 @@ void start_dbsize(struct command *c) {
     struct request *request = &c->step.request;
     request->kind = REQUEST_COUNT;
     request->key = (struct slice){0};
-    request->level = policy_read(c->session, request->key).level;
+    request->level = policy_read(c->session, request->key);
     request->local = c->session->is_sharded;
     step_submit(&c->step, on_dbsize);
 }

@@ -105,7 +105,7 @@ void step_read_at(struct step *step, struct slice key, struct level level, step_
 }
 
 void step_read(struct step *step, struct slice key, step_done *then) {
-    step_read_at(step, key, policy_read(step->command->session, key).level, then);
+    step_read_at(step, key, policy_read(step->command->session, key), then);
 }
 
 static void replace(struct step *step, struct slice key, struct slice value, step_done *then) {
@@ -115,7 +115,7 @@ static void replace(struct step *step, struct slice key, struct slice value, ste
     request->value = value;
     request->timestamp = 0;
     request->seen = NULL;
-    request->level = policy_write(step->command->session, key).level;
+    request->level = policy_write(step->command->session, key);
     step_submit(step, then);
 }
 
