@@ -149,6 +149,14 @@ size_t facts_encoded_size_max(uint32_t keyspaces_max) {
     return (size_t)keyspaces_max * KEYSPACE_PARTS * PART_ENCODED_SIZE;
 }
 
+size_t facts_encoded_size(const struct facts *f) {
+    size_t size = 0;
+    for (uint32_t i = 0; i < f->part_end; i++) {
+        if (f->parts[i].key_count > 0) size += PART_ENCODED_SIZE;
+    }
+    return size;
+}
+
 void facts_encode(const struct facts *f, struct writer *w) {
     for (uint32_t i = 0; i != PARTITION_NONE; i = keyspaces_next(f->keyspaces, i)) {
         const struct part_facts *part = facts_part(f, partition_of_number(i));

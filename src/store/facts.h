@@ -80,6 +80,7 @@ struct store_partition facts_of(const struct facts *f, struct partition partitio
 //
 //     u32 number | u64 keys | u64 live keys | u64 bytes | STORE_LEAVES times u64
 size_t facts_encoded_size_max(uint32_t keyspaces_max);
+size_t facts_encoded_size(const struct facts *f);
 void facts_encode(const struct facts *f, struct writer *w);
 
 // ST_CORRUPT, and no facts, when the bytes are not that; ST_TOO_LARGE: of more keyspaces than there

@@ -208,6 +208,7 @@ static void sums_come_back_from_their_bytes(void **state) {
     struct writer w = writer_to(bytes, most);
     facts_encode(&f->facts, &w);
     assert_false(w.failed);
+    assert_int_equal(w.size, facts_encoded_size(&f->facts));
     facts_clear(&f->facts);
     assert_int_equal(facts_of(&f->facts, partition_of(0)).key_count, 0);
     assert_int_equal(facts_decode(&f->facts, writer_bytes(&w)), ST_OK);

@@ -5,16 +5,16 @@
 
 enum { VISITS_MAX = 256 }; // before env_later, which comes some thirty times in one turn
 
-size_t flush_memory_size(uint32_t record_size_max, uint32_t keyspaces_max) {
-    return sstable_writer_memory_size(record_size_max) + facts_file_size_max(keyspaces_max) +
-           KEY_SIZE_MAX + (size_t)64 * 4;
+size_t flush_memory_size(uint32_t record_size_max) {
+    return sstable_writer_memory_size(record_size_max) + facts_file_size_max(1) + KEY_SIZE_MAX +
+           (size_t)64 * 4;
 }
 
-void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory, uint32_t record_size_max,
-                uint32_t keyspaces_max) {
+void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
+                uint32_t record_size_max) {
     sstable_writer_init(&f->writer, arena, f->env, memory, f->compressor, record_size_max);
-    f->facts_capacity = facts_file_size_max(keyspaces_max);
-    f->facts_bytes = arena_take(arena, f->facts_capacity, 1);
+    f->memory = memory;
+    f->facts_own = arena_take(arena, facts_file_size_max(1), 1);
     f->after = arena_take(arena, KEY_SIZE_MAX, 1);
     f->state = FLUSH_IDLE;
 }
@@ -273,6 +273,23 @@ static void walk(struct flush *f) {
 
 // Facts.
 
+// Those of several keyspaces are large, and seldom wanted: there memory of tables is lent for a
+// moment.
+bool flush_take_facts(struct flush *f, size_t size) {
+    must(f->facts_block == 0);
+    f->facts_bytes = f->facts_own;
+    if (size <= facts_file_size_max(1)) return true;
+    f->facts_block = size > TLSF_SIZE_MAX ? 0 : tlsf_take(f->memory, size);
+    if (f->facts_block == 0) return false;
+    f->facts_bytes = tlsf_at(f->memory, f->facts_block);
+    return true;
+}
+
+void flush_give_facts(struct flush *f) {
+    if (f->facts_block != 0) tlsf_give(f->memory, f->facts_block);
+    f->facts_block = 0;
+}
+
 static void on_facts_named(struct env_op *op) {
     struct flush *f = of(op);
     f->made = NULL;
@@ -317,6 +334,7 @@ static void on_facts_synced(struct env_op *op) {
 
 static void on_facts_written(struct env_op *op) {
     struct flush *f = of(op);
+    flush_give_facts(f);
     if (op->status != ST_OK) {
         on_facts_synced(op);
         return;
@@ -328,6 +346,7 @@ static void on_facts_written(struct env_op *op) {
 static void on_facts_created(struct env_op *op) {
     struct flush *f = of(op);
     if (op->status != ST_OK) {
+        flush_give_facts(f);
         give_up(f, op->status);
         return;
     }
@@ -345,7 +364,13 @@ void flush_start(struct flush *f, uint64_t key_count) {
     f->after_size = 0;
     f->old_facts_number = f->manifest->current.facts_number;
     f->facts_number = manifest_take_numbers(f->manifest, 2);
-    struct writer w = writer_to(f->facts_bytes + PIECE_HEAD, f->facts_capacity - PIECE_HEAD);
+    size_t size = facts_encoded_size(f->facts);
+    if (!flush_take_facts(f, piece_size_of(size))) {
+        env_log(f->env, ENV_WARNING, "facts_not_written bytes=%zu request=memory", size);
+        give_up(f, ST_NO_MEMORY);
+        return;
+    }
+    struct writer w = writer_to(f->facts_bytes + PIECE_HEAD, size);
     facts_encode(f->facts, &w);
     must(!w.failed);
     struct piece piece = {.size = (uint32_t)w.size, .raw_size = (uint32_t)w.size};

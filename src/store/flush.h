@@ -62,20 +62,27 @@ struct flush {
     struct env_op op;
     struct env_file *file;
     char name[FILE_NAME_SIZE];
-    uint8_t *facts_bytes; // a piece
-    size_t facts_capacity;
+    struct tlsf *memory;  // of tables
+    uint8_t *facts_bytes; // a piece: in facts_own, or where that is too small in a block of memory
     size_t facts_size;
-    uint32_t partition; // number of that being walked through
-    uint8_t *after;     // the last key visited of it
-    size_t after_size;  // 0: none yet
-    uint32_t visits;    // since others had their turn
-    uint64_t count;     // flushes done
-    uint64_t written;   // bytes of tables
+    uint32_t facts_block; // 0: none
+    uint8_t *facts_own;   // room for the facts of one keyspace
+    uint32_t partition;   // number of that being walked through
+    uint8_t *after;       // the last key visited of it
+    size_t after_size;    // 0: none yet
+    uint32_t visits;      // since others had their turn
+    uint64_t count;       // flushes done
+    uint64_t written;     // bytes of tables
 };
 
-size_t flush_memory_size(uint32_t record_size_max, uint32_t keyspaces_max);
-void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory, uint32_t record_size_max,
-                uint32_t keyspaces_max);
+size_t flush_memory_size(uint32_t record_size_max);
+void flush_init(struct flush *f, struct arena *arena, struct tlsf *memory,
+                uint32_t record_size_max);
+
+// Makes facts_bytes as large as a file of facts of so many bytes, until flush_give_facts. False:
+// there is no memory. For opening, before the first flush.
+NODISCARD bool flush_take_facts(struct flush *f, size_t size);
+void flush_give_facts(struct flush *f);
 
 // Begins. `key_count`: about so many entries are dirty. Requires FLUSH_IDLE.
 void flush_start(struct flush *f, uint64_t key_count);

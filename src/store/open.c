@@ -348,7 +348,8 @@ static void on_facts_read(struct env_op *op) {
     enum status status = op->status;
     struct slice bytes = {s->flush.facts_bytes, op->size};
     if (status == ST_OK) status = facts_open(&s->facts, m->storage, m->facts_number, bytes);
-    s->opening.has_many_facts |= status == ST_TOO_LARGE;
+    flush_give_facts(&s->flush);
+    s->opening.has_many_facts = status == ST_TOO_LARGE;
     s->opening.needs_facts = status != ST_OK;
     op->done = on_facts_closed;
     env_close(s->env, op, s->opening.file);
@@ -361,11 +362,20 @@ static void on_facts_opened(struct env_op *op) {
         load_next(s);
         return;
     }
-    // It is as large as the parts it has, so it is one of more keyspaces than can be.
-    s->opening.has_many_facts = op->value > s->flush.facts_capacity;
+    // It is as large as the parts it has: then it is one of more keyspaces than can be.
+    s->opening.has_many_facts = op->value > facts_file_size_max(s->options.keyspaces_max);
+    size_t least = facts_file_size_max(1);
+    size_t size = op->value > least ? op->value : least;
+    s->opening.needs_facts = !flush_take_facts(&s->flush, size);
+    if (s->opening.has_many_facts || s->opening.needs_facts) {
+        op->status = ST_OK;
+        op->done = on_facts_closed;
+        flush_give_facts(&s->flush);
+        env_close(s->env, op, s->opening.file);
+        return;
+    }
     op->done = on_facts_read;
-    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes,
-             (uint32_t)s->flush.facts_capacity);
+    env_read(s->env, op, s->opening.file, 0, s->flush.facts_bytes, (uint32_t)size);
 }
 
 static void read_facts(struct store *s) {

@@ -74,7 +74,7 @@ size_t store_memory_size(const struct store_options *options) {
            memtable_memory_size(o.memory_max, keyspaces) + tables_memory(&o) +
            facts_memory_size(keyspaces) + segment_set_memory_size() + commit_log_memory_size(&log) +
            sstable_set_memory_size() + manifest_file_memory_size() + lookups_memory_size(&lookups) +
-           flush_memory_size(record, keyspaces) + compaction_memory_size(record) +
+           flush_memory_size(record) + compaction_memory_size(record) +
            compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
            2 * (size_t)FULL_KEY_MAX + ROUNDING;
 }
@@ -119,7 +119,7 @@ static void create_flush(struct store *s, struct arena *arena) {
     f->compressor = &s->compressor;
     f->switched = on_switched;
     f->done = on_flushed;
-    flush_init(f, arena, &s->memory, record_limit(&s->options), s->options.keyspaces_max);
+    flush_init(f, arena, &s->memory, record_limit(&s->options));
 }
 
 static void create_compaction(struct store *s, struct arena *arena) {
