@@ -11,6 +11,9 @@
 #define LIVES_BELIEVED (UINT32_C(1) << 16)
 #define EPOCH_BELIEVED (UINT32_C(1) << 31)
 
+// Of the fact "start".
+enum { START_MENDING = 1, START_INTERVAL = 2 };
+
 static const struct partition system_partition = {.slot = SLOT_SYSTEM};
 
 static void on_vote_read(struct store_read *read);
@@ -127,8 +130,10 @@ static enum status take_map(struct node *node, struct slice bytes) {
 }
 
 static void encode_start(struct node *node, struct writer *w) {
+    bool has_interval = node->options.store.sync_interval_ns > 0;
     write_u64(w, node->incarnation);
-    write_u8(w, node->is_mending);
+    write_u8(
+        w, (uint8_t)((node->is_mending ? START_MENDING : 0) | (has_interval ? START_INTERVAL : 0)));
 }
 
 void genesis_encode_map(const struct node *node, const struct map *map, uint64_t author,
@@ -424,6 +429,14 @@ static void on_vote_read(struct store_read *read) {
     read_fact(node, SLICE("start"), on_start_read);
 }
 
+// What was stored without a sync may be gone when the life before this one did not end in order:
+// the store has then begun an epoch. With a sync for each write it is there.
+static bool may_have_forgotten(const struct node *node, uint8_t flags) {
+    bool has_interval = (flags & START_INTERVAL) != 0 || node->options.store.sync_interval_ns > 0;
+    const struct sibling *start = record_latest(&node->records[0]);
+    return has_interval && start->dot.actor.epoch != store_actor(node->store).epoch;
+}
+
 static void on_start_read(struct store_read *read) {
     struct node *node = CONTAINER_OF(read, struct node, fact_read);
     if (read->status != ST_OK && read->status != ST_NOT_FOUND) {
@@ -434,14 +447,13 @@ static void on_start_read(struct store_read *read) {
     if (value.size > 0) {
         struct reader r = reader_of(value);
         node->incarnation = read_u64(&r);
-        node->is_mending = read_u8(&r) != 0;
+        uint8_t flags = read_u8(&r);
+        node->is_mending = (flags & START_MENDING) != 0;
         if (!reader_done(&r)) {
             started(node, ST_CORRUPT);
             return;
         }
-        // The store has begun an epoch since, as it cannot prove that it forgot nothing.
-        uint32_t former = record_latest(&node->records[0])->dot.actor.epoch;
-        if (former != store_actor(node->store).epoch) epoch_forget(node);
+        if (may_have_forgotten(node, flags)) epoch_forget(node);
     }
     node->incarnation++;
     read_fact(node, SLICE("map"), on_map_read);

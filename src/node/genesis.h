@@ -21,7 +21,7 @@
 //
 // Facts are records in the system partition of the store:
 //
-//     "start"  incarnation u64 | is_mending u8
+//     "start"  incarnation u64 | u8: 1 it is mending, 2 what it acknowledges is synced later
 //     "map"    cluster id | the map | storage ids | of a later map than the first: its author
 //     "vote"   what this member has promised and accepted for the next map: epoch.h
 #ifndef QUOIT_NODE_GENESIS_H

@@ -216,6 +216,36 @@ static void what_a_proposer_leaves_behind_is_finished(void **state) {
     assert_true(finished > 0);
 }
 
+// Power fails everywhere at every moment there is. The two that come back first do not know what
+// the third, which may have been the proposer, was told; and still they cannot agree on another
+// map.
+static void a_loss_of_all_power_at_any_moment_takes_back_no_vote(void **state) {
+    (void)state;
+    uint32_t done = 0;
+    uint64_t every = test_every() < 4 ? test_every() : 4;
+    for (uint64_t moment = test_seed() % every; moment < 320; moment += every) {
+        struct site *site = quiet_site(MEMBERS);
+        struct wish w = {0};
+        uint32_t late = (uint32_t)(moment % MEMBERS);
+        begin_wish(&w, site, 0);
+        site_wait(site, moment * NS_PER_MS / 16);
+        done += w.is_done;
+        end_all(site);
+        for (uint32_t i = 0; i < MEMBERS; i++) {
+            if (i != late) cluster_start(&site->cluster, i);
+        }
+        site_wait(site, 5 * NS_PER_SECOND);
+        assert_int_equal(wish(site, (late + 1) % MEMBERS), ST_OK);
+        uint64_t epoch = epoch_of(site, (late + 1) % MEMBERS);
+        if (w.is_done) assert_true(epoch > w.epoch);
+        cluster_start(&site->cluster, late);
+        await_all_serve(site);
+        await_epoch(site, epoch);
+        site_free(site);
+    }
+    assert_true(done > 0);
+}
+
 // n3 loses its disk, and with it what it may have promised or accepted. Until the map has moved on
 // it counts only where everybody does.
 static void who_has_lost_its_disk_makes_no_majority_until_the_next_map(void **state) {
@@ -313,6 +343,7 @@ int epoch_test(void) {
         cmocka_unit_test(without_a_majority_of_the_members_nothing_changes),
         cmocka_unit_test(who_was_away_is_told_the_latest_map),
         cmocka_unit_test(what_a_proposer_leaves_behind_is_finished),
+        cmocka_unit_test(a_loss_of_all_power_at_any_moment_takes_back_no_vote),
         cmocka_unit_test(who_has_lost_its_disk_makes_no_majority_until_the_next_map),
         cmocka_unit_test(of_two_members_one_that_has_lost_its_disk_counts_beside_the_other),
         cmocka_unit_test(a_loss_of_power_between_two_syncs_is_taken_for_forgetting),

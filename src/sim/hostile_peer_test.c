@@ -3,6 +3,7 @@
 // A member that has the cluster key and says what no honest one would: nothing it sends may end the
 // process of another, or make it believe what cannot be.
 #include "base/text.h"
+#include "model/paxos.h"
 #include "sim/cluster.h"
 #include "sim/world_case.h"
 #include "wire/frame.h"
@@ -644,6 +645,81 @@ static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(v
     end(i);
 }
 
+// The map of n1, changed, as members agree on it.
+static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t port) {
+    static uint8_t bytes[4096];
+    struct map next = *node_map(real_node(i));
+    struct map_member members[2] = {next.members[0], next.members[1]};
+    next.members = members;
+    next.epoch = epoch;
+    members[1].port = port;
+    size_t size = map_encoded_size(&next);
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_bytes(&w, (struct slice){next.cluster.bytes, CLUSTER_ID_SIZE});
+    write_u32(&w, (uint32_t)size);
+    map_encode(&next, write_room(&w, size), size);
+    for (uint32_t member = 0; member < 2; member++) write_u64(&w, 78); // storage ids
+    if (epoch > 1) write_u64(&w, 4712);                                // its author
+    return writer_bytes(&w);
+}
+
+static struct message_promise ask_promise(struct impostor *i, uint64_t instance, uint64_t ballot) {
+    const struct message_prepare m = {.instance = instance, .ballot = ballot};
+    uint8_t bytes[64];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_prepare_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_PREPARE, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_promise promise;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PROMISE, &frame));
+    assert_int_equal(message_promise_decode(&promise, frame.body), ST_OK);
+    return promise;
+}
+
+static void ask_to_accept(struct impostor *i, uint64_t ballot, struct slice value) {
+    const struct message_accept m = {.instance = 2, .ballot = ballot, .value = value};
+    static uint8_t bytes[8192];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_accept_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_ACCEPT, writer_bytes(&w));
+}
+
+static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint64_t ballot = paxos_ballot(7, 1);
+    assert_int_equal(ask_promise(i, 1, ballot).status, ST_UNAVAILABLE); // is over
+    assert_int_equal(ask_promise(i, 3, ballot).status, ST_UNAVAILABLE); // has not begun
+    assert_int_equal(ask_promise(i, 2, ballot).status, ST_OK);
+    assert_int_equal(ask_promise(i, 2, ballot).status, ST_BUSY);
+
+    struct slice whole = changed_map(i, 2, CLUSTER_PORT);
+    for (size_t size = 0; size < whole.size; size += 7) {
+        ask_to_accept(i, ballot, (struct slice){whole.data, size});
+    }
+    ask_to_accept(i, ballot, changed_map(i, 3, CLUSTER_PORT));
+    ask_to_accept(i, ballot, changed_map(i, 2, CLUSTER_PORT + 1)); // the member is elsewhere
+    ask_to_accept(i, paxos_ballot(8, 0), changed_map(i, 2, CLUSTER_PORT)); // the ballot is not ours
+    uint64_t later = paxos_ballot(8, 1);
+    assert_int_equal(ask_promise(i, 2, later).accepted, 0);
+
+    ask_to_accept(i, later, changed_map(i, 2, CLUSTER_PORT));
+    uint64_t latest = paxos_ballot(9, 1);
+    assert_true(ask_promise(i, 2, latest).accepted == later);
+
+    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 5, CLUSTER_PORT + 1));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 1);
+    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 5, CLUSTER_PORT));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 5);
+    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 4, CLUSTER_PORT));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 5);
+    assert_int_equal(node_map_author(real_node(i)), 4712);
+    end(i);
+}
+
 static void random_bodies_end_the_connection_at_most(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -677,6 +753,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
+        cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);
