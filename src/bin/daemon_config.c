@@ -144,6 +144,11 @@ static bool parse_compression(const char *text, void *to) {
     return i < COUNT_OF(names);
 }
 
+static bool parse_multi(const char *text, void *to) {
+    *(bool *)to = strcmp(text, "batch") == 0;
+    return *(bool *)to || strcmp(text, "atomic") == 0;
+}
+
 static bool parse_yes(const char *text, void *to) {
     *(bool *)to = strcmp(text, "yes") == 0;
     return *(bool *)to || strcmp(text, "no") == 0;
@@ -220,6 +225,10 @@ static const struct key keys[] = {
      "Silence after which a read asks further replicas.", false},
     {"suspect-ms", "MS", "1200", FIELD(suspect_ms), parse_ms, MS,
      "Silence after which another node counts as down.", false},
+    {"multi", "atomic|batch", "atomic", FIELD(has_batch), parse_multi, "atomic or batch",
+     "What MULTI and EXEC are where a cluster has several nodes: refused, as they could not be "
+     "atomic, or a plain batch of commands.",
+     false},
     {"idle-timeout", "SECONDS", "0", FIELD(idle_s), parse_seconds,
      "a number of seconds up to 31536000",
      "Silence after which a client's connection is closed; 0: never.", false},

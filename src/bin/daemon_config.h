@@ -55,6 +55,7 @@ struct config {
     struct level write;
     enum codec compression;
     bool is_direct; // direct-reads
+    bool has_batch; // multi = batch
     bool has_monitor;
     bool has_debug; // debug-commands
     enum env_level log_level;

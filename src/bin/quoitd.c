@@ -173,6 +173,7 @@ static void make_options(struct daemon *d) {
     server->process_id = (uint64_t)getpid();
     server->memory_max = config->memory;
     server->system = system_release(d->system, sizeof(d->system));
+    server->has_batch = config->has_batch;
     server->has_monitor = config->has_monitor;
     server->has_debug = config->has_debug;
     system_random(&server->random, sizeof(server->random));

@@ -11,16 +11,30 @@ enum {
     LOCAL_ROOM = 1024,
 
     KEPT_PART = 16, // of the memory that is left, for the replies that one session keeps
+    EXEC_PART = 8,  // of all memory, which the replies of a transaction leave alone
 };
-
-static bool has_turn(const struct command *c) {
-    return c->session->queue.next == &c->link;
-}
 
 bool session_may_keep(const struct session *s, size_t size) {
     uint32_t left = pool_left(&s->server->chunk_pool) / KEPT_PART;
     uint32_t limit = left < SESSION_KEPT_MAX ? left : SESSION_KEPT_MAX;
     return s->kept_count + chunks_needed(size) <= limit;
+}
+
+// True when a reply that is not small has to wait. One of a transaction, at its turn, cannot:
+// others may wait for its locks.
+static bool is_full(const struct command *c) {
+    const struct session *s = c->session;
+    const struct pool *pool = &s->server->chunk_pool;
+    if (!c->is_within) return session_is_full(s);
+    return s->output.size >= TRANSACTION_REPLY_MAX || pool_left(pool) < pool->count / EXEC_PART;
+}
+
+static uint8_t *output_room(struct session *s, size_t size) {
+    struct pool *pool = &s->server->chunk_pool;
+    uint8_t *room = chunks_room(&s->output, pool, size);
+    if (room != NULL) return room;
+    transaction_lend(s);
+    return chunks_room(&s->output, pool, size);
 }
 
 // Counting.
@@ -63,7 +77,7 @@ static void count_reply(struct command *c, struct slice start, size_t size) {
     struct server *server = c->session->server;
     bool is_error = start.size > 0 && start.data[0] == '-';
     if (is_error) count_error(server, start);
-    server->counts.commands++;
+    if (c->fault != FAULT_QUEUED) server->counts.commands++;
     if (!command_is_local(c)) {
         size_t *lately = &c->session->reply_size;
         *lately = *lately - *lately / 4 + size / 4;
@@ -71,7 +85,7 @@ static void count_reply(struct command *c, struct slice start, size_t size) {
     if (c->spec == NULL) return;
     struct command_count *count = &server->command_counts[c->spec - command_table];
     if (c->fault != FAULT_NONE) {
-        count->rejected++;
+        count->rejected += is_error;
         return;
     }
     uint64_t took_ns = server->env->now - c->started;
@@ -123,11 +137,20 @@ void command_drop(struct command *c) {
     leave(c);
 }
 
+// What follows can be understood now.
+static void unhalt(const struct command *c) {
+    if (c->fault != FAULT_NONE || (c->flags & COMMAND_HALT) == 0 || c->is_within) return;
+    struct session *s = c->session;
+    s->is_halted = false;
+    if (transaction_is_exec(c) && s->transaction.is_open) transaction_forget(s);
+}
+
 // The reply of `c` is complete; what waited for it goes on.
 static void finish(struct command *c) {
     struct session *s = c->session;
     bool is_kept = c->target != ANSWER_OUTPUT;
     c->state = COMMAND_ANSWERED;
+    unhalt(c);
     uncount(c);
     lock_release(&c->step);
     if (!command_is_local(c)) {
@@ -150,11 +173,11 @@ static void finish(struct command *c) {
 bool answer_kept(struct command *c) {
     struct session *s = c->session;
     struct server *server = s->server;
-    must(has_turn(c));
+    must(command_has_turn(c));
     must(c->state == COMMAND_ANSWERED);
     struct parcel *parcel = &c->parcel;
     if (parcel->small_size > 0) {
-        uint8_t *room = chunks_room(&s->output, &server->chunk_pool, parcel->small_size);
+        uint8_t *room = output_room(s, parcel->small_size);
         if (room == NULL) {
             session_wait_for_memory(s);
             return false;
@@ -183,12 +206,13 @@ struct reply *answer_open(struct command *c, size_t bound) {
     struct server *server = s->server;
     must(c->state == COMMAND_RUNNING);
     if (c->is_mute) return open_at(c, ANSWER_SCRATCH, server->scratch, server->scratch_size);
-    if (bound <= CHUNK_CAPACITY && has_turn(c) && (bound <= PARCEL_SMALL || !session_is_full(s))) {
-        uint8_t *room = chunks_room(&s->output, &server->chunk_pool, bound);
+    bool may_go_out = bound <= PARCEL_SMALL || (bound <= CHUNK_CAPACITY && !is_full(c));
+    if (may_go_out && command_has_turn(c)) {
+        uint8_t *room = output_room(s, bound);
         if (room != NULL) return open_at(c, ANSWER_OUTPUT, room, bound);
     }
     if (bound <= PARCEL_SMALL) return open_at(c, ANSWER_SMALL, c->parcel.small, PARCEL_SMALL);
-    if (session_is_full(s) || (!has_turn(c) && !session_may_keep(s, bound))) {
+    if (is_full(c) || (!command_has_turn(c) && !session_may_keep(s, bound))) {
         answer_again(c);
         return NULL;
     }
@@ -207,7 +231,7 @@ struct reply *answer_open(struct command *c, size_t bound) {
 bool answer_reserve(struct command *c, size_t bound) {
     struct session *s = c->session;
     must(bound <= CHUNK_CAPACITY);
-    bool may_keep = has_turn(c) || session_may_keep(s, bound);
+    bool may_keep = command_has_turn(c) || session_may_keep(s, bound);
     if (may_keep && chunks_room(&c->parcel.chunks, &s->server->chunk_pool, bound) != NULL) {
         return true;
     }
@@ -226,7 +250,7 @@ struct reply *answer_open_reserved(struct command *c, size_t bound) {
 // The reply is what the client does not want to hear.
 static void finish_unheard(struct command *c) {
     parcel_clear(c->session, &c->parcel);
-    c->target = has_turn(c) ? ANSWER_OUTPUT : ANSWER_KEPT;
+    c->target = command_has_turn(c) ? ANSWER_OUTPUT : ANSWER_KEPT;
     finish(c);
 }
 
@@ -252,7 +276,7 @@ void answer_close(struct command *c) {
         chunks_grow(&c->parcel.chunks, r->size);
         break;
     case ANSWER_SCRATCH:
-        if (has_turn(c)) {
+        if (command_has_turn(c)) {
             c->target = ANSWER_OUTPUT;
             chunks_append(&s->output, &server->chunk_pool, bytes);
         } else {
@@ -263,17 +287,27 @@ void answer_close(struct command *c) {
     finish(c);
 }
 
+// One of a transaction has no other turn.
+static void answer_left_out(struct command *c) {
+    answer_error(c, "BUSY no room is left for this reply beside the others of the transaction; not "
+                    "done");
+}
+
 void answer_again(struct command *c) {
     struct session *s = c->session;
     must(c->state == COMMAND_RUNNING);
     must(!c->has_written);
-    step_release(&c->step);
     parcel_clear(s, &c->parcel);
+    if (c->is_within && command_has_turn(c)) {
+        answer_left_out(c);
+        return;
+    }
+    step_release(&c->step);
     c->state = COMMAND_QUEUED;
     command_count_running(c, -1);
     if (!c->wants_turn) s->again_count++;
     c->wants_turn = true;
-    if (has_turn(c) && !session_is_full(s)) {
+    if (command_has_turn(c) && !session_is_full(s)) {
         session_wait_for_memory(s); // what it has just given back itself is no reason to try again
     } else {
         session_touch(s);
@@ -312,13 +346,13 @@ static void answer_large_bulk(struct command *c, struct slice bytes) {
     struct session *s = c->session;
     struct server *server = s->server;
     size_t size = reply_bulk_size(bytes.size);
-    bool is_kept = !has_turn(c);
+    bool is_kept = !command_has_turn(c);
     if (c->is_mute) {
         count_reply(c, SLICE("$"), size);
         finish_unheard(c);
         return;
     }
-    if (session_is_full(s) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
+    if (is_full(c) || pool_left(&server->chunk_pool) <= chunks_needed(size) + 1 ||
         (is_kept && !session_may_keep(s, size))) {
         answer_again(c);
         return;
@@ -368,7 +402,7 @@ void answer_parcel(struct command *c) {
         return;
     }
     c->target = ANSWER_KEPT;
-    if (has_turn(c)) {
+    if (command_has_turn(c)) {
         chunks_move(&s->output, &s->server->chunk_pool, &c->parcel.chunks);
         c->target = ANSWER_OUTPUT;
     }
@@ -535,7 +569,7 @@ bool answer_failed_read(struct step *step, const struct sibling **sibling) {
 void answer_step_failure(struct step *step) {
     struct command *c = step->command;
     // What only read may ask once more, when nothing before it in this connection is in its way.
-    bool may_wait = step->request.status == ST_BUSY && !c->has_written && !has_turn(c);
+    bool may_wait = step->request.status == ST_BUSY && !c->has_written && !command_has_turn(c);
     if (may_wait && c->session->state == SESSION_OPEN) {
         answer_again(c);
     } else {
@@ -543,13 +577,41 @@ void answer_step_failure(struct step *step) {
     }
 }
 
+// Transactions.
+
+void answer_header(struct command *c, uint64_t count) {
+    struct session *s = c->session;
+    if (c->is_mute) return;
+    uint8_t *room = output_room(s, REPLY_HEADER_MAX);
+    must(room != NULL); // it was set aside
+    struct reply r = reply_to(room, REPLY_HEADER_MAX, s->protocol);
+    reply_array(&r, count);
+    chunks_grow(&s->output, r.size);
+}
+
+void answer_end(struct command *c) {
+    must(command_has_turn(c));
+    count_reply(c, SLICE("*"), REPLY_HEADER_MAX);
+    c->target = ANSWER_OUTPUT;
+    finish(c);
+}
+
 // Local commands.
+
+// There is no memory for the reply now.
+static bool wait_to_answer(struct command *c) {
+    c->state = COMMAND_QUEUED;
+    if (!c->is_within) return false;
+    c->state = COMMAND_RUNNING;
+    answer_left_out(c);
+    return true;
+}
 
 bool answer_local(struct command *c) {
     struct session *s = c->session;
     struct server *server = s->server;
-    must(has_turn(c));
-    if (pool_left(&server->chunk_pool) <= chunks_needed(LOCAL_ROOM)) return false;
+    must(command_has_turn(c));
+    if (pool_left(&server->chunk_pool) <= chunks_needed(LOCAL_ROOM)) return wait_to_answer(c);
     c->state = COMMAND_RUNNING;
     c->started = server->env->now;
     struct reply *r;
@@ -569,8 +631,7 @@ bool answer_local(struct command *c) {
             reply_error(r, SLICE("TOOLARGE the reply does not fit into the server's buffers"));
         }
         if (pool_left(&server->chunk_pool) <= chunks_needed(r->size)) {
-            c->state = COMMAND_QUEUED;
-            return false;
+            return wait_to_answer(c);
         }
     }
     answer_close(c);

@@ -74,6 +74,11 @@ void answer_written_number(struct step *step);
 // Adds a bulk of any size. Requires chunks_needed(its size) + 1 chunks in the pool.
 void append_bulk(struct chunks *chunks, struct pool *pool, struct slice bytes);
 
+// The beginning of an array, whose elements are the replies to the next commands; and when all of
+// them are out, the end of the command that began it.
+void answer_header(struct command *c, uint64_t count);
+void answer_end(struct command *c);
+
 // Carries out a local command at its turn. False: there is no memory for its reply now.
 bool answer_local(struct command *c);
 

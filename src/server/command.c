@@ -94,7 +94,7 @@ static enum command_fault find_spec(struct command *c) {
     if (!arity_fits(c->spec, c->argument_count)) return FAULT_ARITY;
     bool is_open = c->spec->last_key < 0;
     if (is_open && (c->argument_count - c->spec->first_key) % c->spec->key_step != 0) {
-        return FAULT_ARITY; // MSET with a key that has no value
+        return FAULT_UNPAIRED; // MSET with a key that has no value
     }
     if (s->is_stranger && (c->spec->flags & COMMAND_NO_AUTH) == 0) return FAULT_NO_AUTH;
     return FAULT_NONE;
@@ -112,8 +112,14 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     c->state = COMMAND_QUEUED;
     c->fault = fault;
     c->is_fresh = true;
-    c->is_mute = s->is_mute || s->is_skipping;
-    s->is_skipping = false;
+    const struct command *exec = s->transaction.exec;
+    c->is_within = exec != NULL;
+    if (c->is_within) {
+        c->is_mute = exec->is_mute || s->state == SESSION_SHUT;
+    } else {
+        c->is_mute = s->is_mute || s->is_skipping;
+        s->is_skipping = false;
+    }
     c->wants_turn = false;
     c->has_written = false;
     c->block = NULL;
@@ -126,7 +132,7 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     if (arguments == s->arguments) {
         memcpy(c->own, arguments, count * sizeof(arguments[0]));
         c->arguments = c->own;
-    } else if (count > 0) {
+    } else if (count > 0 && !c->is_within) {
         c->block = arguments;
         c->is_block_large = s->is_block_large;
     }
@@ -138,10 +144,11 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
         c->flags = c->spec->flags;
         if (c->spec->refine != NULL) c->flags |= c->spec->refine(c);
     }
+    if (!c->is_within) transaction_note(c);
     if ((c->flags & (COMMAND_STEPPED | COMMAND_BARRIER)) != 0) s->stepped_count++;
     if (c->spec != NULL) s->last = c->spec;
     order_enter(c);
-    list_append(&s->queue, &c->link);
+    list_append(c->is_within ? &s->transaction.exec->link : &s->queue, &c->link);
     s->queue_count++;
     return c;
 }
@@ -152,27 +159,28 @@ bool command_is_local(const struct command *c) {
 
 // Starting.
 
-static void refuse_not_serving(struct command *c) {
+static void refuse_not_serving(const struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
     if (node_state(node) == NODE_RECOVERING) {
-        answer_error(c, "LOADING this node is reading its data from disk");
+        reply_error(r, SLICE("LOADING this node is reading its data from disk"));
     } else if (node_state(node) == NODE_STOPPED) {
-        answer_error(c, "BUSY this node is shutting down; not done, ask another");
+        reply_error(r, SLICE("BUSY this node is shutting down; not done, ask another"));
     } else if (node_options(node)->seeds != NULL) {
-        answer_error(c, "CLUSTERDOWN this node waits for its seeds to admit it");
+        reply_error(r, SLICE("CLUSTERDOWN this node waits for its seeds to admit it"));
     } else {
-        answer_error(c, "CLUSTERDOWN the cluster is not formed yet: waiting for its first members");
+        reply_error(r, SLICE("CLUSTERDOWN the cluster is not formed yet: waiting for its first "
+                             "members"));
     }
 }
 
-static bool keys_fit(struct command *c, uint32_t last) {
+static bool keys_fit(const struct command *c, uint32_t last, struct reply *r) {
     for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
         size_t size = c->arguments[i].size;
         if (size > 0 && size <= KEY_SIZE_MAX) continue;
         if (size == 0) {
-            answer_error(c, "ERR a key has at least one byte");
+            reply_error(r, SLICE("ERR a key has at least one byte"));
         } else {
-            answer_errorf(c, "TOOLARGE a key has at most %d bytes; not done", KEY_SIZE_MAX);
+            reply_errorf(r, "TOOLARGE a key has at most %d bytes; not done", KEY_SIZE_MAX);
         }
         return false;
     }
@@ -180,23 +188,23 @@ static bool keys_fit(struct command *c, uint32_t last) {
 }
 
 // The parser lets arguments of the size of keys through where values must be smaller.
-static bool values_fit(struct command *c) {
+static bool values_fit(const struct command *c, struct reply *r) {
     uint32_t max = c->session->server->options.value_size_max;
     for (uint32_t i = 2; max < KEY_SIZE_MAX && i < c->argument_count; i++) {
         if (c->arguments[i].size <= max) continue;
-        answer_errorf(c, "TOOLARGE a value has at most %" PRIu32 " bytes; not done", max);
+        reply_errorf(r, "TOOLARGE a value has at most %" PRIu32 " bytes; not done", max);
         return false;
     }
     return true;
 }
 
 // On the shard's port: keys of one slot, and one that this member holds.
-static bool is_at_home(struct command *c, uint32_t last) {
+static bool is_at_home(const struct command *c, uint32_t last, struct reply *r) {
     struct node *node = c->session->server->node;
     uint16_t slot = slot_of(c->arguments[c->spec->first_key]);
     for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
         if (slot_of(c->arguments[i]) == slot) continue;
-        answer_error(c, "CROSSSLOT Keys in request don't hash to the same slot");
+        reply_error(r, SLICE("CROSSSLOT Keys in request don't hash to the same slot"));
         return false;
     }
     const struct map *map = node_map(node);
@@ -207,11 +215,39 @@ static bool is_at_home(struct command *c, uint32_t last) {
     uint32_t offset = PORT_SHARD_OFFSET + PORT_SHARD_STEP * (uint32_t)run->replicas[place].shard;
     char address[ADDRESS_SIZE_MAX + 1];
     map_member_address(&map->members[first], offset, address);
-    struct reply *r = answer_open(c, REPLY_ERROR_MAX + REPLY_HEADER_MAX);
-    if (r == NULL) return false;
     reply_errorf(r, "MOVED %u %s", slot, address);
-    answer_close(c);
     return false;
+}
+
+bool command_is_refused(const struct command *c, struct reply *r) {
+    const struct session *s = c->session;
+    struct node *node = s->server->node;
+    if (node_state(node) != NODE_SERVING) {
+        refuse_not_serving(c, r);
+        return true;
+    }
+    uint32_t last = command_last_key(c->spec, c->argument_count);
+    if (last > 0 && !keys_fit(c, last, r)) return true;
+    bool has_values = (c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING;
+    if (has_values && !values_fit(c, r)) return true;
+    if (last > 0 && s->is_sharded && !is_at_home(c, last, r)) return true;
+    if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
+        reply_errorf(r,
+                     "NOTATOMIC needs an atomic read-modify-write, which %" PRIu32
+                     " nodes do not offer; read with KV.GET, write with KV.PUT ... CONTEXT",
+                     node_map(node)->member_count);
+        return true;
+    }
+    return false;
+}
+
+// Ends a command that cannot be started with the error that says why.
+static void answer_refusal(struct command *c, struct slice line) {
+    struct reply *r = answer_open(c, line.size);
+    if (r == NULL) return;
+    memcpy(r->data, line.data, line.size);
+    r->size = line.size;
+    answer_close(c);
 }
 
 static void on_locked(struct step *step) {
@@ -226,7 +262,6 @@ void command_count_running(const struct command *c, int change) {
 
 void command_start(struct command *c) {
     struct session *s = c->session;
-    struct node *node = s->server->node;
     must(c->state == COMMAND_QUEUED);
     must(c->blocker == NULL);
     c->state = COMMAND_RUNNING;
@@ -236,19 +271,10 @@ void command_start(struct command *c) {
         c->wants_turn = false;
         s->again_count--;
     }
-    if (node_state(node) != NODE_SERVING) {
-        refuse_not_serving(c);
-        return;
-    }
-    uint32_t last = command_last_key(c->spec, c->argument_count);
-    if (last > 0 && !keys_fit(c, last)) return;
-    if ((c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING && !values_fit(c)) return;
-    if (last > 0 && s->is_sharded && !is_at_home(c, last)) return;
-    if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
-        answer_errorf(c,
-                      "NOTATOMIC needs an atomic read-modify-write, which %" PRIu32
-                      " nodes do not offer; read with KV.GET, write with KV.PUT ... CONTEXT",
-                      node_map(node)->member_count);
+    uint8_t line[REPLY_ERROR_MAX + REPLY_HEADER_MAX];
+    struct reply refusal = reply_to(line, sizeof(line), s->protocol);
+    if (command_is_refused(c, &refusal)) {
+        answer_refusal(c, (struct slice){line, refusal.size});
         return;
     }
     bool wants_lock = (c->flags & COMMAND_LOCK) != 0;
@@ -303,11 +329,42 @@ void command_refuse_form(const struct command *c, struct reply *r) {
     refuse_sub(c, "unknown subcommand or wrong number of arguments for", r);
 }
 
-void command_run_local(struct command *c, struct reply *r) {
+static void refuse_not_offered(const struct command *c, struct reply *r) {
+    uint32_t members = node_map(c->session->server->node)->member_count;
+    if (transaction_is_exec(c)) {
+        reply_errorf(r,
+                     "NOTATOMIC %" PRIu32 " nodes offer no transaction: what came before this was "
+                     "done one by one; see the setting multi = batch",
+                     members);
+    } else {
+        reply_errorf(r,
+                     "NOTATOMIC %" PRIu32 " nodes offer no transaction; not done; the setting "
+                     "multi = batch makes it a plain batch",
+                     members);
+    }
+}
+
+static void refuse_arity(const struct command *c, struct reply *r) {
+    const char *why = "wrong number of arguments for";
+    if (transaction_is_exec(c)) {
+        reply_errorf(r, "EXECABORT Transaction discarded because of: %s 'exec' command", why);
+        transaction_forget(c->session);
+    } else {
+        reply_errorf(r, "ERR %s '%s' command", why, c->spec->name);
+    }
+}
+
+static void refuse(const struct command *c, struct reply *r) {
     const struct server *server = c->session->server;
     switch (c->fault) {
     case FAULT_NONE:
-        c->spec->local(c, r);
+    case FAULT_QUEUED:
+        break;
+    case FAULT_WATCH_INSIDE:
+        reply_error(r, SLICE("ERR WATCH inside MULTI is not allowed"));
+        return;
+    case FAULT_NOT_ATOMIC:
+        refuse_not_offered(c, r);
         return;
     case FAULT_UNKNOWN:
         refuse_unknown(c, r);
@@ -316,7 +373,8 @@ void command_run_local(struct command *c, struct reply *r) {
         refuse_sub(c, "unknown subcommand", r);
         return;
     case FAULT_ARITY:
-        reply_errorf(r, "ERR wrong number of arguments for '%s' command", c->spec->name);
+    case FAULT_UNPAIRED:
+        refuse_arity(c, r);
         return;
     case FAULT_NO_AUTH:
         reply_error(r, SLICE("NOAUTH Authentication required."));
@@ -331,4 +389,15 @@ void command_run_local(struct command *c, struct reply *r) {
         return;
     }
     unreachable();
+}
+
+void command_run_local(struct command *c, struct reply *r) {
+    if (c->fault == FAULT_NONE) {
+        c->spec->local(c, r);
+    } else if (c->fault == FAULT_QUEUED) {
+        transaction_queue(c, r);
+    } else {
+        refuse(c, r);
+        if (c->fault != FAULT_WATCH_INSIDE) transaction_doom(c->session);
+    }
 }

@@ -40,9 +40,17 @@ enum command_flag {
     COMMAND_ATOMIC = 1 << 9,     // cannot be done where there are more
     COMMAND_CONTAINER = 1 << 10, // its subcommands are entries of their own, "name|subcommand"
     COMMAND_DENY_OOM = 1 << 11,  // for COMMAND's readers only
+    COMMAND_DIRECT = 1 << 12,    // carried out at once between MULTI and EXEC, too
 };
 
-enum command_group { GROUP_CONNECTION, GROUP_STRING, GROUP_GENERIC, GROUP_SERVER, GROUP_CLUSTER };
+enum command_group {
+    GROUP_CONNECTION,
+    GROUP_STRING,
+    GROUP_GENERIC,
+    GROUP_SERVER,
+    GROUP_CLUSTER,
+    GROUP_TRANSACTIONS,
+};
 
 typedef void command_start_function(struct command *c);
 typedef void command_local_function(struct command *c, struct reply *r);
@@ -125,12 +133,16 @@ struct failure {
 
 enum command_state { COMMAND_QUEUED, COMMAND_RUNNING, COMMAND_ANSWERED };
 
-// Why a command will be refused when its turn comes.
+// Why a command will not be carried out when its turn comes.
 enum command_fault {
     FAULT_NONE,
+    FAULT_QUEUED,       // nothing is wrong with it: it came between MULTI and EXEC
+    FAULT_WATCH_INSIDE, // a WATCH that did
+    FAULT_NOT_ATOMIC,   // MULTI or EXEC where they are not offered
     FAULT_UNKNOWN,
     FAULT_UNKNOWN_SUB,
     FAULT_ARITY,
+    FAULT_UNPAIRED, // a key without a value; said, as in Redis, when it would be carried out
     FAULT_NO_AUTH,
     FAULT_TOO_MANY,  // arguments
     FAULT_TOO_LARGE, // the parser passed over it; there are no arguments
@@ -156,7 +168,8 @@ struct command {
     bool is_mute;        // its client does not want to hear the reply
     bool wants_turn;     // starts only when all earlier ones are gone: its reply found no memory
     bool has_written;    // asked the node for a write: must not start again
-    struct slice *block; // arguments that did not fit `own`; or NULL
+    bool is_within;      // a transaction that is being carried out, and borrows its arguments
+    struct slice *block; // arguments that did not fit `own`, to be given back; or NULL
     bool is_block_large; //
     struct input *input; // pinned: the arguments point into it
     struct command *blocker; // the latest earlier command that must end first; or NULL
@@ -183,7 +196,8 @@ struct command {
 };
 
 // Makes a command of what was parsed and puts it at the end of its session's queue. The arguments
-// stay where they are; the input is pinned.
+// stay where they are; the input is pinned. While a transaction is carried out it is one of those
+// that were queued, and comes before the EXEC.
 struct command *command_create(struct session *s, struct slice *arguments, uint32_t count,
                                enum command_fault fault);
 
@@ -195,6 +209,10 @@ void command_drop(struct command *c);
 
 // Starts one that is not local and that nothing is in the way of. It may be gone on return.
 void command_start(struct command *c);
+
+// True: the command cannot be started now, by its keys, its values, or the state of the node; the
+// error that says so is written.
+bool command_is_refused(const struct command *c, struct reply *r);
 
 // Notes in its session that it began, or ended.
 void command_count_running(const struct command *c, int change);

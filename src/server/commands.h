@@ -48,6 +48,13 @@ command_start_function start_msetnx;
 command_start_function start_del;
 command_start_function start_exists;
 
+// commands_transaction.c
+command_local_function local_multi;
+command_start_function start_exec;
+command_local_function local_discard;
+command_start_function start_watch;
+command_local_function local_unwatch;
+
 // commands_key.c
 command_start_function start_type;
 command_start_function start_ttl;
@@ -159,6 +166,7 @@ enum command_category {
     CATEGORY_SLOW,
     CATEGORY_DANGEROUS,
     CATEGORY_CONNECTION,
+    CATEGORY_TRANSACTION,
     COMMAND_CATEGORIES,
 };
 

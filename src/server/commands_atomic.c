@@ -115,6 +115,10 @@ static void on_getex_read(struct step *step) {
         answer_parse_error(c, result);
         return;
     }
+    if (c->my.expires_ms == 0 && sibling->expires_ms == 0) {
+        answer_bulk(c, sibling->value); // PERSIST of what never expires
+        return;
+    }
     if (answer_if_too_old(c, sibling)) return;
     struct slice value = sibling->value;
     value.data = parcel_bulk(c, value) ? step_hold_copy(step, value, value.size) : NULL;

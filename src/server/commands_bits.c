@@ -41,12 +41,16 @@ static void on_setbit_read(struct step *step) {
     uint64_t offset = (uint64_t)c->my.number;
     size_t size = offset / 8 + 1 > value.size ? offset / 8 + 1 : value.size;
     uint64_t expires_ms = shown_expiry(sibling);
+    c->my.number = bits_at(value, offset);
+    if (size == value.size && (uint32_t)c->my.number == c->my.flags) {
+        answer_integer(c, c->my.number); // a change of nothing is none, also for a WATCH
+        return;
+    }
     uint8_t *place = step_hold_copy(step, value, size);
     if (place == NULL) {
         answer_no_memory(c);
         return;
     }
-    c->my.number = bits_at(value, offset);
     bits_put(place, offset, c->my.flags != 0);
     step_replace(step, c->arguments[1], (struct slice){place, size}, expires_ms,
                  answer_written_number);

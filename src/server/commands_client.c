@@ -31,6 +31,7 @@ static void write_flags(const struct session *s, struct text *text) {
     if (s->is_closing || s->state != SESSION_OPEN) text_char(text, 'c');
     if (s->is_kept) text_char(text, 'e');
     if (s->is_traceless) text_char(text, 'T');
+    if (s->transaction.is_open) text_char(text, 'x');
     if (text->size == before) text_char(text, 'N');
 }
 
@@ -40,7 +41,7 @@ static uint64_t output_memory(const struct session *s) {
     return (chunks + s->kept_count) * CHUNK_SIZE;
 }
 
-// In the order of Redis 7.2. One connection has one database, and nobody subscribes or queues.
+// In the order of Redis 7.2. One connection has one database, and nobody subscribes.
 static void describe(const struct session *s, struct text *text) {
     uint64_t now = s->server->env->now;
     uint64_t memory = output_memory(s);
@@ -51,12 +52,15 @@ static void describe(const struct session *s, struct text *text) {
                 (uint64_t)((now - s->heard) / NS_PER_SECOND));
     text_string(text, " flags=");
     write_flags(s, text);
+    text_printf(text, " db=0 sub=0 psub=0 ssub=0 multi=%" PRId64,
+                s->transaction.is_open ? (int64_t)s->transaction.count : -1);
     text_printf(text,
-                " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%" PRIu32 " qbuf-free=%" PRIu32
-                " argv-mem=0 multi-mem=0 rbs=%u rbp=%u obl=%zu oll=%" PRIu64 " omem=%" PRIu64,
-                s->received - s->parsed, s->input->capacity - s->received, CHUNK_SIZE, CHUNK_SIZE,
-                left, memory / CHUNK_SIZE, memory);
-    uint64_t own = sizeof(*s) + (s->input->kind == INPUT_OWN ? 0 : s->input->capacity);
+                " qbuf=%" PRIu32 " qbuf-free=%" PRIu32
+                " argv-mem=0 multi-mem=%zu rbs=%u rbp=%u obl=%zu oll=%" PRIu64 " omem=%" PRIu64,
+                s->received - s->parsed, s->input->capacity - s->received, transaction_memory(s),
+                CHUNK_SIZE, CHUNK_SIZE, left, memory / CHUNK_SIZE, memory);
+    uint64_t own =
+        sizeof(*s) + transaction_memory(s) + (s->input->kind == INPUT_OWN ? 0 : s->input->capacity);
     text_printf(text, " tot-mem=%" PRIu64 " events=%s%s cmd=%s user=default redir=-1 resp=%u",
                 own + memory, s->is_receiving ? "r" : "", s->is_sending ? "w" : "",
                 s->last == NULL ? "NULL" : s->last->name, s->protocol);
@@ -239,7 +243,11 @@ void local_client_kill(struct command *c, struct reply *r) {
 void local_client_reply(struct command *c, struct reply *r) {
     struct session *s = c->session;
     struct slice word = c->arguments[2];
-    if (argument_is(word, "on")) {
+    if (c->is_within) {
+        reply_error(r,
+                    SLICE("ERR CLIENT REPLY is not allowed in a transaction: its replies are one "
+                          "array"));
+    } else if (argument_is(word, "on")) {
         s->is_mute = false;
         c->is_mute = false;
         reply_ok(r);

@@ -65,6 +65,7 @@ static const char *const categories[COMMAND_CATEGORIES] = {
     [CATEGORY_SLOW] = "@slow",
     [CATEGORY_DANGEROUS] = "@dangerous",
     [CATEGORY_CONNECTION] = "@connection",
+    [CATEGORY_TRANSACTION] = "@transaction",
 };
 
 const char *command_category_name(enum command_category category) {
@@ -86,6 +87,7 @@ uint32_t command_categories(const struct command_spec *spec) {
     if (spec->group == GROUP_CONNECTION) of |= 1u << CATEGORY_CONNECTION;
     if (spec->group == GROUP_STRING) of |= 1u << CATEGORY_STRING;
     if (spec->group == GROUP_GENERIC) of |= 1u << CATEGORY_KEYSPACE;
+    if (spec->group == GROUP_TRANSACTIONS) of |= 1u << CATEGORY_TRANSACTION;
     return of;
 }
 
@@ -173,6 +175,8 @@ static const char *group_text(enum command_group group) {
         return "server";
     case GROUP_CLUSTER:
         return "cluster";
+    case GROUP_TRANSACTIONS:
+        return "transactions";
     }
     unreachable();
 }

@@ -111,6 +111,10 @@ void local_monitor(struct command *c, struct reply *r) {
                              "everybody's data: start the node with monitor = yes"));
         return;
     }
+    if (c->is_within) {
+        reply_error(r, SLICE("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+        return;
+    }
     monitor_begin(c->session);
     reply_ok(r);
 }

@@ -8,6 +8,7 @@
 //     answer    replies, at their turn                  chunk     memory for all of it
 //     pause     what a client told the others to wait for
 //     slowlog, latency   what took long                 monitor   who is told of every command
+//     lock      what keeps commands apart               transaction   MULTI to EXEC
 #ifndef QUOIT_SERVER_INTERNAL_H
 #define QUOIT_SERVER_INTERNAL_H
 
@@ -177,6 +178,11 @@ void server_ask_settle(struct server *server);
 
 // A session is gone for good.
 void server_forget(struct server *server);
+
+// True when all earlier commands of the connection are over.
+static inline bool command_has_turn(const struct command *c) {
+    return c->session->queue.next == &c->link;
+}
 
 static inline uint64_t server_now_ms(const struct server *server) {
     return server->env->wall_ms;

@@ -76,13 +76,14 @@ static uint32_t index_of(struct slice key) {
     return (uint32_t)(hash_bytes(key, 1) % LOCKS);
 }
 
-static void want(struct lock_hold *held, struct slice key) {
+void lock_note(uint64_t wanted[LOCKS / 64], struct slice key) {
     uint32_t index = index_of(key);
-    held->wanted[index / 64] |= (uint64_t)1 << index % 64;
+    wanted[index / 64] |= (uint64_t)1 << index % 64;
 }
 
 static bool needs_none(const struct step *step) {
-    bool has_its_keys = (step->command->flags & COMMAND_LOCK) != 0 && step != &step->command->step;
+    const struct command *c = step->command;
+    bool has_its_keys = c->is_within || ((c->flags & COMMAND_LOCK) != 0 && step != &c->step);
     return step->lock.mode != LOCK_NONE || has_its_keys || !order_is_single(server_of(step));
 }
 
@@ -91,7 +92,7 @@ bool lock_share(struct step *step, struct slice key, step_done *go) {
     step->lock.mode = LOCK_SHARED;
     step->lock.closes = false;
     step->lock.go = go;
-    want(&step->lock, key);
+    lock_note(step->lock.wanted, key);
     return take_from(step, 0);
 }
 
@@ -103,8 +104,17 @@ bool lock_all_keys(struct step *step, step_done *go) {
     uint32_t last = command_last_key(c->spec, c->argument_count);
     step->lock.closes = last > c->spec->first_key;
     for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
-        want(&step->lock, c->arguments[i]);
+        lock_note(step->lock.wanted, c->arguments[i]);
     }
+    return take_from(step, 0);
+}
+
+bool lock_noted(struct step *step, const uint64_t wanted[LOCKS / 64], step_done *go) {
+    if (needs_none(step)) return true;
+    step->lock.mode = LOCK_ALONE;
+    step->lock.closes = true;
+    step->lock.go = go;
+    memcpy(step->lock.wanted, wanted, sizeof(step->lock.wanted));
     return take_from(step, 0);
 }
 

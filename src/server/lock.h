@@ -14,6 +14,8 @@
 // for no other meanwhile. Reads take no locks, but where such a command changes several keys they
 // wait until it has: who reads one key, and then another, does not see the second as it was before.
 //
+// EXEC has the locks of all keys that its commands name, in the same way, and they take none.
+//
 // Where there are several members a lock here would prove nothing: there all of this does nothing.
 #ifndef QUOIT_SERVER_LOCK_H
 #define QUOIT_SERVER_LOCK_H
@@ -66,6 +68,12 @@ bool lock_share(struct step *step, struct slice key, step_done *go);
 
 // Likewise for the locks of all keys of the step's command, each alone.
 bool lock_all_keys(struct step *step, step_done *go);
+
+// Notes that the lock of the key is wanted: sets its bit.
+void lock_note(uint64_t wanted[LOCKS / 64], struct slice key);
+
+// Like lock_all_keys, for the locks that were noted; reads wait for them, too.
+bool lock_noted(struct step *step, const uint64_t wanted[LOCKS / 64], step_done *go);
 
 // True: a read of the key has to wait, or hold its lock.
 bool lock_is_closed(const struct step *step, struct slice key);

@@ -55,7 +55,7 @@ static bool shares_key(const struct command *a, const struct command *b) {
 }
 
 static bool is_barrier(const struct command *c) {
-    return c->fault == FAULT_NONE && (c->flags & COMMAND_BARRIER) != 0;
+    return c->fault != FAULT_QUEUED && (c->flags & COMMAND_BARRIER) != 0;
 }
 
 static bool conflicts(const struct command *earlier, const struct command *later, bool is_single) {

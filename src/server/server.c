@@ -335,7 +335,7 @@ static void rate_update(struct rate *rate, uint64_t now, uint64_t elapsed_ns) {
 }
 
 // A client that says half a word, does not say who it is, or does not listen, holds memory that
-// others may need.
+// others may need; and so does one that queues commands and then falls silent.
 static bool is_stalled(const struct server *server, const struct session *s) {
     const struct server_options *o = &server->options;
     uint64_t silence = server->env->now - s->heard;
@@ -349,7 +349,9 @@ static bool is_stalled(const struct server *server, const struct session *s) {
     bool is_needed = !list_is_empty(&server->hungry);
     uint64_t patience = is_needed && o->stall_ns > HUNGRY_NS ? HUNGRY_NS : o->stall_ns;
     if (silence < patience) return false;
-    return s->is_sending || (s->queue_count == 0 && session_is_half_way(s));
+    if (s->is_sending) return true;
+    if (s->queue_count > 0) return false;
+    return session_is_half_way(s) || (is_needed && transaction_memory(s) > 0);
 }
 
 static void on_sweep(struct timer *timer) {

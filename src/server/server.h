@@ -50,6 +50,7 @@ struct server_options {
     uint64_t stall_ns;       // silence in the middle of a command after which it is
     bool has_monitor;        // clients may be told of every command
     bool has_debug;          // clients may let all others wait
+    bool has_batch;          // MULTI, where there are several members, begins a plain batch
     struct mac_key random;   // from outside; different in every start, and secret
     struct level read;       // what connections begin with; unset: QUORUM
     struct level write;

@@ -27,6 +27,8 @@ void session_reset(struct session *s) {
     s->is_mute = false;
     s->is_skipping = false;
     s->is_traceless = false;
+    s->transaction.is_expected = false;
+    transaction_forget(s);
     monitor_end(s);
 }
 
@@ -122,9 +124,11 @@ static void drop_queue(struct session *s) {
 
 static void close_session(struct session *s) {
     struct server *server = s->server;
+    if (s->transaction.exec != NULL) return; // what was begun is carried out
     drop_queue(s);
     if (s->is_receiving || s->is_sending || s->queue_count > 0) return;
     pause_forget(s);
+    transaction_forget(s);
     monitor_end(s);
     give_block(s);
     chunks_clear(&s->output, &server->chunk_pool);
@@ -199,7 +203,7 @@ static void make_command(struct session *s, const struct resp_request *request) 
         s->is_block_large = false;
         resp_parser_room(&s->parser, s->arguments, ARGUMENTS_INLINE);
     }
-    if ((c->flags & COMMAND_HALT) != 0) s->is_halted = true;
+    if (c->fault == FAULT_NONE && (c->flags & COMMAND_HALT) != 0) s->is_halted = true;
     monitor_tell(c);
     pause_hold(c);
     if (!s->is_held) expect_keys(c);
@@ -226,12 +230,23 @@ static bool may_take(const struct session *s) {
            !session_is_full(s);
 }
 
+// Makes commands of what a transaction has queued, while EXEC carries it out.
+static bool take_queued(struct session *s) {
+    bool has_taken = false;
+    for (struct command *c; (c = transaction_next(s)) != NULL; has_taken = true) {
+        monitor_tell(c);
+        expect_keys(c);
+    }
+    return transaction_end(s) || has_taken;
+}
+
 // Makes commands of what has arrived. True when there were any.
 static bool take_commands(struct session *s) {
     struct server *server = s->server;
+    if (s->transaction.exec != NULL) return take_queued(s);
     bool has_taken = false;
     while (may_take(s)) {
-        if (pool_left(&server->command_pool) == 0) {
+        if (pool_left(&server->command_pool) <= COMMANDS_SPARE) {
             session_wait_for_memory(s);
             break;
         }
@@ -331,14 +346,12 @@ static void run_front(struct session *s) {
             if (!answer_kept(c)) return;
             continue;
         }
-        if (session_is_full(s) || pause_holds(c)) return;
+        if ((session_is_full(s) && !c->is_within) || pause_holds(c)) return;
         if (command_is_local(c)) {
-            bool is_halting = (c->flags & COMMAND_HALT) != 0;
             if (!answer_local(c)) {
                 session_wait_for_memory(s);
                 return;
             }
-            if (is_halting) s->is_halted = false;
         } else if (c->wants_turn && c->blocker == NULL) {
             command_start(c);
             if (s->queue.next == &c->link) return;
@@ -351,7 +364,8 @@ static void run_front(struct session *s) {
 // What is under way may bring as much as the client should have coming. Values of unknown size are
 // asked for a few at a time.
 static bool is_in_full_flight(const struct session *s) {
-    return s->running_count * s->reply_size >= SESSION_FLIGHT_MAX;
+    uint32_t bringing = s->running_count - (s->transaction.exec != NULL);
+    return bringing * s->reply_size >= SESSION_FLIGHT_MAX;
 }
 
 static void start(struct session *s, struct command *c) {
@@ -403,7 +417,7 @@ void session_take(struct session *s) {
 }
 
 void session_settle(struct session *s) {
-    while (s->state != SESSION_SHUT) {
+    while (s->state != SESSION_SHUT || s->transaction.exec != NULL) {
         run_front(s);
         bool has_taken = take_commands(s);
         if (!has_taken && !s->has_ready) break;

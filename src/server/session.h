@@ -18,6 +18,7 @@
 #include "model/level.h"
 #include "server/command.h"
 #include "server/input.h"
+#include "server/transaction.h"
 #include "wire/resp.h"
 
 struct listener;
@@ -26,12 +27,13 @@ enum session_state { SESSION_OPEN, SESSION_DRAINING, SESSION_SHUT };
 
 enum {
     SESSION_SIZE = 4096, // one page: what an idle connection costs
-    SESSION_STATE_SIZE = 1024,
+    SESSION_STATE_SIZE = 1216,
     SESSION_OWN_SIZE = SESSION_SIZE - SESSION_STATE_SIZE,
 
     SESSION_COMMANDS_MAX = 256,           // under way or waiting
     SESSION_OUTPUT_MAX = 256 * 1024,      // bytes unsent above which nothing new is begun
     SESSION_KEPT_MAX = 64,                // chunks of replies that wait for their turn
+    COMMANDS_SPARE = 1,                   // of the server's: only for transactions under way
     KEYS_EXPECTED_MAX = 16,               // of one command, named to the node ahead
     SESSION_INPUTS_MAX = 16,              // buffers pinned by commands
     SESSION_FLIGHT_MAX = 2 * 1024 * 1024, // bytes of replies asked for at a time, about
@@ -84,6 +86,8 @@ struct session {
     struct chunks output;
     uint32_t sent;    // bytes of output.first that are gone
     uint32_t sending; // bytes under way
+
+    struct transaction transaction;
 
     struct input *input;
     uint32_t input_count; // buffers that this session holds besides its own

@@ -164,9 +164,10 @@ static const struct line commands[] = {
     {"COMMAND INFO get\r\n", "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:"
                              "1\r\n:1\r\n*3\r\n+@read\r\n"
                              "+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n"},
-    {"ACL CAT\r\n", "*9\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n$5\r\nwrite\r\n$6\r\nstring\r\n$"
-                    "5\r\nadmin\r\n$4\r\nfast"
-                    "\r\n$4\r\nslow\r\n$9\r\ndangerous\r\n$10\r\nconnection\r\n"},
+    {"ACL CAT\r\n",
+     "*10\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n$5\r\nwrite\r\n$6\r\nstring\r\n$"
+     "5\r\nadmin\r\n$4\r\nfast"
+     "\r\n$4\r\nslow\r\n$9\r\ndangerous\r\n$10\r\nconnection\r\n$11\r\ntransaction\r\n"},
 };
 
 static void commands_are_told_of(void **state) {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TALKERS_MAX = 48, HEARD_MAX = 4 * 1024 * 1024 };
+enum { TALKERS_MAX = 48, HEARD_MAX = 16 * 1024 * 1024 };
 
 // A client on a machine of its own. It sends `words` in pieces, and keeps what it hears.
 struct talker {

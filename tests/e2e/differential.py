@@ -111,8 +111,10 @@ class Draw:
         return b"%d" % {b"EX": soon, b"PX": 1000 * soon, b"EXAT": far // 1000, b"PXAT": far}[word]
 
     def timed(self):
-        word = self.one(b"EX", b"PX", b"EXAT", b"PXAT")
-        return [self.word(word), self.time(word)]
+        meant = self.one(b"EX", b"PX", b"EXAT", b"PXAT")
+        word = self.word(meant)
+        is_other = word.upper() in (b"EX", b"PX", b"EXAT", b"PXAT")
+        return [word, self.time(word.upper() if is_other else meant)]
 
     def options(self, most, *makers):
         """Some of what the makers make, in any order."""
@@ -149,6 +151,8 @@ class Draw:
         if kind == 1:
             return [self.word(b"OVERFLOW"), self.word(self.one(b"WRAP", b"SAT", b"FAIL"))]
         by = self.value() if self.chance(4) else self.number()
+        if kind == 2 and by == b"-9223372036854775808":
+            by = b"0"  # redis-server computes with it what overflows, and saturates to the greatest
         return [self.word(b"SET" if kind == 2 else b"INCRBY"), *self.field(), by]
 
     def field_operations(self):
@@ -302,7 +306,33 @@ COMMANDS = {
     "command|getkeys": lambda d: d.one([b"GET", b"a"], [b"mset", b"a", b"1", b"b", b"2"],
                                        [b"PING"], [b"SET"],
                                        [b"nonsense", b"a"], [b"del", *d.several_keys()]),
+    "multi": lambda d: [],
+    "exec": lambda d: [],
+    "discard": lambda d: [],
+    "watch": lambda d: d.several_keys(),
+    "unwatch": lambda d: [],
 }
+
+# Drawn as the parts of transactions, not by themselves.
+TRANSACTIONS = ["multi", "exec", "discard", "watch", "unwatch"]
+
+
+def transaction(draw, names):
+    """A transaction as it should be, or nearly so. Where values may lapse nothing is watched: they do
+    at each server's own time."""
+    def some(most):
+        return draw.rng.choices(names, k=draw.rng.randint(0, most))
+    queued = some(6)
+    if draw.chance(8):
+        queued.insert(draw.rng.randint(0, len(queued)), draw.one("multi", "watch", "unwatch"))
+    block = ["multi", *queued, draw.one("exec", "exec", "exec", "exec", "discard")]
+    if draw.chance(2) and not draw.may_lapse:
+        block = ["watch", *some(2), *block]
+    if draw.chance(20):
+        del block[draw.rng.randrange(len(block))]
+    if draw.may_lapse:
+        block = [name for name in block if name != "watch"]
+    return [(name, words_of(draw, name)) for name in block]
 
 # What another comparison than that of bytes is for, and why.
 NEAR = {  # a moment lies between the two servers
@@ -396,6 +426,27 @@ def words_of(draw, name):
     return words
 
 
+def element_of(reply, at):
+    """What begins there in a reply, and where it ends."""
+    end = reply.index(b"\r\n", at)
+    kind, rest = reply[at:at + 1], reply[at + 1:end]
+    start, at = at, end + 2
+    if kind in b"*~%" and rest != b"-1":
+        for _ in range(int(rest) * (2 if kind == b"%" else 1)):
+            at = element_of(reply, at)[1]
+    elif kind in b"$=" and rest != b"-1":
+        at += int(rest) + 2
+    return reply[start:at], at
+
+
+def elements_of(reply):
+    """Those of an array, each as it came."""
+    at = reply.index(b"\r\n") + 2
+    while at < len(reply):
+        element, at = element_of(reply, at)
+        yield element
+
+
 def parsed(reply):
     """An array, of arrays, numbers and bytes."""
     def element(at):
@@ -420,9 +471,13 @@ def printable(error):
     return bytes(max(byte, 32) if byte != 127 else 32 for byte in error[1:-2][:500])
 
 
-def are_equal(name, one, other):
+def are_equal(name, one, other, queued=()):
+    """Whether both replies to a command say the same; to an EXEC, of the commands that were queued."""
     if one == other:
         return True
+    if name == "exec" and one[:1] == other[:1] == b"*":
+        ones, others = list(elements_of(one)), list(elements_of(other))
+        return len(ones) == len(others) == len(queued) and all(map(are_equal, queued, ones, others))
     if name == "scan" and other == b"-ERR invalid cursor\r\n":
         return True  # redis-server takes much for a number
     if name == "lcs" and one.startswith(b"-ERR Insufficient memory"):

@@ -3,12 +3,13 @@
 import os
 import random
 
-from differential import (COMMANDS, OTHERWISE, VALUE_MAX, Draw, are_equal, is_otherwise, names_of,
-                          words_of)
+from differential import (COMMANDS, OTHERWISE, TRANSACTIONS, VALUE_MAX, Draw, are_equal,
+                          is_otherwise, names_of, transaction, words_of)
 from raw import Raw, bulk
 from redis_peer import redis_server
 
 COMMANDS_A_ROUND = 1000
+TRANSACTIONS_A_ROUND = 100
 BATCH = 50  # sent before the first reply is read
 # One database, the same limit of a value, and values saved as they are.
 LIKE_A_NODE = ["--databases", "1", "--proto-max-bulk-len", str(VALUE_MAX), "--rdbcompression", "no"]
@@ -22,18 +23,24 @@ def shown(words, reply):
 
 def play(theirs, ours, commands, before):
     """Commands to both servers, some at a time. The replies must be the same."""
+    queued = []
     for first in range(0, len(commands), BATCH):
         batch = commands[first:first + BATCH]
         for client in (theirs, ours):
             client.send(b"".join(bulk(*words) for _, words in batch))
         for name, words in batch:
             one, other = theirs.reply(), ours.reply()
-            if not are_equal(name, one, other):
+            if not are_equal(name, one, other, queued):
                 story = [entry for entry in before if set(entry[0][1:]) & set(words[1:])][-6:]
+                story = story if name != "exec" else before[-12:]
                 raise AssertionError("\n    ".join(
                     ["replies differ", *(shown(*entry) for entry in story),
                      "redis-server: " + shown(words, one), "Quoit:        " + shown(words, other)]))
             before.append((words, one))
+            if one == b"+QUEUED\r\n":
+                queued.append(name)
+            elif name in ("exec", "discard"):
+                queued.clear()
 
 
 def compare(world, node, port, rounds):
@@ -69,19 +76,24 @@ def payloads_of(server):
 def play_round(theirs, ours, rng, number, rounds):
     protocol = 2 + number % 2
     may_lapse = number >= rounds // 2
+    for client in (theirs, ours):
+        client.ask("RESET")  # a transaction may be open
     draw = Draw(rng, may_lapse, payloads_of(theirs))
     for client in (theirs, ours):
-        client.ask("RESET")
         client.ask("HELLO", protocol)
         client.ask("DEL", *draw.all_keys())
-    names = list(COMMANDS)
+    names = [name for name in COMMANDS if name not in TRANSACTIONS]
     if may_lapse:
         names.remove("dbsize")  # what has lapsed is still counted, for how long is each server's own
     rng.shuffle(names)
     extra = rng.choices(["set", "get"], k=COMMANDS_A_ROUND // 5)
+    singles = names
     names = (names * (COMMANDS_A_ROUND // len(names) + 1))[:COMMANDS_A_ROUND] + extra
     rng.shuffle(names)
-    play(theirs, ours, [(name, words_of(draw, name)) for name in names], [])
+    blocks = [[(name, words_of(draw, name))] for name in names]
+    blocks += [transaction(draw, singles) for _ in range(TRANSACTIONS_A_ROUND)]
+    rng.shuffle(blocks)
+    play(theirs, ours, [command for block in blocks for command in block], [])
 
 
 def test_one_node_replies_as_redis_server_does(world):
