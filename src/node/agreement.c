@@ -227,18 +227,20 @@ void agreement_on_answer(struct node *node, uint32_t member,
     decide_if_known(node);
 }
 
-static bool is_first_up(const struct node *node) {
+// Whether this is the first member that is up and, as far as is known, has a vote.
+static bool is_first(const struct node *node) {
     for (uint32_t i = 0; i < node->self; i++) {
-        if (peer_is_up(node, i)) return false;
+        bool is_mending = node->members.entries[i].state == MEMBER_MENDING;
+        if (!is_mending && peer_is_up(node, i)) return false;
     }
-    return true;
+    return node_has_vote(node);
 }
 
 static void drive(struct node *node) {
     struct agreement_question *q = &node->agreement.question;
     bool has_any = false;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) has_any |= is_changing(&node->map.keyspaces[i]);
-    if (!has_any || !is_first_up(node) || !node_has_vote(node)) return;
+    if (!has_any || !is_first(node)) return;
     if (q->epoch != node->map.epoch && !q->is_deciding) {
         *q = (struct agreement_question){
             .id = rng_next(&node->rng), .epoch = node->map.epoch, .since = node->env->now};

@@ -58,6 +58,9 @@ def restore(world, node, name, directory, word):
 def make_and_change(world):
     """Three nodes with a snapshot each, and writes and deletes since."""
     nodes = world.cluster(3)
+    with nodes[0].client(30) as client:  # keyspaces and their numbers are restored, too
+        client.flushall()
+        client.execute_command("KEYSPACE CREATE", "key", "TTL", 10**9)
     fill(nodes[0], 0, KEYS, "before")
     saved = contents(nodes[0])
     for node in nodes:
@@ -90,6 +93,9 @@ def test_a_whole_cluster_is_restored_as_it_was_when_the_snapshots_were_made(worl
     world.wait_equal()
     for node in nodes:
         assert contents(node) == saved
+        with node.client() as client:
+            assert client.execute_command("KEYSPACE LIST") == [b"default", b"key"]
+            assert client.ttl("key:1") > 10**5
     # And it is a cluster like any other: it takes writes, and keeps them through crashes.
     fill(nodes[0], 0, KEYS, "after")
     with nodes[1].client(10) as client:
