@@ -406,7 +406,7 @@ void epoch_on_promise(struct node *node, uint32_t member, const struct message_p
     }
     if (m->accepted >= m->ballot) return;
     if (m->accepted != 0 && !is_value_sound(node, m->value, m->instance)) return;
-    if (paxos_on_promise(&e->proposal, member, m->is_reset, m->accepted)) {
+    if (paxos_on_promise(&e->proposal, member, m->is_reset, m->accepted) && m->value.size > 0) {
         memcpy(e->value, m->value.data, m->value.size);
         e->value_size = m->value.size;
     }

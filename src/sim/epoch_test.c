@@ -216,6 +216,43 @@ static void what_a_proposer_leaves_behind_is_finished(void **state) {
     assert_true(finished > 0);
 }
 
+static void hear_nothing(struct site *site, uint32_t member, bool is_deaf) {
+    for (uint32_t i = 0; i < site->cluster.options.members; i++) {
+        if (i == member) continue;
+        world_set_link(site->world, site->cluster.processes[i].machine,
+                       site->cluster.processes[member].machine, !is_deaf);
+    }
+}
+
+// From some moment on the proposer can be heard and hears nothing. What it asked for may be agreed
+// on without it, and the next map, too: it must neither deny it nor ask for it again.
+static void a_proposer_that_hears_nothing_does_not_know(void **state) {
+    (void)state;
+    uint32_t made = 0;
+    uint32_t unknown = 0;
+    uint64_t every = test_every() < 4 ? test_every() : 4;
+    for (uint64_t moment = test_seed() % every; moment < 160; moment += every) {
+        struct site *site = quiet_site(MEMBERS);
+        struct wish w = {0};
+        begin_wish(&w, site, 0);
+        site_wait(site, moment * NS_PER_MS / 16);
+        hear_nothing(site, 0, true);
+        site_wait(site, 5 * NS_PER_SECOND);
+        bool is_made = epoch_of(site, 1) == 2;
+        if (moment % 8 < 4) assert_int_equal(wish(site, 1), ST_OK);
+        if (moment % 16 < 8) hear_nothing(site, 0, false);
+        await_wish(&w);
+        hear_nothing(site, 0, false);
+        made += is_made;
+        unknown += w.change.status == ST_TIMEOUT;
+        if (is_made && w.change.status != ST_OK) assert_int_equal(w.change.status, ST_TIMEOUT);
+        if (is_made && w.change.status == ST_OK) assert_int_equal(w.epoch, 2);
+        site_free(site);
+    }
+    assert_true(made > 0);
+    assert_true(unknown > 0);
+}
+
 // Power fails everywhere at every moment there is. The two that come back first do not know what
 // the third, which may have been the proposer, was told; and still they cannot agree on another
 // map.
@@ -343,6 +380,7 @@ int epoch_test(void) {
         cmocka_unit_test(without_a_majority_of_the_members_nothing_changes),
         cmocka_unit_test(who_was_away_is_told_the_latest_map),
         cmocka_unit_test(what_a_proposer_leaves_behind_is_finished),
+        cmocka_unit_test(a_proposer_that_hears_nothing_does_not_know),
         cmocka_unit_test(a_loss_of_all_power_at_any_moment_takes_back_no_vote),
         cmocka_unit_test(who_has_lost_its_disk_makes_no_majority_until_the_next_map),
         cmocka_unit_test(of_two_members_one_that_has_lost_its_disk_counts_beside_the_other),
