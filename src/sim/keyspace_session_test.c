@@ -95,7 +95,9 @@ static const struct line keys_in_the_way[] = {
     {"GET a:1\r\nDEL a:1\r\n", "$1\r\nx\r\n:1\r\n"},
     // These are of no keyspace `a`.
     {"MSET a 1 ab:1 2 A:1 3 {t}a:1 4 b:a:1 5 {a:1 6\r\n", "+OK\r\n"},
-    {"SET {t}:a:1 x\r\nKEYSPACE CREATE a\r\n", "+OK\r\n" CREATE_HAS_KEYS},
+    // The other key lies between, for who looks for those that begin with the name.
+    {"MSET {t}:a:1 x b{t} y\r\nKEYSPACE CREATE a\r\nDEL b{t}\r\n",
+     "+OK\r\n" CREATE_HAS_KEYS ":1\r\n"},
     {"SET a:0 x\r\nDEL {t}:a:1\r\nKEYSPACE CREATE a\r\n", "+OK\r\n:1\r\n" CREATE_HAS_KEYS},
     {"DEL a:0\r\nKEYSPACE CREATE a\r\n", ":1\r\n+OK\r\n"},
     {"MGET a ab:1 A:1 {t}a:1 b:a:1 {a:1 a:1\r\n",
@@ -139,6 +141,10 @@ static void keys_follow_the_rules_of_their_keyspace(void **state) {
     expect_part(answer_to(site, t, "KV.GET f:6\r\n"),
                 "values\r\n*1\r\n*8\r\n$5\r\nvalue\r\n$1\r\nb");
     expect_part(answer_to(site, t, "KV.GET g:6\r\n"), "values\r\n*2\r\n");
+    // Values that nobody sees are not kept either: there is no end to such writes.
+    for (uint32_t i = 0; i < SIBLINGS_WRITE_MAX + 1; i++) {
+        expect_part(answer_to(site, t, "KV.PUT f:7 a\r\n"), "values\r\n:1\r\n");
+    }
     site_wait(site, 61 * NS_PER_SECOND);
     expect_dialogue(site, t, "MGET f:1 f:3 f:4 f:5 f:6 g:1\r\n",
                     "*6\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$1\r\nx\r\n");
