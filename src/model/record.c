@@ -283,6 +283,13 @@ struct record_share record_share_of(const struct record *r, uint64_t storage) {
     return share;
 }
 
+bool record_has_value(const struct record *r) {
+    for (uint32_t i = 0; i < r->sibling_count; i++) {
+        if (!r->siblings[i].is_tombstone) return true;
+    }
+    return false;
+}
+
 const struct sibling *record_latest(const struct record *r) {
     const struct sibling *latest = NULL;
     for (uint32_t i = 0; i < r->sibling_count; i++) {

@@ -96,6 +96,9 @@ struct record_share record_share_of(const struct record *r, uint64_t storage);
 // when there is none, or it is a tombstone, or it expired at or before now_ms. Lends from `r`.
 const struct sibling *record_visible(const struct record *r, uint64_t now_ms);
 
+// Whether there is a value, even one that has expired.
+bool record_has_value(const struct record *r);
+
 // Like record_visible, but a tombstone or expired sibling is returned too.
 const struct sibling *record_latest(const struct record *r);
 

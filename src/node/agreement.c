@@ -30,11 +30,7 @@ static void look_on(struct node *node);
 // What cannot be decoded may be one.
 static bool has_value(struct node *node, struct slice bytes) {
     struct record *record = &node->records[0];
-    if (record_decode(record, bytes) != ST_OK) return true;
-    for (uint32_t i = 0; i < record->sibling_count; i++) {
-        if (!record->siblings[i].is_tombstone) return true;
-    }
-    return false;
+    return record_decode(record, bytes) != ST_OK || record_has_value(record);
 }
 
 // Keys of one beginning stand together: the first with another ends the look.

@@ -103,9 +103,11 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     struct record *told = &node->records[1];
     struct record *merged = &node->records[2];
     *new = old;
-    if (!node_is_current(node, write->key, write->partition.keyspace)) return ST_INVALID;
     if (slice_equal(old, job->record)) return ST_OK;
     enum status st = record_decode(told, job->record);
+    // Tombstones may be where a key was before its keyspace came: replicas are equal there, too.
+    bool is_current = node_is_current(node, write->key, write->partition.keyspace);
+    if (st == ST_OK && !is_current && record_has_value(told)) return ST_INVALID;
     if (st == ST_OK) st = record_decode(known, old);
     if (st != ST_OK) return st;
     // All that comes into this store comes this way: after what knows better nothing is minted.
@@ -167,7 +169,8 @@ static enum status begin_merge(struct replica_job *job, struct partition partiti
 
 static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace, uint16_t slot) {
     if (node->state != NODE_SERVING || key.size == 0 || key.size > KEY_SIZE_MAX) return false;
-    return slot == slot_of(key) && node_is_current(node, key, keyspace);
+    return slot == slot_of(key) &&
+           keyspace_find_number(node->map.keyspaces, keyspace) < KEYSPACES_MAX;
 }
 
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m) {
@@ -228,7 +231,8 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .key = m->key,
         .status = ST_UNAVAILABLE,
     };
-    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node);
+    bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node) &&
+                node_is_current(node, m->key, m->keyspace);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
         answer_get(link, m->id, m->held, &read);
         return;

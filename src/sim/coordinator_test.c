@@ -351,6 +351,25 @@ static void a_range_shows_nothing_that_a_crash_can_take(void **state) {
     site_free(site);
 }
 
+// What is left of a key in `default` when its keyspace comes is no key; but it is somewhere, and
+// all replicas come to hold the same.
+static void tombstones_from_before_a_keyspace_are_everywhere(void **state) {
+    (void)state;
+    struct slice key = SLICE("a:1");
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 1, false);
+    plant_at(site, 0, key, (struct slice){0}, 1000);
+    expect_dialogue(site, t, "KEYSPACE CREATE a\r\nSET a:1 v\r\n", "+OK\r\n+OK\r\n");
+    site_wait(site, 70 * NS_PER_SECOND);
+    assert_true(all_hold_the_same(site, slot_of(key)));
+    uint32_t cell = cell_of(slot_of(key), KEYSPACE_DEFAULT);
+    struct store_partition held = node_cell(cluster_node(&site->cluster, 2), cell);
+    assert_int_equal(held.key_count, 1);
+    assert_int_equal(held.live_count, 0);
+    expect_dialogue(site, t, "GET a:1\r\n", "$1\r\nv\r\n");
+    site_free(site);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
@@ -361,6 +380,7 @@ int coordinator_test(void) {
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
         cmocka_unit_test(a_range_settles_what_members_differ_about),
         cmocka_unit_test(a_range_shows_nothing_that_a_crash_can_take),
+        cmocka_unit_test(tombstones_from_before_a_keyspace_are_everywhere),
     };
     return cmocka_run_group_tests_name("coordinator", cases, NULL, NULL);
 }

@@ -22,10 +22,7 @@ struct footprint footprint_of(struct record *scratch, struct partition partition
     f.size = (uint32_t)(key.size + record.size);
     f.is_live = true;
     if (partition.slot == SLOT_SYSTEM || record_decode(scratch, record) != ST_OK) return f;
-    f.is_live = false;
-    for (uint32_t i = 0; i < scratch->sibling_count; i++) {
-        if (!scratch->siblings[i].is_tombstone) f.is_live = true;
-    }
+    f.is_live = record_has_value(scratch);
     return f;
 }
 
