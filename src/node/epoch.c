@@ -55,10 +55,11 @@ static bool same_run(const struct map_run *a, const struct map_run *b) {
     return true;
 }
 
-// Members and runs do not change yet: nobody could move the data.
+// Members and runs do not change yet: nobody could move the data. There may be another map of the
+// same epoch: see epoch_on_author.
 static bool may_follow(const struct map *old, const struct map *new) {
     if (memcmp(old->cluster.bytes, new->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
-    if (new->epoch <= old->epoch || new->replication != old->replication) return false;
+    if (new->epoch < old->epoch || new->replication != old->replication) return false;
     if (new->member_count != old->member_count || new->run_count != old->run_count) return false;
     for (uint32_t i = 0; i < old->member_count; i++) {
         if (!same_member(&old->members[i], &new->members[i])) return false;
@@ -123,7 +124,8 @@ static void note_accepted(struct node *node) {
 
 void epoch_begin(struct node *node) {
     struct epoch *e = &node->epoch;
-    if (e->vote.instance != node->map.epoch + 1) paxos_vote_begin(&e->vote, node->map.epoch + 1);
+    uint64_t instance = node->map.epoch + 1;
+    if (e->vote.instance != instance) paxos_vote_begin(&e->vote, instance);
     if (e->vote.accepted != 0) note_accepted(node);
 }
 
@@ -438,7 +440,19 @@ void epoch_on_accepted(struct node *node, uint32_t member, const struct message_
 }
 
 void epoch_on_told(struct node *node, struct slice body) {
-    if (!node->epoch.is_adopting && take_next(node, body)) adopt(node);
+    struct epoch *e = &node->epoch;
+    if (e->is_adopting || !take_next(node, body)) return;
+    if (e->next.epoch > node->map.epoch || e->next_author > e->author) adopt(node);
+}
+
+void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
+    bool is_same_epoch = node->peers[member].epoch == node->map.epoch;
+    if (!is_same_epoch || author >= node->epoch.author) return;
+    env_log(node->env, ENV_ERROR,
+            "two maps of one epoch: some member voted with an older copy of its disk epoch=%llu "
+            "member=%s",
+            (unsigned long long)node->map.epoch, node->map.members[member].name);
+    genesis_tell(node, member);
 }
 
 // A change of ours that was proposed: is it in the map, or certainly not, or is that not to be
@@ -466,7 +480,7 @@ void epoch_on_map_stored(struct node *node) {
     e->due.ballot = 0;
     e->round = 0;
     e->tries = 0;
-    paxos_vote_begin(&e->vote, node->map.epoch + 1);
+    epoch_begin(node);
     env_log(node->env, ENV_INFO, "map changed epoch=%llu", (unsigned long long)node->map.epoch);
     genesis_step(node);
     struct map_change *change = first_change(node);
