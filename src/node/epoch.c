@@ -55,7 +55,8 @@ static bool same_run(const struct map_run *a, const struct map_run *b) {
     return true;
 }
 
-// Members and runs do not change yet: nobody could move the data.
+// Members and runs do not change yet: nobody could move the data. There may be another map of the
+// same epoch: see epoch_on_author.
 static bool may_follow(const struct map *old, const struct map *new) {
     if (memcmp(old->cluster.bytes, new->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
     if (new->replication != old->replication) return false;
@@ -79,7 +80,7 @@ static bool take_next(struct node *node, struct slice bytes) {
     if (bytes.size <= node->fact_capacity - EPOCH_VOTE_SIZE) {
         st = genesis_decode_map(bytes, &e->next, &storages, &e->next_author);
     }
-    if (st == ST_OK && e->next.epoch <= node->map.epoch) return false; // it comes late
+    if (st == ST_OK && e->next.epoch < node->map.epoch) return false; // it comes late
     if (st == ST_OK && may_follow(&node->map, &e->next)) return true;
     if (log_is_due(node, &e->refusal_logged)) {
         env_log(node->env, ENV_ERROR,
@@ -125,7 +126,8 @@ static void note_accepted(struct node *node) {
 
 void epoch_begin(struct node *node) {
     struct epoch *e = &node->epoch;
-    if (e->vote.instance != node->map.epoch + 1) paxos_vote_begin(&e->vote, node->map.epoch + 1);
+    uint64_t instance = node->map.epoch + 1;
+    if (e->vote.instance != instance) paxos_vote_begin(&e->vote, instance);
     if (e->vote.accepted != 0) note_accepted(node);
 }
 
@@ -440,7 +442,19 @@ void epoch_on_accepted(struct node *node, uint32_t member, const struct message_
 }
 
 void epoch_on_told(struct node *node, struct slice body) {
-    if (!node->epoch.is_adopting && take_next(node, body)) adopt(node);
+    struct epoch *e = &node->epoch;
+    if (e->is_adopting || !take_next(node, body)) return;
+    if (e->next.epoch > node->map.epoch || e->next_author > e->author) adopt(node);
+}
+
+void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
+    bool is_same_epoch = node->peers[member].epoch == node->map.epoch;
+    if (!is_same_epoch || author >= node->epoch.author) return;
+    env_log(node->env, ENV_ERROR,
+            "two maps of one epoch: some member voted with an older copy of its disk epoch=%llu "
+            "member=%s",
+            (unsigned long long)node->map.epoch, node->map.members[member].name);
+    genesis_tell(node, member);
 }
 
 // A change of ours that was proposed: is it in the map, or certainly not, or is that not to be
@@ -468,7 +482,7 @@ void epoch_on_map_stored(struct node *node) {
     e->due.ballot = 0;
     e->round = 0;
     e->tries = 0;
-    paxos_vote_begin(&e->vote, node->map.epoch + 1);
+    epoch_begin(node);
     env_log(node->env, ENV_INFO, "map changed epoch=%llu", (unsigned long long)node->map.epoch);
     genesis_step(node);
     reconcile_on_map(node);

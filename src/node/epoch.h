@@ -15,6 +15,10 @@
 // was no older; and it has compared with all members before it votes again. So it is reset in the
 // instances up to the one that follows the latest map any of them has.
 //
+// A member that was given an older copy of its disk, and has not found out, may vote against what
+// it has forgotten. If that makes two maps of one epoch, which gossip shows, all take the one whose
+// author is the greater number.
+//
 // The phases of a proposer, and the function that performs each arrow:
 //
 //     IDLE --propose--> PREPARING --ask_to_accept--> ACCEPTING --adopt--> IDLE
@@ -78,7 +82,7 @@ enum { EPOCH_VOTE_SIZE = 4 * 8 + 4 };
 void epoch_encode_vote(const struct node *node, struct writer *w);
 NODISCARD enum status epoch_decode_vote(struct node *node, struct slice bytes);
 
-// There is a map, the first of this process: votes of instances that are over do not count.
+// There is a map, or a new one: votes of instances that are over do not count.
 void epoch_begin(struct node *node);
 
 // This member may have forgotten what it has promised and accepted.
@@ -97,6 +101,9 @@ void epoch_on_map_stored(struct node *node);
 
 // A peer gives us a map while we serve under another one.
 void epoch_on_told(struct node *node, struct slice body);
+
+// A peer says which change has made the map that it has.
+void epoch_on_author(struct node *node, uint32_t member, uint64_t author);
 
 void epoch_on_prepare(struct node *node, struct link *link, const struct message_prepare *m);
 void epoch_on_promise(struct node *node, uint32_t member, const struct message_promise *m);

@@ -31,11 +31,12 @@ static void refresh_self(struct node *node) {
 
 static void send_table(struct node *node, struct link *link) {
     if (link == NULL || !link_is_open(link)) return;
-    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE);
+    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE + 8);
     write_u32(&w, node->members.count);
     for (uint32_t i = 0; i < node->members.count; i++) {
         member_entry_encode(&node->members.entries[i], &w);
     }
+    write_u64(&w, node->epoch.author);
     (void)link_end(link, MESSAGE_GOSSIP, &w);
 }
 
@@ -94,5 +95,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         }
         if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;
     }
+    uint64_t author = read_u64(&r);
+    if (!r.failed && node->state == NODE_SERVING) epoch_on_author(node, link->peer, author);
     if (!link->is_dialer) send_table(node, link);
 }

@@ -5,7 +5,7 @@
 // Each round a member raises its own heartbeat and sends the whole table to all others or, in a
 // larger cluster, to a few of them chosen at random; each answers with its own. Tables merge
 // (model/members.h), so news reaches everybody in a number of rounds that grows with the logarithm
-// of their count.
+// of their count. With the table goes the author of the map (epoch.h).
 #ifndef QUOIT_NODE_GOSSIP_H
 #define QUOIT_NODE_GOSSIP_H
 

@@ -330,8 +330,9 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     peer->redial_ns = REDIAL_FIRST_NS;
     peer->heard = node->env->now;
     // The acceptor trusts us from our next frame on: let it be now.
-    struct writer w = link_begin(link, 8);
+    struct writer w = link_begin(link, 12);
     write_u32(&w, 0);
+    write_u64(&w, node->epoch.author);
     (void)link_end(link, MESSAGE_GOSSIP, &w);
     env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
     genesis_step(node);

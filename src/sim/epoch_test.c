@@ -331,6 +331,42 @@ static void of_two_members_one_that_has_lost_its_disk_counts_beside_the_other(vo
     site_free(site);
 }
 
+// n2 is given an older copy of its disk and does not know it: with n3, that was away, it agrees on
+// another map than it had with n1. That shows when they meet, and one of the two stays.
+static void of_two_maps_of_one_epoch_one_stays(void **state) {
+    (void)state;
+    struct site *site = quiet_site(MEMBERS);
+    struct cluster *cluster = &site->cluster;
+    struct machine *machines[MEMBERS];
+    for (uint32_t i = 0; i < MEMBERS; i++) machines[i] = cluster->processes[i].machine;
+    struct disk *copy = disk_copy(machine_disk(machines[1]));
+    world_isolate(site->world, machines[2]);
+    assert_int_equal(wish(site, 0), ST_OK);
+    uint64_t author = node_map_author(cluster_node(cluster, 0));
+    cluster_kill(cluster, 1);
+    machine_restore(machines[1], copy);
+    disk_destroy(copy);
+    cluster_start(cluster, 1);
+    world_rejoin(site->world, machines[2]);
+    world_isolate(site->world, machines[0]);
+    site_wait(site, 8 * NS_PER_SECOND);
+    assert_int_equal(epoch_of(site, 2), 1);
+    assert_int_equal(wish(site, 2), ST_OK);
+    assert_int_equal(epoch_of(site, 2), 2);
+    uint64_t other = node_map_author(cluster_node(cluster, 2));
+    assert_false(author == other);
+
+    world_heal(site->world);
+    site_wait(site, 20 * NS_PER_SECOND);
+    uint64_t greater = author > other ? author : other;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_true(node_map_author(cluster_node(cluster, i)) == greater);
+    }
+    assert_int_equal(wish(site, 1), ST_OK);
+    await_epoch(site, 3);
+    site_free(site);
+}
+
 static void synced_at_intervals(struct node_options *node, struct server_options *server) {
     (void)server;
     node->store.sync_interval_ns = 10 * NS_PER_SECOND;
@@ -384,6 +420,7 @@ int epoch_test(void) {
         cmocka_unit_test(a_loss_of_all_power_at_any_moment_takes_back_no_vote),
         cmocka_unit_test(who_has_lost_its_disk_makes_no_majority_until_the_next_map),
         cmocka_unit_test(of_two_members_one_that_has_lost_its_disk_counts_beside_the_other),
+        cmocka_unit_test(of_two_maps_of_one_epoch_one_stays),
         cmocka_unit_test(a_loss_of_power_between_two_syncs_is_taken_for_forgetting),
         cmocka_unit_test(a_member_that_stops_ends_its_changes),
     };

@@ -646,7 +646,7 @@ static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(v
 }
 
 // The map of n1, changed, as members agree on it.
-static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t port) {
+static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
     static uint8_t bytes[4096];
     struct map next = *node_map(real_node(i));
     struct map_member members[2] = {next.members[0], next.members[1]};
@@ -659,8 +659,12 @@ static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t por
     write_u32(&w, (uint32_t)size);
     map_encode(&next, write_room(&w, size), size);
     for (uint32_t member = 0; member < 2; member++) write_u64(&w, 78); // storage ids
-    if (epoch > 1) write_u64(&w, 4712);                                // its author
+    write_u64(&w, author);
     return writer_bytes(&w);
+}
+
+static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t port) {
+    return map_by(i, epoch, port, 4712);
 }
 
 static struct message_promise ask_promise(struct impostor *i, uint64_t instance, uint64_t ballot) {
@@ -717,6 +721,13 @@ static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **sta
     pass(i->world, NS_PER_SECOND);
     assert_int_equal(node_map(real_node(i))->epoch, 5);
     assert_int_equal(node_map_author(real_node(i)), 4712);
+    // There are two of one epoch.
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 5, CLUSTER_PORT, 4711));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map_author(real_node(i)), 4712);
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 5, CLUSTER_PORT, 4713));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map_author(real_node(i)), 4713);
     end(i);
 }
 

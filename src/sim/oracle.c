@@ -674,7 +674,9 @@ bool oracle_is_converged(const struct oracle *oracle) {
         const struct node *node = cluster_node(cluster, i);
         if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
         if (node_store_stats(node).is_full) return false;
-        if (node_map(node)->epoch != node_map(cluster_node(cluster, 0))->epoch) return false;
+        const struct node *zeroth = cluster_node(cluster, 0);
+        if (node_map(node)->epoch != node_map(zeroth)->epoch) return false;
+        if (node_map_author(node) != node_map_author(zeroth)) return false;
         for (uint32_t j = 0; j < cluster->options.members; j++) {
             if (!node_member_is_up(node, j)) return false;
         }

@@ -187,8 +187,7 @@ bool oracle_may_judge(const struct oracle *oracle, uint32_t key, uint64_t from, 
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen);
 
-// True when all members serve under maps of one epoch, see each other and hold the same in every
-// slot.
+// True when all members serve under one map, see each other and hold the same in every slot.
 bool oracle_is_converged(const struct oracle *oracle);
 
 // At the end, after convergence: O2, O3, O6, and one cluster.
