@@ -247,6 +247,44 @@ static void nobody_sees_the_half_of_it(void **state) {
     site_free(site);
 }
 
+// Who asks for all keys twice sees what it did itself, and nothing that others do.
+static void what_is_about_all_keys_has_all_locks(void **state) {
+    (void)state;
+    enum { ROUNDS = 30 };
+    struct site *site = site_new(1, NULL);
+    struct talker *counter = site_talker(site, 0, false);
+    struct talker *other = site_talker(site, 0, false);
+    char *counting = words_new();
+    char *setting = words_new();
+    for (int i = 0; i < ROUNDS; i++) {
+        add(counting, "MULTI\r\nDBSIZE\r\nSET a%d v\r\nDBSIZE\r\nEXEC\r\n", i);
+        for (int n = 0; n < 4; n++) add(setting, "SET b%d v\r\nWAIT 0 0\r\n", 4 * i + n);
+    }
+    expect_dialogue(site, other, "PING\r\n", "+PONG\r\n");
+    world_options(site->world)->disk_delay = NS_PER_MS;
+    talker_say(counter, counting, strlen(counting));
+    talker_say(other, setting, strlen(setting));
+    site_wait(site, 10 * NS_PER_SECOND);
+    counter->heard[counter->heard_size] = '\0';
+    const char *at = (const char *)counter->heard;
+    uint32_t grown = 0; // by others, between two transactions
+    uint64_t last = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        unsigned long long before, after;
+        at = strstr(at, "*3\r\n");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "*3\r\n:%llu\r\n+OK\r\n:%llu\r\n", &before, &after), 2);
+        assert_int_equal(after, before + 1);
+        grown += before > last;
+        last = after;
+        at++;
+    }
+    assert_true(grown > 3);
+    free(counting);
+    free(setting);
+    site_free(site);
+}
+
 // More commands than a connection has under way, with values that fit no chunk and replies that do
 // not fit beside each other; and with hardly anything to do it with.
 static void tiny_pools(struct node_options *node, struct server_options *server) {
@@ -401,6 +439,30 @@ static void a_client_that_does_not_read_holds_up_nobody(void **state) {
     size_t size = sizeof(end) - 1;
     assert_in_range(t->heard_size, 8000000, 9000000);
     assert_memory_equal(t->heard + t->heard_size - size, end, size);
+    free(words);
+    site_free(site);
+}
+
+// Who has had very large replies has few commands under way at a time; an EXEC that runs is none of
+// them.
+static void after_large_replies_it_still_runs(void **state) {
+    (void)state;
+    enum { SIZE = 100000, COUNT = 40, TIMES = 3 };
+    struct site *site = site_new(1, values_of_128_kib);
+    struct talker *t = site_talker(site, 0, false);
+    char *words = words_new();
+    add(words, "SETRANGE k %d x\r\n", SIZE - 1);
+    expect_dialogue(site, t, words, ":100000\r\n");
+    words[0] = '\0';
+    add(words, "MGET");
+    for (int i = 0; i < COUNT; i++) add(words, " k");
+    add(words, "\r\n");
+    for (int i = 0; i < TIMES; i++) {
+        talker_say(t, words, strlen(words));
+        talker_wait(site, t, COUNT * SIZE);
+    }
+    expect_dialogue(site, t, "MULTI\r\nGET none\r\nSTRLEN k\r\nEXEC\r\n",
+                    "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$-1\r\n:100000\r\n");
     free(words);
     site_free(site);
 }
@@ -600,10 +662,12 @@ int session_multi_test(void) {
         cmocka_unit_test(changes_by_others_and_by_the_clock_are_seen),
         cmocka_unit_test(nothing_comes_between),
         cmocka_unit_test(nobody_sees_the_half_of_it),
+        cmocka_unit_test(what_is_about_all_keys_has_all_locks),
         cmocka_unit_test(long_ones_end_with_little_memory),
         cmocka_unit_test(large_values_are_queued_too),
         cmocka_unit_test(there_are_limits),
         cmocka_unit_test(a_client_that_does_not_read_holds_up_nobody),
+        cmocka_unit_test(after_large_replies_it_still_runs),
         cmocka_unit_test(it_is_carried_out_though_its_client_has_gone),
         cmocka_unit_test(the_silent_make_room_for_others),
         cmocka_unit_test(a_pause_holds_what_would_write),
