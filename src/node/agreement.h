@@ -14,10 +14,11 @@
 //
 //     COMING   no key of that name lies in `default`     GOING   no key of it is live
 //
-// The first member that is up and has a vote asks the others, in each round of gossip, and proposes the second
-// epoch: that the keyspace has come or gone or, where keys were found or somebody does not answer
-// for long, that everything is as it was. Any member may do so at any time, two at once even: what
-// was found is true for as long as the epoch is the newest, and a proposal is about one epoch.
+// The first member that is up and has a vote asks the others, in each round of gossip, and proposes
+// the second epoch: that the keyspace has come or gone or, where keys were found or somebody does
+// not answer for long, that everything is as it was. Any member may do so at any time, two at once
+// even: what was found is true for as long as the epoch is the newest, and a proposal is about one
+// epoch.
 //
 // FLUSH gives all keyspaces new numbers in one epoch. Replicas refuse what speaks of an old one,
 // and the change is done when all members have the epoch: no older write can then come to stay
