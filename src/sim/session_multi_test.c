@@ -299,6 +299,7 @@ static void long_ones_end_with_little_memory(void **state) {
     void (*const adjusts[])(struct node_options *, struct server_options *) = {NULL, tiny_pools};
     for (int kind = 0; kind < 2; kind++) {
         struct site *site = site_new(1, adjusts[kind]);
+        world_options(site->world)->disk_delay = NS_PER_MS / 10;
         struct talker *talkers[CLIENTS];
         char *words = words_new();
         add(words, "MULTI\r\n");
@@ -308,11 +309,18 @@ static void long_ones_end_with_little_memory(void **state) {
             talkers[i] = site_talker(site, 0, false);
             talker_say(talkers[i], words, strlen(words));
         }
+        // Others wait for the same locks, with as many commands as they can get.
+        struct talker *reader = site_talker(site, 0, false);
+        char *reads = words_new();
+        for (uint32_t i = 0; i < COMMANDS; i++) add(reads, "GET k%u\r\n", i % 10);
+        site_wait(site, 20 * NS_PER_MS);
+        talker_say(reader, reads, strlen(reads));
         site_wait(site, 60 * NS_PER_SECOND);
         for (uint32_t i = 0; i < CLIENTS; i++) {
             talkers[i]->heard[talkers[i]->heard_size] = '\0';
             expect_part((const char *)talkers[i]->heard, "+QUEUED\r\n*1000\r\n:");
         }
+        free(reads);
         expect_dialogue(site, talkers[0], "GET k0\r\nGET k9\r\n", "$3\r\n300\r\n$3\r\n300\r\n");
         free(words);
         site_free(site);
