@@ -35,7 +35,7 @@ static void slots_are_those_of_the_redis_cluster_specification(void **state) {
 static void keys_of_every_length_have_a_slot(void **state) {
     (void)state;
     struct rng rng = {test_seed()};
-    uint8_t key[70];
+    uint8_t key[100];
     for (uint32_t round = 0; round < 100; round++) {
         for (size_t size = 0; size <= sizeof(key); size++) {
             for (size_t i = 0; i < size; i++) key[i] = (uint8_t)rng_below(&rng, '{');

@@ -124,9 +124,8 @@ static void end_exists(struct command *c) {
     }
 }
 
-static void begin_exists(struct step *step);
-
-static void on_exists(struct step *step) {
+// Counts the key that was read, if it exists. With `ends` the first one ends the looking.
+static void count_existing(struct step *step, bool ends) {
     struct command *c = step->command;
     const struct sibling *sibling = NULL;
     c->my.under_way--;
@@ -134,8 +133,16 @@ static void on_exists(struct step *step) {
         many_stop(c);
     } else if (sibling != NULL) {
         c->my.number++;
+        if (ends) many_stop(c);
     }
     many_give(step);
+}
+
+static void begin_exists(struct step *step);
+
+static void on_exists(struct step *step) {
+    struct command *c = step->command;
+    count_existing(step, false);
     many_pump(c, end_exists, begin_exists);
 }
 
@@ -203,15 +210,7 @@ static void begin_msetnx_read(struct step *step);
 
 static void on_msetnx_read(struct step *step) {
     struct command *c = step->command;
-    const struct sibling *sibling = NULL;
-    c->my.under_way--;
-    if (!many_read(step, &sibling)) {
-        many_stop(c);
-    } else if (sibling != NULL) {
-        c->my.number++;
-        many_stop(c);
-    }
-    many_give(step);
+    count_existing(step, true);
     many_pump(c, end_msetnx_read, begin_msetnx_read);
 }
 

@@ -247,6 +247,33 @@ static void everybody_waits_for_as_long_as_was_said(void **state) {
     site_free(site);
 }
 
+static void with_password(struct node_options *node, struct server_options *server) {
+    (void)node;
+    server->password = "sesame";
+}
+
+// Who waits because of a pause is not cut for its silence, but strangers have no longer for it.
+static void strangers_have_no_longer_in_a_pause(void **state) {
+    (void)state;
+    struct site *site = site_new(1, with_password);
+    struct talker *boss = site_talker(site, 0, false);
+    struct talker *stranger = site_talker(site, 0, false);
+    struct talker *known = site_talker(site, 0, false);
+    expect_dialogue(site, known, "AUTH sesame\r\n", "+OK\r\n");
+    expect_dialogue(site, boss, "AUTH sesame\r\nCLIENT PAUSE 100000\r\n", "+OK\r\n+OK\r\n");
+    expect_silence(site, stranger, "AUTH sesame\r\n");
+    expect_silence(site, known, "PING\r\nPI");
+    site_wait(site, 7 * NS_PER_SECOND);
+    assert_false(stranger->has_ended);
+    site_wait(site, 4 * NS_PER_SECOND);
+    assert_true(stranger->has_ended);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_false(known->has_ended);
+    site_wait(site, 30 * NS_PER_SECOND);
+    expect_heard(site, known, "+PONG\r\n");
+    site_free(site);
+}
+
 // One that goes while it waits is no longer counted, and a node that stops waits for nobody.
 static void those_who_wait_may_go(void **state) {
     (void)state;
@@ -348,6 +375,7 @@ int connections_test(void) {
         cmocka_unit_test(kill_ends_those_that_are_meant),
         cmocka_unit_test(writes_wait_for_a_pause_to_end),
         cmocka_unit_test(everybody_waits_for_as_long_as_was_said),
+        cmocka_unit_test(strangers_have_no_longer_in_a_pause),
         cmocka_unit_test(those_who_wait_may_go),
         cmocka_unit_test(one_node_has_no_further_copies),
         cmocka_unit_test(wait_says_how_many_copies_there_are),

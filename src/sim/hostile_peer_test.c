@@ -101,16 +101,23 @@ static struct slice encoded_hello(struct impostor *i, uint8_t *bytes, size_t siz
     return writer_bytes(&w);
 }
 
-// n1 dials us and we answer.
-static void be_dialled(struct impostor *i) {
+// n1 dials us. Lends the frame in which it says who it is.
+static struct message_hello hear_hello(struct impostor *i, struct frame *frame) {
     struct line *l = &i->accepted;
     struct asked a;
     env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
     assert_int_equal(answer_of(&a), ST_OK);
-    struct frame frame = {0};
     struct message_hello theirs;
-    assert_true(hear(i, l, &i->secret, 0, &frame));
-    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    assert_true(hear(i, l, &i->secret, 0, frame));
+    assert_int_equal(message_hello_decode(&theirs, frame->body), ST_OK);
+    return theirs;
+}
+
+// n1 dials us and we answer.
+static void be_dialled(struct impostor *i) {
+    struct line *l = &i->accepted;
+    struct frame frame = {0};
+    struct message_hello theirs = hear_hello(i, &frame);
     memcpy(l->cluster, frame.cluster, CLUSTER_ID_SIZE);
     memcpy(i->dialled.cluster, frame.cluster, CLUSTER_ID_SIZE);
     uint8_t bytes[512];
@@ -593,13 +600,8 @@ static void call_and_be_refused(struct impostor *i, bool is_certain) {
     struct line *l = &i->accepted;
     env_shut(i->env, l->stream);
     l->in_size = l->taken = 0;
-    struct asked a;
-    env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
-    assert_int_equal(answer_of(&a), ST_OK);
     struct frame frame = {0};
-    struct message_hello theirs;
-    assert_true(hear(i, l, &i->secret, 0, &frame));
-    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    struct message_hello theirs = hear_hello(i, &frame);
     const struct message_taken taken = {.is_certain = is_certain};
     uint8_t bytes[16];
     struct writer w = writer_to(bytes, sizeof(bytes));

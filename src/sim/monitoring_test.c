@@ -317,6 +317,38 @@ static void a_monitor_that_does_not_listen_misses_something(void **state) {
     site_free(site);
 }
 
+// However it leaves. The memory of one that has gone is soon that of another connection.
+static void a_monitor_that_has_left_hears_nothing_more(void **state) {
+    (void)state;
+    static const char *const farewells[] = {"RESET\r\n", "QUIT\r\n", NULL};
+    for (size_t i = 0; i < 3; i++) {
+        struct site *site = site_new(1, with_monitor);
+        struct talker *t = site_talker(site, 0, false);
+        expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");
+        struct talker *watcher = site_talker(site, 0, false);
+        expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
+        expect_dialogue(site, t, "GET k\r\n", "$-1\r\n");
+        site_wait(site, NS_PER_SECOND);
+        assert_memory_equal(watcher->heard + 5, "+", 1);
+        if (farewells[i] != NULL) {
+            (void)answer_to(site, watcher, farewells[i]);
+        } else {
+            machine_enter(watcher->machine);
+            env_shut(watcher->env, watcher->socket);
+            machine_leave(watcher->machine);
+            site_wait(site, NS_PER_SECOND);
+        }
+        size_t heard = watcher->heard_size;
+        struct talker *next = site_talker(site, 0, false);
+        expect_dialogue(site, next, "PING\r\n", "+PONG\r\n");
+        expect_dialogue(site, t, "GET k\r\nGET k\r\n", "$-1\r\n$-1\r\n");
+        site_wait(site, NS_PER_SECOND);
+        assert_int_equal(watcher->heard_size, heard);
+        assert_int_equal(next->heard_size, 7);
+        site_free(site);
+    }
+}
+
 static void a_monitor_must_be_allowed(void **state) {
     (void)state;
     struct site *site = site_new(1, NULL);
@@ -335,6 +367,7 @@ int monitoring_test(void) {
         cmocka_unit_test(calls_are_counted_by_how_long_they_took),
         cmocka_unit_test(a_monitor_hears_of_what_is_asked),
         cmocka_unit_test(a_monitor_that_does_not_listen_misses_something),
+        cmocka_unit_test(a_monitor_that_has_left_hears_nothing_more),
         cmocka_unit_test(a_monitor_must_be_allowed),
     };
     return cmocka_run_group_tests_name("monitoring", cases, NULL, NULL);

@@ -2,13 +2,14 @@
 """What a Redis holds is brought into a cluster."""
 import os
 import signal
+import socket
 import subprocess
 import time
 
 import redis
 
 from redis_peer import redis_server
-from world import eventually
+from world import Skip, eventually
 
 SOURCE = 5  # from the port of the first node to that of the Redis
 STRINGS = 3000
@@ -96,6 +97,24 @@ def test_a_redis_is_imported_from_its_file_and_as_it_runs(world):
         assert code == 0, output
         assert counts_of(output) == {"imported strings": len(wanted), **LEFT_OUT}, output
         assert_holds(nodes[2], wanted)
+
+
+def test_an_import_takes_addresses_in_brackets(world):
+    with socket.socket(socket.AF_INET6) as here:
+        try:
+            here.bind(("::1", 0))
+        except OSError:
+            raise Skip("there is no IPv6 here") from None
+    node = world.node().start().wait_ready()
+    port = world.port + SOURCE
+    with redis_server(world, port, "--bind", "127.0.0.1", "::1"), redis.Redis(port=port) as source:
+        source.set("k", "v")
+        for address in (f"[::1]:{port}", f"[::1]:{port}/0"):
+            code, output = quoit_import(world, node, f"redis://{address}")
+            assert code == 0 and counts_of(output) == {"imported strings": 1}, output
+    assert node.client().get("k") == b"v"
+    code, output = quoit_import(world, node, "redis://[]:1")
+    assert code != 0, output
 
 
 def test_an_import_goes_on_where_it_ended(world):
