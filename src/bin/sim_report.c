@@ -43,7 +43,6 @@ static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *
     sum->done += m->done;
     sum->not_done += m->not_done;
     sum->refused += m->refused;
-    sum->unknown += m->unknown;
     sum->cut_short += m->cut_short;
 }
 
@@ -134,7 +133,6 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O27 changes done", sum->maps.done);
     n = add(lines, n, "O27 changes certainly not done", sum->maps.not_done);
     n = add(lines, n, "O27 changes that did not apply", sum->maps.refused);
-    n = add(lines, n, "O27 changes unknown", sum->maps.unknown);
     n = add(lines, n, "O27 changes cut short", sum->maps.cut_short);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);

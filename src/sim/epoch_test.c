@@ -253,6 +253,22 @@ static void a_proposer_that_hears_nothing_does_not_know(void **state) {
     assert_true(unknown > 0);
 }
 
+static void a_vote_that_is_not_on_a_disk_does_not_count(void **state) {
+    (void)state;
+    struct site *site = quiet_site(MEMBERS);
+    struct wish w = {0};
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 2 * NS_PER_SECOND);
+    machine_slow_disk(site->cluster.processes[1].machine, 100000); // never done in this case
+    begin_wish(&w, site, 0);
+    site_wait(site, 6 * NS_PER_SECOND);
+    assert_false(w.is_done);
+    assert_int_equal(epoch_of(site, 0), 1);
+    await_wish(&w);
+    assert_int_equal(w.change.status, ST_UNAVAILABLE);
+    site_free(site);
+}
+
 // Power fails everywhere at every moment there is. The two that come back first do not know what
 // the third, which may have been the proposer, was told; and still they cannot agree on another
 // map.
@@ -417,6 +433,7 @@ int epoch_test(void) {
         cmocka_unit_test(who_was_away_is_told_the_latest_map),
         cmocka_unit_test(what_a_proposer_leaves_behind_is_finished),
         cmocka_unit_test(a_proposer_that_hears_nothing_does_not_know),
+        cmocka_unit_test(a_vote_that_is_not_on_a_disk_does_not_count),
         cmocka_unit_test(a_loss_of_all_power_at_any_moment_takes_back_no_vote),
         cmocka_unit_test(who_has_lost_its_disk_makes_no_majority_until_the_next_map),
         cmocka_unit_test(of_two_members_one_that_has_lost_its_disk_counts_beside_the_other),

@@ -90,6 +90,7 @@ static void on_bad_moment(void *context) {
     struct mapmaker *m = c->maker;
     uint32_t members = m->cluster->options.members;
     uint32_t member = rng_chance(&m->rng, 1, 2) ? c->member : rng_below(&m->rng, members);
+    if (rng_chance(&m->rng, 1, 2) && nemesis_deafen(m->nemesis, member)) return;
     (void)nemesis_strike(m->nemesis, member, true);
 }
 
@@ -127,7 +128,6 @@ static void on_done(struct map_change *change) {
     c->is_asked = false;
     note(m, c->member, node);
     enum status status = change->status;
-    m->counts.unknown += status == ST_TIMEOUT;
     m->counts.refused += status == ST_INVALID;
     m->counts.not_done += status != ST_OK && status != ST_TIMEOUT && status != ST_INVALID;
     if (status == ST_OK) {

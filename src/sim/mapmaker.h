@@ -37,7 +37,6 @@ struct mapmaker_counts {
     uint64_t done;
     uint64_t not_done;
     uint64_t refused; // did not apply
-    uint64_t unknown;
     uint64_t cut_short;
 };
 

@@ -376,6 +376,16 @@ bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {
     return true;
 }
 
+bool nemesis_deafen(struct nemesis *n, uint32_t member) {
+    if (n->is_over || !n->has[TROUBLE_PARTIAL]) return false;
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        if (i != member) cut(n, i, member, false);
+    }
+    later(n, member, a_while(n), on_heal);
+    n->counts[TROUBLE_PARTIAL]++;
+    return true;
+}
+
 void nemesis_part(struct nemesis *n) {
     later(n, 0, a_while(n), on_heal);
     (void)cut_halves(n);

@@ -71,6 +71,10 @@ void nemesis_start(struct nemesis *nemesis);
 // starts it again. False: it is none, or the member is down already.
 bool nemesis_strike(struct nemesis *nemesis, uint32_t member, bool by_power);
 
+// In a run with such trouble: nothing that others say reaches this member, for a while. False: it
+// is none.
+bool nemesis_deafen(struct nemesis *nemesis, uint32_t member);
+
 // Parts the network at random, for a while.
 void nemesis_part(struct nemesis *nemesis);
 
