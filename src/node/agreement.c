@@ -5,22 +5,21 @@
 #include "node/agreement_edit.h"
 #include "node/internal.h"
 #include "node/peers.h"
+typedef void store_dropped(void *context, enum status status);
+static enum status store_drop(struct store *s, uint16_t k, store_dropped *d, void *c) { (void)s; (void)k; (void)d; (void)c; return ST_BUSY; } // STUB
 
 // How long the first member waits for the word of all, and a client for its change.
 #define ANSWERS_MAX_NS (10 * NS_PER_SECOND)
 #define CHANGE_MAX_NS (20 * NS_PER_SECOND)
 
-enum {
-    CHANGES_MAX = 64, // of clients, at a time
-    LOOKS_MAX = 256,  // slots in one turn
-};
+enum { LOOKS_MAX = 256 }; // slots in one turn
 
 void agreement_init(struct node *node) {
     list_init(&node->agreement.changes);
 }
 
 bool agreement_is_busy(const struct node *node) {
-    return node->agreement.look.is_busy;
+    return node->agreement.look.is_busy || node->agreement.is_dropping;
 }
 
 // Looking.
@@ -79,16 +78,16 @@ static void on_later(struct env_op *op) {
 // Whether the slot has keys in `default` that begin with the name. False: the store comes back.
 static bool look_for_coming(struct node *node, struct partition partition) {
     struct agreement_look *look = &node->agreement.look;
-    uint8_t begin[NAME_SIZE_MAX + 1];
     struct slice name = slice_of_string(node->map.keyspaces[look->place].name);
-    memcpy(begin, name.data, name.size);
-    begin[name.size] = ':';
+    memcpy(look->begin, name.data, name.size);
+    look->begin[name.size] = ':';
+    struct slice begin = {look->begin, name.size + 1};
     look->is_found = false;
     look->scan = (struct store_scan){
         .visit = on_visited,
         .done = on_scanned,
         .partition = partition,
-        .after = look->is_tagged ? SLICE("{") : (struct slice){begin, name.size + 1},
+        .after = look->is_tagged ? SLICE("{") : begin,
         .is_inclusive = true,
     };
     look->is_busy = true;
@@ -223,20 +222,23 @@ void agreement_on_answer(struct node *node, uint32_t member,
     decide_if_known(node);
 }
 
-// Whether this is the first member that is up and, as far as is known, has a vote.
-static bool is_first(const struct node *node) {
+// Whether this member is to see to it that what comes or goes does so: the first that is up and, as
+// far as is known, has a vote; or anybody, when nothing came of that.
+static bool is_in_charge(const struct node *node) {
+    if (!node_has_vote(node)) return false;
+    if (node->env->now - node->agreement.since > 3 * ANSWERS_MAX_NS) return true;
     for (uint32_t i = 0; i < node->self; i++) {
         bool is_mending = node->members.entries[i].state == MEMBER_MENDING;
         if (!is_mending && peer_is_up(node, i)) return false;
     }
-    return node_has_vote(node);
+    return true;
 }
 
 static void drive(struct node *node) {
     struct agreement_question *q = &node->agreement.question;
     bool has_any = false;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) has_any |= is_changing(&node->map.keyspaces[i]);
-    if (!has_any || !is_first(node)) return;
+    if (!has_any || !is_in_charge(node)) return;
     if (q->epoch != node->map.epoch && !q->is_deciding) {
         *q = (struct agreement_question){
             .id = rng_next(&node->rng), .epoch = node->map.epoch, .since = node->env->now};
@@ -250,7 +252,6 @@ static void drive(struct node *node) {
 
 static void end_change(struct keyspace_change *change, enum keyspace_outcome outcome) {
     list_remove(&change->link);
-    change->node->agreement.change_count--;
     change->outcome = outcome;
     change->done(change);
 }
@@ -269,22 +270,51 @@ static bool all_have(const struct node *node, uint64_t epoch) {
     return true;
 }
 
+// The number of a keyspace that is no more, and of which this member holds something. False: there
+// is none. Numbers that our map does not know yet are no business of ours.
+static bool find_gone(const struct node *node, uint16_t *gone) {
+    uint16_t numbers[KEYSPACES_MAX * 2];
+    uint32_t count = store_keyspaces(node->store, numbers, KEYSPACES_MAX * 2);
+    if (count > KEYSPACES_MAX * 2) count = KEYSPACES_MAX * 2;
+    for (uint32_t i = 0; i < count; i++) {
+        bool was_given = numbers[i] < node->map.next_keyspace;
+        *gone = numbers[i];
+        uint32_t place = keyspace_find_number(node->map.keyspaces, numbers[i]);
+        if (was_given && place == KEYSPACES_MAX) return true;
+    }
+    return false;
+}
+
+// Everything is as it was. After so long it may have been for want of somebody's word.
+static enum keyspace_outcome why_failed(const struct node *node,
+                                        const struct keyspace_change *change) {
+    if (!all_are_up(node)) return KEYSPACE_ABSENT;
+    bool was_slow = node->env->now + CHANGE_MAX_NS - change->deadline >= ANSWERS_MAX_NS;
+    return was_slow ? KEYSPACE_SILENT : KEYSPACE_HAS_KEYS;
+}
+
 // Ends the change if it is known what became of it.
 static void judge(struct node *node, struct keyspace_change *change) {
-    enum keyspace_fate fate = agreement_fate(change, &node->map);
-    if (fate == FATE_FAILED) {
-        end_change(change, all_are_up(node) ? KEYSPACE_HAS_KEYS : KEYSPACE_ABSENT);
-        return;
+    uint64_t now = node->env->now;
+    if (change->epoch == 0) {
+        enum keyspace_fate fate = agreement_fate(change, &node->map);
+        if (fate == FATE_DONE) change->epoch = node->map.epoch;
+        if (fate == FATE_FAILED) end_change(change, why_failed(node, change));
+        if (fate == FATE_UNKNOWN) end_change(change, KEYSPACE_UNSURE);
+        if (fate == FATE_FAILED || fate == FATE_UNKNOWN) return;
     }
-    if (fate == FATE_DONE && change->epoch == 0) change->epoch = node->map.epoch;
-    bool waits = agreement_needs_all(change) && !all_have(node, change->epoch);
-    bool is_known = fate == FATE_DONE && !waits;
-    // It is done all the same; who is away hears of it before it is asked anything.
-    bool may_lag = fate == FATE_DONE && change->verb != KEYSPACE_FLUSH;
-    if (is_known) {
+    change->judged = node->map.epoch;
+    uint16_t gone;
+    bool is_done = change->epoch != 0;
+    bool is_everywhere = is_done && (!agreement_needs_all(change) || all_have(node, change->epoch));
+    // Flush upon flush would otherwise leave more than there is room for.
+    bool is_clean = change->verb != KEYSPACE_FLUSH || !find_gone(node, &gone);
+    // Who lags behind hears of another change before it is asked anything.
+    bool will_do = is_everywhere || (is_done && change->verb != KEYSPACE_FLUSH);
+    if (is_everywhere && is_clean) {
         end_change(change, KEYSPACE_DONE);
-    } else if (node->env->now >= change->deadline) {
-        end_change(change, may_lag ? KEYSPACE_DONE : KEYSPACE_UNSURE);
+    } else if (now >= change->deadline) {
+        end_change(change, will_do ? KEYSPACE_DONE : KEYSPACE_UNSURE);
     }
 }
 
@@ -318,10 +348,8 @@ static void on_map_changed(struct map_change *map_change) {
 }
 
 void node_change_keyspace(struct node *node, struct keyspace_change *change) {
-    struct agreement *all = &node->agreement;
     enum keyspace_outcome refusal = KEYSPACE_DONE;
     if (node->state != NODE_SERVING || !node_has_vote(node)) refusal = KEYSPACE_REFUSED;
-    if (all->change_count == CHANGES_MAX) refusal = KEYSPACE_CHANGING;
     bool is_absent = refusal == KEYSPACE_DONE && agreement_needs_all(change) && !all_are_up(node);
     if (is_absent) refusal = KEYSPACE_ABSENT;
     change->outcome = refusal;
@@ -331,24 +359,42 @@ void node_change_keyspace(struct node *node, struct keyspace_change *change) {
     }
     change->node = node;
     change->epoch = 0;
+    change->judged = 0;
     change->is_waiting = false;
     change->deadline = node->env->now + CHANGE_MAX_NS;
     change->map_change = (struct map_change){.apply = apply_change, .done = on_map_changed};
     list_init(&change->link);
-    list_append(&all->changes, &change->link);
-    all->change_count++;
+    list_append(&node->agreement.changes, &change->link);
     node_change_map(node, &change->map_change);
 }
 
 // Driving it.
 
-static void drop_what_is_gone(struct node *node) {
-    (void)node;
+static void drop_what_is_gone(struct node *node);
+
+static void on_dropped(void *context, enum status status) {
+    struct node *node = context;
+    node->agreement.is_dropping = false;
+    if (status == ST_OK) drop_what_is_gone(node); // else when the next step comes
+    judge_all(node);
 }
 
+static void drop_what_is_gone(struct node *node) {
+    uint16_t gone;
+    if (node->state != NODE_SERVING || node->agreement.is_dropping) return;
+    if (!find_gone(node, &gone)) return;
+    node->agreement.is_dropping = store_drop(node->store, gone, on_dropped, node) == ST_OK;
+}
+
+void agreement_look_again(struct node *node) {
+    node->agreement.look.epoch = 0;
+}
+
+// There can be two maps of one epoch (epoch.h), and what was found is about one of them.
 void agreement_on_map(struct node *node) {
-    if (node->state != NODE_SERVING) return;
-    drop_what_is_gone(node);
+    agreement_look_again(node);
+    node->agreement.question.epoch = 0;
+    node->agreement.since = node->env->now;
     agreement_step(node);
 }
 
@@ -362,6 +408,7 @@ void agreement_stop(struct node *node) {
 
 void agreement_step(struct node *node) {
     if (node->state != NODE_SERVING) return;
+    drop_what_is_gone(node);
     drive(node);
     judge_all(node);
 }

@@ -34,6 +34,7 @@ struct link;
 // Whether this member holds keys that stand in the way, of each keyspace that comes or goes.
 struct agreement_look {
     struct store_scan scan;
+    uint8_t begin[NAME_SIZE_MAX + 1]; // of the keys that the scan looks for
     struct env_op op;
     uint64_t epoch; // of the map; 0: never looked
     uint32_t place; // being looked at
@@ -61,7 +62,8 @@ struct agreement {
     struct agreement_look look;
     struct agreement_question question;
     struct list changes; // of this member's clients
-    uint32_t change_count;
+    uint64_t since;      // when the map came, ns
+    bool is_dropping;    // the store forgets a keyspace that is gone
 };
 
 void agreement_init(struct node *node);
@@ -71,6 +73,9 @@ void agreement_stop(struct node *node);
 
 // The map has a new epoch.
 void agreement_on_map(struct node *node);
+
+// What this member holds may be more than when it looked.
+void agreement_look_again(struct node *node);
 
 // What there is to do now; called in each round of gossip.
 void agreement_step(struct node *node);

@@ -150,5 +150,7 @@ enum keyspace_fate agreement_fate(const struct keyspace_change *change, const st
     if (change->verb == KEYSPACE_FLUSH) return FATE_DONE; // a later one is one, too
     if (state == KEYSPACE_COMING || state == KEYSPACE_GOING) return FATE_OPEN;
     bool is_there = state == KEYSPACE_ACTIVE;
+    bool has_gap = change->judged != 0 && map->epoch > change->judged + 1;
+    if (!is_there && has_gap) return FATE_UNKNOWN;
     return is_there == (change->verb != KEYSPACE_DROP) ? FATE_DONE : FATE_FAILED;
 }

@@ -17,7 +17,12 @@ void agreement_decide(struct map *next, uint8_t held);
 // True when the change has to know what all members hold, or that they have it.
 bool agreement_needs_all(const struct keyspace_change *change);
 
-enum keyspace_fate { FATE_OPEN, FATE_DONE, FATE_FAILED };
+enum keyspace_fate {
+    FATE_OPEN,
+    FATE_DONE,
+    FATE_FAILED,
+    FATE_UNKNOWN, // other changes came between that were not seen
+};
 
 // What became of a change that was once in the map.
 enum keyspace_fate agreement_fate(const struct keyspace_change *change, const struct map *map);

@@ -14,6 +14,7 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
         .id = o->id,
         .kind = (uint8_t)o->kind,
         .is_tombstone = o->is_tombstone,
+        .keyspace = o->partition.keyspace,
         .need = need,
         .expires_ms = o->expires_ms,
         .timestamp = o->timestamp,
@@ -104,6 +105,11 @@ static bool is_fit(struct node *node, const struct message_forward *m) {
 void forward_receive(struct node *node, struct link *link, const struct message_forward *m) {
     if (!is_fit(node, m)) {
         refuse(link, m, ST_INVALID);
+        return;
+    }
+    // How many it is to wait for, and what it comes after, is of one keyspace.
+    if (node->state == NODE_SERVING && !node_is_current(node, m->key, m->keyspace)) {
+        refuse(link, m, ST_BUSY);
         return;
     }
     bool can_mint = node->state == NODE_SERVING && node_has_vote(node);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/genesis.h"
 
+#include "node/agreement.h"
 #include "node/epoch.h"
 #include "node/peers.h"
 #include "node/reconcile.h"
@@ -352,6 +353,7 @@ void genesis_on_mended(struct node *node) {
         env_log(node->env, ENV_INFO, "mended");
     }
     node->is_mending = false;
+    agreement_look_again(node);
     store_repaired(node->store);
     node->storages[node->self] = store_actor(node->store).storage;
     genesis_write_facts(node, FACT_START | FACT_MAP);

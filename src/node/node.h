@@ -225,6 +225,7 @@ enum keyspace_outcome {
     KEYSPACE_CHANGING,  // another change is under way
     KEYSPACE_HAS_KEYS,  // keys would have to move, or be lost
     KEYSPACE_ABSENT,    // a member cannot be reached: it might hold such keys
+    KEYSPACE_SILENT,    // a member did not say in time whether it holds such keys
     KEYSPACE_REFUSED,   // this member cannot change the map now
     KEYSPACE_UNSURE,    // it may be done, or may yet be
 };
@@ -242,7 +243,8 @@ struct keyspace_change {
     struct list link;
     struct map_change map_change;
     uint64_t deadline;
-    uint64_t epoch;  // that everybody must have; 0: not yet known
+    uint64_t epoch;  // in which it was done, and that everybody must have; 0: not yet
+    uint64_t judged; // the last map that was looked at; 0: none
     uint16_t number; // of the keyspace that comes or goes
     bool is_waiting;
 };

@@ -287,7 +287,10 @@ static void on_merged(struct replica_job *job) {
     struct reconcile *rec = &node->reconcile;
     must(rec->merging > 0);
     rec->merging--;
-    if (job->write.status != ST_OK) rec->had_hitch = true;
+    // What has no place here any more, or cannot be, is not there for us: it would be no other the
+    // next time.
+    bool is_taken = job->write.status == ST_OK || job->write.status == ST_INVALID;
+    if (!is_taken) rec->had_hitch = true;
 }
 
 static void on_offered(struct replica_job *job) {

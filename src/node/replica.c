@@ -96,6 +96,18 @@ static void note_conflict(struct node *node, const struct store_write *write) {
         (unsigned long long)node->stats.dot_conflicts);
 }
 
+// Whether the partition that a record is for is where the key is written to now, or one where
+// something of it may be left. Tombstones may be where a key was before its keyspace came: replicas
+// are equal there, too. So may values, while it comes or goes and keys are found to stand in the
+// way: a member that mends takes them when it compares.
+static bool may_be_here(const struct replica_job *job, const struct record *told) {
+    const struct node *node = job->node;
+    uint16_t keyspace = job->write.partition.keyspace;
+    if (node_is_current(node, job->write.key, keyspace)) return true;
+    if (keyspace_find_number(node->map.keyspaces, keyspace) == KEYSPACES_MAX) return false;
+    return !record_has_value(told) || (node->is_mending && job->from == NULL);
+}
+
 static enum status merge(struct store_write *write, struct slice old, struct slice *new) {
     struct replica_job *job = CONTAINER_OF(write, struct replica_job, write);
     struct node *node = job->node;
@@ -105,9 +117,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     *new = old;
     if (slice_equal(old, job->record)) return ST_OK;
     enum status st = record_decode(told, job->record);
-    // Tombstones may be where a key was before its keyspace came: replicas are equal there, too.
-    bool is_current = node_is_current(node, write->key, write->partition.keyspace);
-    if (st == ST_OK && !is_current && record_has_value(told)) return ST_INVALID;
+    if (st == ST_OK && !may_be_here(job, told)) return ST_INVALID;
     if (st == ST_OK) st = record_decode(known, old);
     if (st != ST_OK) return st;
     // All that comes into this store comes this way: after what knows better nothing is minted.

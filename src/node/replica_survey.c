@@ -39,6 +39,8 @@ static bool is_live(const struct replica_scan *s, struct slice record) {
 static bool list(struct replica_scan *s, struct slice key, struct slice record, bool is_durable) {
     uint32_t flags = s->wish.flags;
     if (s->wish.tag.size > 0 && !has_tag(key, s->wish.tag)) return true;
+    // What is left of a key where it was before its keyspace came is no key.
+    if (map_cell_of(&s->node->map, key) != s->cell) return true;
     struct message_listed entry = {.cell = s->cell, .key = key, .is_dead = !is_live(s, record)};
     if (entry.is_dead && (flags & SCAN_DEAD) == 0) return true;
     size_t before = s->entries.size;

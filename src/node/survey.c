@@ -84,15 +84,18 @@ static void on_listed(struct operation *o) {
     unreachable();
 }
 
-// Replicas whose lists together have every key that was written to a majority.
+// So many lists together have every key that was written to a majority of its copies: one of those
+// is among them, even if all the others have none.
 static uint32_t majority(const struct operation *o, const struct map_run *run) {
     const struct map *map = &o->node->map;
+    uint32_t most = 0;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         const struct keyspace *k = &map->keyspaces[i];
-        if (k->state == KEYSPACE_FREE || map_copies(k, run) == run->replica_count) continue;
-        return run->replica_count; // its few copies may all be with the others
+        if (k->state == KEYSPACE_FREE) continue;
+        uint32_t wanted = run->replica_count - map_copies(k, run) / 2;
+        if (wanted > most) most = wanted;
     }
-    return run->replica_count / 2 + 1;
+    return most;
 }
 
 // Past the key of the cursor's cell.

@@ -129,7 +129,8 @@ static void on_getex_read(struct step *step) {
     if (c->my.expires_ms != 0 && c->my.expires_ms <= server_now_ms(c->session->server)) {
         step_delete(step, c->arguments[1], on_conditional_written);
     } else {
-        step_replace(step, c->arguments[1], value, c->my.expires_ms, on_conditional_written);
+        uint64_t expires_ms = c->my.expires_ms == 0 ? STEP_STAYS : c->my.expires_ms; // PERSIST
+        step_replace(step, c->arguments[1], value, expires_ms, on_conditional_written);
     }
 }
 

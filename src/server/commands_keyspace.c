@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "model/name.h"
 #include "server/internal.h"
+#include "server/lock.h"
 
 #define KEYSPACE_TTL_MAX ((int64_t)100 * 366 * 24 * 3600 * 1000)
 
@@ -43,6 +44,9 @@ static const char *refusal_of(const struct keyspace_change *change) {
         return has_keys[change->verb];
     case KEYSPACE_ABSENT:
         return "NOQUORUM a member cannot be reached, and all have to agree; not done";
+    case KEYSPACE_SILENT:
+        return "NOQUORUM a member did not say in time whether it has such keys; not done, try "
+               "again";
     case KEYSPACE_REFUSED:
         return "NOQUORUM this node cannot change the map now; not done, try again";
     case KEYSPACE_UNSURE:
@@ -191,7 +195,14 @@ void start_keyspace_drop(struct command *c) {
     change_named(c, KEYSPACE_DROP);
 }
 
-// FLUSHALL and FLUSHDB [ASYNC | SYNC]: there is one database, and both ways are one.
+// FLUSHALL and FLUSHDB [ASYNC | SYNC]: there is one database, and both ways are one. Where there is
+// one node it comes between no two steps of another command.
+
+static void on_flush_locked(struct step *step) {
+    struct keyspace_change *change = take_change(step->command, KEYSPACE_FLUSH);
+    if (change != NULL) node_change_keyspace(step->command->session->server->node, change);
+}
+
 void start_flush(struct command *c) {
     if (c->argument_count > 2 ||
         (c->argument_count == 2 && !argument_is(c->arguments[1], "async") &&
@@ -199,13 +210,21 @@ void start_flush(struct command *c) {
         answer_parse_error(c, PARSE_SYNTAX);
         return;
     }
-    struct keyspace_change *change = take_change(c, KEYSPACE_FLUSH);
-    if (change != NULL) node_change_keyspace(c->session->server->node, change);
+    uint64_t all[LOCKS / 64];
+    memset(all, 0xff, sizeof(all));
+    if (lock_noted(&c->step, all, on_flush_locked)) on_flush_locked(&c->step);
 }
 
 // Showing.
 
+static bool is_founding(const struct command *c, struct reply *r) {
+    if (node_map(c->session->server->node)->epoch > 0) return false;
+    reply_error(r, SLICE("LOADING this node has no map of the cluster yet"));
+    return true;
+}
+
 void local_keyspace_list(struct command *c, struct reply *r) {
+    if (is_founding(c, r)) return;
     const struct map *map = node_map(c->session->server->node);
     reply_array(r, map->keyspace_count);
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
@@ -222,6 +241,7 @@ static void show_level(struct reply *r, const char *what, struct level level) {
 }
 
 void local_keyspace_describe(struct command *c, struct reply *r) {
+    if (is_founding(c, r)) return;
     const struct map *map = node_map(c->session->server->node);
     uint32_t place = keyspace_find(map->keyspaces, name_of(c->arguments[2]));
     if (place == KEYSPACES_MAX) {

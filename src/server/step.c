@@ -122,7 +122,9 @@ static void replace(struct step *step, struct slice key, struct slice value, ste
 void step_replace(struct step *step, struct slice key, struct slice value, uint64_t expires_ms,
                   step_done *then) {
     step->request.is_tombstone = false;
-    step->request.expires_ms = policy_expiry(step->command->session->server, key, expires_ms);
+    const struct server *server = step->command->session->server;
+    step->request.expires_ms =
+        expires_ms == STEP_STAYS ? 0 : policy_expiry(server, key, expires_ms);
     replace(step, key, value, then);
 }
 

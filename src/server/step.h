@@ -14,6 +14,9 @@
 void step_read(struct step *step, struct slice key, step_done *then);
 void step_read_at(struct step *step, struct slice key, struct level level, step_done *then);
 
+// Of `expires_ms`: never, whatever TTL the keyspace has.
+#define STEP_STAYS UINT64_MAX
+
 // Supersedes whatever is there. `expires_ms` 0: never, unless the keyspace has a TTL.
 void step_replace(struct step *step, struct slice key, struct slice value, uint64_t expires_ms,
                   step_done *then);

@@ -131,10 +131,10 @@ static const char *scan_partition(struct reader_process *p, struct partition par
 }
 
 static const char *scan_all(struct reader_process *p) {
-    enum { KEYSPACES_MAX = 16 };
-    uint16_t keyspaces[KEYSPACES_MAX];
-    uint32_t count = store_keyspaces(p->store, keyspaces, KEYSPACES_MAX);
-    must(count <= KEYSPACES_MAX);
+    enum { NUMBERS_MAX = 32 };
+    uint16_t keyspaces[NUMBERS_MAX];
+    uint32_t count = store_keyspaces(p->store, keyspaces, NUMBERS_MAX);
+    must(count <= NUMBERS_MAX);
     uint64_t said = 0;
     const char *wrong = scan_partition(p, (struct partition){.slot = SLOT_SYSTEM}, &said);
     for (uint32_t i = 0; i < count; i++) {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { KEYSPACES_MAX = 4 };
+enum { KEYSPACES_INSPECTED = 4 };
 
 #define MEMORY_MAX (UINT64_C(16) << 20)
 
@@ -42,7 +42,7 @@ void inspect(struct machine *machine, uint32_t record_size_max, struct inspectio
     struct machine *m = world_add_machine(world, "inspector");
     machine_restore(m, machine_disk(machine));
 
-    const struct check_options options = {MEMORY_MAX, record_size_max, KEYSPACES_MAX};
+    const struct check_options options = {MEMORY_MAX, record_size_max, KEYSPACES_INSPECTED};
     struct visit visit = {.inspection = inspection};
     inspection->first[0] = '\0';
     struct arena arena = machine_start(m, check_memory_size(&options));

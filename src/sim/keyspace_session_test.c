@@ -100,6 +100,9 @@ static const struct line keys_in_the_way[] = {
      "+OK\r\n" CREATE_HAS_KEYS ":1\r\n"},
     {"SET a:0 x\r\nDEL {t}:a:1\r\nKEYSPACE CREATE a\r\n", "+OK\r\n:1\r\n" CREATE_HAS_KEYS},
     {"DEL a:0\r\nKEYSPACE CREATE a\r\n", ":1\r\n+OK\r\n"},
+    // What was deleted is still where it was, and is no key of any keyspace.
+    {"KV.RANGE t - +\r\nSCAN 0 MATCH nothing COUNT 1000\r\n",
+     "*2\r\n$-1\r\n*1\r\n*2\r\n$6\r\n{t}a:1\r\n$1\r\n4\r\n*2\r\n$1\r\n0\r\n*0\r\n"},
     {"MGET a ab:1 A:1 {t}a:1 b:a:1 {a:1 a:1\r\n",
      "*7\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n$-1\r\n"},
     {"SET {t}:a:1 y\r\nKEYSPACE DROP a\r\n", "+OK\r\n" DROP_HAS_KEYS},
@@ -125,6 +128,8 @@ static const struct line rules[] = {
     {"SET f:1 x\r\nSET f:2 x PX 5\r\nSET g:1 x\r\nTTL f:1\r\nTTL g:1\r\n",
      "+OK\r\n+OK\r\n+OK\r\n:60\r\n:-1\r\n"},
     {"PERSIST f:1\r\nTTL f:1\r\nAPPEND f:1 y\r\nTTL f:1\r\n", ":1\r\n:-1\r\n:2\r\n:60\r\n"},
+    {"GETEX f:1 PERSIST\r\nTTL f:1\r\nSET f:1 x\r\nTTL f:1\r\n",
+     "$2\r\nxy\r\n:-1\r\n+OK\r\n:60\r\n"},
     {"MSET f:3 a g:3 a\r\nTTL f:3\r\nTTL g:3\r\n", "+OK\r\n:60\r\n:-1\r\n"},
     {"INCR f:4\r\nTTL f:4\r\nRENAME g:3 f:5\r\nTTL f:5\r\n", ":1\r\n:60\r\n+OK\r\n:60\r\n"},
 };

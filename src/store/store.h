@@ -28,6 +28,7 @@
 #include "base/timer.h"
 #include "base/tlsf.h"
 #include "env/env.h"
+#include "model/keyspace.h"
 #include "model/record.h"
 #include "model/slot.h"
 
@@ -39,8 +40,8 @@ struct store;
 // How blocks of tables are compressed. Formats hold these numbers.
 enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODECS };
 
-// For how many keyspaces a node keeps room.
-enum { STORE_KEYSPACES_DEFAULT = 4 };
+// For how many keyspaces a node keeps room: for all that there can be, and the node's own facts.
+enum { STORE_KEYSPACES_DEFAULT = KEYSPACES_MAX + 1 };
 
 struct store_options {
     uint64_t

@@ -112,6 +112,7 @@ struct message_forward {
     uint64_t id;
     uint8_t kind; // enum request_kind of node.h
     bool is_tombstone;
+    uint16_t keyspace;
     uint32_t need; // replicas to wait for
     uint64_t expires_ms;
     uint64_t timestamp;

@@ -42,6 +42,7 @@ static const struct message_get_done get_done = {
 static const struct message_forward forward = {.id = 1,
                                                .kind = 2,
                                                .is_tombstone = true,
+                                               .keyspace = 9,
                                                .need = 3,
                                                .expires_ms = 4,
                                                .timestamp = 5,
