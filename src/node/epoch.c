@@ -95,6 +95,12 @@ static bool is_value_sound(struct node *node, struct slice value, uint64_t insta
 
 // Voting.
 
+// Copies a value to `to`, which has room for any. Returns its size.
+static size_t keep(uint8_t *to, struct slice value) {
+    if (value.size > 0) memcpy(to, value.data, value.size);
+    return value.size;
+}
+
 void epoch_encode_vote(const struct node *node, struct writer *w) {
     const struct epoch *e = &node->epoch;
     write_u64(w, e->vote.instance);
@@ -113,8 +119,7 @@ enum status epoch_decode_vote(struct node *node, struct slice bytes) {
     e->vote.reset_until = read_u64(&r);
     struct slice value = read_sized(&r, node->fact_capacity);
     if (!reader_done(&r)) return ST_CORRUPT;
-    if (value.size > 0) memcpy(e->accepted, value.data, value.size);
-    e->accepted_size = value.size;
+    e->accepted_size = keep(e->accepted, value);
     return ST_OK;
 }
 
@@ -239,8 +244,7 @@ static void vote(struct node *node, const struct epoch_answer *a, uint64_t insta
         return;
     }
     if (a->type == MESSAGE_ACCEPTED) {
-        memcpy(e->accepted, value.data, value.size);
-        e->accepted_size = value.size;
+        e->accepted_size = keep(e->accepted, value);
         note_accepted(node);
     }
     answer_when_stored(node, a);
@@ -407,8 +411,7 @@ void epoch_on_promise(struct node *node, uint32_t member, const struct message_p
     if (m->accepted >= m->ballot) return;
     if (m->accepted != 0 && !is_value_sound(node, m->value, m->instance)) return;
     if (paxos_on_promise(&e->proposal, member, m->is_reset, m->accepted)) {
-        memcpy(e->value, m->value.data, m->value.size);
-        e->value_size = m->value.size;
+        e->value_size = keep(e->value, m->value);
     }
     if (paxos_is_met(&e->proposal)) ask_to_accept(node);
 }
