@@ -97,6 +97,12 @@ static bool is_value_sound(struct node *node, struct slice value, uint64_t insta
 
 // Voting.
 
+// Copies a value to `to`, which has room for any. Returns its size.
+static size_t keep(uint8_t *to, struct slice value) {
+    if (value.size > 0) memcpy(to, value.data, value.size);
+    return value.size;
+}
+
 void epoch_encode_vote(const struct node *node, struct writer *w) {
     const struct epoch *e = &node->epoch;
     write_u64(w, e->vote.instance);
@@ -115,8 +121,7 @@ enum status epoch_decode_vote(struct node *node, struct slice bytes) {
     e->vote.reset_until = read_u64(&r);
     struct slice value = read_sized(&r, node->fact_capacity);
     if (!reader_done(&r)) return ST_CORRUPT;
-    if (value.size > 0) memcpy(e->accepted, value.data, value.size);
-    e->accepted_size = value.size;
+    e->accepted_size = keep(e->accepted, value);
     return ST_OK;
 }
 
@@ -241,8 +246,7 @@ static void vote(struct node *node, const struct epoch_answer *a, uint64_t insta
         return;
     }
     if (a->type == MESSAGE_ACCEPTED) {
-        memcpy(e->accepted, value.data, value.size);
-        e->accepted_size = value.size;
+        e->accepted_size = keep(e->accepted, value);
         note_accepted(node);
     }
     answer_when_stored(node, a);
@@ -350,6 +354,10 @@ static void propose(struct node *node) {
     struct epoch *e = &node->epoch;
     struct map_change *change = first_change(node);
     e->value_size = 0;
+    // It may be chosen already; and where nobody has accepted anything, any value will do.
+    if (e->vote.accepted != 0) {
+        e->value_size = keep(e->value, (struct slice){e->accepted, e->accepted_size});
+    }
     enum status st = change == NULL ? ST_OK : encode_change(node, change);
     if (st != ST_OK) {
         finish(node, change, st);
@@ -357,7 +365,10 @@ static void propose(struct node *node) {
     }
     uint64_t promised = paxos_round(e->vote.promised);
     if (promised > e->round) e->round = promised;
-    if (e->round >= PAXOS_ROUND_MAX) return;
+    if (e->round >= PAXOS_ROUND_MAX) {
+        if (change != NULL) wake_at(node, change->deadline);
+        return;
+    }
     e->round++;
     paxos_propose(&e->proposal, e->vote.instance, paxos_ballot(e->round, node->self),
                   node->map.member_count);
@@ -408,9 +419,8 @@ void epoch_on_promise(struct node *node, uint32_t member, const struct message_p
     }
     if (m->accepted >= m->ballot) return;
     if (m->accepted != 0 && !is_value_sound(node, m->value, m->instance)) return;
-    if (paxos_on_promise(&e->proposal, member, m->is_reset, m->accepted) && m->value.size > 0) {
-        memcpy(e->value, m->value.data, m->value.size);
-        e->value_size = m->value.size;
+    if (paxos_on_promise(&e->proposal, member, m->is_reset, m->accepted)) {
+        e->value_size = keep(e->value, m->value);
     }
     if (paxos_is_met(&e->proposal)) ask_to_accept(node);
 }
@@ -450,11 +460,12 @@ void epoch_on_told(struct node *node, struct slice body) {
 void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
     bool is_same_epoch = node->peers[member].epoch == node->map.epoch;
     if (!is_same_epoch || author >= node->epoch.author) return;
+    genesis_tell(node, member);
+    if (!log_is_due(node, &node->epoch.refusal_logged)) return;
     env_log(node->env, ENV_ERROR,
             "two maps of one epoch: some member voted with an older copy of its disk epoch=%llu "
             "member=%s",
             (unsigned long long)node->map.epoch, node->map.members[member].name);
-    genesis_tell(node, member);
 }
 
 // A change of ours that was proposed: is it in the map, or certainly not, or is that not to be

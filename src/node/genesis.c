@@ -102,8 +102,8 @@ enum status genesis_decode_map(struct slice bytes, struct map *map, struct reade
     if (st != ST_OK) return st;
     *storages = reader_of(read_bytes(&r, (size_t)8 * map->member_count));
     *author = map->epoch > 1 ? read_u64(&r) : 0;
-    bool is_one_cluster =
-        !r.failed && memcmp(cluster.data, map->cluster.bytes, CLUSTER_ID_SIZE) == 0;
+    struct slice of_map = {map->cluster.bytes, CLUSTER_ID_SIZE};
+    bool is_one_cluster = slice_equal(cluster, of_map);
     if (reader_done(&r) && is_one_cluster) return ST_OK;
     map->epoch = 0;
     return ST_CORRUPT;
