@@ -88,7 +88,7 @@ static void on_listed(struct operation *o) {
 // is among them, even if all the others have none.
 static uint32_t majority(const struct operation *o, const struct map_run *run) {
     const struct map *map = &o->node->map;
-    uint32_t most = 0;
+    uint32_t most = run->replica_count / 2 + 1;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         const struct keyspace *k = &map->keyspaces[i];
         if (k->state == KEYSPACE_FREE) continue;
