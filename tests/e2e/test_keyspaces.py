@@ -51,6 +51,8 @@ def test_keyspaces_are_the_same_on_all_nodes_and_survive_their_death(world):
         node.wait_ready()
     for node in nodes:
         assert describe(node, "feed") == told
+        # Of these there is one copy, with a node that may not have greeted this one yet.
+        eventually(lambda: readable(node, "feed:") == KEYS, 30, "all keys can be read")
         assert found(node, "feed:") == ({b"one"}, KEYS)
         assert found(node, "shop:") == ({b"three"}, KEYS)
         assert found(node, "plain") == ({b"three"}, KEYS)
