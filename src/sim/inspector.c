@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { KEYSPACES_MAX = 4 };
+enum { KEYSPACES_MAX = 8 };
 
 #define MEMORY_MAX (UINT64_C(16) << 20)
 
