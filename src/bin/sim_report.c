@@ -46,6 +46,21 @@ static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *
     sum->cut_short += m->cut_short;
 }
 
+static void add_keyspaces(struct sim_report *sum, const struct simulation_report *r) {
+    sum->keyspaces.created += r->keyspaces.created;
+    sum->keyspaces.altered += r->keyspaces.altered;
+    sum->keyspaces.moved += r->keyspaces.moved;
+    sum->keyspaces.dropped += r->keyspaces.dropped;
+    sum->keyspaces.flushed += r->keyspaces.flushed;
+    sum->keyspaces.held += r->keyspaces.held;
+    sum->keyspaces.refused += r->keyspaces.refused;
+    sum->keyspaces.unknown += r->keyspaces.unknown;
+    sum->tenancy.reads += r->tenancy.reads;
+    sum->tenancy.certain += r->tenancy.certain;
+    sum->tenancy.flushed += r->tenancy.flushed;
+    sum->tenancy.moves += r->tenancy.moves;
+}
+
 void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->runs++;
     sum->failed += r->has_failed;
@@ -63,6 +78,7 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->backups.cut_short += r->backups.cut_short;
     sum->backups.checked += r->backups.checked;
     add_maps(&sum->maps, &r->maps);
+    add_keyspaces(sum, r);
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
@@ -134,6 +150,18 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O27 changes certainly not done", sum->maps.not_done);
     n = add(lines, n, "O27 changes that did not apply", sum->maps.refused);
     n = add(lines, n, "O27 changes cut short", sum->maps.cut_short);
+    n = add(lines, n, "O28 reads in keyspaces", sum->tenancy.reads);
+    n = add(lines, n, "O28 reads whose value was known", sum->tenancy.certain);
+    n = add(lines, n, "O28 reads after a flush", sum->tenancy.flushed);
+    n = add(lines, n, "O29 changes with no keys in their way", sum->tenancy.moves);
+    n = add(lines, n, "keyspaces created", sum->keyspaces.created);
+    n = add(lines, n, "keyspaces altered", sum->keyspaces.altered);
+    n = add(lines, n, "keyspaces altered, if empty", sum->keyspaces.moved);
+    n = add(lines, n, "keyspaces dropped", sum->keyspaces.dropped);
+    n = add(lines, n, "keyspaces all flushed", sum->keyspaces.flushed);
+    n = add(lines, n, "changes refused for keys", sum->keyspaces.held);
+    n = add(lines, n, "changes refused", sum->keyspaces.refused);
+    n = add(lines, n, "changes unknown", sum->keyspaces.unknown);
     n = add(lines, n, "outcomes unknown", sum->oracle.unknowns);
     n = add(lines, n, "path second round of a write", sum->node.second_rounds);
     n = add(lines, n, "path read repair", sum->node.read_repairs);

@@ -23,6 +23,8 @@ struct sim_report {
     uint64_t calls[CALL_KINDS];
     struct oracle_counts oracle;
     struct keeper_counts backups;
+    struct steward_counts keyspaces;
+    struct tenancy_counts tenancy;
     struct mapmaker_counts maps;
     struct node_stats node;
     uint64_t flushes;

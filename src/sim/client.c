@@ -132,6 +132,7 @@ static void on_connected(struct env_op *op) {
 static void send_batch(struct client *c) {
     must(!c->is_sending);
     c->is_sending = true;
+    c->was_sent = true;
     c->send_op.done = on_sent;
     env_send(c->env, &c->send_op, c->socket, c->out, c->out_size);
 }
@@ -157,6 +158,7 @@ void client_go(struct client *c, const char *address) {
     must(!client_is_busy(c));
     must(c->expected > 0);
     c->has_batch = true;
+    c->was_sent = false;
     c->received = 0;
     c->batch++;
     struct patience *p = memory_take(1, sizeof(*p));
@@ -176,6 +178,18 @@ void client_go(struct client *c, const char *address) {
         env_connect(c->env, &c->connect_op, c->address, &c->socket);
     }
     machine_leave(c->machine);
+}
+
+void client_leave(struct client *c) {
+    machine_enter(c->machine);
+    client_hang_up(c);
+    machine_leave(c->machine);
+}
+
+bool client_turn_to(struct client *c, const char *address) {
+    if (client_is_busy(c)) return false;
+    if (c->is_connected && strcmp(c->address, address) != 0) client_leave(c);
+    return !client_is_busy(c);
 }
 
 bool client_next_bulk(struct slice *rest, struct slice *bulk) {

@@ -38,6 +38,7 @@ struct client {
     bool is_receiving;
     bool is_shut; // waits for the env to give its requests back
     bool has_batch;
+    bool was_sent;     // the batch, or some of it; else nobody can have seen any of it
     uint32_t expected; // replies of the batch
     uint32_t received;
     uint64_t batch; // counts batches: a time-out belongs to one
@@ -60,6 +61,12 @@ void client_add(struct client *client, uint32_t count, const struct slice *argum
 
 // Sends the batch to the address, over the connection there is if it leads there. Borrows nothing.
 void client_go(struct client *client, const char *address);
+
+// Makes ready for a batch to that address: leaves whoever else it is connected to. False: not yet.
+bool client_turn_to(struct client *client, const char *address);
+
+// Hangs up, from outside of its process.
+void client_leave(struct client *client);
 
 // Goes on to the next bulk of a reply that is not null, whatever arrays or maps it is in. False:
 // there is none. Lends from the reply.

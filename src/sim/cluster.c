@@ -202,6 +202,12 @@ struct node *cluster_node(const struct cluster *cluster, uint32_t index) {
     return p->state == PROCESS_UP ? p->node : NULL;
 }
 
+struct partition cluster_partition(const struct cluster *cluster, uint32_t index,
+                                   struct slice key) {
+    const struct map *map = node_map(cluster_node(cluster, index));
+    return (struct partition){map_keyspace_of(map, key)->number, slot_of(key)};
+}
+
 bool cluster_is_serving(const struct cluster *cluster, uint32_t index) {
     const struct node *node = cluster_node(cluster, index);
     return node != NULL && node_state(node) == NODE_SERVING;

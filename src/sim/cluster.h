@@ -95,6 +95,9 @@ void cluster_power_loss(struct cluster *cluster, uint32_t index);
 // The node, when the process is up; else NULL. A paused one is up.
 struct node *cluster_node(const struct cluster *cluster, uint32_t index);
 
+// Where the process that is up has the key, as far as it knows.
+struct partition cluster_partition(const struct cluster *cluster, uint32_t index, struct slice key);
+
 bool cluster_is_serving(const struct cluster *cluster, uint32_t index);
 
 #endif

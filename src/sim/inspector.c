@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/inspector.h"
 
-#include <stdio.h>
+#include "store/store.h"
 
-enum { KEYSPACES_INSPECTED = 4 };
+#include <stdio.h>
 
 #define MEMORY_MAX (UINT64_C(16) << 20)
 
@@ -42,7 +42,7 @@ void inspect(struct machine *machine, uint32_t record_size_max, struct inspectio
     struct machine *m = world_add_machine(world, "inspector");
     machine_restore(m, machine_disk(machine));
 
-    const struct check_options options = {MEMORY_MAX, record_size_max, KEYSPACES_INSPECTED};
+    const struct check_options options = {MEMORY_MAX, record_size_max, STORE_KEYSPACES_DEFAULT};
     struct visit visit = {.inspection = inspection};
     inspection->first[0] = '\0';
     struct arena arena = machine_start(m, check_memory_size(&options));

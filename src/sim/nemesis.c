@@ -97,6 +97,19 @@ void nemesis_init(struct nemesis *n, struct cluster *cluster, uint32_t troubles)
     set_rates(n);
 }
 
+// From the first of these on, all kinds lose synced bytes.
+static const enum trouble first_that_forgets = TROUBLE_DAMAGE;
+
+bool nemesis_forgets(const struct nemesis *n) {
+    bool any = false;
+    for (uint32_t i = first_that_forgets; i < TROUBLE_COUNT; i++) any |= n->has[i];
+    return any;
+}
+
+void nemesis_spare_bytes(struct nemesis *n) {
+    for (uint32_t i = first_that_forgets; i < TROUBLE_COUNT; i++) n->has[i] = false;
+}
+
 // Something that ends trouble with one member, later.
 struct relief {
     struct nemesis *nemesis;

@@ -65,6 +65,10 @@ struct nemesis {
 void nemesis_init(struct nemesis *nemesis, struct cluster *cluster, uint32_t troubles);
 void nemesis_free(struct nemesis *nemesis);
 
+// Whether this run may lose synced bytes; and from now on it may not. Before it starts.
+bool nemesis_forgets(const struct nemesis *nemesis);
+void nemesis_spare_bytes(struct nemesis *nemesis);
+
 void nemesis_start(struct nemesis *nemesis);
 
 // In a run with such trouble: this member's process is killed, or its power fails, and somebody

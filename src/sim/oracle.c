@@ -149,7 +149,8 @@ static enum status held_in_memory(const struct oracle *oracle, uint32_t member, 
                                   struct record *record) {
     struct node *node = cluster_node(oracle->cluster, member);
     struct slice name = key_bytes(&oracle->keys[key]);
-    struct store_read read = {.partition = {.slot = slot_of(name)}, .key = name};
+    struct store_read read = {.key = name};
+    read.partition = cluster_partition(oracle->cluster, member, name);
     enum status st = store_peek(node_store(node), &read);
     if (st != ST_OK && st != ST_NOT_FOUND) return st;
     return record_decode(record, st == ST_OK ? read.record : (struct slice){0});
@@ -358,11 +359,12 @@ static enum status held_record(const struct oracle *oracle, uint32_t member, uin
     const struct process *p = &oracle->cluster->processes[member];
     struct world *world = oracle->cluster->world;
     struct slice name = key_bytes(&oracle->keys[key]);
+    struct node *node = cluster_node(oracle->cluster, member);
     h->read = (struct store_read){.done = on_held, .key = name};
-    h->read.partition.slot = slot_of(name);
+    h->read.partition = cluster_partition(oracle->cluster, member, name);
     h->is_done = false;
     machine_enter(p->machine);
-    if (store_get(node_store(cluster_node(oracle->cluster, member)), &h->read)) on_held(&h->read);
+    if (store_get(node_store(node), &h->read)) on_held(&h->read);
     machine_leave(p->machine);
     uint64_t until = world_now(world) + 60 * NS_PER_SECOND;
     while (!h->is_done && world_step(world, until)) {

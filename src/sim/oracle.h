@@ -43,7 +43,7 @@
 
 #include "sim/cluster.h"
 
-enum { ORACLE_KEYS_MAX = 128, ORACLE_WRITES_MAX = 1 << 16 };
+enum { ORACLE_KEYS_MAX = 128, ORACLE_GUESTS_MAX = 64, ORACLE_WRITES_MAX = 1 << 16 };
 
 #define ORACLE_NONE UINT32_MAX
 
@@ -123,6 +123,8 @@ struct oracle {
     struct cluster *cluster; // set by the owner before the first member starts
     struct oracle_key keys[ORACLE_KEYS_MAX];
     uint32_t key_count;
+    char guests[ORACLE_GUESTS_MAX][24]; // keys that somebody else judges
+    uint32_t guest_count;
     struct oracle_write *writes;
     uint32_t write_count;
     struct oracle_event *events;

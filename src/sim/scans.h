@@ -19,6 +19,9 @@ struct scan_walk {
     bool was_listed[ORACLE_KEYS_MAX];
 };
 
+// A key that somebody else judges: walks may show it, or not.
+void scans_add_guest(struct oracle *oracle, const char *name);
+
 // Draws the next page, of a new walk or of that under way.
 void scans_draw(struct scan_walk *walk, struct rng *rng, uint64_t now);
 

@@ -11,6 +11,7 @@
 #define HEAL_MAX_NS (60 * NS_PER_SECOND)
 #define SETTLE_MAX_NS (6 * NS_PER_SECOND)
 #define WORKS_MAX_NS (20 * NS_PER_SECOND)
+#define CHANGE_MAX_NS (40 * NS_PER_SECOND) // a change of keyspaces that nobody waits for
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
 #define KIB UINT64_C(1024)
 
@@ -29,6 +30,7 @@ struct simulation {
     struct nemesis nemesis;
     struct keeper keeper;
     struct mapmaker mapmaker;
+    struct steward steward;
     struct rng rng;
     uint32_t files_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
 };
@@ -101,13 +103,18 @@ static bool all_serve(struct simulation *s) {
     return true;
 }
 
-static bool workload_over(struct simulation *s) {
+static bool clients_over(struct simulation *s) {
     mapmaker_check(&s->mapmaker);
-    return workload_is_over(&s->workload);
+    return workload_is_over(&s->workload) && steward_is_over(&s->steward);
+}
+
+static bool keyspaces_are_calm(struct simulation *s) {
+    nemesis_attend(&s->nemesis);
+    return steward_is_calm(&s->steward);
 }
 
 static bool all_is_done(struct simulation *s) {
-    return workload_over(s) && mapmaker_is_idle(&s->mapmaker);
+    return clients_over(s) && mapmaker_is_idle(&s->mapmaker);
 }
 
 static bool is_converged(struct simulation *s) {
@@ -160,19 +167,32 @@ static void chaos(struct simulation *s) {
     keeper_start(&s->keeper);
     mapmaker_start(&s->mapmaker);
     workload_start(&s->workload);
-    (void)run_until(s, CHAOS_MAX_NS, workload_over);
+    steward_start(&s->steward);
+    (void)run_until(s, CHAOS_MAX_NS, clients_over);
     oracle_check_maps(&s->oracle);
+}
+
+// O29, and that no change of keyspaces is made any more from now on.
+static void keyspaces_settle(struct simulation *s) {
+    world_run(s->world, world_now(s->world) + CHANGE_MAX_NS);
+    if (!run_until(s, HEAL_MAX_NS, keyspaces_are_calm)) {
+        oracle_fail(&s->oracle, "O29 keyspaces do not cease to come or go");
+        return;
+    }
+    steward_check(&s->steward);
 }
 
 static void heal(struct simulation *s) {
     s->workload.wanted = s->workload.begun;
     keeper_stop(&s->keeper);
     mapmaker_stop(&s->mapmaker);
+    steward_stop(&s->steward);
     nemesis_heal(&s->nemesis);
     const char *complaint = s->nemesis.amnesia.complaint;
     if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
-    (void)run_until(s, HEAL_MAX_NS, workload_over);
+    (void)run_until(s, HEAL_MAX_NS, clients_over);
+    if (s->steward.is_there) keyspaces_settle(s);
     // A store looks once a second whether there is space again.
     world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
     // By now a link whose other end is gone without a word shows by its silence. It is given up
@@ -196,6 +216,23 @@ static void works(struct simulation *s) {
                     refused, unknown);
     }
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "at the end");
+}
+
+static void clients_end(struct simulation *s, const char *what) {
+    if (!run_until(s, WORKS_MAX_NS, clients_over)) oracle_fail(&s->oracle, "O29 %s", what);
+    if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, what);
+}
+
+// O29: keyspaces whose keys are deleted can be dropped, and created again.
+static void keyspaces_work(struct simulation *s) {
+    steward_visit(&s->steward, true);
+    clients_end(s, "emptying keyspaces");
+    for (uint32_t i = 0; i < 2 * STEWARD_NAMES && !s->oracle.has_failed; i++) {
+        steward_ask(&s->steward, i % STEWARD_NAMES);
+        clients_end(s, "changing empty keyspaces");
+    }
+    steward_visit(&s->steward, false);
+    clients_end(s, "reading what is left");
 }
 
 static void stop_all(struct simulation *s) {
@@ -254,6 +291,7 @@ static void restart_all(struct simulation *s) {
         return;
     }
     oracle_check_end(&s->oracle);
+    if (s->steward.is_there) steward_check(&s->steward);
 }
 
 static void play(struct simulation *s) {
@@ -262,6 +300,7 @@ static void play(struct simulation *s) {
     add_stats(s);
     if (!s->oracle.has_failed) heal(s);
     if (!s->oracle.has_failed) works(s);
+    if (!s->oracle.has_failed && s->steward.is_there) keyspaces_work(s);
     if (!s->oracle.has_failed) oracle_check_end(&s->oracle);
     if (!s->oracle.has_failed) add_stats(s);
     if (!s->oracle.has_failed) stop_all(s);
@@ -283,6 +322,8 @@ static void fill_report(struct simulation *s) {
     r->oracle = s->oracle.counts;
     r->backups = s->keeper.counts;
     r->maps = s->mapmaker.counts;
+    r->keyspaces = s->steward.counts;
+    r->tenancy = s->steward.tenancy.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
@@ -344,6 +385,9 @@ static void draw(struct simulation *s) {
     s->oracle.is_compressed = o.codec != CODEC_NONE;
     s->oracle.has_large = has_large;
     nemesis_init(&s->nemesis, &s->cluster, s->options->troubles);
+    bool may_have_steward =
+        o.sync_interval_ns == 0 && (s->options->troubles == 0 || !nemesis_forgets(&s->nemesis));
+    steward_init(&s->steward, &s->nemesis, &s->oracle, may_have_steward);
     keeper_init(&s->keeper, &s->nemesis, &s->oracle);
     mapmaker_init(&s->mapmaker, &s->nemesis, &s->oracle);
     draw_world(s);
@@ -351,7 +395,8 @@ static void draw(struct simulation *s) {
     if (has_large) keys = ORACLE_KEYS_MAX;
     uint32_t clients = 2 + rng_below(&s->rng, 5);
     workload_init(&s->workload, &s->cluster, &s->oracle, clients, keys);
-    s->workload.wanted = s->options->operations;
+    // The workload's history knows of no flushes.
+    s->workload.wanted = s->steward.flushes ? 0 : s->options->operations;
     s->workload.think_ns = rng_spread(&s->rng, NS_PER_MS, 100 * NS_PER_MS);
 }
 
@@ -370,6 +415,7 @@ void simulation_run(const struct simulation_options *options, struct simulation_
     nemesis_free(&s->nemesis);
     world_destroy(s->world);
     workload_free(&s->workload);
+    steward_free(&s->steward);
     oracle_free(&s->oracle);
     memory_give(s);
 }

@@ -4,7 +4,7 @@
 //
 //     start     members start in any order, at any time
 //     chaos     clients work, the nemesis is loose, a keeper makes snapshots, a mapmaker changes
-//               the map
+//               the map, a steward keyspaces
 //     heal      no more trouble; within a bound all members serve and hold the same
 //     works     clients work again, and the map changes: every operation is done
 //     end       the oracle's last checks; all stop in order, nothing is left open; all start once
@@ -16,6 +16,7 @@
 #include "sim/mapmaker.h"
 #include "sim/nemesis.h"
 #include "sim/oracle.h"
+#include "sim/steward.h"
 #include "sim/workload.h"
 
 struct simulation_options {
@@ -43,6 +44,8 @@ struct simulation_report {
     struct oracle_counts oracle;
     struct keeper_counts backups;
     struct mapmaker_counts maps;
+    struct steward_counts keyspaces;
+    struct tenancy_counts tenancy;
     struct node_stats node;
     uint64_t flushes; // of all stores, like all up to recounts
     uint64_t compactions;

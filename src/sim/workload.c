@@ -331,13 +331,7 @@ static void on_turn(void *context) {
     char address[40];
     (void)snprintf(address, sizeof(address), "%s:%d", workload->cluster->processes[w->member].name,
                    CLUSTER_PORT);
-    bool is_elsewhere = w->client.is_connected && strcmp(w->client.address, address) != 0;
-    if (is_elsewhere) {
-        machine_enter(w->client.machine);
-        client_hang_up(&w->client);
-        machine_leave(w->client.machine);
-    }
-    if (client_is_busy(&w->client)) {
+    if (!client_turn_to(&w->client, address)) {
         again(w);
         return;
     }
@@ -395,10 +389,7 @@ bool workload_is_over(const struct workload *workload) {
 
 void workload_hang_up(struct workload *workload) {
     for (uint32_t i = 0; i < workload->client_count; i++) {
-        struct client *client = &workload->clients[i].client;
-        machine_enter(client->machine);
-        client_hang_up(client);
-        machine_leave(client->machine);
+        client_leave(&workload->clients[i].client);
     }
 }
 
