@@ -359,7 +359,10 @@ static void propose(struct node *node) {
     }
     uint64_t promised = paxos_round(e->vote.promised);
     if (promised > e->round) e->round = promised;
-    if (e->round >= PAXOS_ROUND_MAX) return;
+    if (e->round >= PAXOS_ROUND_MAX) { // somebody has invented it
+        rest(node);
+        return;
+    }
     e->round++;
     paxos_propose(&e->proposal, e->vote.instance, paxos_ballot(e->round, node->self),
                   node->map.member_count);
@@ -451,11 +454,12 @@ void epoch_on_told(struct node *node, struct slice body) {
 void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
     bool is_same_epoch = node->peers[member].epoch == node->map.epoch;
     if (!is_same_epoch || author >= node->epoch.author) return;
-    env_log(node->env, ENV_ERROR,
-            "two maps of one epoch: some member voted with an older copy of its disk epoch=%llu "
-            "member=%s",
-            (unsigned long long)node->map.epoch, node->map.members[member].name);
     genesis_tell(node, member);
+    if (!log_is_due(node, &node->epoch.refusal_logged)) return;
+    env_log(node->env, ENV_ERROR,
+            "two maps of one epoch: some member voted with an older copy of its disk; the changes "
+            "that made the other one are lost epoch=%llu member=%s",
+            (unsigned long long)node->map.epoch, node->map.members[member].name);
 }
 
 // A change of ours that was proposed: is it in the map, or certainly not, or is that not to be
