@@ -139,7 +139,7 @@ void command_drop(struct command *c) {
 
 // What follows can be understood now.
 static void unhalt(const struct command *c) {
-    if (c->fault != FAULT_NONE || (c->flags & COMMAND_HALT) == 0 || c->is_within) return;
+    if ((c->flags & COMMAND_HALT) == 0 || c->fault != FAULT_NONE || c->is_within) return;
     struct session *s = c->session;
     s->is_halted = false;
     if (transaction_is_exec(c) && s->transaction.is_open) transaction_forget(s);
