@@ -523,7 +523,8 @@ void answer_failure(struct command *c, struct failure failure) {
         answer_timeout(c, failure);
         return;
     case ST_BUSY:
-        answer_error(c, "BUSY too many requests are under way, or the keyspace is being changed; not done, try again");
+        answer_error(c, "BUSY too many requests are under way, or the keyspace is being changed; "
+                        "not done, try again");
         return;
     case ST_TOO_LARGE:
         answer_error(c, "TOOMANYSIBLINGS the key has too many concurrent values; not done, read "
