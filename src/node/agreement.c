@@ -5,8 +5,6 @@
 #include "node/agreement_edit.h"
 #include "node/internal.h"
 #include "node/peers.h"
-typedef void store_dropped(void *context, enum status status);
-static enum status store_drop(struct store *s, uint16_t k, store_dropped *d, void *c) { (void)s; (void)k; (void)d; (void)c; return ST_BUSY; } // STUB
 
 // How long the first member waits for the word of all, and a client for its change.
 #define ANSWERS_MAX_NS (10 * NS_PER_SECOND)

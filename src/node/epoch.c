@@ -365,8 +365,8 @@ static void propose(struct node *node) {
     }
     uint64_t promised = paxos_round(e->vote.promised);
     if (promised > e->round) e->round = promised;
-    if (e->round >= PAXOS_ROUND_MAX) {
-        if (change != NULL) wake_at(node, change->deadline);
+    if (e->round >= PAXOS_ROUND_MAX) { // somebody has invented it
+        rest(node);
         return;
     }
     e->round++;
@@ -463,8 +463,8 @@ void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
     genesis_tell(node, member);
     if (!log_is_due(node, &node->epoch.refusal_logged)) return;
     env_log(node->env, ENV_ERROR,
-            "two maps of one epoch: some member voted with an older copy of its disk epoch=%llu "
-            "member=%s",
+            "two maps of one epoch: some member voted with an older copy of its disk; the changes "
+            "that made the other one are lost epoch=%llu member=%s",
             (unsigned long long)node->map.epoch, node->map.members[member].name);
 }
 

@@ -139,7 +139,7 @@ void command_drop(struct command *c) {
 
 // What follows can be understood now.
 static void unhalt(const struct command *c) {
-    if (c->fault != FAULT_NONE || (c->flags & COMMAND_HALT) == 0 || c->is_within) return;
+    if ((c->flags & COMMAND_HALT) == 0 || c->fault != FAULT_NONE || c->is_within) return;
     struct session *s = c->session;
     s->is_halted = false;
     if (transaction_is_exec(c) && s->transaction.is_open) transaction_forget(s);
@@ -523,7 +523,8 @@ void answer_failure(struct command *c, struct failure failure) {
         answer_timeout(c, failure);
         return;
     case ST_BUSY:
-        answer_error(c, "BUSY too many requests are under way, or the keyspace is being changed; not done, try again");
+        answer_error(c, "BUSY too many requests are under way, or the keyspace is being changed; "
+                        "not done, try again");
         return;
     case ST_TOO_LARGE:
         answer_error(c, "TOOMANYSIBLINGS the key has too many concurrent values; not done, read "

@@ -144,7 +144,9 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
         c->flags = c->spec->flags;
         if (c->spec->refine != NULL) c->flags |= c->spec->refine(c);
     }
-    if (!c->is_within) transaction_note(c);
+    bool is_plain = c->fault == FAULT_NONE && (c->flags & COMMAND_DIRECT) == 0;
+    bool is_queued = s->transaction.is_expected && !c->is_within;
+    if (is_queued || !is_plain) transaction_note(c);
     if ((c->flags & (COMMAND_STEPPED | COMMAND_BARRIER)) != 0) s->stepped_count++;
     if (c->spec != NULL) s->last = c->spec;
     order_enter(c);
@@ -159,7 +161,61 @@ bool command_is_local(const struct command *c) {
 
 // Starting.
 
-static void refuse_not_serving(const struct command *c, struct reply *r) {
+// Why a command cannot be started.
+enum refusal {
+    REFUSAL_NONE,
+    REFUSAL_NOT_SERVING,
+    REFUSAL_NO_KEY,
+    REFUSAL_LARGE_KEY,
+    REFUSAL_LARGE_VALUE,
+    REFUSAL_SLOTS,     // on the shard's port: keys of several
+    REFUSAL_ELSEWHERE, // there: this member does not hold the key
+    REFUSAL_NOT_ATOMIC,
+};
+
+static enum refusal refusal_of_keys(const struct command *c, uint32_t last) {
+    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
+        if (c->arguments[i].size == 0) return REFUSAL_NO_KEY;
+        if (c->arguments[i].size > KEY_SIZE_MAX) return REFUSAL_LARGE_KEY;
+    }
+    return REFUSAL_NONE;
+}
+
+// The parser lets arguments of the size of keys through where values must be smaller.
+static bool values_fit(const struct command *c) {
+    uint32_t max = c->session->server->options.value_size_max;
+    for (uint32_t i = 2; max < KEY_SIZE_MAX && i < c->argument_count; i++) {
+        if (c->arguments[i].size > max) return false;
+    }
+    return true;
+}
+
+static enum refusal refusal_of_slots(const struct command *c, uint32_t last) {
+    const struct node *node = c->session->server->node;
+    uint16_t slot = slot_of(c->arguments[c->spec->first_key]);
+    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
+        if (slot_of(c->arguments[i]) != slot) return REFUSAL_SLOTS;
+    }
+    const struct map_run *run = map_run_of(node_map(node), slot);
+    bool is_here = map_place_in(run, node_self(node)) < REPLICAS_MAX;
+    return is_here ? REFUSAL_NONE : REFUSAL_ELSEWHERE;
+}
+
+static enum refusal refusal_of(const struct command *c) {
+    const struct session *s = c->session;
+    if (node_state(s->server->node) != NODE_SERVING) return REFUSAL_NOT_SERVING;
+    uint32_t last = command_last_key(c->spec, c->argument_count);
+    enum refusal why = last > 0 ? refusal_of_keys(c, last) : REFUSAL_NONE;
+    if (why != REFUSAL_NONE) return why;
+    bool has_values = (c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING;
+    if (has_values && !values_fit(c)) return REFUSAL_LARGE_VALUE;
+    if (last > 0 && s->is_sharded) why = refusal_of_slots(c, last);
+    if (why != REFUSAL_NONE) return why;
+    bool is_atomic = (c->flags & COMMAND_ATOMIC) != 0;
+    return is_atomic && !order_is_single(s->server) ? REFUSAL_NOT_ATOMIC : REFUSAL_NONE;
+}
+
+static void write_not_serving(const struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
     if (node_state(node) == NODE_RECOVERING) {
         reply_error(r, SLICE("LOADING this node is reading its data from disk"));
@@ -173,80 +229,68 @@ static void refuse_not_serving(const struct command *c, struct reply *r) {
     }
 }
 
-static bool keys_fit(const struct command *c, uint32_t last, struct reply *r) {
-    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
-        size_t size = c->arguments[i].size;
-        if (size > 0 && size <= KEY_SIZE_MAX) continue;
-        if (size == 0) {
-            reply_error(r, SLICE("ERR a key has at least one byte"));
-        } else {
-            reply_errorf(r, "TOOLARGE a key has at most %d bytes; not done", KEY_SIZE_MAX);
-        }
-        return false;
-    }
-    return true;
-}
-
-// The parser lets arguments of the size of keys through where values must be smaller.
-static bool values_fit(const struct command *c, struct reply *r) {
-    uint32_t max = c->session->server->options.value_size_max;
-    for (uint32_t i = 2; max < KEY_SIZE_MAX && i < c->argument_count; i++) {
-        if (c->arguments[i].size <= max) continue;
-        reply_errorf(r, "TOOLARGE a value has at most %" PRIu32 " bytes; not done", max);
-        return false;
-    }
-    return true;
-}
-
-// On the shard's port: keys of one slot, and one that this member holds.
-static bool is_at_home(const struct command *c, uint32_t last, struct reply *r) {
-    struct node *node = c->session->server->node;
-    uint16_t slot = slot_of(c->arguments[c->spec->first_key]);
-    for (uint32_t i = c->spec->first_key; i <= last; i += c->spec->key_step) {
-        if (slot_of(c->arguments[i]) == slot) continue;
-        reply_error(r, SLICE("CROSSSLOT Keys in request don't hash to the same slot"));
-        return false;
-    }
+static void write_moved(const struct command *c, struct reply *r) {
+    const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);
+    uint16_t slot = slot_of(c->arguments[c->spec->first_key]);
     const struct map_run *run = map_run_of(map, slot);
-    if (map_place_in(run, node_self(node)) < REPLICAS_MAX) return true;
     uint32_t first = node_first_of(node, run);
     uint32_t place = map_place_in(run, first);
     uint32_t offset = PORT_SHARD_OFFSET + PORT_SHARD_STEP * (uint32_t)run->replicas[place].shard;
     char address[ADDRESS_SIZE_MAX + 1];
     map_member_address(&map->members[first], offset, address);
     reply_errorf(r, "MOVED %u %s", slot, address);
-    return false;
 }
 
-bool command_is_refused(const struct command *c, struct reply *r) {
-    const struct session *s = c->session;
-    struct node *node = s->server->node;
-    if (node_state(node) != NODE_SERVING) {
-        refuse_not_serving(c, r);
-        return true;
-    }
-    uint32_t last = command_last_key(c->spec, c->argument_count);
-    if (last > 0 && !keys_fit(c, last, r)) return true;
-    bool has_values = (c->flags & COMMAND_WRITE) != 0 && c->spec->group == GROUP_STRING;
-    if (has_values && !values_fit(c, r)) return true;
-    if (last > 0 && s->is_sharded && !is_at_home(c, last, r)) return true;
-    if ((c->flags & COMMAND_ATOMIC) != 0 && !order_is_single(s->server)) {
+static void write_refusal(const struct command *c, enum refusal why, struct reply *r) {
+    const struct server *server = c->session->server;
+    switch (why) {
+    case REFUSAL_NONE:
+        break;
+    case REFUSAL_NOT_SERVING:
+        write_not_serving(c, r);
+        return;
+    case REFUSAL_NO_KEY:
+        reply_error(r, SLICE("ERR a key has at least one byte"));
+        return;
+    case REFUSAL_LARGE_KEY:
+        reply_errorf(r, "TOOLARGE a key has at most %d bytes; not done", KEY_SIZE_MAX);
+        return;
+    case REFUSAL_LARGE_VALUE:
+        reply_errorf(r, "TOOLARGE a value has at most %" PRIu32 " bytes; not done",
+                     server->options.value_size_max);
+        return;
+    case REFUSAL_SLOTS:
+        reply_error(r, SLICE("CROSSSLOT Keys in request don't hash to the same slot"));
+        return;
+    case REFUSAL_ELSEWHERE:
+        write_moved(c, r);
+        return;
+    case REFUSAL_NOT_ATOMIC:
         reply_errorf(r,
                      "NOTATOMIC needs an atomic read-modify-write, which %" PRIu32
                      " nodes do not offer; read with KV.GET, write with KV.PUT ... CONTEXT",
-                     node_map(node)->member_count);
-        return true;
+                     node_map(server->node)->member_count);
+        return;
     }
-    return false;
+    unreachable();
 }
 
-// Ends a command that cannot be started with the error that says why.
-static void answer_refusal(struct command *c, struct slice line) {
-    struct reply *r = answer_open(c, line.size);
+bool command_is_refused(const struct command *c, struct reply *r) {
+    enum refusal why = refusal_of(c);
+    if (why != REFUSAL_NONE) write_refusal(c, why, r);
+    return why != REFUSAL_NONE;
+}
+
+// Ends a command that cannot be started.
+static void answer_refusal(struct command *c, enum refusal why) {
+    uint8_t line[REPLY_ERROR_MAX + REPLY_HEADER_MAX];
+    struct reply refusal = reply_to(line, sizeof(line), c->session->protocol);
+    write_refusal(c, why, &refusal);
+    struct reply *r = answer_open(c, refusal.size);
     if (r == NULL) return;
-    memcpy(r->data, line.data, line.size);
-    r->size = line.size;
+    memcpy(r->data, line, refusal.size);
+    r->size = refusal.size;
     answer_close(c);
 }
 
@@ -271,10 +315,9 @@ void command_start(struct command *c) {
         c->wants_turn = false;
         s->again_count--;
     }
-    uint8_t line[REPLY_ERROR_MAX + REPLY_HEADER_MAX];
-    struct reply refusal = reply_to(line, sizeof(line), s->protocol);
-    if (command_is_refused(c, &refusal)) {
-        answer_refusal(c, (struct slice){line, refusal.size});
+    enum refusal why = refusal_of(c);
+    if (why != REFUSAL_NONE) {
+        answer_refusal(c, why);
         return;
     }
     bool wants_lock = (c->flags & COMMAND_LOCK) != 0;

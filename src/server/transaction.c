@@ -22,16 +22,12 @@ bool transaction_is_exec(const struct command *c) {
     return c->spec != NULL && c->spec->start == start_exec;
 }
 
-bool transaction_is_atomic(const struct session *s) {
-    return order_is_single(s->server);
-}
-
 // Taking.
 
 // Before there is a cluster nobody can say what it will offer: what is queued then is refused.
 static bool is_offered(const struct session *s) {
     const struct server *server = s->server;
-    return transaction_is_atomic(s) || server->options.has_batch ||
+    return order_is_single(server) || server->options.has_batch ||
            node_state(server->node) != NODE_SERVING;
 }
 

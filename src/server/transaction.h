@@ -122,7 +122,4 @@ size_t transaction_memory(const struct session *s);
 // True of an EXEC, whatever is wrong with it.
 bool transaction_is_exec(const struct command *c);
 
-// True where EXEC is more than the end of a batch.
-bool transaction_is_atomic(const struct session *s);
-
 #endif

@@ -76,7 +76,8 @@ struct shop {
     uint64_t refused_count;
     enum status refused; // the last status that was not OK
     uint32_t value_max;
-    uint32_t partitions; // that keys are spread over; SHOP_PARTITIONS
+    uint32_t partitions;            // that keys are spread over; SHOP_PARTITIONS
+    uint32_t drops[SHOP_KEYSPACES]; // so often was the keyspace dropped
 
     // Called whenever a request has changed the disk; NULL: nobody.
     void (*on_effect)(struct shop *shop);
@@ -208,11 +209,21 @@ static inline size_t shop_name(uint32_t key, char name[16]) {
     return (size_t)snprintf(name, 16, "key%u", key);
 }
 
+// The number of the keyspace that is one of SHOP_KEYSPACES, or took its place when that, so many
+// times, had been dropped.
+static inline uint16_t shop_keyspace(uint32_t which, uint32_t drops) {
+    static const uint16_t first[SHOP_KEYSPACES] = {0, 7, 65535};
+    return drops == 0 ? first[which] : (uint16_t)(1000 * (which + 1) + drops);
+}
+
+static inline uint32_t shop_keyspace_of(const struct shop *shop, uint32_t partition) {
+    return partition * SHOP_KEYSPACES / shop->partitions;
+}
+
 // Each has a slot of its own; the first are of keyspace 0, the last of 65535.
 static inline struct partition shop_partition_at(const struct shop *shop, uint32_t number) {
-    static const uint16_t keyspaces[SHOP_KEYSPACES] = {0, 7, 65535};
-    uint16_t keyspace = keyspaces[number * SHOP_KEYSPACES / shop->partitions];
-    return (struct partition){keyspace, (uint16_t)number};
+    uint32_t which = shop_keyspace_of(shop, number);
+    return (struct partition){shop_keyspace(which, shop->drops[which]), (uint16_t)number};
 }
 
 static inline struct partition shop_partition(const struct shop *shop, uint32_t key) {

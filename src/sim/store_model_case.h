@@ -27,6 +27,7 @@ enum {
     MODEL_FLUSH_SIZE = 2400,
     MODEL_SEQUENCE_MAX = 3, // of all that there are
     MODEL_SEQUENCE_ROOM = 12,
+    MODEL_KEYSPACES_MAX = 2 * SHOP_KEYSPACES, // with those that are being dropped
 };
 
 #define MODEL_NONE UINT32_MAX
@@ -38,6 +39,7 @@ enum model_operation {
     MODEL_FLUSH,
     MODEL_COMPACT,
     MODEL_REOPEN,
+    MODEL_DROP,
     MODEL_OPERATIONS,
 };
 
@@ -67,6 +69,10 @@ struct model {
     uint32_t large_from; // keys have large values from this on
     bool waits;          // each operation is over before the next begins
     bool may_be_damaged; // the disk broke its word: what is missing has to be noticed
+    bool is_dropping;    // asked for, and perhaps done
+    bool is_asked;       // of this process
+    uint32_t dropping;   // which keyspace
+    uint32_t drop_turn;
     uint64_t refused;
     uint8_t value[MODEL_VALUE_MAX];
 
@@ -81,7 +87,7 @@ static inline struct store_options model_options(void) {
         .segment_size = UINT64_C(96) * 1024,
         .seed = 7,
         .record_size_max = MODEL_VALUE_MAX,
-        .keyspaces_max = SHOP_KEYSPACES,
+        .keyspaces_max = MODEL_KEYSPACES_MAX,
         .flush_size = MODEL_FLUSH_SIZE,
         .table_size = 700, // some for each merge into the base
         .block_size = 200,
@@ -114,6 +120,10 @@ static inline struct model *model_fork(const struct model *m, uint64_t seed, uin
     twin->turn = m->turn;
     twin->targets = m->targets;
     twin->large_from = m->large_from;
+    twin->is_dropping = m->is_dropping;
+    twin->dropping = m->dropping;
+    twin->drop_turn = m->drop_turn;
+    memcpy(twin->shop->drops, m->shop->drops, sizeof(m->shop->drops));
     machine_restore(twin->shop->machine, machine_disk(m->shop->machine));
     machine_power_loss(twin->shop->machine);
     return twin;
@@ -185,9 +195,65 @@ static inline void on_model_written(struct store_write *write) {
     if (!is_late && key->acked < key->told) key->acked = key->told;
 }
 
+// Dropping: the keys of the keyspace are removed, all at once.
+
+static inline bool model_is_of(const struct model *m, uint32_t key, uint32_t keyspace) {
+    return shop_keyspace_of(m->shop, key % m->shop->partitions) == keyspace;
+}
+
+static inline void model_note_removal(struct model *m, uint32_t key) {
+    uint32_t version = ++m->keys[key].asked;
+    assert_true(version < MODEL_VERSIONS);
+    m->keys[key].removals[version / 64] |= UINT64_C(1) << version % 64;
+}
+
+// After a failure that leaves everything as it was the store goes on; after another it is not known
+// what the next start finds.
+static inline void on_model_dropped(void *context, enum status status) {
+    struct model *m = context;
+    m->is_asked = false;
+    if (status != ST_OK) {
+        m->is_dropping = store_stats(m->shop->store).is_failed;
+        return;
+    }
+    m->is_dropping = false;
+    m->shop->drops[m->dropping]++; // from now on another takes its place
+    for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+        if (model_is_of(m, key, m->dropping))
+            m->keys[key].acked = m->keys[key].told = m->keys[key].asked;
+    }
+}
+
+static inline void model_ask_drop(struct model *m) {
+    uint16_t number = shop_keyspace(m->dropping, m->shop->drops[m->dropping]);
+    machine_enter(m->shop->machine);
+    enum status status = store_drop(m->shop->store, number, on_model_dropped, m);
+    machine_leave(m->shop->machine);
+    m->is_asked = status == ST_OK;
+    if (status == ST_TOO_LARGE) m->is_dropping = false;
+}
+
+static inline void model_await_drop(struct model *m) {
+    uint64_t until = world_now(m->shop->world) + 60 * NS_PER_SECOND;
+    while (m->is_asked) assert_true(shop_step(m->shop, until));
+}
+
+static inline void model_drop(struct model *m) {
+    uint64_t until = world_now(m->shop->world) + 60 * NS_PER_SECOND;
+    model_await_drop(m);
+    while (m->busy > 0) assert_true(shop_step(m->shop, until));
+    m->dropping = m->drop_turn++ % SHOP_KEYSPACES;
+    m->is_dropping = true;
+    for (uint32_t key = 0; key < MODEL_KEYS; key++) {
+        if (model_is_of(m, key, m->dropping)) model_note_removal(m, key);
+    }
+    model_ask_drop(m);
+}
+
 // Requires that fewer than MODEL_WRITES are under way.
 static inline void model_write(struct model *m, uint32_t key, bool is_removal) {
     struct model_write *w = m->writes;
+    model_await_drop(m);
     while (w->is_busy) w++;
     uint32_t version = ++m->keys[key].asked;
     assert_true(version < MODEL_VERSIONS);
@@ -225,6 +291,20 @@ static inline void on_model_read(struct store_read *read) {
     r->version = model_version(r->model, r->key, read->record, 0, key->asked);
 }
 
+static inline void check_dropped(struct model *m, uint32_t key) {
+    uint32_t which = shop_keyspace_of(m->shop, key % m->shop->partitions);
+    struct partition partition = shop_partition(m->shop, key);
+    for (uint32_t drops = 0; drops < m->shop->drops[which]; drops++) {
+        char name[16];
+        struct slice bytes = {(const uint8_t *)name, shop_name(key, name)};
+        struct shop_found found;
+        partition.keyspace = shop_keyspace(which, drops);
+        enum status status = shop_find(m->shop, partition, bytes, &found);
+        assert_int_equal(status, ST_NOT_FOUND);
+        assert_int_equal(store_partition_of(m->shop->store, partition).key_count, 0);
+    }
+}
+
 static inline enum status model_read(struct model *m, uint32_t key, uint32_t *version) {
     struct model_read r = {.model = m, .key = key, .read.done = on_model_read};
     r.read.partition = shop_partition(m->shop, key);
@@ -241,7 +321,11 @@ static inline enum status model_read(struct model *m, uint32_t key, uint32_t *ve
 // Returns how many are not, which are some only where there may be damage.
 static inline uint32_t model_check(struct model *m) {
     uint32_t lost = 0;
+    uint32_t left = 0; // of what was being dropped
+    uint32_t gone = 0;
+    if (m->is_asked && !m->may_be_damaged) model_await_drop(m);
     for (uint32_t i = 0; i < MODEL_KEYS; i++) {
+        if (!m->may_be_damaged) check_dropped(m, i);
         struct model_key *key = &m->keys[i];
         uint32_t version = MODEL_NONE;
         enum status status = model_read(m, i, &version);
@@ -258,9 +342,20 @@ static inline uint32_t model_check(struct model *m) {
             assert_true(m->may_be_damaged);
             lost++;
         } else {
+            if (m->is_dropping && model_is_of(m, i, m->dropping)) {
+                bool is_removed = model_is_removal(m, i, version);
+                left += !is_removed;
+                gone += is_removed && !model_is_removal(m, i, key->acked);
+            }
             key->told = version;
             if (m->shop->options.sync_interval_ns == 0) key->acked = version;
         }
+    }
+    bool may_be_half = m->may_be_damaged || m->shop->options.sync_interval_ns > 0;
+    assert_true(left == 0 || gone == 0 || may_be_half);
+    if (m->is_dropping && !store_stats(m->shop->store).is_failed) { // as its owner would
+        if (!m->is_asked) model_ask_drop(m);
+        model_await_drop(m);
     }
     if (m->busy == 0) shop_check_sums(m->shop);
     return lost;
@@ -273,7 +368,8 @@ static inline void model_settle(struct model *m) {
     struct shop *shop = m->shop;
     uint64_t until = world_now(shop->world) + 5 * NS_PER_SECOND;
     for (;;) {
-        bool is_idle = m->busy == 0 && machine_open_things(shop->machine).requests == 0 &&
+        bool is_idle = m->busy == 0 && !m->is_asked &&
+                       machine_open_things(shop->machine).requests == 0 &&
                        !store_stats(shop->store).is_compacting;
         if (is_idle || !shop_step(shop, until)) break;
     }
@@ -303,7 +399,7 @@ static inline uint32_t model_new_key(struct model *m) {
 // Ends the process in order.
 static inline void model_end(struct model *m) {
     uint64_t until = world_now(m->shop->world) + 60 * NS_PER_SECOND;
-    while (m->busy > 0) assert_true(shop_step(m->shop, until));
+    while (m->busy > 0 || m->is_asked) assert_true(shop_step(m->shop, until));
     shop_close(m->shop);
     struct machine_open open = machine_open_things(m->shop->machine);
     assert_int_equal(open.requests, 0);
@@ -336,6 +432,9 @@ static inline void model_perform(struct model *m, enum model_operation operation
         machine_enter(shop->machine);
         store_compact(shop->store);
         machine_leave(shop->machine);
+        break;
+    case MODEL_DROP:
+        model_drop(m);
         break;
     case MODEL_REOPEN:
     case MODEL_OPERATIONS:

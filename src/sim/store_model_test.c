@@ -174,6 +174,7 @@ static void make_random(struct model *m) {
 }
 
 static enum model_operation draw(struct rng *rng) {
+    if (rng_chance(rng, 1, 24)) return MODEL_DROP;
     static const enum model_operation operations[16] = {
         MODEL_PUT,       MODEL_PUT,       MODEL_PUT,       MODEL_OVERWRITE,
         MODEL_OVERWRITE, MODEL_OVERWRITE, MODEL_OVERWRITE, MODEL_OVERWRITE,

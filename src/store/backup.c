@@ -26,6 +26,7 @@ static void on_idle(struct snapshots *snapshots) {
     struct store *s = CONTAINER_OF(snapshots, struct store, snapshots);
     if (s->is_open) {
         store_count_pinned(s);
+        store_drop_go_on(s);
     } else {
         store_close_when_quiet(s);
     }
@@ -35,6 +36,8 @@ enum status store_snapshot_make(struct store *s, struct slice name, store_snapsh
                                 void *context) {
     must(s->is_open);
     if (store_is_failed(s)) return ST_IO;
+    // The keys of a keyspace are to be in facts and manifest, or in neither.
+    if (s->drop.is_wanted) return ST_BUSY;
     if (s->log.mark.is_damaged || s->recount.is_under_way) return ST_CORRUPT;
     return snapshots_make(&s->snapshots, name, done, context);
 }

@@ -294,6 +294,7 @@ static void on_log_damage(struct recovery *r, const struct log_damage *d) {
 // tells what they were, and are left out when tables are added up.
 static void note_change(struct check *c, const struct change *change, struct stretch where) {
     static const struct footprint none;
+    if (!keyspaces_serves(&c->keyspaces, change->partition)) return;
     uint64_t hash = full_key_hash(c->recovery.storage, change->partition, change->key);
     struct footprint now = footprint_of(c->scratch, change->partition, change->key, change->record);
     uint64_t *seen = key_set_find(&c->keys, hash);
@@ -472,6 +473,7 @@ static void on_manifest(struct manifest_file *f) {
         end(c, ST_OK);
         return;
     }
+    manifest_note_drops(&f->current, &c->keyspaces);
     if (f->good == 1) {
         ADD(c, MANIFEST_NAME, nowhere, CHECK_MENDED, "one of two copies is damaged");
     }

@@ -73,6 +73,7 @@ static void add_record(struct sum_check *c) {
     struct partition partition = full_key_partition(c->merge.key);
     struct slice key = full_key_rest(c->merge.key);
     go_to(c, partition_number(partition));
+    if (!keyspaces_serves(c->facts->keyspaces, partition)) return;
     if (key_set_find(c->written, full_key_hash(c->storage, partition, key)) != NULL) return;
     struct footprint now = footprint_of(c->scratch, partition, key, c->merge.record);
     part_facts_change(&c->sum, key, &none, &now);

@@ -373,6 +373,7 @@ static void save(struct compaction *c) {
         };
         manifest_add(next, &made);
     }
+    if (!c->keyspaces->is_unswept) manifest_forget_drops(next);
     c->manifest->context = c;
     manifest_save(c->manifest, on_saved);
 }
@@ -475,6 +476,7 @@ static void add_record(struct compaction *c) {
     c->budget -= size < c->budget ? size : c->budget;
     throttle_note_merged(&c->throttle, c->env->now, size);
     if (record.size == 0 && c->job.is_major) return; // nothing lies below
+    if (!keyspaces_serves(c->keyspaces, partition)) return;
     uint64_t digest = record.size == 0 ? 0 : record_digest(key, record);
     sstable_writer_add(&c->writer, partition, key, record, digest);
 }

@@ -118,6 +118,14 @@ bool facts_replace(struct facts *f, struct partition partition, const struct par
     return true;
 }
 
+void facts_drop(struct facts *f, uint16_t keyspace) {
+    static const struct part_facts empty;
+    if (keyspaces_find(f->keyspaces, keyspace) == KEYSPACE_NONE) return;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        must(facts_replace(f, (struct partition){keyspace, (uint16_t)slot}, &empty));
+    }
+}
+
 struct store_partition facts_of(const struct facts *f, struct partition partition) {
     const struct part_facts *part = facts_part(f, partition);
     struct store_partition sum = {
@@ -176,6 +184,7 @@ static enum status decode_part(struct facts *f, struct reader *r, uint32_t *next
     if (r->failed || number < *next || !partition_is_good(partition)) return ST_CORRUPT;
     if (sum.key_count == 0 || sum.live_count > sum.key_count) return ST_CORRUPT;
     *next = number + 1;
+    if (!keyspaces_serves(f->keyspaces, partition)) return ST_OK;
     return facts_replace(f, partition, &sum) ? ST_OK : ST_TOO_LARGE;
 }
 

@@ -65,6 +65,9 @@ void part_facts_change(struct part_facts *part, struct slice key, const struct f
 NODISCARD bool facts_replace(struct facts *f, struct partition partition,
                              const struct part_facts *sum);
 
+// Forgets all that the keyspace adds up to, but for the node's own partition.
+void facts_drop(struct facts *f, uint16_t keyspace);
+
 // Forgets everything.
 void facts_clear(struct facts *f);
 
@@ -83,8 +86,8 @@ size_t facts_encoded_size_max(uint32_t keyspaces_max);
 size_t facts_encoded_size(const struct facts *f);
 void facts_encode(const struct facts *f, struct writer *w);
 
-// ST_CORRUPT, and no facts, when the bytes are not that; ST_TOO_LARGE: of more keyspaces than there
-// are indexes for.
+// What was dropped is left out. ST_CORRUPT, and no facts, when the bytes are not that;
+// ST_TOO_LARGE: of more keyspaces than there are indexes for.
 NODISCARD enum status facts_decode(struct facts *f, struct slice bytes);
 
 // The same from the bytes of the file of that number, which has at most so many.

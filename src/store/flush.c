@@ -139,6 +139,7 @@ static void save(struct flush *f) {
         manifest_add(next, &made);
         next->next_sequence = made.sequence + 1;
     }
+    if (!f->table->keyspaces->is_unswept) manifest_forget_drops(next);
     f->manifest->context = f;
     manifest_save(f->manifest, on_saved);
 }
@@ -222,7 +223,8 @@ static bool on_entry(void *context, uint32_t entry) {
     const struct entry *e = memtable_entry(f->table, entry);
     struct slice key = entry_key(e);
     uint64_t position = entry_position(e);
-    if (position >= f->manifest->current.position && position < f->position) {
+    bool is_served = keyspaces_serves(f->table->keyspaces, e->partition);
+    if (is_served && position >= f->manifest->current.position && position < f->position) {
         struct slice record = memtable_record(f->table, entry);
         uint64_t digest = record.size == 0 ? 0 : record_digest(key, record);
         sstable_writer_add(&f->writer, e->partition, key, record, digest);

@@ -3,7 +3,7 @@
 // get.c -- reads: from memory at once, else from the tables.
 #include "store/internal.h"
 
-// Whether there are keys in the keyspace.
+// Whether there are keys in the keyspace, in tables at least.
 static bool may_find(const struct store *s, const struct store_read *read) {
     return keyspaces_find(&s->keyspaces, read->partition.keyspace) != KEYSPACE_NONE;
 }
@@ -28,6 +28,8 @@ static bool peek_memory(struct store *s, struct store_read *read) {
 enum status store_peek(struct store *s, struct store_read *read) {
     must(s->is_open);
     read->record = (struct slice){NULL, 0};
+    read->status = ST_NOT_FOUND;
+    if (!keyspaces_serves(&s->keyspaces, read->partition)) return read->status;
     if (peek_memory(s, read)) return read->status;
     bool may_be = may_find(s, read) && lookups_may_find(&s->lookups, read->partition, read->key);
     read->status = may_be ? ST_BUSY : ST_NOT_FOUND;
@@ -47,6 +49,8 @@ static bool look(struct store *s, struct store_read *read) {
 static bool get(struct store *s, struct store_read *read, bool is_next) {
     list_init(&read->link);
     read->record = (struct slice){NULL, 0};
+    read->status = ST_NOT_FOUND;
+    if (!keyspaces_serves(&s->keyspaces, read->partition)) return true;
     if (peek_memory(s, read)) {
         if (read->status != ST_BUSY) return true;
         list_append(&s->readers, &read->link);

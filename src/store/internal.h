@@ -7,7 +7,7 @@
 //     flush    the log's records become a table                scan   a partition in order
 //     compact  tables become fewer                             recount  facts after damage
 //     snapshot files get second names                          backup   that, for the owner
-//     sweep    what removed keyspaces leave in memory
+//     sweep    what removed keyspaces leave in memory          drop     removes one
 //
 // A record is in one of three places. Dirty: in memory and in the log from the manifest's position
 // on, perhaps over an older record in the tables. Clean: in the tables, with a copy in memory.
@@ -72,8 +72,7 @@ struct recount {
     uint64_t generation; // of the set
 };
 
-// Taking entries out that are not dirty, of keyspaces in which there are no keys any more: those
-// tell that something was removed.
+// Taking out what may go of keyspaces in which there are no keys any more.
 struct sweep {
     bool is_wanted; // after the next flush
     bool is_under_way;
@@ -99,6 +98,18 @@ struct scanning {
     bool is_later;
 };
 
+// A keyspace being dropped.
+struct dropping {
+    bool is_wanted;
+    bool is_begun;
+    bool is_saving;
+    uint16_t keyspace;
+    uint32_t number; // of the first file that has nothing of it
+    store_dropped *done;
+    void *context;
+    struct env_op op;
+};
+
 struct store {
     struct env *env;
     struct timers *timers;
@@ -120,6 +131,7 @@ struct store {
     struct opening opening;
     struct recount recount;
     struct sweep sweep;
+    struct dropping drop;
     struct snapshots snapshots;
     struct record *scratch;
     struct actor actor;
@@ -239,6 +251,12 @@ void store_recount_change(struct store *s, struct partition partition, struct sl
 // There is no index for the keyspace: says so in the log, once a second, and makes room for the
 // next time that it wants one, if that is possible.
 void store_sweep(struct store *s, uint16_t keyspace);
+
+// Takes everything of dropped keyspaces out of memory.
+void store_sweep_dropped(struct store *s);
+
+// To be called when the manifest may be free, a snapshot is over, or the store has failed.
+void store_drop_go_on(struct store *s);
 
 // To be called after each flush.
 void store_sweep_if_wanted(struct store *s);

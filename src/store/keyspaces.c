@@ -66,6 +66,20 @@ bool keyspaces_can_assign(const struct keyspaces *k, uint16_t number) {
     return keyspaces_search(k, number) != KEYSPACE_NONE || k->count < k->max || spent(k) != 0;
 }
 
+void keyspaces_note_dropped(struct keyspaces *k, const uint16_t *numbers, uint32_t count) {
+    must(count <= KEYSPACES_DROPPED_MAX);
+    k->dropped_count = count;
+    for (uint32_t i = 0; i < count; i++) k->dropped[i] = numbers[i];
+}
+
+bool keyspaces_is_dropped(const struct keyspaces *k, struct partition partition) {
+    if (partition.slot == SLOT_SYSTEM) return false;
+    for (uint32_t i = 0; i < k->dropped_count; i++) {
+        if (k->dropped[i] == partition.keyspace) return true;
+    }
+    return false;
+}
+
 uint32_t keyspaces_next(const struct keyspaces *k, uint32_t partition) {
     struct partition p = partition_of_number(partition);
     struct partition next = {p.keyspace, p.slot < SLOT_SYSTEM ? p.slot + 1 : SLOT_SYSTEM};

@@ -10,13 +10,19 @@
 // partition, SLOT_SYSTEM, is in it alone.
 //
 // What has no index has no keys: nobody needs to look for them.
+//
+// A keyspace that was dropped has none either, whatever tables, log and memory still hold of it:
+// that is passed over until it is gone (drop.c).
 #ifndef QUOIT_STORE_KEYSPACES_H
 #define QUOIT_STORE_KEYSPACES_H
 
 #include "base/arena.h"
 #include "store/full_key.h"
 
-enum { KEYSPACE_PARTS = SLOT_COUNT + 1 };
+enum {
+    KEYSPACE_PARTS = SLOT_COUNT + 1,
+    KEYSPACES_DROPPED_MAX = 16, // of which something is left
+};
 
 #define KEYSPACE_NONE UINT32_MAX  // no index
 #define PARTITION_NONE UINT32_MAX // no partition has this number
@@ -38,6 +44,9 @@ struct keyspaces {
     struct keyspace_place *places; // of these, by number, ascending
     struct keyspace_use *uses;     // by index; whoever counts changes them
     bool are_kept;                 // facts may be wrong now: no index is given to another
+    bool is_unswept;               // of those dropped something may be in memory
+    uint32_t dropped_count;
+    uint16_t dropped[KEYSPACES_DROPPED_MAX];
 };
 
 // `max`: from 1 on.
@@ -72,6 +81,16 @@ static inline uint32_t keyspaces_part(const struct keyspaces *k, struct partitio
     if (partition.keyspace == 0) return partition.slot;
     uint32_t index = keyspaces_search(k, partition.keyspace);
     return index == KEYSPACE_NONE ? KEYSPACE_NONE : index * KEYSPACE_PARTS + partition.slot;
+}
+
+void keyspaces_note_dropped(struct keyspaces *k, const uint16_t *numbers, uint32_t count);
+
+// As keyspaces_serves, where some were dropped.
+bool keyspaces_is_dropped(const struct keyspaces *k, struct partition partition);
+
+// False: the keyspace of the partition was dropped. The node's own never is.
+static inline bool keyspaces_serves(const struct keyspaces *k, struct partition partition) {
+    return k->dropped_count == 0 || !keyspaces_is_dropped(k, partition);
 }
 
 // Going through all partitions of keyspaces that have an index, in the order of their numbers: the

@@ -226,6 +226,7 @@ struct lookup *lookups_begin(struct lookups *ls, struct partition partition, str
     *l = (struct lookup){.owner = ls, .partition = partition, .key = key};
     l->hash = full_key_hash(ls->hash_seed, partition, key);
     l->generation = ls->set->generation;
+    l->drops = ls->drops;
     list_init(&l->reads);
     list_init(&l->writes);
     list_init(&l->link);

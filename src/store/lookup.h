@@ -39,6 +39,7 @@ struct lookup {
     struct list writes; // store_write
     uint32_t next;      // in the set
     uint64_t generation;
+    uint64_t drops;        // as of its beginning
     struct sstable *table; // being read; pinned
     uint32_t block;        // of the table
     uint64_t offset;       // of the block
@@ -70,6 +71,7 @@ struct lookups {
     bool is_large_taken;
     struct list large_wait;
     uint64_t reads; // blocks read
+    uint64_t drops; // keyspaces that were dropped: set by the owner
 };
 
 struct lookups_options {

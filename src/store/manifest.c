@@ -8,19 +8,21 @@ enum {
     TABLE_ENCODED_SIZE = 4 + 4 + 4 + 8,
     STATE_ENCODED_SIZE = 8 + 8 + 4 + 8 + 4 + 8 + 4 + 4,
     ORIGIN_ENCODED_SIZE = 1 + 8 + 8 + 8 + 8 + 8 + 4,
+    DROP_ENCODED_SIZE = 2 + 4,
     COPY_HEAD = 8 + 4 + 4,
 };
 
 #define MAGIC SLICE("QUOITMAN")
 #define MANIFEST_SEED 0x71756f69746d616eu // "quoitman"
 
-static size_t copy_size(uint32_t table_count, bool has_origin) {
+static size_t copy_size(uint32_t table_count, bool has_origin, uint32_t drop_count) {
+    size_t drops = drop_count == 0 ? 0 : 1 + 1 + (size_t)drop_count * DROP_ENCODED_SIZE;
     return COPY_HEAD + STATE_ENCODED_SIZE + (size_t)table_count * TABLE_ENCODED_SIZE +
-           (has_origin ? ORIGIN_ENCODED_SIZE : 0) + sizeof(uint64_t);
+           (has_origin ? ORIGIN_ENCODED_SIZE : 0) + drops + sizeof(uint64_t);
 }
 
 size_t manifest_size_max(void) {
-    return 2 * copy_size(SSTABLES_MAX, true);
+    return 2 * copy_size(SSTABLES_MAX, true, KEYSPACES_DROPPED_MAX);
 }
 
 static void encode_origin(const struct manifest_origin *o, struct writer *w) {
@@ -33,12 +35,26 @@ static void encode_origin(const struct manifest_origin *o, struct writer *w) {
     write_u32(w, o->files);
 }
 
+static void encode_drops(const struct manifest *m, struct writer *w) {
+    write_u8(w, (uint8_t)m->drop_count);
+    for (uint32_t i = 0; i < m->drop_count; i++) {
+        write_u16(w, m->drops[i].keyspace);
+        write_u32(w, m->drops[i].number);
+    }
+}
+
+static uint32_t version_of(const struct manifest *m) {
+    if (m->drop_count > 0) return MANIFEST_VERSION_DROPS;
+    return m->origin.kind == MANIFEST_STORE ? MANIFEST_VERSION : MANIFEST_VERSION_ORIGIN;
+}
+
 size_t manifest_encode(const struct manifest *m, uint8_t *to) {
     bool has_origin = m->origin.kind != MANIFEST_STORE;
-    size_t size = copy_size(m->table_count, has_origin);
+    uint32_t version = version_of(m);
+    size_t size = copy_size(m->table_count, has_origin, m->drop_count);
     struct writer w = writer_to(to, size);
     write_bytes(&w, MAGIC);
-    write_u32(&w, has_origin ? MANIFEST_VERSION_ORIGIN : MANIFEST_VERSION);
+    write_u32(&w, version);
     write_u32(&w, (uint32_t)size);
     write_u64(&w, m->storage);
     write_u64(&w, m->position);
@@ -54,7 +70,9 @@ size_t manifest_encode(const struct manifest *m, uint8_t *to) {
         write_u32(&w, m->tables[i].last);
         write_u64(&w, m->tables[i].sequence);
     }
+    if (version == MANIFEST_VERSION_DROPS) write_u8(&w, has_origin);
     if (has_origin) encode_origin(&m->origin, &w);
+    if (version == MANIFEST_VERSION_DROPS) encode_drops(m, &w);
     write_u64(&w, hash_bytes(writer_bytes(&w), MANIFEST_SEED));
     must(!w.failed);
     must(w.size == size);
@@ -85,6 +103,42 @@ static bool decode_origin(struct reader *r, struct manifest_origin *o) {
     return (o->actor != 0) == is_restored && (o->cluster != 0) == is_restored;
 }
 
+static bool decode_drops(struct reader *r, struct manifest *m) {
+    uint32_t count = read_u8(r);
+    if (r->failed || count == 0 || count > KEYSPACES_DROPPED_MAX) return false;
+    for (m->drop_count = 0; m->drop_count < count; m->drop_count++) {
+        struct manifest_drop *drop = &m->drops[m->drop_count];
+        drop->keyspace = read_u16(r);
+        drop->number = read_u32(r);
+        bool is_next = m->drop_count == 0 || drop[-1].keyspace < drop->keyspace;
+        if (r->failed || !is_next) return false;
+    }
+    return true;
+}
+
+static enum status decode_tables(struct reader *r, struct manifest *m) {
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        if (!decode_table(r, m, &m->tables[i])) return ST_CORRUPT;
+        if (m->tables[i].number == m->facts_number) return ST_CORRUPT;
+        for (uint32_t before = 0; before < i; before++) {
+            if (m->tables[before].number == m->tables[i].number) return ST_CORRUPT;
+        }
+    }
+    return ST_OK;
+}
+
+// What lies behind the tables.
+static enum status decode_rest(struct reader *r, struct manifest *m, uint32_t version) {
+    bool has_drops = version == MANIFEST_VERSION_DROPS;
+    uint8_t has_origin = has_drops ? read_u8(r) : version == MANIFEST_VERSION_ORIGIN;
+    m->origin = (struct manifest_origin){0};
+    m->drop_count = 0;
+    if (has_origin > 1) return ST_CORRUPT;
+    if (has_origin == 1 && !decode_origin(r, &m->origin)) return ST_CORRUPT;
+    if (has_drops && !decode_drops(r, m)) return ST_CORRUPT;
+    return r->failed || r->rest.size != sizeof(uint64_t) ? ST_CORRUPT : ST_OK;
+}
+
 static enum status decode_copy(struct manifest *m, struct slice bytes) {
     struct reader r = reader_of(bytes);
     struct slice magic = read_bytes(&r, MAGIC.size);
@@ -94,8 +148,7 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
     struct reader tail = reader_of(slice_skip(bytes, size - sizeof(uint64_t)));
     struct slice signed_bytes = {bytes.data, size - sizeof(uint64_t)};
     if (read_u64(&tail) != hash_bytes(signed_bytes, MANIFEST_SEED)) return ST_CORRUPT;
-    if (version != MANIFEST_VERSION && version != MANIFEST_VERSION_ORIGIN) return ST_INVALID;
-    bool has_origin = version == MANIFEST_VERSION_ORIGIN;
+    if (version == 0 || version > MANIFEST_VERSION_DROPS) return ST_INVALID;
     m->storage = read_u64(&r);
     m->position = read_u64(&r);
     m->epoch = read_u32(&r);
@@ -106,24 +159,15 @@ static enum status decode_copy(struct manifest *m, struct slice bytes) {
     m->table_count = read_u32(&r);
     if (r.failed || m->storage == 0 || m->epoch == 0) return ST_CORRUPT;
     if (m->facts_number >= m->next_number) return ST_CORRUPT;
-    if (m->table_count > SSTABLES_MAX || size != copy_size(m->table_count, has_origin)) {
-        return ST_CORRUPT;
-    }
-    for (uint32_t i = 0; i < m->table_count; i++) {
-        if (!decode_table(&r, m, &m->tables[i])) return ST_CORRUPT;
-        if (m->tables[i].number == m->facts_number) return ST_CORRUPT;
-        for (uint32_t before = 0; before < i; before++) {
-            if (m->tables[before].number == m->tables[i].number) return ST_CORRUPT;
-        }
-    }
-    m->origin = (struct manifest_origin){0};
-    return !has_origin || decode_origin(&r, &m->origin) ? ST_OK : ST_CORRUPT;
+    if (m->table_count > SSTABLES_MAX) return ST_CORRUPT;
+    enum status status = decode_tables(&r, m);
+    return status == ST_OK ? decode_rest(&r, m, version) : status;
 }
 
 enum status manifest_decode(struct manifest *m, struct slice bytes, uint32_t *good) {
     size_t half = bytes.size / 2;
     *good = 0;
-    if (bytes.size % 2 != 0 || half < copy_size(0, false)) return ST_CORRUPT;
+    if (bytes.size % 2 != 0 || half < copy_size(0, false, 0)) return ST_CORRUPT;
     struct slice first = {bytes.data, half};
     struct slice second = {bytes.data + half, half};
     enum status status = decode_copy(m, first);
@@ -176,6 +220,45 @@ void manifest_copy(struct manifest *to, const struct manifest *from) {
     *to = *from;
     to->tables = tables;
     memcpy(to->tables, from->tables, from->table_count * sizeof(*tables));
+}
+
+// Drops.
+
+bool manifest_drop(struct manifest *m, uint16_t keyspace, uint32_t number) {
+    uint32_t place = 0;
+    while (place < m->drop_count && m->drops[place].keyspace < keyspace) place++;
+    if (place < m->drop_count && m->drops[place].keyspace == keyspace) return true;
+    if (m->drop_count == KEYSPACES_DROPPED_MAX) return false;
+    for (uint32_t at = m->drop_count++; at > place; at--) m->drops[at] = m->drops[at - 1];
+    m->drops[place] = (struct manifest_drop){keyspace, number};
+    return true;
+}
+
+// What is begun after a drop leaves it out, and had no number before. The facts of a flush are
+// numbered when it begins: then what the log has of the keyspace lies before the position.
+static bool is_left(const struct manifest *m, const struct manifest_drop *drop) {
+    if (m->facts_number < drop->number) return true;
+    uint32_t first = (uint32_t)drop->keyspace << 16;
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        const struct manifest_table *t = &m->tables[i];
+        bool covers = t->first <= (first | UINT16_MAX) && t->last >= first;
+        if (covers && t->number < drop->number) return true;
+    }
+    return false;
+}
+
+void manifest_forget_drops(struct manifest *m) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->drop_count; i++) {
+        if (is_left(m, &m->drops[i])) m->drops[kept++] = m->drops[i];
+    }
+    m->drop_count = kept;
+}
+
+void manifest_note_drops(const struct manifest *m, struct keyspaces *k) {
+    uint16_t numbers[KEYSPACES_DROPPED_MAX];
+    for (uint32_t i = 0; i < m->drop_count; i++) numbers[i] = m->drops[i].keyspace;
+    keyspaces_note_dropped(k, numbers, m->drop_count);
 }
 
 // Files.
@@ -243,6 +326,10 @@ static void on_read(struct env_op *op) {
         f->size = op->size;
         f->status = manifest_decode(&f->current, (struct slice){f->bytes, op->size}, &f->good);
         if (f->status == ST_OK) f->next_number = f->current.next_number;
+        for (uint32_t i = 0; f->status == ST_OK && i < f->current.drop_count; i++) {
+            uint32_t number = f->current.drops[i].number;
+            if (f->next_number < number) f->next_number = number;
+        }
         if (f->good == 1) env_log(f->env, ENV_WARNING, "manifest_damaged good_copies=1");
     }
     op->done = on_read_closed;

@@ -14,7 +14,15 @@
 //     origin   = u8 kind | u64 storage id of the actor | u64 cluster | u64 end | u64 count of keys
 //              | u64 digest | u32 count of files
 //
-// So a program that knows nothing of either refuses them.
+// While something may be left of keyspaces that were dropped it has version 3, and behind the
+// tables:
+//
+//     u8 1 if an origin follows, else 0 | origin, if so
+//     u8 count of drops | drops, by keyspace, ascending: u16 keyspace | u32 number
+//
+// So a program that knows nothing of these refuses them. Of a dropped keyspace something is left in
+// files with lower numbers than the drop has: in tables that cover it, and in the log while the
+// facts are of before. Files that were begun after the drop have that number or higher ones.
 //
 // What the log holds before the position is in the tables; the facts (facts.h) are those at the
 // position. The file is replaced as a whole:
@@ -28,12 +36,13 @@
 
 #include "base/arena.h"
 #include "env/env.h"
+#include "store/keyspaces.h"
 #include "store/sstable_set.h"
 
 #define MANIFEST_NAME "manifest"
 #define MANIFEST_NEW_NAME "manifest-new"
 
-enum { MANIFEST_VERSION = 1, MANIFEST_VERSION_ORIGIN = 2 };
+enum { MANIFEST_VERSION = 1, MANIFEST_VERSION_ORIGIN = 2, MANIFEST_VERSION_DROPS = 3 };
 
 enum manifest_kind { MANIFEST_STORE, MANIFEST_SNAPSHOT, MANIFEST_RESTORED };
 
@@ -55,6 +64,11 @@ struct manifest_table {
     uint64_t sequence;
 };
 
+struct manifest_drop {
+    uint16_t keyspace;
+    uint32_t number; // files from here on have nothing of it
+};
+
 struct manifest {
     uint64_t storage; // 0: there is no manifest
     uint64_t position;
@@ -66,6 +80,8 @@ struct manifest {
     uint32_t table_count;
     struct manifest_table *tables; // borrowed: room for SSTABLES_MAX
     struct manifest_origin origin;
+    uint32_t drop_count;
+    struct manifest_drop drops[KEYSPACES_DROPPED_MAX];
 };
 
 size_t manifest_size_max(void);
@@ -83,6 +99,15 @@ bool manifest_has(const struct manifest *m, uint32_t table);
 void manifest_add(struct manifest *m, const struct manifest_table *t);
 void manifest_remove(struct manifest *m, uint32_t number);
 void manifest_trim(struct manifest *m, uint32_t number, uint32_t past); // as sstable_set_trim
+
+// The keyspace is dropped; nothing changes if it is already. False: too many are.
+NODISCARD bool manifest_drop(struct manifest *m, uint16_t keyspace, uint32_t number);
+
+// Forgets the drops of which no file has anything any more.
+void manifest_forget_drops(struct manifest *m);
+
+// What was dropped is noted among the keyspaces.
+void manifest_note_drops(const struct manifest *m, struct keyspaces *k);
 
 // True of the name of a file that is left over from something that did not come to its end: what
 // the manifest knows nothing of, or is done with.

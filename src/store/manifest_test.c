@@ -78,6 +78,11 @@ static void assert_same(const struct manifest *a, const struct manifest *b) {
     assert_int_equal(a->origin.key_count, b->origin.key_count);
     assert_int_equal(a->origin.digest, b->origin.digest);
     assert_int_equal(a->origin.files, b->origin.files);
+    assert_int_equal(a->drop_count, b->drop_count);
+    for (uint32_t i = 0; i < a->drop_count; i++) {
+        assert_int_equal(a->drops[i].keyspace, b->drops[i].keyspace);
+        assert_int_equal(a->drops[i].number, b->drops[i].number);
+    }
     for (uint32_t i = 0; i < a->table_count; i++) {
         assert_int_equal(a->tables[i].number, b->tables[i].number);
         assert_int_equal(a->tables[i].first, b->tables[i].first);
@@ -133,6 +138,87 @@ static void a_snapshot_says_what_it_is(void **state) {
     fixture_free(f);
 }
 
+// What docs/formats.md shows.
+static void what_was_dropped_is_named(void **state) {
+    (void)state;
+    struct fixture *f = fixture_new();
+    make_example(&f->manifest);
+    assert_true(manifest_drop(&f->manifest, 65535, 8));
+    assert_true(manifest_drop(&f->manifest, 7, 5));
+    assert_true(manifest_drop(&f->manifest, 7, 8)); // it is already
+    size_t size = manifest_encode(&f->manifest, f->bytes);
+    golden_compare("manifest.v3", (struct slice){f->bytes, size});
+    uint32_t good = 0;
+    assert_int_equal(decode(f, size, &good), ST_OK);
+    assert_int_equal(good, 2);
+    assert_same(&f->decoded, &f->manifest);
+    fixture_free(f);
+}
+
+static void a_drop_that_cannot_be_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t count;
+        struct manifest_drop drops[2];
+        bool is_good;
+    } cases[] = {
+        {1, {{0, 0}}, true},
+        {2, {{0, 8}, {65535, 1}}, true},
+        {2, {{5, 8}, {5, 8}}, false},
+        {2, {{5, 8}, {4, 8}}, false},
+    };
+    struct fixture *f = fixture_new();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        make_example(&f->manifest);
+        f->manifest.drop_count = cases[i].count;
+        memcpy(f->manifest.drops, cases[i].drops, sizeof(cases[i].drops));
+        size_t size = manifest_encode(&f->manifest, f->bytes);
+        uint32_t good = 0;
+        assert_int_equal(decode(f, size, &good), cases[i].is_good ? ST_OK : ST_CORRUPT);
+    }
+    make_example(&f->manifest);
+    for (uint16_t i = 0; i < KEYSPACES_DROPPED_MAX; i++) {
+        assert_true(manifest_drop(&f->manifest, 2 * i, 8));
+    }
+    assert_false(manifest_drop(&f->manifest, 1, 8));
+    assert_true(manifest_drop(&f->manifest, 2, 8));
+    assert_true(manifest_encode(&f->manifest, f->bytes) <= manifest_size_max());
+    fixture_free(f);
+}
+
+// The tables of the example have partitions of keyspace 0 only.
+static void a_drop_is_forgotten_when_no_file_is_of_before(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t keyspace;
+        uint32_t number;
+        bool stays;
+    } cases[] = {
+        {7, 6, false}, // begun after it: the facts in file 6
+        {7, 7, true},
+        {0, 6, true}, // table 2 is of before
+        {0, 2, false},
+    };
+    struct fixture *f = fixture_new();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        make_example(&f->manifest);
+        assert_true(manifest_drop(&f->manifest, cases[i].keyspace, cases[i].number));
+        assert_true(manifest_drop(&f->manifest, 100, 8));
+        manifest_forget_drops(&f->manifest);
+        assert_int_equal(f->manifest.drop_count, 1 + cases[i].stays);
+        assert_int_equal(f->manifest.drops[f->manifest.drop_count - 1].keyspace, 100);
+    }
+    // Its first partition to its last.
+    make_example(&f->manifest);
+    f->manifest.tables[0] = (struct manifest_table){2, 7u << 16 | 16383, 9u << 16, 0};
+    for (uint16_t i = 6; i <= 10; i++) assert_true(manifest_drop(&f->manifest, i, 3));
+    manifest_forget_drops(&f->manifest);
+    assert_int_equal(f->manifest.drop_count, 3);
+    assert_int_equal(f->manifest.drops[0].keyspace, 7);
+    assert_int_equal(f->manifest.drops[2].keyspace, 9);
+    fixture_free(f);
+}
+
 static void an_origin_that_cannot_be_is_refused(void **state) {
     (void)state;
     static const struct {
@@ -178,6 +264,10 @@ static void make_random(struct manifest *m, struct rng *rng) {
         m->origin.key_count = rng_next(rng);
         m->origin.digest = rng_next(rng);
         m->origin.files = rng_below(rng, UINT32_MAX);
+    }
+    for (uint32_t i = rng_below(rng, 2 * KEYSPACES_DROPPED_MAX); i-- > KEYSPACES_DROPPED_MAX;) {
+        uint16_t keyspace = (uint16_t)rng_below(rng, UINT16_MAX + 1);
+        assert_true(manifest_drop(m, keyspace, rng_below(rng, m->next_number)));
     }
     uint32_t count = rng_chance(rng, 1, 8) ? SSTABLES_MAX : rng_below(rng, 20);
     for (uint32_t i = 0; i < count; i++) {
@@ -260,7 +350,7 @@ static void another_version_is_told_from_damage(void **state) {
     struct fixture *f = fixture_new();
     make_example(&f->manifest);
     size_t size = manifest_encode(&f->manifest, f->bytes);
-    (void)store_u32(f->bytes + AT_VERSION, MANIFEST_VERSION_ORIGIN + 1);
+    (void)store_u32(f->bytes + AT_VERSION, MANIFEST_VERSION_DROPS + 1);
     sign(f->bytes);
     uint32_t good = 0;
     assert_int_equal(decode(f, size, &good), ST_INVALID);
@@ -382,6 +472,9 @@ int manifest_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
         cmocka_unit_test(a_snapshot_says_what_it_is),
+        cmocka_unit_test(what_was_dropped_is_named),
+        cmocka_unit_test(a_drop_that_cannot_be_is_refused),
+        cmocka_unit_test(a_drop_is_forgotten_when_no_file_is_of_before),
         cmocka_unit_test(an_origin_that_cannot_be_is_refused),
         cmocka_unit_test(a_manifest_comes_back_from_its_bytes),
         cmocka_unit_test(any_bit_may_flip_in_one_of_the_copies),

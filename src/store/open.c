@@ -44,6 +44,7 @@ static enum status on_replay(struct recovery *r, uint64_t position, const struct
     const struct change *c = &frame->change;
     note_own_dots(s, r->storage, c->record);
     if (position < s->manifest.current.position) return ST_OK; // it is in a table
+    if (!keyspaces_serves(&s->keyspaces, c->partition)) return ST_OK;
     if (!keyspaces_has_room(&s->keyspaces, c->partition.keyspace)) {
         store_tell_keyspaces_full(s, c->partition.keyspace);
         return ST_TOO_LARGE;
@@ -486,6 +487,7 @@ static void on_manifest(struct manifest_file *f) {
         fail(s, "manifest", ST_SNAPSHOT); // what is in here belongs to another
         return;
     }
+    manifest_note_drops(&f->current, &s->keyspaces);
     s->opening.op.done = on_names_synced;
     env_sync_names(s->env, &s->opening.op);
 }

@@ -87,6 +87,7 @@ void store_cache(struct store *s, struct partition partition, struct slice key,
     uint32_t tag = memtable_tag(&s->table, partition, key);
     uint32_t entry = memtable_find(&s->table, tag, partition, key);
     if (entry != 0) return;
+    if (!keyspaces_serves(&s->keyspaces, partition)) return;
     if (keyspaces_find(&s->keyspaces, partition.keyspace) == KEYSPACE_NONE) return; // not by a read
     if (!store_make_room(s, sizeof(struct entry) + key.size + record.size +
                                 s->table.reserve_size / 2)) {
@@ -214,6 +215,10 @@ static void run(struct store *s, struct store_write *write, struct slice found) 
     uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
     struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
     struct slice next = old;
+    if (!keyspaces_serves(&s->keyspaces, write->partition)) {
+        finish(s, write, ST_INVALID);
+        return;
+    }
     if (!keyspaces_has_room(&s->keyspaces, write->partition.keyspace)) {
         store_sweep(s, write->partition.keyspace);
         finish(s, write, ST_NO_MEMORY);

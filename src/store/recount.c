@@ -48,7 +48,8 @@ static void end_partition(struct store *s) {
     struct recount *r = &s->recount;
     struct partition p = r->scan.partition;
     enum status status = r->scan.status;
-    if (status == ST_OK && !facts_replace(&s->facts, p, &r->sum)) {
+    bool is_dropped = !keyspaces_serves(&s->keyspaces, p); // meanwhile
+    if (status == ST_OK && !is_dropped && !facts_replace(&s->facts, p, &r->sum)) {
         store_tell_keyspaces_full(s, p.keyspace);
         status = ST_TOO_LARGE;
     }
@@ -156,6 +157,14 @@ static bool search(struct store *s) {
     return true;
 }
 
+// Passes what is no partition, or of a keyspace that was dropped. False: it has to wait.
+static bool pass(struct store *s, struct partition partition) {
+    bool is_before_own = partition.keyspace == 0 && partition.slot < SLOT_SYSTEM;
+    if (!is_before_own) return search(s);
+    s->recount.partition = SLOT_SYSTEM;
+    return true;
+}
+
 static void on_ready(struct merge *m) {
     go_on(CONTAINER_OF(m, struct store, recount.merge));
 }
@@ -190,8 +199,8 @@ static void go_on(struct store *s) {
             return;
         }
         struct partition partition = partition_of_number(r->partition);
-        if (!partition_is_good(partition)) {
-            if (!search(s)) return;
+        if (!partition_is_good(partition) || !keyspaces_serves(&s->keyspaces, partition)) {
+            if (!pass(s, partition)) return;
             continue;
         }
         r->sum = (struct part_facts){0};

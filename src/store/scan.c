@@ -179,7 +179,7 @@ static void go_on(struct store *s) {
 // The merge is quiet: ends it, begins it anew, or goes on.
 static void proceed(struct store *s) {
     struct scanning *sc = &s->scanning;
-    if (sc->is_over) {
+    if (sc->is_over || !keyspaces_serves(&s->keyspaces, current(s)->partition)) {
         end(s, ST_OK);
         return;
     }
@@ -259,6 +259,8 @@ bool store_each(struct store *s, struct store_scan *scan) {
     must(s->is_open || s->recount.is_under_way);
     must(scan->after.size <= KEY_SIZE_MAX);
     scan->is_cut = false;
+    scan->status = ST_OK;
+    if (!keyspaces_serves(&s->keyspaces, scan->partition)) return true;
     uint32_t next = 0;
     uint64_t hash = partition_hash(s->lookups.hash_seed, scan->partition);
     uint32_t number = partition_number(scan->partition);
@@ -267,7 +269,6 @@ bool store_each(struct store *s, struct store_scan *scan) {
         uint32_t root = memtable_root(&s->table, scan->partition);
         const struct order_start start = {scan->after, scan->is_inclusive, scan->is_reverse};
         (void)order_each(&s->table.tlsf, root, &start, on_listed, &l);
-        scan->status = ST_OK;
         return true;
     }
     list_init(&scan->link);

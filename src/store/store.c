@@ -263,6 +263,7 @@ void store_close(struct store *s, store_done *done, void *context) {
     must(list_is_empty(&s->readers));
     must(list_is_empty(&s->starved));
     must(s->recount.is_under_way || list_is_empty(&s->scanning.queue));
+    must(!s->drop.is_wanted);
     s->is_open = false;
     s->is_closing = true;
     s->done = done;
@@ -310,6 +311,7 @@ static void on_tick(struct timer *timer) {
     compaction_start_if_due(&s->compaction);
     store_count_pinned(s);
     store_wake_writes(s);
+    store_drop_go_on(s);
 }
 
 static void on_held(struct timer *timer) {
@@ -391,10 +393,12 @@ static void on_compacted(struct compaction *c) {
 
 static void on_manifest_idle(struct manifest_file *f) {
     struct store *s = CONTAINER_OF(f, struct store, manifest);
+    manifest_note_drops(&f->current, &s->keyspaces);         // some may be forgotten
     if (f->is_uncertain && s->is_open) store_wake_writes(s); // they hear of it
     snapshots_go_on(&s->snapshots); // before a flush that began after the cut
     flush_go_on(&s->flush);
     compaction_go_on(&s->compaction);
+    store_drop_go_on(s);
     if (!s->is_open && s->done != NULL && s->log.is_started) store_close_when_quiet(s);
 }
 
@@ -402,7 +406,8 @@ static void on_looked_up(struct lookup *l) {
     struct store *s = CONTAINER_OF(l->owner, struct store, lookups);
     if (l->has_met_damage) store_note_damage(s);
     // The key is that of the first who asked, who may be gone once answered.
-    if (l->status == ST_OK) store_cache(s, l->partition, l->key, l->record);
+    bool is_current = l->drops == s->lookups.drops; // else its keyspace may be gone
+    if (l->status == ST_OK && is_current) store_cache(s, l->partition, l->key, l->record);
     store_answer_writes(s, l); // before whatever those who read write next
     store_answer_reads(s, l);
 }

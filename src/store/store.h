@@ -76,7 +76,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
 typedef void store_done(void *context, enum status status);
 void store_open(struct store *store, store_done *done, void *context);
 
-// Orderly end: syncs, marks the log as ended cleanly, closes. No request may be under way.
+// Orderly end: syncs, marks the log as ended cleanly, closes. No request may be under way, nor may
+// a keyspace be being dropped.
 void store_close(struct store *store, store_done *done, void *context);
 
 // Who mints here. Constant from open to close, but for store_renew.
@@ -125,8 +126,9 @@ struct store_write {
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
-    enum status status; // result: ST_OK, ST_NO_SPACE, ST_NO_MEMORY (also when it would be the first
-                        // key of one keyspace too many), ST_IO, ST_TOO_LARGE, ST_CORRUPT or apply's
+    enum status status; // result: ST_OK, ST_INVALID (it was dropped), ST_NO_SPACE, ST_NO_MEMORY
+                        // (also when it would be the first key of one keyspace too many), ST_IO,
+                        // ST_TOO_LARGE, ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
 };
@@ -206,6 +208,15 @@ struct store_partition {
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
 
+// Forgets all keys of a keyspace, but for the node's own partition. Nobody may write there again,
+// ever: while something of it is left that is refused with ST_INVALID. ST_OK: `done` is called
+// later, once: ST_OK: it has no keys any more, for good; other statuses as from env: it has all it
+// had, or after the next start none. Else nothing is done: ST_BUSY: another is being dropped;
+// ST_TOO_LARGE: of too many that were dropped something is left, until tables are merged; ST_IO.
+typedef void store_dropped(void *context, enum status status);
+NODISCARD enum status store_drop(struct store *store, uint16_t keyspace, store_dropped *done,
+                                 void *context);
+
 // The keyspaces that have keys here, the node's own partition aside: their numbers, ascending, the
 // first `max` of them. Returns how many there are.
 uint32_t store_keyspaces(const struct store *store, uint16_t *numbers, uint32_t max);
@@ -224,8 +235,9 @@ typedef void store_snapshot_done(void *context, enum status status);
 // later, once: ST_OK when it is durable; ST_CANCELLED, ST_NO_SPACE, ST_IO, ST_TOO_LARGE (files are
 // too many), ST_BUSY (no descriptor): there is none, or after a loss of power a whole one; the name
 // may stay taken until it is deleted, or until the next start. Else it is not: ST_INVALID: the name
-// is not good, or taken; ST_BUSY: another one is being made or deleted; ST_TOO_LARGE: there are as
-// many as may be; ST_CORRUPT: data was found damaged, and is not repaired yet.
+// is not good, or taken; ST_BUSY: another one is being made or deleted, or a keyspace dropped;
+// ST_TOO_LARGE: there are as many as may be; ST_CORRUPT: data was found damaged, and is not
+// repaired yet.
 NODISCARD enum status store_snapshot_make(struct store *store, struct slice name,
                                           store_snapshot_done *done, void *context);
 
