@@ -223,7 +223,9 @@ void start_msetnx(struct command *c) {
     many_pump(c, end_msetnx_read, begin_msetnx_read);
 }
 
-// DEL and UNLINK: the count needs a look first, and nothing is written where nothing is.
+// DEL and UNLINK: the count needs a look first, and nothing is written where nothing is. A value
+// that nobody sees, as it has expired or a later tombstone stands beside it, is deleted like others
+// and not counted: else it would stay, and stand in the way of changes of its keyspace.
 
 static void end_del(struct command *c) {
     if (c->my.failed > 0) {
@@ -235,11 +237,11 @@ static void end_del(struct command *c) {
 
 static void begin_del(struct step *step);
 
-static void on_deleted(struct step *step) {
+static void end_deletion(struct step *step, uint32_t counted) {
     struct command *c = step->command;
     c->my.under_way--;
     if (step_succeeded(step)) {
-        c->my.number++;
+        c->my.number += counted;
         c->my.done++;
     } else {
         many_note(c, failure_of(&step->request));
@@ -248,11 +250,22 @@ static void on_deleted(struct step *step) {
     many_pump(c, end_del, begin_del);
 }
 
+static void on_deleted(struct step *step) {
+    end_deletion(step, 1);
+}
+
+static void on_hidden_deleted(struct step *step) {
+    end_deletion(step, 0);
+}
+
 static void on_del_read(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling = NULL;
-    if (many_read(step, &sibling) && sibling != NULL) {
-        step_delete(step, c->arguments[step->index], on_deleted);
+    const struct record *record;
+    bool is_read = many_read(step, &sibling);
+    if (is_read && step_record(step, &record) == ST_OK && record_has_value(record)) {
+        bool is_seen = sibling != NULL;
+        step_delete(step, c->arguments[step->index], is_seen ? on_deleted : on_hidden_deleted);
         return;
     }
     c->my.under_way--;
