@@ -17,7 +17,7 @@ from world import eventually
 
 MIB = 1024 * 1024
 VALUE = 2000  # bytes, on average
-SMALL = ["--memory", "240m", "--clients-max", "64", "--value-max", "64k"]
+SMALL = ["--memory", "268m", "--clients-max", "64", "--value-max", "64k"]
 LARGE = ["--memory", "512m", "--clients-max", "64", "--value-max", "64k"]
 LARGE_FROM = 2048  # MiB of data
 LOAD_SECONDS = 3600

@@ -18,7 +18,7 @@ SIZE_MAX = 4000
 POOL = random.Random(1).randbytes(1 << 20)  # values are cut out of it
 BATCH = 500
 FLIPS = 200  # a round
-NODE = ["--memory", "262m", "--clients-max", "64", "--value-max", "64k"]
+NODE = ["--memory", "280m", "--clients-max", "64", "--value-max", "64k"]
 TAIL = 50  # the last so many parts of a table hold its filter, index, partitions and footer
 UNREADABLE = ("quoitd: cannot start: the data cannot be read; move it away, and the other members "
               "give back what was in it\n")
