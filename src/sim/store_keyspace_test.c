@@ -494,9 +494,9 @@ static void only_so_many_are_dropped_at_a_time(void **state) {
     assert_int_equal(store_drop(shop->store, 1001, on_dropped, &second), ST_BUSY);
     assert_true(shop_wait(shop, &d.is_done));
     // While nothing becomes a table and is merged all have to be remembered.
-    for (uint16_t i = 1; i < DROPPED_MAX; i++) {
+    for (uint32_t i = 1; i < DROPPED_MAX; i++) {
         shop->options.flush_size = UINT64_MAX;
-        assert_int_equal(drop(shop, 1000 + i), ST_OK);
+        assert_int_equal(drop(shop, (uint16_t)(1000 + i)), ST_OK);
     }
     enum status status = store_drop(shop->store, 2000, on_dropped, &d);
     assert_true(status == ST_TOO_LARGE || status == ST_OK);
