@@ -229,6 +229,29 @@ static void who_is_away_is_waited_for_where_it_matters(void **state) {
     site_free(site);
 }
 
+// One that hangs counts as up for a while. Until it knows better it would go on showing what it
+// has.
+static void a_change_is_answered_when_everybody_has_heard(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct machine *hanging = site->cluster.processes[2].machine;
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET k v\r\n", "+OK\r\n");
+    static const char *const changes[] = {"FLUSHALL\r\n", "KEYSPACE CREATE f\r\n",
+                                          "KEYSPACE DROP f\r\n"};
+    for (uint32_t i = 0; i < 3; i++) {
+        machine_pause(hanging);
+        talker_say(t, changes[i], strlen(changes[i]));
+        site_wait(site, 800 * NS_PER_MS);
+        assert_int_equal(t->heard_size, 0);
+        machine_resume(hanging);
+        talker_wait(site, t, 5);
+        assert_memory_equal(t->heard, "+OK\r\n", 5);
+        site_wait(site, 3 * NS_PER_SECOND);
+    }
+    site_free(site);
+}
+
 int keyspace_session_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(definitions_are_made_shown_and_refused),
@@ -237,6 +260,7 @@ int keyspace_session_test(void) {
         cmocka_unit_test(a_range_is_within_one_keyspace),
         cmocka_unit_test(all_members_agree),
         cmocka_unit_test(who_is_away_is_waited_for_where_it_matters),
+        cmocka_unit_test(a_change_is_answered_when_everybody_has_heard),
     };
     return cmocka_run_group_tests_name("keyspace_session", cases, NULL, NULL);
 }
