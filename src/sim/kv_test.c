@@ -54,6 +54,28 @@ static void concurrent_values_are_seen_and_replaced(void **state) {
     site_free(site);
 }
 
+// A later tombstone beside a value hides it from GET, and DEL counts what GET shows; but it leaves
+// nothing.
+static void what_nobody_sees_is_deleted_too(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    char token[TOKEN_MAX];
+    char other[TOKEN_MAX];
+    char words[2 * TOKEN_MAX];
+    say(site, t, "KV.PUT k one\r\n", token);
+    say(site, t, "KV.PUT k two\r\n", other);
+    (void)snprintf(words, sizeof(words), "KV.DEL k CONTEXT %s\r\n", token);
+    say(site, t, words, other);
+    expect_dialogue(site, t, "GET k\r\n", "$-1\r\n");
+    say(site, t, "KV.GET k\r\n", token);
+    assert_true(has_heard(t, "$3\r\ntwo\r\n"));
+    expect_dialogue(site, t, "DEL k\r\nDEL k\r\n", ":0\r\n:0\r\n");
+    say(site, t, "KV.GET k\r\n", token);
+    assert_true(has_heard(t, "values\r\n*0\r\n"));
+    site_free(site);
+}
+
 // A writer goes on with what its write answered, and never replaces what it has not seen; whichever
 // member it asks, of four, of which three hold the key.
 static void a_write_says_what_the_next_may_replace(void **state) {
@@ -116,6 +138,7 @@ int kv_test(void) {
         cmocka_unit_test(concurrent_values_are_seen_and_replaced),
         cmocka_unit_test(a_write_says_what_the_next_may_replace),
         cmocka_unit_test(a_value_names_the_member_that_wrote_it),
+        cmocka_unit_test(what_nobody_sees_is_deleted_too),
     };
     return cmocka_run_group_tests_name("kv", cases, NULL, NULL);
 }
