@@ -177,8 +177,8 @@ static void a_drop_that_cannot_be_is_refused(void **state) {
         assert_int_equal(decode(f, size, &good), cases[i].is_good ? ST_OK : ST_CORRUPT);
     }
     make_example(&f->manifest);
-    for (uint16_t i = 0; i < KEYSPACES_DROPPED_MAX; i++) {
-        assert_true(manifest_drop(&f->manifest, 2 * i, 8));
+    for (uint32_t i = 0; i < KEYSPACES_DROPPED_MAX; i++) {
+        assert_true(manifest_drop(&f->manifest, (uint16_t)(2 * i), 8));
     }
     assert_false(manifest_drop(&f->manifest, 1, 8));
     assert_true(manifest_drop(&f->manifest, 2, 8));
