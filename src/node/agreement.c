@@ -10,6 +10,9 @@
 #define ANSWERS_MAX_NS (10 * NS_PER_SECOND)
 #define CHANGE_MAX_NS (20 * NS_PER_SECOND)
 
+// How long a flush that is done waits for this member's store to drop what there was.
+#define DROP_MAX_NS (1 * NS_PER_SECOND)
+
 enum { LOOKS_MAX = 256 }; // slots in one turn
 
 void agreement_init(struct node *node) {
@@ -305,8 +308,11 @@ static void judge(struct node *node, struct keyspace_change *change) {
     uint16_t gone;
     bool is_done = change->epoch != 0;
     bool is_everywhere = is_done && (!agreement_needs_all(change) || all_have(node, change->epoch));
-    // Flush upon flush would otherwise leave more than there is room for.
-    bool is_clean = change->verb != KEYSPACE_FLUSH || !find_gone(node, &gone);
+    if (is_everywhere && change->known == 0) change->known = now;
+    // Flush upon flush would otherwise leave more than there is room for. But where drops wait for
+    // tables, these may wait for the next write.
+    bool is_late = is_everywhere && now - change->known > DROP_MAX_NS;
+    bool is_clean = change->verb != KEYSPACE_FLUSH || is_late || !find_gone(node, &gone);
     // Who lags behind hears of another change before it is asked anything.
     bool will_do = is_everywhere || (is_done && change->verb != KEYSPACE_FLUSH);
     if (is_everywhere && is_clean) {
@@ -358,6 +364,7 @@ void node_change_keyspace(struct node *node, struct keyspace_change *change) {
     change->node = node;
     change->epoch = 0;
     change->judged = 0;
+    change->known = 0;
     change->is_waiting = false;
     change->deadline = node->env->now + CHANGE_MAX_NS;
     change->map_change = (struct map_change){.apply = apply_change, .done = on_map_changed};

@@ -245,6 +245,7 @@ struct keyspace_change {
     uint64_t deadline;
     uint64_t epoch;  // in which it was done, and that everybody must have; 0: not yet
     uint64_t judged; // the last map that was looked at; 0: none
+    uint64_t known;  // when everybody had it, ns; 0: not yet
     uint16_t number; // of the keyspace that comes or goes
     bool is_waiting;
 };

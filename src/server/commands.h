@@ -6,6 +6,7 @@
 
 #include "server/answer.h"
 #include "server/arguments.h"
+#include "server/step.h"
 
 // commands_string.c
 command_start_function start_get;
@@ -239,8 +240,10 @@ static inline struct slice shown_value(const struct sibling *sibling) {
     return sibling == NULL ? SLICE("") : sibling->value;
 }
 
+// The expiry of a value that takes the place of another and has its time, if there is one.
 static inline uint64_t shown_expiry(const struct sibling *sibling) {
-    return sibling == NULL ? 0 : sibling->expires_ms;
+    if (sibling == NULL) return 0;
+    return sibling->expires_ms == 0 ? STEP_STAYS : sibling->expires_ms;
 }
 
 #endif

@@ -50,6 +50,7 @@ static const char *refusal_of(const struct keyspace_change *change) {
     case KEYSPACE_REFUSED:
         return "NOQUORUM this node cannot change the map now; not done, try again";
     case KEYSPACE_UNSURE:
+        if (change->verb == KEYSPACE_FLUSH) return "UNKNOWN it may have been done, or be done yet";
         return "UNKNOWN it may have been done, or be done yet: KEYSPACE LIST shows it";
     case KEYSPACE_DONE:
         break;

@@ -77,7 +77,7 @@ static void on_old_read(struct step *step) {
         return;
     }
     if (answer_if_too_old(c, sibling)) return;
-    c->my.expires_ms = sibling->expires_ms;
+    c->my.expires_ms = shown_expiry(sibling);
     c->my.text = sibling->value;
     c->my.text.data = step_hold_copy(step, sibling->value, sibling->value.size);
     if (c->my.text.data == NULL) {

@@ -127,11 +127,13 @@ static const struct line rules[] = {
     {"KEYSPACE CREATE f CONFLICT lww TTL 60000\r\n", "+OK\r\n"},
     {"SET f:1 x\r\nSET f:2 x PX 5\r\nSET g:1 x\r\nTTL f:1\r\nTTL g:1\r\n",
      "+OK\r\n+OK\r\n+OK\r\n:60\r\n:-1\r\n"},
-    {"PERSIST f:1\r\nTTL f:1\r\nAPPEND f:1 y\r\nTTL f:1\r\n", ":1\r\n:-1\r\n:2\r\n:60\r\n"},
+    {"PERSIST f:1\r\nTTL f:1\r\nAPPEND f:1 y\r\nTTL f:1\r\n", ":1\r\n:-1\r\n:2\r\n:-1\r\n"},
+    {"SET f:1 xz KEEPTTL\r\nSETBIT f:1 15 1\r\nSETRANGE f:1 1 y\r\nTTL f:1\r\n",
+     "+OK\r\n:0\r\n:2\r\n:-1\r\n"},
     {"GETEX f:1 PERSIST\r\nTTL f:1\r\nSET f:1 x\r\nTTL f:1\r\n",
      "$2\r\nxy\r\n:-1\r\n+OK\r\n:60\r\n"},
     {"MSET f:3 a g:3 a\r\nTTL f:3\r\nTTL g:3\r\n", "+OK\r\n:60\r\n:-1\r\n"},
-    {"INCR f:4\r\nTTL f:4\r\nRENAME g:3 f:5\r\nTTL f:5\r\n", ":1\r\n:60\r\n+OK\r\n:60\r\n"},
+    {"INCR f:4\r\nTTL f:4\r\nRENAME g:3 f:5\r\nTTL f:5\r\n", ":1\r\n:60\r\n+OK\r\n:-1\r\n"},
 };
 
 static void keys_follow_the_rules_of_their_keyspace(void **state) {
@@ -152,7 +154,7 @@ static void keys_follow_the_rules_of_their_keyspace(void **state) {
     }
     site_wait(site, 61 * NS_PER_SECOND);
     expect_dialogue(site, t, "MGET f:1 f:3 f:4 f:5 f:6 g:1\r\n",
-                    "*6\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$1\r\nx\r\n");
+                    "*6\r\n$-1\r\n$-1\r\n$-1\r\n$1\r\na\r\n$-1\r\n$1\r\nx\r\n");
     site_free(site);
 }
 
