@@ -83,9 +83,11 @@ static bool ends_import(const char *error) {
 
 // The node.
 
+// Without a password it is asked for something all the same: a node that wants one says so then,
+// and not of the first strings.
 static bool authenticate(redisContext *node, const char *password, char problem[128]) {
-    if (password == NULL) return true;
-    redisReply *reply = redisCommand(node, "AUTH %s", password);
+    redisReply *reply =
+        password == NULL ? redisCommand(node, "PING") : redisCommand(node, "AUTH %s", password);
     bool is_good = reply != NULL && reply->type != REDIS_REPLY_ERROR;
     if (!is_good) (void)snprintf(problem, 128, "%s", reply == NULL ? node->errstr : reply->str);
     if (reply != NULL) freeReplyObject(reply);

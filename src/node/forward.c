@@ -133,10 +133,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         operation_finish(o, ST_BUSY);
         return;
     }
-    if (!operation_place(o, o->key)) {
-        operation_finish(o, ST_BUSY);
-        return;
-    }
+    must(operation_place(o, o->key)); // its keyspace is current
     if (o->self_place == REPLICAS_MAX || m->need == 0 || m->need > o->replica_count) {
         operation_finish(o, ST_INVALID);
         return;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/step.h"
+
 #include "server/policy.h"
 
 // Held contexts lie in a chunk, at the alignment they need.
