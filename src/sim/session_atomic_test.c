@@ -6,8 +6,6 @@
 
 #include "base/rng.h"
 
-enum { WORDS_MAX = 64 * 1024 };
-
 static void small_flushes(struct node_options *node, struct server_options *server) {
     (void)server;
     node->store.flush_size = 65536;
@@ -199,16 +197,6 @@ static void any_key_is_a_random_one(void **state) {
 
 // Clients.
 
-static void add(char *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(char *words, const char *format, ...) {
-    size_t size = strlen(words);
-    va_list arguments;
-    va_start(arguments, format);
-    int more = vsnprintf(words + size, WORDS_MAX - size, format, arguments);
-    va_end(arguments);
-    assert_true(more > 0 && size + (size_t)more < WORDS_MAX);
-}
-
 struct speech {
     struct talker *talker;
     char words[WORDS_MAX];
@@ -252,7 +240,7 @@ static void a_value_that_many_rename_is_neither_lost_nor_doubled(void **state) {
         uint32_t from = rng_below(&rng, KEYS);
         uint32_t to = (from + 1 + rng_below(&rng, KEYS - 1)) % KEYS;
         bool is_only = rng_chance(&rng, 1, 2);
-        add(s->words, "%s k%u k%u\r\n", is_only ? "RENAMENX" : "RENAME", from, to);
+        words_add(s->words, "%s k%u k%u\r\n", is_only ? "RENAMENX" : "RENAME", from, to);
         s->replies++;
     }
     speak(site, speeches, CLIENTS);
@@ -315,11 +303,11 @@ static void of_several_that_set_keys_which_do_not_exist_one_does(void **state) {
             struct speech *s = &speeches[i];
             uint32_t first = rng_below(&rng, KEYS);
             uint32_t step = 1 + rng_below(&rng, KEYS - 1);
-            add(s->words, "MSETNX");
+            words_add(s->words, "MSETNX");
             for (uint32_t key = 0; key < KEYS; key++) {
-                add(s->words, " k%u:%u %u", round, (first + key * step) % KEYS, i);
+                words_add(s->words, " k%u:%u %u", round, (first + key * step) % KEYS, i);
             }
-            add(s->words, "\r\n");
+            words_add(s->words, "\r\n");
             s->replies++;
         }
     }
@@ -361,9 +349,9 @@ static void nobody_sees_several_keys_half_set(void **state) {
     uint32_t looks = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         writer->words[0] = '\0';
-        add(writer->words, "MSETNX");
-        for (uint32_t key = 0; key < KEYS; key++) add(writer->words, " k%u:%u v", round, key);
-        add(writer->words, "\r\n");
+        words_add(writer->words, "MSETNX");
+        for (uint32_t key = 0; key < KEYS; key++) words_add(writer->words, " k%u:%u v", round, key);
+        words_add(writer->words, "\r\n");
         talker_say(writer->talker, writer->words, strlen(writer->words));
         char first[32];
         char last[32];
@@ -399,13 +387,14 @@ static void commands_of_many_keys_all_end(void **state) {
                 uint32_t name = i < 2 ? 0 : rng_below(&rng, 6);
                 uint32_t width = 2 + rng_below(&rng, WIDTH - 1);
                 bool has_values = name == 2 || name == 4;
-                add(speeches[i].words, "%s", names[name]);
+                words_add(speeches[i].words, "%s", names[name]);
                 for (uint32_t key = 0; key < width; key++) {
-                    add(speeches[i].words, " k%u%s", rng_below(&rng, KEYS), has_values ? " v" : "");
+                    words_add(speeches[i].words, " k%u%s", rng_below(&rng, KEYS),
+                              has_values ? " v" : "");
                 }
-                add(speeches[i].words, "\r\n");
+                words_add(speeches[i].words, "\r\n");
             }
-            add(speeches[i].words, "PING\r\n");
+            words_add(speeches[i].words, "PING\r\n");
             talker_say(speeches[i].talker, speeches[i].words, strlen(speeches[i].words));
         }
         site_wait(site, 60 * NS_PER_SECOND);
@@ -435,10 +424,10 @@ static void who_reads_several_keys_keeps_none_from_others(void **state) {
             expect_dialogue(site, speeches[i].talker, "PING\r\n", "+PONG\r\n");
         }
         world_options(site->world)->disk_delay = 500 * NS_PER_MS;
-        add(speeches[0].words, "RENAME %s %s2\r\n", first, first);
-        add(speeches[1].words, "RENAME %s %s2\r\n", second, second);
-        add(speeches[2].words, "COPY %s %s\r\n", first, second);
-        add(speeches[3].words, "MGET %s %s\r\n", first, second);
+        words_add(speeches[0].words, "RENAME %s %s2\r\n", first, first);
+        words_add(speeches[1].words, "RENAME %s %s2\r\n", second, second);
+        words_add(speeches[2].words, "COPY %s %s\r\n", first, second);
+        words_add(speeches[3].words, "MGET %s %s\r\n", first, second);
         for (int i = 0; i < 4; i++) {
             talker_say(speeches[i].talker, speeches[i].words, strlen(speeches[i].words));
             site_wait(site, 20 * NS_PER_MS);
@@ -460,10 +449,10 @@ static void changes_of_parts_by_several_connections_all_count(void **state) {
     struct speech *speeches = speech_new(site, CLIENTS);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         for (uint32_t n = 0; n < EACH; n++) {
-            add(speeches[i].words,
-                "SETBIT bits %u 1\r\nBITFIELD field INCRBY u32 #%u 1 INCRBY u16 100 1\r\n"
-                "INCRBYFLOAT sum 0.5\r\nBITOP OR all bits all\r\n",
-                n * CLIENTS + i, 4 + i);
+            words_add(speeches[i].words,
+                      "SETBIT bits %u 1\r\nBITFIELD field INCRBY u32 #%u 1 INCRBY u16 100 1\r\n"
+                      "INCRBYFLOAT sum 0.5\r\nBITOP OR all bits all\r\n",
+                      n * CLIENTS + i, 4 + i);
             speeches[i].replies += 1 + 3 + 2 + 1;
         }
     }

@@ -8,11 +8,12 @@
 #include "sim/cluster.h"
 #include "tests/test.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TALKERS_MAX = 48, HEARD_MAX = 16 * 1024 * 1024 };
+enum { TALKERS_MAX = 48, HEARD_MAX = 16 * 1024 * 1024, WORDS_MAX = 64 * 1024 };
 
 // A client on a machine of its own. It sends `words` in pieces, and keeps what it hears.
 struct talker {
@@ -191,6 +192,18 @@ static inline void expect_lines(struct site *site, struct talker *t, const struc
 
 #define EXPECT_LINES(site, t, lines)                                                               \
     expect_lines(site, t, lines, sizeof(lines) / sizeof((lines)[0]))
+
+// Adds to a string in WORDS_MAX bytes.
+static inline void words_add(char *words, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static inline void words_add(char *words, const char *format, ...) {
+    size_t size = strlen(words);
+    va_list arguments;
+    va_start(arguments, format);
+    int more = vsnprintf(words + size, WORDS_MAX - size, format, arguments);
+    va_end(arguments);
+    assert_true(more > 0 && size + (size_t)more < WORDS_MAX);
+}
 
 // What was heard, as a string.
 static inline const char *answer_to(struct site *site, struct talker *t, const char *words) {

@@ -4,8 +4,6 @@
 // between.
 #include "sim/session_case.h"
 
-enum { WORDS_MAX = 64 * 1024 };
-
 static const struct line dialogue[] = {
     {"EXEC\r\nDISCARD\r\nUNWATCH\r\n",
      "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n"},
@@ -143,16 +141,6 @@ static void changes_by_others_and_by_the_clock_are_seen(void **state) {
 
 // Speeches: many words of several clients at once.
 
-static void add(char *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(char *words, const char *format, ...) {
-    size_t size = strlen(words);
-    va_list arguments;
-    va_start(arguments, format);
-    int more = vsnprintf(words + size, WORDS_MAX - size, format, arguments);
-    va_end(arguments);
-    assert_true(more > 0 && size + (size_t)more < WORDS_MAX);
-}
-
 static void *words_new(void) {
     return calloc(1, WORDS_MAX);
 }
@@ -192,9 +180,10 @@ static void nothing_comes_between(void **state) {
         words[i] = words_new();
         for (uint32_t n = 0; n < EACH; n++) {
             if (i == 0) {
-                add(words[i], "MULTI\r\nGET x\r\nGET y\r\nGET x\r\nEXEC\r\n");
+                words_add(words[i], "MULTI\r\nGET x\r\nGET y\r\nGET x\r\nEXEC\r\n");
             } else {
-                add(words[i], "MULTI\r\nINCR x\r\nGET x\r\nINCR y\r\nINCR x\r\nINCR y\r\nEXEC\r\n");
+                words_add(words[i],
+                          "MULTI\r\nINCR x\r\nGET x\r\nINCR y\r\nINCR x\r\nINCR y\r\nEXEC\r\n");
             }
         }
     }
@@ -241,9 +230,9 @@ static void nobody_sees_the_half_of_it(void **state) {
         char look[64];
         words[0] = '\0';
         // The second is written when the first was read, and the third when that was.
-        add(words,
-            "MULTI\r\nSET a%u v\r\nRENAME a%u b%u\r\nRENAME b%u c%u\r\nSET a%u v\r\nEXEC\r\n",
-            round, round, round, round, round, round);
+        words_add(words,
+                  "MULTI\r\nSET a%u v\r\nRENAME a%u b%u\r\nRENAME b%u c%u\r\nSET a%u v\r\nEXEC\r\n",
+                  round, round, round, round, round, round);
         talker_say(writer, words, strlen(words));
         (void)snprintf(look, sizeof(look), "EXISTS a%u\r\nEXISTS c%u\r\n", round, round);
         do {
@@ -269,8 +258,8 @@ static void what_is_about_all_keys_has_all_locks(void **state) {
     char *counting = words_new();
     char *setting = words_new();
     for (int i = 0; i < ROUNDS; i++) {
-        add(counting, "MULTI\r\nDBSIZE\r\nSET a%d v\r\nDBSIZE\r\nEXEC\r\n", i);
-        for (int n = 0; n < 4; n++) add(setting, "SET b%d v\r\nWAIT 0 0\r\n", 4 * i + n);
+        words_add(counting, "MULTI\r\nDBSIZE\r\nSET a%d v\r\nDBSIZE\r\nEXEC\r\n", i);
+        for (int n = 0; n < 4; n++) words_add(setting, "SET b%d v\r\nWAIT 0 0\r\n", 4 * i + n);
     }
     expect_dialogue(site, other, "PING\r\n", "+PONG\r\n");
     world_options(site->world)->disk_delay = NS_PER_MS;
@@ -311,9 +300,9 @@ static void long_ones_end_with_little_memory(void **state) {
         world_options(site->world)->disk_delay = NS_PER_MS / 10;
         struct talker *talkers[CLIENTS];
         char *words = words_new();
-        add(words, "MULTI\r\n");
-        for (uint32_t i = 0; i < COMMANDS; i++) add(words, "INCR k%u\r\n", i % 10);
-        add(words, "EXEC\r\n");
+        words_add(words, "MULTI\r\n");
+        for (uint32_t i = 0; i < COMMANDS; i++) words_add(words, "INCR k%u\r\n", i % 10);
+        words_add(words, "EXEC\r\n");
         for (uint32_t i = 0; i < CLIENTS; i++) {
             talkers[i] = site_talker(site, 0, false);
             talker_say(talkers[i], words, strlen(words));
@@ -321,7 +310,7 @@ static void long_ones_end_with_little_memory(void **state) {
         // Others wait for the same locks, with as many commands as they can get.
         struct talker *reader = site_talker(site, 0, false);
         char *reads = words_new();
-        for (uint32_t i = 0; i < COMMANDS; i++) add(reads, "GET k%u\r\n", i % 10);
+        for (uint32_t i = 0; i < COMMANDS; i++) words_add(reads, "GET k%u\r\n", i % 10);
         site_wait(site, 20 * NS_PER_MS);
         talker_say(reader, reads, strlen(reads));
         site_wait(site, 60 * NS_PER_SECOND);
@@ -436,12 +425,12 @@ static void a_client_that_does_not_read_holds_up_nobody(void **state) {
     struct talker *t = site_talker(site, 0, false);
     struct talker *other = site_talker(site, 0, false);
     char *words = words_new();
-    add(words, "SETRANGE k %d x\r\n", SIZE - 1);
+    words_add(words, "SETRANGE k %d x\r\n", SIZE - 1);
     expect_dialogue(site, t, words, ":100000\r\n");
     words[0] = '\0';
-    add(words, "MULTI\r\n");
-    for (int i = 0; i < READS; i++) add(words, "GET k\r\n");
-    add(words, "INCR n\r\nEXEC\r\n");
+    words_add(words, "MULTI\r\n");
+    for (int i = 0; i < READS; i++) words_add(words, "GET k\r\n");
+    words_add(words, "INCR n\r\nEXEC\r\n");
     t->is_deaf = true;
     talker_say(t, words, strlen(words));
     site_wait(site, 5 * NS_PER_SECOND);
@@ -468,12 +457,12 @@ static void after_large_replies_it_still_runs(void **state) {
     struct site *site = site_new(1, values_of_128_kib);
     struct talker *t = site_talker(site, 0, false);
     char *words = words_new();
-    add(words, "SETRANGE k %d x\r\n", SIZE - 1);
+    words_add(words, "SETRANGE k %d x\r\n", SIZE - 1);
     expect_dialogue(site, t, words, ":100000\r\n");
     words[0] = '\0';
-    add(words, "MGET");
-    for (int i = 0; i < COUNT; i++) add(words, " k");
-    add(words, "\r\n");
+    words_add(words, "MGET");
+    for (int i = 0; i < COUNT; i++) words_add(words, " k");
+    words_add(words, "\r\n");
     for (int i = 0; i < TIMES; i++) {
         talker_say(t, words, strlen(words));
         talker_wait(site, t, (size_t)COUNT * SIZE);
@@ -492,9 +481,9 @@ static void it_is_carried_out_though_its_client_has_gone(void **state) {
     struct talker *t = site_talker(site, 0, false);
     struct talker *other = site_talker(site, 0, false);
     char *words = words_new();
-    add(words, "MULTI\r\n");
-    for (int i = 0; i < 600; i++) add(words, "INCR n\r\n");
-    add(words, "PING\r\nDBSIZE\r\nEXEC\r\n");
+    words_add(words, "MULTI\r\n");
+    for (int i = 0; i < 600; i++) words_add(words, "INCR n\r\n");
+    words_add(words, "PING\r\nDBSIZE\r\nEXEC\r\n");
     expect_dialogue(site, other, "PING\r\n", "+PONG\r\n");
     world_options(site->world)->disk_delay = NS_PER_MS;
     talker_say(t, words, strlen(words));
