@@ -254,6 +254,71 @@ static void a_change_is_answered_when_everybody_has_heard(void **state) {
     site_free(site);
 }
 
+// A key that stands in the way is refused while that is not known, and never said not to be there.
+static void what_stands_in_the_way_is_not_denied(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *admin = site_talker(site, 0, false);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET a:1 x\r\n", "+OK\r\n");
+    talker_say(admin, "KEYSPACE CREATE a\r\n", 19);
+    uint32_t refused = 0;
+    while (admin->heard_size == 0) {
+        talker_say(t, "GET a:1\r\n", 9);
+        talker_wait(site, t, 7);
+        t->heard[t->heard_size] = '\0';
+        const char *heard = (const char *)t->heard;
+        if (strncmp(heard, "-BUSY", 5) == 0) {
+            refused++;
+        } else {
+            assert_string_equal(heard, "$1\r\nx\r\n");
+        }
+    }
+    assert_true(refused > 0);
+    talker_wait(site, admin, strlen(CREATE_HAS_KEYS));
+    assert_memory_equal(admin->heard, CREATE_HAS_KEYS, strlen(CREATE_HAS_KEYS));
+    expect_dialogue(site, t, "GET a:1\r\n", "$1\r\nx\r\n");
+    site_free(site);
+}
+
+static bool is_coming(struct site *site) {
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct map *map = node_map(cluster_node(&site->cluster, i));
+        if (keyspace_find(map->keyspaces, SLICE("a")) == KEYSPACES_MAX) return false;
+    }
+    return true;
+}
+
+// A member that loses its disk while a keyspace comes has to fetch keys that stand in the way
+// before it has a vote, and its vote is needed to say that they do.
+static void a_member_mends_while_a_keyspace_comes(void **state) {
+    (void)state;
+    struct site *site = site_new(2, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET a:1 x\r\n", "+OK\r\n");
+    talker_say(t, "KEYSPACE CREATE a\r\n", 19);
+    uint64_t until = world_now(site->world) + NS_PER_SECOND;
+    while (!is_coming(site)) assert_true(world_step(site->world, until));
+    cluster_kill(&site->cluster, 1);
+    machine_wipe(site->cluster.processes[1].machine);
+    cluster_start(&site->cluster, 1);
+    until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!cluster_is_serving(&site->cluster, 1)) assert_true(world_step(site->world, until));
+    const struct node *node = cluster_node(&site->cluster, 1);
+    while (node_member(node, 1)->state != MEMBER_SERVING) {
+        assert_true(world_step(site->world, until));
+    }
+    // Its word counts, and nobody has decided yet.
+    assert_true(is_coming(site));
+    uint32_t cell = cell_of(slot_of(SLICE("a:1")), KEYSPACE_DEFAULT);
+    assert_int_equal(node_cell(node, cell).live_count, 1);
+    site_wait(site, 60 * NS_PER_SECOND);
+    struct talker *mended = site_talker(site, 1, false);
+    expect_dialogue(site, mended, "KEYSPACE LIST\r\nGET a:1\r\n",
+                    "*1\r\n$7\r\ndefault\r\n$1\r\nx\r\n");
+    site_free(site);
+}
+
 int keyspace_session_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(definitions_are_made_shown_and_refused),
@@ -263,6 +328,8 @@ int keyspace_session_test(void) {
         cmocka_unit_test(all_members_agree),
         cmocka_unit_test(who_is_away_is_waited_for_where_it_matters),
         cmocka_unit_test(a_change_is_answered_when_everybody_has_heard),
+        cmocka_unit_test(what_stands_in_the_way_is_not_denied),
+        cmocka_unit_test(a_member_mends_while_a_keyspace_comes),
     };
     return cmocka_run_group_tests_name("keyspace_session", cases, NULL, NULL);
 }
