@@ -56,6 +56,8 @@ def hurt_one_of_three(world, hurt):
     fill(nodes[0], "third", KEYS // 2)
     hurt(victim)
     victim.start().wait_ready()
+    # It has no vote while it mends, and a node that was started just before may not know it yet.
+    eventually(lambda: can_read(victim), 20, "two members can be asked")
     check_halves(victim)
     world.wait_equal()
     for node in nodes:
@@ -80,6 +82,16 @@ def check_halves(node):
 def state_of(node):
     view = json.loads(node.world.check(node.world.quoit, "status", "--port", node.port, "--json"))
     return next(entry["state"] for entry in view["nodes"] if entry["name"] == node.name)
+
+
+def can_read(node):
+    try:
+        with node.client() as client:
+            client.mget([f"key:{i}" for i in range(KEYS)])
+        return True
+    except redis.ResponseError as error:
+        assert str(error).startswith("NOQUORUM "), error
+        return False
 
 
 def can_write(node):
