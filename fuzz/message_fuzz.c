@@ -29,8 +29,12 @@ static uint8_t encoded[64 * 1024];
     X(scan_done)                                                                                   \
     X(count)                                                                                       \
     X(count_done)                                                                                  \
+    X(branches)                                                                                    \
+    X(branches_done)                                                                               \
     X(digests)                                                                                     \
     X(digests_done)                                                                                \
+    X(leaves)                                                                                      \
+    X(leaves_done)                                                                                 \
     X(compare)                                                                                     \
     X(compare_done)                                                                                \
     X(taken)                                                                                       \

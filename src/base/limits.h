@@ -11,9 +11,16 @@ enum {
     // Redis Cluster's number, so that its clients compute our slots.
     SLOT_COUNT = 16384,
 
+    // Neighbouring slots that are told apart from others when members compare what they hold.
+    SLOT_GROUPS = 128,
+    GROUP_SLOTS = SLOT_COUNT / SLOT_GROUPS,
+
     // One past the last slot: the partition of what a node knows of itself (identity, map). It is
     // stored like any other and never leaves the node.
     SLOT_SYSTEM = SLOT_COUNT,
+
+    // Parts of what one slot of a keyspace holds that are told apart likewise.
+    STORE_LEAVES = 16,
 
     KEY_SIZE_MAX = 64 * 1024,
 

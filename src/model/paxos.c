@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/paxos.h"
 
+#include "base/bitmap.h"
+
 #include <string.h>
 
 static_assert(MEMBERS_MAX <= 1 << PAXOS_MEMBER_BITS, "a ballot names its member");
@@ -43,9 +45,8 @@ void paxos_propose(struct paxos_proposal *p, uint64_t instance, uint64_t ballot,
 // True when it is the first answer of the member in this phase.
 static bool count(struct paxos_proposal *p, uint32_t member, bool is_reset) {
     must(member < p->member_count);
-    uint8_t bit = (uint8_t)(1u << member % 8);
-    if ((p->answered[member / 8] & bit) != 0) return false;
-    p->answered[member / 8] |= bit;
+    if (bitmap_has(p->answered, member)) return false;
+    bitmap_add(p->answered, member);
     p->yes += !is_reset;
     p->yes_reset += is_reset;
     return true;

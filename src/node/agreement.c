@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/agreement.h"
 
+#include "base/bitmap.h"
 #include "base/text.h"
 #include "node/agreement_edit.h"
 #include "node/internal.h"
@@ -190,7 +191,7 @@ static void ask_all(struct node *node) {
     struct agreement_question *q = &node->agreement.question;
     const struct message_keyspaces m = {.id = q->id, .epoch = q->epoch};
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        bool has_answered = (q->answered[i / 8] >> (i % 8) & 1) != 0;
+        bool has_answered = bitmap_has(q->answered, i);
         struct link *link = i == node->self || has_answered ? NULL : peer_link(node, i);
         if (link == NULL) continue;
         struct writer w = link_begin(link, 64);
@@ -215,9 +216,8 @@ void agreement_on_answer(struct node *node, uint32_t member,
                          const struct message_keyspaces_done *m) {
     struct agreement_question *q = &node->agreement.question;
     bool is_asked = q->epoch == node->map.epoch && m->epoch == q->epoch && m->id == q->id;
-    uint8_t bit = (uint8_t)(1u << member % 8);
-    if (!is_asked || (q->answered[member / 8] & bit) != 0) return;
-    q->answered[member / 8] |= bit;
+    if (!is_asked || bitmap_has(q->answered, member)) return;
+    bitmap_add(q->answered, member);
     q->answered_count++;
     q->held |= m->held;
     decide_if_known(node);

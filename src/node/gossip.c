@@ -31,12 +31,24 @@ static void refresh_self(struct node *node) {
 
 static void send_table(struct node *node, struct link *link) {
     if (link == NULL || !link_is_open(link)) return;
-    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE + 8);
+    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE + 17);
     write_u32(&w, node->members.count);
     for (uint32_t i = 0; i < node->members.count; i++) {
         member_entry_encode(&node->members.entries[i], &w);
     }
     write_u64(&w, node->epoch.author);
+    bool is_serving = node->state == NODE_SERVING;
+    write_u8(&w, is_serving);
+    write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
+    (void)link_end(link, MESSAGE_GOSSIP, &w);
+}
+
+void gossip_greet(struct node *node, struct link *link) {
+    struct writer w = link_begin(link, 32);
+    write_u32(&w, 0);
+    write_u64(&w, node->epoch.author);
+    write_u8(&w, false);
+    write_u64(&w, 0);
     (void)link_end(link, MESSAGE_GOSSIP, &w);
 }
 
@@ -96,6 +108,12 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;
     }
     uint64_t author = read_u64(&r);
-    if (!r.failed && node->state == NODE_SERVING) epoch_on_author(node, link->peer, author);
+    bool has_root = read_u8(&r) == 1;
+    uint64_t root = read_u64(&r);
+    if (!r.failed && node->state == NODE_SERVING) {
+        epoch_on_author(node, link->peer, author);
+        bool is_same_map = author == node->epoch.author;
+        if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
+    }
     if (!link->is_dialer) send_table(node, link);
 }

@@ -11,6 +11,7 @@
 //     gather     lists of keys made one                     survey, range    these
 //     replica    the other side of them                     reconcile  comparing whole slots
 //     places     what cursors stand for       epoch      agreeing on the next map
+//     roots      numbers to compare by        compare    the other side of reconcile
 //     agreement  how keyspaces come and go
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
@@ -25,6 +26,7 @@
 #include "node/places.h"
 #include "node/reconcile.h"
 #include "node/replica.h"
+#include "node/roots.h"
 
 #define MEMBER_NONE UINT32_MAX
 
@@ -118,6 +120,8 @@ struct node {
     struct operations operations;
     struct replica replica;
     struct reconcile reconcile;
+    struct roots roots;
+    uint32_t comparing; // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way

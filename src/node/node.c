@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/node.h"
 
+#include "base/bitmap.h"
 #include "node/epoch.h"
 #include "node/forward.h"
 #include "node/gather.h"
@@ -96,8 +97,9 @@ size_t node_memory_size(const struct node_options *options) {
            o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
            epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
-           reconcile_memory_size() + places_memory_size() + o.request_memory + 64 +
-           scratch_size(&o) + store_memory_size(&o.store) + 4096;
+           reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
+           places_memory_size() + o.request_memory + 64 + scratch_size(&o) +
+           store_memory_size(&o.store) + 4096;
 }
 
 struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options) {
@@ -127,6 +129,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     operations_init(node, arena, o->requests_max);
     replica_init(node, arena, o->requests_max);
     reconcile_init(node, arena);
+    roots_init(node, arena);
     places_init(&node->places, arena);
     agreement_init(node);
     tlsf_init(&node->buffers, arena, o->request_memory);
@@ -467,6 +470,25 @@ struct node_stats node_stats(const struct node *node) {
     struct node_stats stats = node->stats;
     stats.requests_under_way = node->operations.busy_count;
     return stats;
+}
+
+void node_repair(struct node *node, uint16_t first, uint16_t last) {
+    must(node->state == NODE_SERVING);
+    must(last < SLOT_COUNT);
+    reconcile_repair(node, first, last);
+}
+
+struct node_repair node_repair_state(const struct node *node) {
+    const struct reconcile_repair *repair = &node->reconcile.repair;
+    struct node_repair state = {.done = repair->done, .total = repair->total};
+    for (uint32_t i = 0; i < node->peer_count; i++)
+        state.peers_left += bitmap_has(repair->peers, i);
+    return state;
+}
+
+uint64_t node_unequal_ns(const struct node *node) {
+    must(node->state == NODE_SERVING);
+    return node->env->now - reconcile_equal_since(node);
 }
 
 void node_compact(struct node *node) {

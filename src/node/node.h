@@ -57,7 +57,7 @@ struct node_options {
     uint64_t hedge_ns;         // silence after which a read asks further replicas
     uint64_t gossip_ns;        // between rounds
     uint64_t suspect_ns;       // silence after which a member counts as down
-    uint64_t reconcile_ns;     // between full comparisons with each peer
+    uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most
     struct store_options store;
     node_minted *minted; // may be NULL
     void *minted_context;
@@ -289,11 +289,13 @@ uint32_t node_first_of(const struct node *node, const struct map_run *run);
 struct node_stats {
     uint64_t reads;
     uint64_t writes;
-    uint64_t second_rounds; // plain writes that met something their first round had not covered
-    uint64_t read_repairs;  // replicas brought up to date by a read
-    uint64_t reconciled;    // records sent to or taken from a peer by comparison
-    uint64_t hedged;        // reads that asked further replicas
-    uint64_t unavailable;   // requests refused for want of replicas
+    uint64_t second_rounds;    // plain writes that met something their first round had not covered
+    uint64_t read_repairs;     // replicas brought up to date by a read
+    uint64_t reconciled;       // records sent to or taken from a peer by comparison
+    uint64_t reconciled_bytes; // of those taken
+    uint64_t compare_bytes;    // sent to find out what differs
+    uint64_t hedged;           // reads that asked further replicas
+    uint64_t unavailable;      // requests refused for want of replicas
     uint64_t timeouts;
     uint64_t forwarded;      // writes handed to a replica
     uint64_t busy;           // requests refused at a limit
@@ -317,6 +319,24 @@ struct store_stats node_store_stats(const struct node *node);
 
 // Merges all tables of this member into one level, in the background. Requires NODE_SERVING.
 void node_compact(struct node *node);
+
+// Compares the keys of these slots, first to last, with every member that has copies, whatever the
+// digests say, and makes them the same: in the background, in place of what was asked for before.
+// Requires NODE_SERVING and last < SLOT_COUNT.
+void node_repair(struct node *node, uint16_t first, uint16_t last);
+
+// Partitions, once for each other copy, of the last node_repair.
+struct node_repair {
+    uint64_t done;
+    uint64_t total;
+    uint32_t peers_left; // members still to be compared with; 0: it is over
+};
+
+struct node_repair node_repair_state(const struct node *node);
+
+// How old a difference between this member and another can be at most, ns: what was written before
+// is on all members that have copies. Requires NODE_SERVING.
+uint64_t node_unequal_ns(const struct node *node);
 
 // Snapshots of what this member holds, as store.h has them; ST_UNAVAILABLE: its data is not whole,
 // it is mending. Require NODE_SERVING.

@@ -330,10 +330,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     peer->redial_ns = REDIAL_FIRST_NS;
     peer->heard = node->env->now;
     // The acceptor trusts us from our next frame on: let it be now.
-    struct writer w = link_begin(link, 12);
-    write_u32(&w, 0);
-    write_u64(&w, node->epoch.author);
-    (void)link_end(link, MESSAGE_GOSSIP, &w);
+    gossip_greet(node, link);
     env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
     genesis_step(node);
     reconcile_on_open(node, member);
@@ -344,8 +341,6 @@ void peers_on_trusted(struct link *link) {
     struct link *former = peer->in;
     peer->in = link;
     if (former != NULL) link_shut(former);
-    // What it wrote before now it could not send us, even if we have compared since we dialled it.
-    reconcile_on_open(link->node, link->peer);
 }
 
 void peers_sweep(struct node *node) {

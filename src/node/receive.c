@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/receive.h"
 
+#include "node/compare.h"
 #include "node/epoch.h"
 #include "node/forward.h"
 #include "node/gather.h"
@@ -42,8 +43,10 @@ RECEIVE_REQUEST(get, replica_on_get)
 RECEIVE_REQUEST(forward, forward_receive)
 RECEIVE_REQUEST(scan, replica_on_scan)
 RECEIVE_REQUEST(count, replica_on_count)
-RECEIVE_REQUEST(digests, reconcile_on_digests)
-RECEIVE_REQUEST(compare, reconcile_on_compare)
+RECEIVE_REQUEST(branches, compare_on_branches)
+RECEIVE_REQUEST(digests, compare_on_digests)
+RECEIVE_REQUEST(leaves, compare_on_leaves)
+RECEIVE_REQUEST(compare, compare_on_keys)
 RECEIVE_REQUEST(prepare, epoch_on_prepare)
 RECEIVE_REQUEST(accept, epoch_on_accept)
 RECEIVE_REQUEST(keyspaces, agreement_on_question)
@@ -91,7 +94,9 @@ RECEIVE_ANSWER(count_done, count_on_answer)
         return true;                                                                               \
     }
 
+RECEIVE_REPLY(branches_done, reconcile_on_branches_done)
 RECEIVE_REPLY(digests_done, reconcile_on_digests_done)
+RECEIVE_REPLY(leaves_done, reconcile_on_leaves_done)
 RECEIVE_REPLY(compare_done, reconcile_on_compare_done)
 RECEIVE_REPLY(promise, epoch_on_promise)
 RECEIVE_REPLY(accepted, epoch_on_accepted)
@@ -116,6 +121,10 @@ static const struct {
     [MESSAGE_SCAN_DONE] = {receive_scan_done, .is_answer = true},
     [MESSAGE_COUNT] = {receive_count, .is_request = true},
     [MESSAGE_COUNT_DONE] = {receive_count_done, .is_answer = true},
+    [MESSAGE_BRANCHES] = {receive_branches, .is_request = true},
+    [MESSAGE_BRANCHES_DONE] = {receive_branches_done, .is_answer = true},
+    [MESSAGE_LEAVES] = {receive_leaves, .is_request = true},
+    [MESSAGE_LEAVES_DONE] = {receive_leaves_done, .is_answer = true},
     [MESSAGE_DIGESTS] = {receive_digests, .is_request = true},
     [MESSAGE_DIGESTS_DONE] = {receive_digests_done, .is_answer = true},
     [MESSAGE_COMPARE] = {receive_compare, .is_request = true},

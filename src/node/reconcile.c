@@ -1,51 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/reconcile.h"
 
+#include "base/bitmap.h"
+#include "node/compare.h"
 #include "node/genesis.h"
 #include "node/peers.h"
+#include "node/roots.h"
 
 #define PAUSE_NS (1 * NS_PER_MS)
 #define HITCH_PAUSE_NS (500 * NS_PER_MS)
 #define QUESTION_MAX_NS (5 * NS_PER_SECOND)
+#define REST_LEAST_NS (1 * NS_PER_SECOND)
 
 enum {
-    STRETCH_SLOTS = 2048,
     PART_KEYS_MAX = 512,
-    MOVED_MAX = 64,   // slots asked about and records moved between two pauses
-    MERGING_MAX = 64, // records not yet durable here: then it pauses, too
+    LEAVES_FROM = 32,  // keys of a slot from which on its leaves are looked at first
+    MOVED_MAX = 64,    // slots asked about and records moved between two pauses
+    VISIT_MAX = 16384, // keys that differ, then another peer has its turn
+    MERGING_MAX = 64,  // records not yet durable here: then it pauses, too
     STUCK_MAX = 50,
-    PART_SIZE_MAX = 128 * 1024, // of the keys listed; of the records sent back, but for the last
+    ALL_LEAVES = (1 << STORE_LEAVES) - 1,
 };
 
-enum { LISTED_MAX = PART_SIZE_MAX + 12 };
-
 static void on_step(struct timer *timer);
-static void on_round(struct timer *timer);
 static void compare_on(struct node *node);
+static void take_groups(struct node *node);
 
-size_t reconcile_memory_size(void) {
-    return SLOT_COUNT / 8 + KEY_SIZE_MAX + LISTED_MAX + 256;
+size_t reconcile_memory_size(uint32_t members_max) {
+    return SLOT_COUNT / 8 + KEY_SIZE_MAX + COMPARE_LISTED_MAX +
+           members_max * sizeof(struct reconcile_peer) + 256;
 }
 
 void reconcile_init(struct node *node, struct arena *arena) {
     struct reconcile *rec = &node->reconcile;
+    rec->peers = ARENA_ARRAY(arena, struct reconcile_peer, node->options.members_max);
     rec->differ = ARENA_ARRAY(arena, uint8_t, SLOT_COUNT / 8);
     rec->after = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
-    rec->listed = ARENA_ARRAY(arena, uint8_t, LISTED_MAX);
+    rec->listed = ARENA_ARRAY(arena, uint8_t, COMPARE_LISTED_MAX);
     rec->step.fired = on_step;
-    rec->round.fired = on_round;
-}
-
-static bool bit(const uint8_t *bits, uint32_t index) {
-    return (bits[index / 8] >> (index % 8) & 1) != 0;
-}
-
-static void set_bit(uint8_t *bits, uint32_t index) {
-    bits[index / 8] |= (uint8_t)(1u << index % 8);
-}
-
-static void clear_bit(uint8_t *bits, uint32_t index) {
-    bits[index / 8] &= (uint8_t) ~(1u << index % 8);
 }
 
 static void pause(struct node *node, uint64_t ns) {
@@ -57,20 +49,20 @@ static bool is_ours_to_start(const struct node *node, uint32_t member) {
     return member != node->self && (node->is_mending || node->self < member);
 }
 
-// Whether both have copies of what the keyspace with that number has in the slot.
-static bool share(const struct node *node, uint16_t keyspace, uint32_t slot, uint32_t member) {
-    uint32_t place = keyspace_find_number(node->map.keyspaces, keyspace);
-    if (place == KEYSPACES_MAX) return false;
-    const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
-    uint32_t copies = map_copies(&node->map.keyspaces[place], run);
-    return map_place_in(run, node->self) < copies && map_place_in(run, member) < copies;
+static void begin_when_idle(struct node *node, uint32_t member) {
+    bitmap_add(node->reconcile.due, member);
+    if (node->reconcile.state == RECONCILE_IDLE) pause(node, PAUSE_NS);
 }
 
 // Beginning and ending with a peer.
 
+static bool is_forced(const struct reconcile *rec) {
+    return bitmap_has(rec->repair.peers, rec->peer);
+}
+
 static void abandon(struct node *node) {
     struct reconcile *rec = &node->reconcile;
-    set_bit(rec->due, rec->peer);
+    bitmap_add(rec->due, rec->peer);
     rec->state = RECONCILE_IDLE;
     rec->is_pausing = false;
     pause(node, HITCH_PAUSE_NS);
@@ -80,7 +72,7 @@ static void abandon(struct node *node) {
 static void end_mending_if_through(struct node *node) {
     if (!node->is_mending) return;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (i != node->self && !bit(node->reconcile.through, i)) return;
+        if (i != node->self && !bitmap_has(node->reconcile.through, i)) return;
     }
     if (store_losses(node->store) == node->reconcile.losses) {
         genesis_on_mended(node);
@@ -89,52 +81,87 @@ static void end_mending_if_through(struct node *node) {
     }
 }
 
+// All that was different when it began is the same now. What was written meanwhile may not have
+// come everywhere yet: roots that still differ are no reason to begin anew at once.
 static void finish_peer(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     if (rec->had_hitch) {
         abandon(node);
         return;
     }
+    struct reconcile_peer *p = &rec->peers[rec->peer];
+    p->equal = rec->began;
+    p->rest_until = node->env->now + p->rest_ns;
+    p->rest_ns *= 2;
+    if (p->rest_ns > node->options.reconcile_ns) p->rest_ns = node->options.reconcile_ns;
     rec->state = RECONCILE_IDLE;
-    set_bit(rec->through, rec->peer);
-    end_mending_if_through(node);
+    if (is_forced(rec)) {
+        bitmap_remove(rec->repair.peers, rec->peer);
+        rec->repair.done_before = rec->repair.done;
+        bitmap_add(rec->due, rec->peer); // for the other slots
+    } else {
+        bitmap_add(rec->through, rec->peer);
+        end_mending_if_through(node);
+    }
     pause(node, PAUSE_NS);
 }
 
-// The next keyspace from that place on. False: there is none.
-static bool take_keyspace(struct node *node, uint32_t place) {
+// Enough for now: it goes on with the groups that are left when the others had their turn.
+static void leave_peer(struct node *node) {
     struct reconcile *rec = &node->reconcile;
-    const struct keyspace *table = node->map.keyspaces;
-    while (place < KEYSPACES_MAX && table[place].state == KEYSPACE_FREE) place++;
-    if (place == KEYSPACES_MAX) return false;
-    rec->place = place;
-    rec->keyspace = table[place].number;
-    rec->slot = 0;
-    return true;
+    bitmap_add(rec->due, rec->peer);
+    rec->state = RECONCILE_IDLE;
+    pause(node, PAUSE_NS);
 }
 
-// Sends the question about the next stretch of slots. False when it cannot go out.
-static bool ask_digests(struct node *node) {
+// Groups: which differ?
+
+static bool ask_branches(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct link *link = peer_link(node, rec->peer);
     if (link == NULL) return false;
-    uint8_t bytes[8 * STRETCH_SLOTS];
-    struct writer digests = writer_to(bytes, sizeof(bytes));
-    for (uint32_t i = 0; i < STRETCH_SLOTS; i++) {
-        struct partition partition = {rec->keyspace, (uint16_t)(rec->slot + i)};
-        bool counts = share(node, rec->keyspace, rec->slot + i, rec->peer);
-        write_u64(&digests, counts ? store_partition_of(node->store, partition).digest : 0);
-    }
-    const struct message_digests m = {
-        .id = ++rec->id,
-        .keyspace = rec->keyspace,
-        .first = (uint16_t)rec->slot,
-        .digests = writer_bytes(&digests),
-    };
-    struct writer w = link_begin(link, 64 + sizeof(bytes));
-    message_digests_encode(&m, &w);
+    const uint64_t *branches = roots_branches(node, rec->peer);
+    uint8_t bytes[8 * SLOT_GROUPS];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) write_u64(&w, branches[i]);
+    const struct message_branches m = {.id = ++rec->id, .branches = writer_bytes(&w)};
+    rec->state = RECONCILE_BRANCHES;
     pause(node, QUESTION_MAX_NS);
-    return link_end(link, MESSAGE_DIGESTS, &w);
+    struct writer frame = link_begin(link, 64 + sizeof(bytes));
+    message_branches_encode(&m, &frame);
+    return compare_send(node, link, MESSAGE_BRANCHES, &frame);
+}
+
+void reconcile_on_branches_done(struct node *node, uint32_t member,
+                                const struct message_branches_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    if (rec->state != RECONCILE_BRANCHES || member != rec->peer || m->id != rec->id) return;
+    if (m->differ.size != sizeof(rec->groups)) return;
+    memcpy(rec->groups, m->differ.data, sizeof(rec->groups));
+    take_groups(node);
+}
+
+static void begin_with(struct node *node, uint32_t member) {
+    struct reconcile *rec = &node->reconcile;
+    bitmap_remove(rec->due, member);
+    rec->peer = member;
+    rec->began = node->env->now;
+    rec->stuck = 0;
+    rec->moved = 0;
+    rec->found = 0;
+    rec->is_pausing = false;
+    rec->had_hitch = rec->merging > 0; // leftovers of a comparison given up
+    rec->repair.done = rec->repair.done_before;
+    node->stats.slots_behind = 0;
+    if (!is_forced(rec)) {
+        if (!ask_branches(node)) abandon(node);
+        return;
+    }
+    memset(rec->groups, 0, sizeof(rec->groups));
+    for (uint32_t slot = rec->repair.first; slot <= rec->repair.last; slot++) {
+        bitmap_add(rec->groups, slot / GROUP_SLOTS);
+    }
+    take_groups(node);
 }
 
 static void begin_next_peer(struct node *node) {
@@ -145,65 +172,171 @@ static void begin_next_peer(struct node *node) {
     }
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         uint32_t member = (rec->peer + 1 + i) % node->map.member_count;
-        if (!bit(rec->due, member)) continue;
-        if (!peer_is_up(node, member)) {
-            pause(node, HITCH_PAUSE_NS);
-            continue;
+        if (!bitmap_has(rec->due, member)) continue;
+        if (peer_is_up(node, member)) {
+            begin_with(node, member);
+            return;
         }
-        clear_bit(rec->due, member);
-        rec->peer = member;
-        rec->stuck = 0;
-        rec->moved = 0;
-        rec->is_pausing = false;
-        rec->had_hitch = rec->merging > 0; // leftovers of a comparison given up
-        node->stats.slots_behind = 0;
-        rec->state = RECONCILE_DIGESTS;
-        if (!take_keyspace(node, KEYSPACE_DEFAULT) || !ask_digests(node)) abandon(node);
-        return;
+        pause(node, HITCH_PAUSE_NS);
     }
 }
 
-void reconcile_on_digests(struct node *node, struct link *link, const struct message_digests *m) {
-    uint32_t count = (uint32_t)(m->digests.size / 8);
-    if (node->state != NODE_SERVING || count > STRETCH_SLOTS || m->first + count > SLOT_COUNT)
-        return;
-    uint8_t differ[STRETCH_SLOTS / 8] = {0};
-    struct reader r = reader_of(m->digests);
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t digest = read_u64(&r);
-        struct partition partition = {m->keyspace, (uint16_t)(m->first + i)};
-        if (!share(node, m->keyspace, m->first + i, link->peer)) continue;
-        if (store_partition_of(node->store, partition).digest != digest) set_bit(differ, i);
+// Slots of some groups, keyspace by keyspace: which differ?
+
+static bool ask_digests(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    if (link == NULL) return false;
+    uint8_t bytes[8 * COMPARE_GROUPS_MAX * GROUP_SLOTS];
+    struct writer digests = writer_to(bytes, sizeof(bytes));
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (!bitmap_has(rec->batch, slot / GROUP_SLOTS)) continue;
+        struct partition partition = {rec->keyspace, (uint16_t)slot};
+        bool counts = roots_share(node, rec->keyspace, slot, rec->peer);
+        write_u64(&digests, counts ? store_partition_of(node->store, partition).digest : 0);
     }
-    const struct message_digests_done done = {.id = m->id, .differ = {differ, (count + 7) / 8}};
-    struct writer w = link_begin(link, 64 + sizeof(differ));
-    message_digests_done_encode(&done, &w);
-    (void)link_end(link, MESSAGE_DIGESTS_DONE, &w);
+    const struct message_digests m = {
+        .id = ++rec->id,
+        .keyspace = rec->keyspace,
+        .groups = {rec->batch, sizeof(rec->batch)},
+        .digests = writer_bytes(&digests),
+    };
+    rec->state = RECONCILE_DIGESTS;
+    pause(node, QUESTION_MAX_NS);
+    struct writer w = link_begin(link, 64 + sizeof(rec->batch) + sizeof(bytes));
+    message_digests_encode(&m, &w);
+    return compare_send(node, link, MESSAGE_DIGESTS, &w);
+}
+
+static void compare_slots(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    rec->state = RECONCILE_KEYS;
+    rec->slot = 0;
+    rec->after_size = 0;
+    rec->leaves = 0;
+    compare_on(node);
 }
 
 void reconcile_on_digests_done(struct node *node, uint32_t member,
                                const struct message_digests_done *m) {
     struct reconcile *rec = &node->reconcile;
     if (rec->state != RECONCILE_DIGESTS || member != rec->peer || m->id != rec->id) return;
-    if (m->differ.size != STRETCH_SLOTS / 8) return;
-    memcpy(rec->differ + rec->slot / 8, m->differ.data, m->differ.size);
-    rec->slot += STRETCH_SLOTS;
-    if (rec->slot < SLOT_COUNT) {
-        if (!ask_digests(node)) abandon(node);
+    uint32_t count = 0;
+    memset(rec->differ, 0, SLOT_COUNT / 8);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (!bitmap_has(rec->batch, slot / GROUP_SLOTS)) continue;
+        bool differs = count / 8 < m->differ.size && bitmap_has(m->differ.data, count);
+        if (differs) bitmap_add(rec->differ, slot);
+        node->stats.slots_behind += differs;
+        count++;
+    }
+    compare_slots(node);
+}
+
+// Keys, whatever the digests say.
+static void force_slots(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    memset(rec->differ, 0, SLOT_COUNT / 8);
+    for (uint32_t slot = rec->repair.first; slot <= rec->repair.last; slot++) {
+        bool is_due = bitmap_has(rec->batch, slot / GROUP_SLOTS) &&
+                      roots_share(node, rec->keyspace, slot, rec->peer);
+        if (is_due) bitmap_add(rec->differ, slot);
+    }
+    compare_slots(node);
+}
+
+// The next keyspace from that place on or, after the last, the next groups.
+static void take_keyspace(struct node *node, uint32_t place) {
+    struct reconcile *rec = &node->reconcile;
+    const struct keyspace *table = node->map.keyspaces;
+    while (place < KEYSPACES_MAX && table[place].state == KEYSPACE_FREE) place++;
+    if (place == KEYSPACES_MAX) {
+        take_groups(node);
         return;
     }
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) node->stats.slots_behind += bit(rec->differ, i);
-    rec->slot = 0;
+    rec->place = place;
+    rec->keyspace = table[place].number;
+    if (is_forced(rec)) {
+        force_slots(node);
+    } else if (!ask_digests(node)) {
+        abandon(node);
+    }
+}
+
+// The next groups that differ or, after the last, the next peer. It begins with those that were
+// left the last time: many differences in one place keep no other from its turn.
+static void take_groups(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct reconcile_peer *p = &rec->peers[rec->peer];
+    uint32_t first = p->next_group;
+    uint32_t count = 0;
+    memset(rec->batch, 0, sizeof(rec->batch));
+    for (uint32_t i = 0; i < SLOT_GROUPS && count < COMPARE_GROUPS_MAX; i++) {
+        uint32_t group = (first + i) % SLOT_GROUPS;
+        if (!bitmap_has(rec->groups, group)) continue;
+        if (rec->found >= VISIT_MAX && !is_forced(rec)) {
+            leave_peer(node);
+            return;
+        }
+        bitmap_remove(rec->groups, group);
+        bitmap_add(rec->batch, group);
+        p->next_group = (group + 1) % SLOT_GROUPS;
+        count++;
+    }
+    if (count == 0) {
+        finish_peer(node);
+    } else {
+        take_keyspace(node, KEYSPACE_DEFAULT);
+    }
+}
+
+// Leaves of a slot with many keys: which differ?
+
+static bool ask_leaves(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
+    struct link *link = peer_link(node, rec->peer);
+    if (link == NULL) return false;
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
+    const struct store_partition own = store_partition_of(node->store, partition);
+    uint8_t bytes[8 * STORE_LEAVES];
+    struct writer leaves = writer_to(bytes, sizeof(bytes));
+    for (uint32_t i = 0; i < STORE_LEAVES; i++) write_u64(&leaves, own.leaves[i]);
+    const struct message_leaves m = {
+        .id = ++rec->id,
+        .keyspace = rec->keyspace,
+        .slot = (uint16_t)rec->slot,
+        .leaves = writer_bytes(&leaves),
+    };
+    rec->state = RECONCILE_LEAVES;
+    pause(node, QUESTION_MAX_NS);
+    struct writer w = link_begin(link, 64 + sizeof(bytes));
+    message_leaves_encode(&m, &w);
+    return compare_send(node, link, MESSAGE_LEAVES, &w);
+}
+
+static void finish_slot(struct reconcile *rec) {
+    rec->slot++;
     rec->after_size = 0;
-    rec->state = RECONCILE_COMPARE;
+    rec->leaves = 0;
+    rec->repair.done += is_forced(rec);
+}
+
+void reconcile_on_leaves_done(struct node *node, uint32_t member,
+                              const struct message_leaves_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    if (rec->state != RECONCILE_LEAVES || member != rec->peer || m->id != rec->id) return;
+    rec->state = RECONCILE_KEYS;
+    rec->leaves = m->differ;
+    if (m->differ == 0) finish_slot(rec); // it has come meanwhile
     compare_on(node);
 }
 
-// Comparing a slot, as the one who asks.
+// Keys of a slot: which differ?
 
 static bool list_key(struct store_scan *scan, struct slice key, struct slice record,
                      bool is_durable) {
     struct listing *l = CONTAINER_OF(scan, struct listing, scan);
+    if ((l->leaves >> store_leaf_of(key) & 1) == 0) return true;
     if (l->count == PART_KEYS_MAX || l->entries.capacity - l->entries.size < 12 + key.size) {
         l->is_cut = true;
         return false;
@@ -223,29 +356,30 @@ static bool send_listing(struct node *node) {
         .id = rec->id,
         .keyspace = rec->keyspace,
         .slot = (uint16_t)rec->slot,
+        .leaves = rec->leaves,
         .is_last = !rec->listing.is_cut,
         .after = {rec->after, rec->after_size},
         .entries = writer_bytes(&rec->listing.entries),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(m.after.size + m.entries.size));
     message_compare_encode(&m, &w);
-    return link_end(link, MESSAGE_COMPARE, &w);
+    return compare_send(node, link, MESSAGE_COMPARE, &w);
 }
 
 static void on_listed(struct store_scan *scan) {
     struct node *node = CONTAINER_OF(scan, struct node, reconcile.listing.scan);
     struct reconcile *rec = &node->reconcile;
     rec->listing.is_under_way = false;
-    bool is_wanted = rec->state == RECONCILE_COMPARE && rec->listing.id == rec->id;
+    bool is_wanted = rec->state == RECONCILE_KEYS && rec->listing.id == rec->id;
     if (is_wanted && !send_listing(node)) abandon(node);
 }
 
 // Lists the next part and sends it, now or when the store has come to it.
-static void ask_compare(struct node *node) {
+static void ask_keys(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct listing *l = &rec->listing;
-    *l = (struct listing){.id = ++rec->id, .is_under_way = true};
-    l->entries = writer_to(rec->listed, LISTED_MAX);
+    *l = (struct listing){.id = ++rec->id, .leaves = rec->leaves, .is_under_way = true};
+    l->entries = writer_to(rec->listed, COMPARE_LISTED_MAX);
     l->scan = (struct store_scan){
         .visit = list_key,
         .done = on_listed,
@@ -256,29 +390,30 @@ static void ask_compare(struct node *node) {
     if (store_each(node->store, &l->scan)) on_listed(&l->scan);
 }
 
-// After the last keyspace the peer is finished.
-static void finish_keyspace(struct node *node) {
+static void compare_slot(struct node *node) {
     struct reconcile *rec = &node->reconcile;
-    if (!take_keyspace(node, rec->place + 1)) {
-        finish_peer(node);
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
+    bool has_many = store_partition_of(node->store, partition).key_count >= LEAVES_FROM;
+    if (rec->leaves == 0 && has_many && !is_forced(rec)) {
+        if (!ask_leaves(node)) abandon(node);
         return;
     }
-    rec->state = RECONCILE_DIGESTS;
-    if (!ask_digests(node)) abandon(node);
+    if (rec->leaves == 0) rec->leaves = ALL_LEAVES;
+    ask_keys(node);
 }
 
 // Goes on with the slot under way, or the next that differs; after the last with the next keyspace.
 static void compare_on(struct node *node) {
     struct reconcile *rec = &node->reconcile;
-    while (rec->slot < SLOT_COUNT && !bit(rec->differ, rec->slot)) rec->slot++;
+    while (rec->slot < SLOT_COUNT && !bitmap_has(rec->differ, rec->slot)) rec->slot++;
     bool is_through = rec->slot == SLOT_COUNT;
     if (is_through && rec->merging == 0) {
-        finish_keyspace(node);
+        take_keyspace(node, rec->place + 1);
     } else if (is_through || rec->merging >= MERGING_MAX || rec->listing.is_under_way) {
         rec->is_pausing = true;
         pause(node, PAUSE_NS);
     } else {
-        ask_compare(node);
+        compare_slot(node);
     }
 }
 
@@ -311,6 +446,7 @@ static void send_wanted(struct node *node, struct slice wanted) {
         struct slice key = read_sized(&r, KEY_SIZE_MAX);
         if (r.failed || key.size == 0) break;
         rec->merging++;
+        rec->found++;
         if (link != NULL && replica_offer(node, link, partition, key, on_offered)) continue;
         rec->merging--;
         rec->had_hitch = true;
@@ -328,7 +464,9 @@ static void merge_records(struct node *node, struct slice records) {
         if (fits && replica_merge(node, partition, key, record, on_merged, 0)) {
             rec->merging++;
             rec->moved++;
+            rec->found++;
             node->stats.reconciled++;
+            node->stats.reconciled_bytes += key.size + record.size;
         } else {
             rec->had_hitch = true;
         }
@@ -346,8 +484,7 @@ static void advance(struct reconcile *rec, const struct message_compare_done *m)
     rec->stuck = 0;
     rec->had_hitch |= is_stuck;
     if (m->is_last || is_stuck) {
-        rec->slot++;
-        rec->after_size = 0;
+        finish_slot(rec);
     } else {
         memcpy(rec->after, m->covered.data, m->covered.size);
         rec->after_size = (uint32_t)m->covered.size;
@@ -357,7 +494,7 @@ static void advance(struct reconcile *rec, const struct message_compare_done *m)
 void reconcile_on_compare_done(struct node *node, uint32_t member,
                                const struct message_compare_done *m) {
     struct reconcile *rec = &node->reconcile;
-    bool is_ours = rec->state == RECONCILE_COMPARE && member == rec->peer && m->id == rec->id;
+    bool is_ours = rec->state == RECONCILE_KEYS && member == rec->peer && m->id == rec->id;
     if (!is_ours || rec->is_pausing) return;
     send_wanted(node, m->wanted);
     merge_records(node, m->records);
@@ -372,130 +509,6 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     pause(node, PAUSE_NS);
 }
 
-// Comparing a slot, as the one who is asked.
-
-// A question of a peer, in a buffer of the node.
-struct comparison {
-    struct store_scan scan;
-    struct node *node;
-    struct link *link; // who asked
-    uint64_t link_life;
-    uint64_t id;
-    struct reader entries;
-    struct slice key; // of the entry next in turn; empty: none left
-    uint64_t digest;
-    struct writer wanted;
-    struct writer records;
-    bool is_open; // covers keys past the last entry
-    bool is_cut;
-    bool is_malformed;
-    uint32_t covered_size;
-    uint8_t covered[KEY_SIZE_MAX]; // the key up to which it compared
-    uint8_t bytes[];               // entries and `after` as they came, then wanted, then records
-};
-
-static void next_entry(struct comparison *c) {
-    c->key = (struct slice){0};
-    if (c->entries.rest.size == 0) return;
-    c->digest = read_u64(&c->entries);
-    c->key = read_sized(&c->entries, KEY_SIZE_MAX);
-    if (c->entries.failed || c->key.size == 0) c->is_malformed = true;
-}
-
-static void cover(struct comparison *c, struct slice key) {
-    memcpy(c->covered, key.data, key.size);
-    c->covered_size = (uint32_t)key.size;
-}
-
-static bool compare_key(struct store_scan *scan, struct slice key, struct slice record,
-                        bool is_durable) {
-    struct comparison *c = CONTAINER_OF(scan, struct comparison, scan);
-    while (c->key.size > 0 && !c->is_malformed && slice_compare(c->key, key) < 0) {
-        write_sized(&c->wanted, c->key); // we lack it
-        cover(c, c->key);
-        next_entry(c);
-    }
-    if (c->is_malformed || (c->key.size == 0 && !c->is_open)) return false;
-    bool is_listed = c->key.size > 0 && slice_equal(c->key, key);
-    bool is_same = is_listed && c->digest == record_digest(key, record);
-    if (!is_same && !is_durable) {
-        c->is_cut = true; // what is on its way to the disk is compared when it is there
-        return false;
-    }
-    if (!is_same) {
-        size_t room = c->records.capacity - c->records.size;
-        if (c->records.size >= PART_SIZE_MAX || room < 8 + key.size + record.size) {
-            c->is_cut = true;
-            return false;
-        }
-        write_sized(&c->records, key);
-        write_sized(&c->records, record);
-        if (is_listed) write_sized(&c->wanted, key);
-    }
-    cover(c, key);
-    if (is_listed) next_entry(c);
-    return true;
-}
-
-static void answer_compare(const struct comparison *c) {
-    const struct message_compare_done done = {
-        .id = c->id,
-        .is_last = c->is_open && !c->is_cut,
-        .covered = {c->covered, c->covered_size},
-        .wanted = writer_bytes(&c->wanted),
-        .records = writer_bytes(&c->records),
-    };
-    struct writer w = link_begin(
-        c->link, 64 + (uint32_t)(done.covered.size + done.wanted.size + done.records.size));
-    message_compare_done_encode(&done, &w);
-    (void)link_end(c->link, MESSAGE_COMPARE_DONE, &w);
-}
-
-static void on_compared(struct store_scan *scan) {
-    struct comparison *c = CONTAINER_OF(scan, struct comparison, scan);
-    struct node *node = c->node;
-    while (!c->is_cut && !c->is_malformed && c->key.size > 0) {
-        write_sized(&c->wanted, c->key);
-        cover(c, c->key);
-        next_entry(c);
-    }
-    bool is_good = scan->status == ST_OK && !c->is_malformed && !c->wanted.failed;
-    bool is_there = c->link->life == c->link_life && link_is_open(c->link);
-    if (is_good && is_there) answer_compare(c); // else the peer asks again after its time-out
-    node->reconcile.comparing--;
-    buffer_give(node, (uint8_t *)c);
-}
-
-void reconcile_on_compare(struct node *node, struct link *link, const struct message_compare *m) {
-    if (node->state != NODE_SERVING || m->slot >= SLOT_COUNT) return;
-    if (m->entries.size > LISTED_MAX || !share(node, m->keyspace, m->slot, link->peer)) return;
-    if (m->after.size > KEY_SIZE_MAX) return;
-    size_t asked = m->entries.size + m->after.size;
-    size_t wanted_max = m->entries.size + 1;
-    size_t records_max = PART_SIZE_MAX + KEY_SIZE_MAX + node->record_max + 8;
-    struct comparison *c = (void *)buffer_take(node, sizeof(*c) + asked + wanted_max + records_max);
-    if (c == NULL) return;
-    uint8_t *after = c->bytes + m->entries.size;
-    if (m->entries.size > 0) memcpy(c->bytes, m->entries.data, m->entries.size);
-    if (m->after.size > 0) memcpy(after, m->after.data, m->after.size);
-    c->node = node;
-    c->link = link;
-    c->link_life = link->life;
-    c->id = m->id;
-    c->entries = reader_of((struct slice){c->bytes, m->entries.size});
-    c->wanted = writer_to(c->bytes + asked, wanted_max);
-    c->records = writer_to(c->bytes + asked + wanted_max, records_max);
-    c->is_open = m->is_last;
-    c->is_cut = c->is_malformed = false;
-    c->covered_size = 0;
-    next_entry(c);
-    c->scan = (struct store_scan){
-        .visit = compare_key, .done = on_compared, .partition = {m->keyspace, m->slot}};
-    c->scan.after = (struct slice){after, m->after.size};
-    node->reconcile.comparing++;
-    if (store_each(node->store, &c->scan)) on_compared(&c->scan);
-}
-
 // Driving it.
 
 static void on_step(struct timer *timer) {
@@ -505,7 +518,7 @@ static void on_step(struct timer *timer) {
     case RECONCILE_IDLE:
         begin_next_peer(node);
         return;
-    case RECONCILE_COMPARE:
+    case RECONCILE_KEYS:
         if (rec->is_pausing) {
             rec->is_pausing = false;
             compare_on(node);
@@ -513,50 +526,52 @@ static void on_step(struct timer *timer) {
         }
         abandon(node); // no answer
         return;
+    case RECONCILE_BRANCHES:
     case RECONCILE_DIGESTS:
+    case RECONCILE_LEAVES:
         abandon(node);
         return;
     }
     unreachable();
 }
 
-static void on_round(struct timer *timer) {
-    struct node *node = CONTAINER_OF(timer, struct node, reconcile.round);
-    struct reconcile *rec = &node->reconcile;
-    timer_arm(&node->timers, timer, node->env->now + node->options.reconcile_ns);
+static void compare_with_all(struct node *node) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (is_ours_to_start(node, i)) set_bit(rec->due, i);
+        if (is_ours_to_start(node, i)) begin_when_idle(node, i);
     }
-    if (rec->state == RECONCILE_IDLE) pause(node, PAUSE_NS);
 }
 
 void reconcile_start(struct node *node) {
-    node->reconcile.losses = store_losses(node->store);
-    on_round(&node->reconcile.round); // links may be open already
+    struct reconcile *rec = &node->reconcile;
+    rec->losses = store_losses(node->store);
+    for (uint32_t i = 0; i < node->options.members_max; i++) {
+        rec->peers[i].equal = node->env->now;
+        rec->peers[i].rest_ns = REST_LEAST_NS;
+    }
+    compare_with_all(node); // links may be open already
     end_mending_if_through(node);
 }
 
 void reconcile_on_map(struct node *node) {
-    if (node->state == NODE_SERVING) on_round(&node->reconcile.round);
+    roots_on_map(node);
+    if (node->state == NODE_SERVING) compare_with_all(node);
 }
 
 void reconcile_with_all(struct node *node) {
     memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
     node->reconcile.losses = store_losses(node->store);
     node->reconcile.had_hitch = true; // what is being compared was from before
-    on_round(&node->reconcile.round);
+    compare_with_all(node);
 }
 
 void reconcile_stop(struct node *node) {
     timer_disarm(&node->timers, &node->reconcile.step);
-    timer_disarm(&node->timers, &node->reconcile.round);
 }
 
 void reconcile_on_open(struct node *node, uint32_t member) {
-    struct reconcile *rec = &node->reconcile;
     if (node->state != NODE_SERVING || !is_ours_to_start(node, member)) return;
-    set_bit(rec->due, member);
-    if (rec->state == RECONCILE_IDLE) pause(node, PAUSE_NS);
+    node->reconcile.peers[member].rest_ns = REST_LEAST_NS;
+    begin_when_idle(node, member);
 }
 
 void reconcile_on_lost(struct node *node, uint32_t member) {
@@ -564,6 +579,42 @@ void reconcile_on_lost(struct node *node, uint32_t member) {
     if (rec->state != RECONCILE_IDLE && rec->peer == member) abandon(node);
 }
 
+void reconcile_on_root(struct node *node, uint32_t member, uint64_t root) {
+    struct reconcile_peer *p = &node->reconcile.peers[member];
+    if (roots_with(node, member) == root) {
+        p->equal = node->env->now;
+        p->rest_until = 0;
+        p->rest_ns = REST_LEAST_NS;
+    } else if (is_ours_to_start(node, member) && node->env->now >= p->rest_until) {
+        begin_when_idle(node, member);
+    }
+}
+
 bool reconcile_is_scanning(const struct node *node) {
-    return node->reconcile.listing.is_under_way || node->reconcile.comparing > 0;
+    return node->reconcile.listing.is_under_way || node->comparing > 0;
+}
+
+// Repairs that somebody asked for.
+
+void reconcile_repair(struct node *node, uint16_t first, uint16_t last) {
+    struct reconcile *rec = &node->reconcile;
+    rec->repair = (struct reconcile_repair){.first = first, .last = last};
+    rec->had_hitch = true; // what is being compared does not count for it
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        uint64_t shared = i == node->self ? 0 : roots_shared(node, first, last, i);
+        if (shared == 0) continue;
+        bitmap_add(rec->repair.peers, i);
+        rec->repair.total += shared;
+        begin_when_idle(node, i);
+    }
+}
+
+uint64_t reconcile_equal_since(const struct node *node) {
+    uint64_t oldest = node->env->now;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        bool is_shared = i != node->self && roots_shared(node, 0, SLOT_COUNT - 1, i) > 0;
+        uint64_t equal = node->reconcile.peers[i].equal;
+        if (is_shared && equal < oldest) oldest = equal;
+    }
+    return oldest;
 }

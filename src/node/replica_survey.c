@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/replica_survey.h"
 
+#include "base/bitmap.h"
 #include "node/internal.h"
 #include "node/peers.h"
 
@@ -233,7 +234,7 @@ void replica_on_scan(struct node *node, struct link *link, const struct message_
 static uint32_t first_up(const struct map_run *run, uint32_t copies, struct slice up) {
     for (uint32_t i = 0; i < copies; i++) {
         uint32_t member = run->replicas[i].member;
-        if (member / 8 < up.size && (up.data[member / 8] >> (member % 8) & 1) != 0) return member;
+        if (member / 8 < up.size && bitmap_has(up.data, member)) return member;
     }
     return run->replicas[0].member;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/survey.h"
 
+#include "base/bitmap.h"
 #include "node/gather.h"
 #include "node/internal.h"
 #include "node/peers.h"
@@ -167,7 +168,7 @@ void scan_start(struct operation *o) {
 // COUNT: everybody counts what it is first for, as the asker sees who is up.
 
 static bool is_waiting_for(const struct operation *o, uint32_t member) {
-    return (o->members_waiting[member / 8] >> (member % 8) & 1) != 0;
+    return bitmap_has(o->members_waiting, member);
 }
 
 void count_start(struct operation *o) {
@@ -178,7 +179,7 @@ void count_start(struct operation *o) {
     quorum_init(&o->quorum, 1, 1);
     quorum_vote(&o->quorum, 0, true);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (peer_is_up(node, i)) up[i / 8] |= (uint8_t)(1u << i % 8);
+        if (peer_is_up(node, i)) bitmap_add(up, i);
     }
     const struct message_count m = {.id = o->id, .up = {up, size}};
     for (uint32_t i = 0; i < node->map.member_count && !o->request->local; i++) {
@@ -187,7 +188,7 @@ void count_start(struct operation *o) {
         struct writer w = link_begin(link, 64 + size);
         message_count_encode(&m, &w);
         if (!link_end(link, MESSAGE_COUNT, &w)) continue;
-        o->members_waiting[i / 8] |= (uint8_t)(1u << i % 8);
+        bitmap_add(o->members_waiting, i);
         o->waiting++;
     }
     o->total = replica_count(node, m.up);
@@ -196,7 +197,7 @@ void count_start(struct operation *o) {
 
 static void count_in(struct operation *o, uint32_t member, uint64_t count) {
     if (o->kind != REQUEST_COUNT || !is_waiting_for(o, member)) return;
-    o->members_waiting[member / 8] &= (uint8_t) ~(1u << member % 8);
+    bitmap_remove(o->members_waiting, member);
     o->total += count;
     if (--o->waiting == 0) operation_finish(o, ST_OK);
 }

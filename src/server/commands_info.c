@@ -293,6 +293,11 @@ static void write_quoit(struct server *server, struct text *text) {
                 "read_repairs:%" PRIu64 "\r\nreconciled:%" PRIu64 "\r\nhedged_reads:%" PRIu64
                 "\r\nslots_behind:%" PRIu32 "\r\n",
                 n.read_repairs, n.reconciled, n.hedged, n.slots_behind);
+    uint64_t unequal_ns = node_state(node) == NODE_SERVING ? node_unequal_ns(node) : 0;
+    text_printf(text,
+                "reconciled_bytes:%" PRIu64 "\r\ncompare_bytes:%" PRIu64
+                "\r\nunequal_seconds:%" PRIu64 "\r\n",
+                n.reconciled_bytes, n.compare_bytes, (uint64_t)(unequal_ns / NS_PER_SECOND));
     text_printf(text,
                 "sibling_writes:%" PRIu64 "\r\nsiblings_most:%" PRIu32 "\r\nepochs_renewed:%" PRIu64
                 "\r\ndot_conflicts:%" PRIu64 "\r\n",

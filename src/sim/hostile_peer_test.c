@@ -337,7 +337,8 @@ static void comparing_neither_shows_nor_passes_over_what_is_not_durable(void **s
     struct slice key = text("key");
     const struct message_forward write = {
         .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = key, .value = text("value")};
-    const struct message_compare question = {.slot = slot_of(key), .is_last = true};
+    const struct message_compare question = {
+        .slot = slot_of(key), .leaves = UINT16_MAX, .is_last = true};
     machine_slow_disk(i->cluster.processes[0].machine, 1000);
     ask_forward(i, &write);
     struct message_compare_done done = compare(i, &question);

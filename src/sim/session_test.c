@@ -360,17 +360,12 @@ static void the_shards_port_redirects_and_the_main_port_does_not(void **state) {
     site_free(site);
 }
 
-static void rarely_compared(struct node_options *node, struct server_options *server) {
-    (void)server;
-    node->reconcile_ns = 3600 * NS_PER_SECOND;
-}
-
 // The first member comes back and compares at once with the last, which has not yet dialled it and
-// goes on writing without it for a moment. That is not left to the next round, an hour later.
+// goes on writing without it for a moment.
 static void who_comes_back_gets_what_is_written_while_it_is_dialled(void **state) {
     (void)state;
     enum { WRITES = 300, DIGESTS_MAX = 64 * 1024 };
-    struct site *site = site_new(3, rarely_compared);
+    struct site *site = site_new(3, NULL);
     struct talker *t = site_talker(site, 2, false);
     cluster_kill(&site->cluster, 0);
     site_wait(site, 10 * NS_PER_SECOND); // so it is dialled at long intervals

@@ -60,6 +60,7 @@ void facts_clear(struct facts *f) {
     for (uint32_t i = 0; i < f->keyspaces->max; i++) f->keyspaces->uses[i].keys = 0;
     f->part_end = 0;
     f->totals = (struct part_facts){0};
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) f->changes[i]++;
 }
 
 static const struct part_facts nothing;
@@ -77,6 +78,7 @@ static struct part_facts *take_part(struct facts *f, struct partition partition,
     uint32_t end = (index + 1) * KEYSPACE_PARTS;
     if (f->part_end < end) f->part_end = end;
     *key_count = &f->keyspaces->uses[index].keys;
+    f->changes[partition.slot / GROUP_SLOTS]++;
     return &f->parts[keyspaces_part(f->keyspaces, partition)];
 }
 
@@ -88,10 +90,14 @@ static void change(struct part_facts *sum, const struct footprint *old,
     sum->size += (uint64_t)now->size - (uint64_t)old->size;
 }
 
+uint32_t facts_leaf_of(struct slice key) {
+    return hash_bytes(key, LEAF_SEED) % STORE_LEAVES;
+}
+
 void part_facts_change(struct part_facts *part, struct slice key, const struct footprint *old,
                        const struct footprint *new) {
     change(part, old, new);
-    part->leaves[hash_bytes(key, LEAF_SEED) % STORE_LEAVES] += new->digest - old->digest;
+    part->leaves[facts_leaf_of(key)] += new->digest - old->digest;
 }
 
 bool facts_change(struct facts *f, struct partition partition, struct slice key,

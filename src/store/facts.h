@@ -44,10 +44,11 @@ struct part_facts {
 };
 
 struct facts {
-    struct keyspaces *keyspaces; // borrowed
-    struct part_facts *parts;    // KEYSPACE_PARTS of each index
-    struct part_facts totals;    // of all partitions; no leaves
-    uint32_t part_end;           // from here on all are zero
+    struct keyspaces *keyspaces;       // borrowed
+    struct part_facts *parts;          // KEYSPACE_PARTS of each index
+    struct part_facts totals;          // of all partitions; no leaves
+    uint64_t changes[SLOT_GROUPS + 1]; // of sums of each group of slots, and of the system's
+    uint32_t part_end;                 // from here on all are zero
 };
 
 size_t facts_memory_size(uint32_t keyspaces_max);
@@ -67,6 +68,9 @@ NODISCARD bool facts_replace(struct facts *f, struct partition partition,
 
 // Forgets all that the keyspace adds up to, but for the node's own partition.
 void facts_drop(struct facts *f, uint16_t keyspace);
+
+// The leaf to which the key is dealt.
+uint32_t facts_leaf_of(struct slice key);
 
 // Forgets everything.
 void facts_clear(struct facts *f);

@@ -494,6 +494,15 @@ static void on_shown(struct commit_log *log) {
 
 // Facts.
 
+uint32_t store_leaf_of(struct slice key) {
+    return facts_leaf_of(key);
+}
+
+uint64_t store_changes(const struct store *s, uint32_t group) {
+    must(group < SLOT_GROUPS);
+    return s->facts.changes[group];
+}
+
 struct store_partition store_partition_of(const struct store *s, struct partition partition) {
     return facts_of(&s->facts, partition);
 }

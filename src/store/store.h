@@ -196,8 +196,6 @@ bool store_each(struct store *store, struct store_scan *scan);
 
 // Facts.
 
-enum { STORE_LEAVES = 16 };
-
 struct store_partition {
     uint64_t digest;               // sum of record_digest over all keys
     uint64_t leaves[STORE_LEAVES]; // the same for the keys of each leaf, to which hashes deal them
@@ -207,6 +205,13 @@ struct store_partition {
 };
 
 struct store_partition store_partition_of(const struct store *store, struct partition partition);
+
+// Which leaf of its partition a key is dealt to.
+uint32_t store_leaf_of(struct slice key);
+
+// A number that has risen whenever a partition of this group of slots, of any keyspace, adds up to
+// something else.
+uint64_t store_changes(const struct store *store, uint32_t group);
 
 // Forgets all keys of a keyspace, but for the node's own partition. Nobody may write there again,
 // ever: while something of it is left that is refused with ST_INVALID. ST_OK: `done` is called

@@ -281,10 +281,34 @@ enum status message_count_done_decode(struct message_count_done *m, struct slice
     return verdict(&r);
 }
 
+void message_branches_encode(const struct message_branches *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_sized(w, m->branches);
+}
+
+enum status message_branches_decode(struct message_branches *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->branches = read_sized(&r, (size_t)8 * SLOT_GROUPS);
+    return verdict(&r);
+}
+
+void message_branches_done_encode(const struct message_branches_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_sized(w, m->differ);
+}
+
+enum status message_branches_done_decode(struct message_branches_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->differ = read_sized(&r, SLOT_GROUPS / 8);
+    return verdict(&r);
+}
+
 void message_digests_encode(const struct message_digests *m, struct writer *w) {
     write_u64(w, m->id);
     write_u16(w, m->keyspace);
-    write_u16(w, m->first);
+    write_sized(w, m->groups);
     write_sized(w, m->digests);
 }
 
@@ -292,7 +316,7 @@ enum status message_digests_decode(struct message_digests *m, struct slice body)
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->keyspace = read_u16(&r);
-    m->first = read_u16(&r);
+    m->groups = read_sized(&r, SLOT_GROUPS / 8);
     m->digests = read_sized(&r, (size_t)8 * SLOT_COUNT);
     return verdict(&r);
 }
@@ -309,10 +333,39 @@ enum status message_digests_done_decode(struct message_digests_done *m, struct s
     return verdict(&r);
 }
 
+void message_leaves_encode(const struct message_leaves *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->keyspace);
+    write_u16(w, m->slot);
+    write_sized(w, m->leaves);
+}
+
+enum status message_leaves_decode(struct message_leaves *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->keyspace = read_u16(&r);
+    m->slot = read_u16(&r);
+    m->leaves = read_sized(&r, (size_t)8 * STORE_LEAVES);
+    return verdict(&r);
+}
+
+void message_leaves_done_encode(const struct message_leaves_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->differ);
+}
+
+enum status message_leaves_done_decode(struct message_leaves_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->differ = read_u16(&r);
+    return verdict(&r);
+}
+
 void message_compare_encode(const struct message_compare *m, struct writer *w) {
     write_u64(w, m->id);
     write_u16(w, m->keyspace);
     write_u16(w, m->slot);
+    write_u16(w, m->leaves);
     write_u8(w, m->is_last);
     write_sized(w, m->after);
     write_sized(w, m->entries);
@@ -323,6 +376,7 @@ enum status message_compare_decode(struct message_compare *m, struct slice body)
     m->id = read_u64(&r);
     m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
+    m->leaves = read_u16(&r);
     m->is_last = read_bool(&r);
     m->after = read_sized(&r, KEY_SIZE_MAX);
     m->entries = read_sized(&r, UINT32_MAX);

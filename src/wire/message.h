@@ -28,8 +28,12 @@
     X(SCAN_DONE)                                                                                   \
     X(COUNT) /* count live keys of the slots you are first for */                                  \
     X(COUNT_DONE)                                                                                  \
-    X(DIGESTS) /* digests of a stretch of slots: which differ? */                                  \
+    X(BRANCHES) /* a number for each group of slots: which differ? */                              \
+    X(BRANCHES_DONE)                                                                               \
+    X(DIGESTS) /* digests of the slots of some groups: which differ? */                            \
     X(DIGESTS_DONE)                                                                                \
+    X(LEAVES) /* digests of the leaves of a slot: which differ? */                                 \
+    X(LEAVES_DONE)                                                                                 \
     X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
     X(COMPARE_DONE)                                                                                \
     X(TAKEN)   /* acceptor, in place of WELCOME: another process is that member */                 \
@@ -180,22 +184,45 @@ struct message_count_done {
     uint64_t count;
 };
 
+struct message_branches {
+    uint64_t id;
+    struct slice branches; // u64 for each group of slots
+};
+
+struct message_branches_done {
+    uint64_t id;
+    struct slice differ; // base/bitmap.h: group i differs
+};
+
 struct message_digests {
     uint64_t id;
     uint16_t keyspace;
-    uint16_t first;       // slot
-    struct slice digests; // u64 each, of neighbouring slots
+    struct slice groups;  // base/bitmap.h: group i is asked about
+    struct slice digests; // u64 for each slot of these groups, in order
 };
 
 struct message_digests_done {
     uint64_t id;
-    struct slice differ; // bit i of byte i/8: slot first + i differs
+    struct slice differ; // base/bitmap.h: of the digests the one at place i differs
+};
+
+struct message_leaves {
+    uint64_t id;
+    uint16_t keyspace;
+    uint16_t slot;
+    struct slice leaves; // u64 each
+};
+
+struct message_leaves_done {
+    uint64_t id;
+    uint16_t differ; // bit i: leaf i does
 };
 
 struct message_compare {
     uint64_t id;
     uint16_t keyspace;
     uint16_t slot;
+    uint16_t leaves;      // bit i: the keys of leaf i are compared
     bool is_last;         // covers all keys past `after`; else up to the last one listed
     struct slice after;   // key
     struct slice entries; // u64 digest, u32 size, key; ascending
@@ -267,8 +294,12 @@ MESSAGE_CODEC(scan)
 MESSAGE_CODEC(scan_done)
 MESSAGE_CODEC(count)
 MESSAGE_CODEC(count_done)
+MESSAGE_CODEC(branches)
+MESSAGE_CODEC(branches_done)
 MESSAGE_CODEC(digests)
 MESSAGE_CODEC(digests_done)
+MESSAGE_CODEC(leaves)
+MESSAGE_CODEC(leaves_done)
 MESSAGE_CODEC(compare)
 MESSAGE_CODEC(compare_done)
 MESSAGE_CODEC(prepare)

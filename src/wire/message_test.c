@@ -71,11 +71,18 @@ static const struct message_scan_done scan_done = {
     .id = 1, .status = ST_UNAVAILABLE, .cell = 2, .key = TEXT("key"), .entries = TEXT("entries")};
 static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
-static const struct message_digests digests = {.id = 1, .first = 2, .digests = TEXT("12345678")};
+static const struct message_branches branches = {.id = 1, .branches = TEXT("12345678")};
+static const struct message_branches_done branches_done = {.id = 1, .differ = TEXT("\x01")};
+static const struct message_digests digests = {
+    .id = 1, .keyspace = 2, .groups = TEXT("\x01"), .digests = TEXT("12345678")};
 static const struct message_digests_done digests_done = {.id = 1, .differ = TEXT("\x01")};
+static const struct message_leaves leaves = {
+    .id = 1, .keyspace = 2, .slot = 3, .leaves = TEXT("12345678")};
+static const struct message_leaves_done leaves_done = {.id = 1, .differ = 2};
 static const struct message_compare compare = {.id = 1,
                                                .keyspace = 5,
                                                .slot = 2,
+                                               .leaves = 6,
                                                .is_last = true,
                                                .after = TEXT("a"),
                                                .entries = TEXT("entries")};
@@ -134,8 +141,12 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(scan_done, &all);
     CHECK_MESSAGE(count, &all);
     CHECK_MESSAGE(count_done, &all);
+    CHECK_MESSAGE(branches, &all);
+    CHECK_MESSAGE(branches_done, &all);
     CHECK_MESSAGE(digests, &all);
     CHECK_MESSAGE(digests_done, &all);
+    CHECK_MESSAGE(leaves, &all);
+    CHECK_MESSAGE(leaves_done, &all);
     CHECK_MESSAGE(compare, &all);
     CHECK_MESSAGE(compare_done, &all);
     CHECK_MESSAGE(keyspaces, &all);

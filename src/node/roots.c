@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/roots.h"
+
+#include "base/bitmap.h"
+#include "node/internal.h"
+
+size_t roots_memory_size(uint32_t members_max) {
+    return (size_t)members_max * SLOT_GROUPS * sizeof(uint64_t) + 64;
+}
+
+void roots_init(struct node *node, struct arena *arena) {
+    size_t count = (size_t)node->options.members_max * SLOT_GROUPS;
+    node->roots.branches = ARENA_ARRAY(arena, uint64_t, count);
+}
+
+void roots_on_map(struct node *node) {
+    memset(node->roots.is_known, 0, sizeof(node->roots.is_known));
+}
+
+bool roots_share(const struct node *node, uint16_t keyspace, uint32_t slot, uint32_t member) {
+    uint32_t place = keyspace_find_number(node->map.keyspaces, keyspace);
+    if (place == KEYSPACES_MAX) return false;
+    const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
+    uint32_t copies = map_copies(&node->map.keyspaces[place], run);
+    return map_place_in(run, node->self) < copies && map_place_in(run, member) < copies;
+}
+
+uint64_t roots_shared(const struct node *node, uint32_t first, uint32_t last, uint32_t member) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < node->map.run_count; i++) {
+        const struct map_run *run = &node->map.runs[i];
+        uint32_t from = run->first > first ? run->first : first;
+        uint32_t to = run->first + run->count - 1u < last ? run->first + run->count - 1u : last;
+        if (from > to) continue;
+        for (uint32_t j = 0; j < KEYSPACES_MAX; j++) {
+            const struct keyspace *k = &node->map.keyspaces[j];
+            if (k->state == KEYSPACE_FREE) continue;
+            if (roots_share(node, k->number, from, member)) count += to - from + 1;
+        }
+    }
+    return count;
+}
+
+// Where a digest stands counts, too: two partitions that were exchanged are not the same.
+static uint64_t placed(struct partition partition, uint64_t digest) {
+    uint64_t place = (uint64_t)partition.keyspace << 16 | partition.slot;
+    return digest == 0 ? 0 : hash_number(digest + hash_number(place + 1));
+}
+
+static void add_slot(struct node *node, uint32_t group, uint16_t slot) {
+    const struct map_run *run = map_run_of(&node->map, slot);
+    uint32_t self_place = map_place_in(run, node->self);
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &node->map.keyspaces[i];
+        uint32_t copies = map_copies(k, run);
+        if (k->state == KEYSPACE_FREE || self_place >= copies) continue;
+        struct partition partition = {k->number, slot};
+        uint64_t number = placed(partition, store_partition_of(node->store, partition).digest);
+        for (uint32_t j = 0; j < copies && number != 0; j++) {
+            node->roots.branches[run->replicas[j].member * SLOT_GROUPS + group] += number;
+        }
+    }
+}
+
+static void add_up(struct node *node, uint32_t group) {
+    struct roots *roots = &node->roots;
+    uint64_t changes = store_changes(node->store, group);
+    if (bitmap_has(roots->is_known, group) && roots->changes[group] == changes) return;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        roots->branches[i * SLOT_GROUPS + group] = 0;
+    }
+    for (uint32_t i = 0; i < GROUP_SLOTS; i++) {
+        add_slot(node, group, (uint16_t)(group * GROUP_SLOTS + i));
+    }
+    roots->changes[group] = changes;
+    bitmap_add(roots->is_known, group);
+}
+
+const uint64_t *roots_branches(struct node *node, uint32_t member) {
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) add_up(node, i);
+    node->roots.added_up = node->env->now;
+    return &node->roots.branches[(size_t)member * SLOT_GROUPS];
+}
+
+uint64_t roots_with(struct node *node, uint32_t member) {
+    struct roots *roots = &node->roots;
+    bool is_old = node->env->now - roots->added_up >= ROOTS_AGE_NS;
+    // What the map has made unknown is not there to be old.
+    bool is_known = bitmap_has(roots->is_known, 0);
+    const uint64_t *branches = is_old || !is_known ? roots_branches(node, member)
+                                                   : &roots->branches[(size_t)member * SLOT_GROUPS];
+    uint64_t root = 0;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) root += branches[i];
+    return root;
+}

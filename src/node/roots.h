@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// roots.h -- what this member and each other one should both hold, as numbers to compare.
+//
+// The tree of what two members share:
+//
+//     root -> branches, one for each group of slots -> partitions -> leaves -> keys
+//
+// The store keeps partitions and leaves up to date with every write (store/facts.h). A branch is
+// the sum, over the partitions of its slots of which both have copies, of a number that stands for
+// the partition and its digest; the root is the sum of the branches. Equal roots mean equal data.
+// Branches are added up anew only where the store has changed.
+#ifndef QUOIT_NODE_ROOTS_H
+#define QUOIT_NODE_ROOTS_H
+
+#include "node/node.h"
+
+struct roots {
+    uint64_t *branches;                // SLOT_GROUPS for each member
+    uint64_t changes[SLOT_GROUPS];     // of the store, when the branches of a group were added up
+    uint8_t is_known[SLOT_GROUPS / 8]; // base/bitmap.h: those that are
+    uint64_t added_up;                 // when the root of a peer was last asked for, ns
+};
+
+size_t roots_memory_size(uint32_t members_max);
+void roots_init(struct node *node, struct arena *arena);
+
+// The map has changed: nothing is known any more.
+void roots_on_map(struct node *node);
+
+// The branches that are shared with a member, as they are now: SLOT_GROUPS of them. Lends until the
+// next call. Requires a map.
+const uint64_t *roots_branches(struct node *node, uint32_t member);
+
+// The root that is shared with a member, as it was at most ROOTS_AGE_NS ago.
+#define ROOTS_AGE_NS (500 * NS_PER_MS)
+uint64_t roots_with(struct node *node, uint32_t member);
+
+// Whether this member and another both have copies of what the keyspace with that number has in the
+// slot.
+bool roots_share(const struct node *node, uint16_t keyspace, uint32_t slot, uint32_t member);
+
+// How many partitions of the slots from first to last that are.
+uint64_t roots_shared(const struct node *node, uint32_t first, uint32_t last, uint32_t member);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Members that compare what they hold: what that costs when nothing differs, when one key does, and
+// when very many do.
+#include "node/node.h"
+#include "sim/session_case.h"
+
+enum { MEMBERS = 3 };
+
+static uint64_t bytes_of_all(const struct site *site) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        const struct node *node = cluster_node(&site->cluster, i);
+        if (node != NULL) bytes += node_stats(node).compare_bytes;
+    }
+    return bytes;
+}
+
+// Writes so many keys from the first on by way of a member: in one slot, or in any.
+static void write_keys(struct site *site, struct talker *t, const char *prefix, uint32_t first,
+                       uint32_t count) {
+    enum { BATCH = 40 };
+    char *words = malloc(WORDS_MAX);
+    char *answers = malloc(WORDS_MAX);
+    for (uint32_t i = 0; i < count; i += BATCH) {
+        words[0] = answers[0] = '\0';
+        for (uint32_t j = i; j < count && j < i + BATCH; j++) {
+            words_add(words, "SET %s%u value\r\n", prefix, first + j);
+            words_add(answers, "+OK\r\n");
+        }
+        expect_dialogue(site, t, words, answers);
+    }
+    free(answers);
+    free(words);
+}
+
+static bool are_equal(const struct site *site) {
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        struct store_partition first = node_slot(cluster_node(&site->cluster, 0), (uint16_t)slot);
+        for (uint32_t i = 1; i < MEMBERS; i++) {
+            const struct node *node = cluster_node(&site->cluster, i);
+            if (node_slot(node, (uint16_t)slot).digest != first.digest) return false;
+        }
+    }
+    return true;
+}
+
+static void wait_until_equal(struct site *site, uint64_t longest_ns) {
+    uint64_t until = world_now(site->world) + longest_ns;
+    while (world_now(site->world) < until && !are_equal(site)) site_wait(site, 100 * NS_PER_MS);
+    assert_true(are_equal(site));
+}
+
+// An hour of gossip after the last write: not a byte beside the roots.
+static void who_holds_the_same_says_so_with_one_number(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    write_keys(site, site_talker(site, 0, false), "key", 0, 2000);
+    site_wait(site, 20 * NS_PER_SECOND);
+    uint64_t before = bytes_of_all(site);
+    site_wait(site, 600 * NS_PER_SECOND);
+    assert_int_equal(bytes_of_all(site), before);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_in_range(node_unequal_ns(cluster_node(&site->cluster, i)), 0, 2 * NS_PER_SECOND);
+    }
+    site_free(site);
+}
+
+// One key among many in its slot, which the member that was away lacks: found by a few thousand
+// bytes, not by a list of all keys.
+static void one_key_among_many_is_found_by_its_leaf(void **state) {
+    (void)state;
+    enum { KEYS = 4000, LIST = KEYS * (8 + 4 + 12) };
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 1, false);
+    write_keys(site, t, "{tag}key", 0, KEYS);
+    wait_until_equal(site, 10 * NS_PER_SECOND);
+    cluster_kill(&site->cluster, 2);
+    write_keys(site, t, "{tag}key", KEYS, 1);
+    uint64_t before = bytes_of_all(site);
+    cluster_start(&site->cluster, 2);
+    site_wait(site, 15 * NS_PER_SECOND);
+    assert_true(are_equal(site));
+    uint64_t cost = bytes_of_all(site) - before; // two members, each once or twice
+    assert_in_range(cost, 1, 2 * (LIST / STORE_LEAVES + 16 * 1024));
+    site_free(site);
+}
+
+static uint64_t unequal_s(const struct site *site, uint32_t member) {
+    return node_unequal_ns(cluster_node(&site->cluster, member)) / NS_PER_SECOND;
+}
+
+// As long as a member is away nobody knows that what was written meanwhile has come everywhere.
+static void a_difference_has_an_age(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    cluster_kill(&site->cluster, 2);
+    write_keys(site, t, "key", 0, 10);
+    site_wait(site, 100 * NS_PER_SECOND);
+    assert_in_range(unequal_s(site, 0), 99, 110);
+    assert_in_range(info_number(site, t, "INFO\r\n", "unequal_seconds"), 99, 110);
+    cluster_start(&site->cluster, 2);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < MEMBERS; i++) assert_in_range(unequal_s(site, i), 0, 2);
+    site_free(site);
+}
+
+// While writes go on roots differ nearly always, and members look ever more seldom.
+static void writes_under_way_are_no_differences(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    uint64_t half[2] = {0};
+    for (int part = 0; part < 2; part++) {
+        uint64_t before = bytes_of_all(site);
+        for (uint32_t i = 0; i < 400; i++) {
+            write_keys(site, t, "key", i, 1);
+            site_wait(site, 50 * NS_PER_MS);
+        }
+        half[part] = bytes_of_all(site) - before;
+    }
+    // 40 seconds: less than one comparison in three seconds, each of all groups at most.
+    enum { WHOLE = 2 * (SLOT_COUNT * 8 + SLOT_GROUPS * 8) };
+    assert_in_range(half[0] + half[1], 0, MEMBERS * 13 * WHOLE);
+    wait_until_equal(site, 10 * NS_PER_SECOND);
+    site_free(site);
+}
+
+static uint64_t keys_of(const struct site *site, uint32_t member) {
+    const struct node *node = cluster_node(&site->cluster, member);
+    return node == NULL ? 0 : node_store_stats(node).key_count;
+}
+
+// The keys of one member's absence are more than a visit takes; the one key that another lacks does
+// not wait for them.
+static void many_differences_keep_nobody_from_a_turn(void **state) {
+    (void)state;
+    enum { MANY = 40000 };
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE ONE\r\n", "+OK\r\n");
+    cluster_kill(&site->cluster, 1);
+    write_keys(site, t, "key", 0, MANY);
+    cluster_kill(&site->cluster, 2);
+    write_keys(site, t, "last", 0, 1);
+    machine_slow_disk(site->cluster.processes[1].machine, 20);
+    cluster_start(&site->cluster, 1);
+    uint64_t until = world_now(site->world) + 600 * NS_PER_SECOND;
+    while (keys_of(site, 1) == 0) assert_true(world_step(site->world, until));
+    cluster_start(&site->cluster, 2);
+    while (keys_of(site, 2) < MANY + 1) assert_true(world_step(site->world, until));
+    assert_in_range(keys_of(site, 1), 1, MANY - 1);
+    wait_until_equal(site, 60 * NS_PER_SECOND);
+    site_free(site);
+}
+
+// Of all slots, or of one: every key is listed for every other copy, though all digests agree.
+static void a_repair_trusts_no_digest(void **state) {
+    (void)state;
+    enum { KEYS = 2000, LISTED = KEYS * (8 + 4 + 4) };
+    struct site *site = site_new(MEMBERS, NULL);
+    write_keys(site, site_talker(site, 0, false), "key", 0, KEYS);
+    wait_until_equal(site, 10 * NS_PER_SECOND);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct node *node = cluster_node(&site->cluster, MEMBERS - 1);
+    uint64_t before = node_stats(node).compare_bytes;
+    node_repair(node, 0, SLOT_COUNT - 1);
+    assert_int_equal(node_repair_state(node).total, (MEMBERS - 1) * SLOT_COUNT);
+    assert_int_equal(node_repair_state(node).peers_left, MEMBERS - 1);
+    site_wait(site, 200 * NS_PER_SECOND);
+    assert_int_equal(node_repair_state(node).peers_left, 0);
+    assert_int_equal(node_repair_state(node).done, (MEMBERS - 1) * SLOT_COUNT);
+    assert_true(node_stats(node).compare_bytes - before > (MEMBERS - 1) * LISTED);
+
+    uint16_t slot = slot_of(SLICE("key0"));
+    node_repair(node, slot, slot);
+    assert_int_equal(node_repair_state(node).total, MEMBERS - 1);
+    cluster_kill(&site->cluster, 0); // waited for
+    site_wait(site, 5 * NS_PER_SECOND);
+    assert_int_equal(node_repair_state(node).done, 1);
+    assert_int_equal(node_repair_state(node).peers_left, 1);
+    cluster_start(&site->cluster, 0);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(node_repair_state(node).peers_left, 0);
+    site_free(site);
+}
+
+int reconcile_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(who_holds_the_same_says_so_with_one_number),
+        cmocka_unit_test(one_key_among_many_is_found_by_its_leaf),
+        cmocka_unit_test(a_difference_has_an_age),
+        cmocka_unit_test(writes_under_way_are_no_differences),
+        cmocka_unit_test(many_differences_keep_nobody_from_a_turn),
+        cmocka_unit_test(a_repair_trusts_no_digest),
+    };
+    return cmocka_run_group_tests_name("reconcile", cases, NULL, NULL);
+}
