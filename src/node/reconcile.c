@@ -8,6 +8,7 @@
 #include "node/roots.h"
 
 #define PAUSE_NS (1 * NS_PER_MS)
+#define STUCK_PAUSE_NS (10 * NS_PER_MS)
 #define HITCH_PAUSE_NS (500 * NS_PER_MS)
 #define QUESTION_MAX_NS (5 * NS_PER_SECOND)
 #define REST_LEAST_NS (1 * NS_PER_SECOND)
@@ -60,9 +61,11 @@ static bool is_forced(const struct reconcile *rec) {
     return bitmap_has(rec->repair.peers, rec->peer);
 }
 
+// It is begun anew after a while: by itself where somebody waits for the end, else if roots differ.
 static void abandon(struct node *node) {
     struct reconcile *rec = &node->reconcile;
-    bitmap_add(rec->due, rec->peer);
+    if (node->is_mending || is_forced(rec)) bitmap_add(rec->due, rec->peer);
+    rec->peers[rec->peer].rest_until = node->env->now + REST_LEAST_NS;
     rec->state = RECONCILE_IDLE;
     rec->is_pausing = false;
     pause(node, HITCH_PAUSE_NS);
@@ -506,7 +509,7 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     }
     rec->moved = 0;
     rec->is_pausing = true;
-    pause(node, PAUSE_NS);
+    pause(node, rec->stuck > 0 ? STUCK_PAUSE_NS : PAUSE_NS);
 }
 
 // Driving it.
@@ -535,9 +538,10 @@ static void on_step(struct timer *timer) {
     unreachable();
 }
 
-static void compare_with_all(struct node *node) {
-    for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (is_ours_to_start(node, i)) begin_when_idle(node, i);
+// A member that mends does not wait for roots to tell that something differs.
+static void compare_with_all_if_mending(struct node *node) {
+    for (uint32_t i = 0; i < node->map.member_count && node->is_mending; i++) {
+        if (i != node->self) begin_when_idle(node, i);
     }
 }
 
@@ -548,20 +552,20 @@ void reconcile_start(struct node *node) {
         rec->peers[i].equal = node->env->now;
         rec->peers[i].rest_ns = REST_LEAST_NS;
     }
-    compare_with_all(node); // links may be open already
+    compare_with_all_if_mending(node);
     end_mending_if_through(node);
 }
 
 void reconcile_on_map(struct node *node) {
     roots_on_map(node);
-    if (node->state == NODE_SERVING) compare_with_all(node);
+    if (node->state == NODE_SERVING) compare_with_all_if_mending(node);
 }
 
 void reconcile_with_all(struct node *node) {
     memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
     node->reconcile.losses = store_losses(node->store);
     node->reconcile.had_hitch = true; // what is being compared was from before
-    compare_with_all(node);
+    compare_with_all_if_mending(node);
 }
 
 void reconcile_stop(struct node *node) {
@@ -569,9 +573,11 @@ void reconcile_stop(struct node *node) {
 }
 
 void reconcile_on_open(struct node *node, uint32_t member) {
-    if (node->state != NODE_SERVING || !is_ours_to_start(node, member)) return;
-    node->reconcile.peers[member].rest_ns = REST_LEAST_NS;
-    begin_when_idle(node, member);
+    if (node->state != NODE_SERVING) return;
+    struct reconcile_peer *p = &node->reconcile.peers[member];
+    p->rest_ns = REST_LEAST_NS;
+    p->rest_until = 0;
+    if (node->is_mending) begin_when_idle(node, member);
 }
 
 void reconcile_on_lost(struct node *node, uint32_t member) {

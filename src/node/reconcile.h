@@ -3,7 +3,7 @@
 // reconcile.h -- making two members hold the same, whatever happened to them.
 //
 // With each gossip goes the root (roots.h) that its sender shares with the receiver. When the two
-// differ, or the link has just opened, the member that comes first in the map goes down the tree:
+// differ the member that comes first in the map goes down the tree:
 //
 //     BRANCHES  one number per group of slots; the peer says which differ
 //     DIGESTS   of these, one number per slot of a keyspace, likewise

@@ -41,12 +41,6 @@ uint64_t roots_shared(const struct node *node, uint32_t first, uint32_t last, ui
     return count;
 }
 
-// Where a digest stands counts, too: two partitions that were exchanged are not the same.
-static uint64_t placed(struct partition partition, uint64_t digest) {
-    uint64_t place = (uint64_t)partition.keyspace << 16 | partition.slot;
-    return digest == 0 ? 0 : hash_number(digest + hash_number(place + 1));
-}
-
 static void add_slot(struct node *node, uint32_t group, uint16_t slot) {
     const struct map_run *run = map_run_of(&node->map, slot);
     uint32_t self_place = map_place_in(run, node->self);
@@ -55,9 +49,9 @@ static void add_slot(struct node *node, uint32_t group, uint16_t slot) {
         uint32_t copies = map_copies(k, run);
         if (k->state == KEYSPACE_FREE || self_place >= copies) continue;
         struct partition partition = {k->number, slot};
-        uint64_t number = placed(partition, store_partition_of(node->store, partition).digest);
-        for (uint32_t j = 0; j < copies && number != 0; j++) {
-            node->roots.branches[run->replicas[j].member * SLOT_GROUPS + group] += number;
+        uint64_t digest = store_partition_of(node->store, partition).digest;
+        for (uint32_t j = 0; j < copies && digest != 0; j++) {
+            node->roots.branches[run->replicas[j].member * SLOT_GROUPS + group] += digest;
         }
     }
 }

@@ -7,8 +7,9 @@
 //     root -> branches, one for each group of slots -> partitions -> leaves -> keys
 //
 // The store keeps partitions and leaves up to date with every write (store/facts.h). A branch is
-// the sum, over the partitions of its slots of which both have copies, of a number that stands for
-// the partition and its digest; the root is the sum of the branches. Equal roots mean equal data.
+// the sum of the digests of those partitions of its slots of which both have copies, and the root
+// that of the branches: each is the sum of a number for every record, of which the key is a part.
+// So equal roots mean equal data.
 // Branches are added up anew only where the store has changed.
 #ifndef QUOIT_NODE_ROOTS_H
 #define QUOIT_NODE_ROOTS_H
