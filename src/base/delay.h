@@ -35,6 +35,10 @@ void delays_init(struct delays *delays, struct timers *timers, const uint64_t *n
 // Fires after the duration, unless ended before. Requires a delay that is not under way.
 void delay_begin(struct delays *delays, struct delay *delay);
 
+static inline bool delay_is_under_way(const struct delay *delay) {
+    return !list_is_empty(&delay->link);
+}
+
 // Does nothing to a delay that is not under way.
 static inline void delay_end(struct delay *delay) {
     list_remove(&delay->link);

@@ -27,16 +27,23 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
     return link_end(link, MESSAGE_FORWARD, &w);
 }
 
-// Asks the first of the replicas from `place` on that may be fit to mint. False: there is none.
-static bool ask_from(struct operation *o, uint32_t place) {
-    struct node *node = o->node;
-    for (uint32_t i = place; i < o->replica_count; i++) {
-        if (i == o->self_place || !peer_is_up(node, o->replicas[i])) continue;
-        const struct member_entry *entry = &node->members.entries[o->replicas[i]];
-        if (entry->state == MEMBER_MENDING) continue;
-        if (send(o, i, o->quorum.need)) {
-            o->asked = 1u << i;
-            return true;
+static bool may_be_fit(const struct operation *o, uint32_t place) {
+    const struct node *node = o->node;
+    uint32_t member = o->replicas[place];
+    if (place == o->self_place || !peer_is_up(node, member)) return false;
+    return node->members.entries[member].state != MEMBER_MENDING;
+}
+
+// Asks the next of the replicas that may be fit to mint and were not asked, those that were late
+// lately after the others. False: there is none.
+static bool ask_next(struct operation *o) {
+    for (int late = 0; late < 2; late++) {
+        for (uint32_t i = 0; i < o->replica_count; i++) {
+            bool is_late = !peer_is_prompt(o->node, o->replicas[i]);
+            if ((o->asked >> i & 1) != 0 || is_late != late || !may_be_fit(o, i)) continue;
+            o->asked |= 1u << i;
+            if (send(o, i, o->quorum.need)) return true;
+            quorum_vote(&o->quorum, i, false);
         }
     }
     return false;
@@ -46,16 +53,22 @@ void forward_start(struct operation *o, uint32_t need) {
     o->node->stats.forwarded++;
     o->is_forwarded_away = true;
     quorum_init(&o->quorum, o->replica_count, need);
-    if (!ask_from(o, 0)) operation_finish(o, ST_UNAVAILABLE);
+    o->asked = 0;
+    delay_begin(&o->node->operations.hedges, &o->hedge);
+    if (!ask_next(o)) operation_finish(o, ST_UNAVAILABLE);
 }
 
 void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (!o->is_forwarded_away || place == REPLICAS_MAX) return;
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member);
     enum status st = m->status;
     // It did nothing, for reasons that may be its own: a failed disk, data to mend, peers that it
     // does not see.
-    if (st == ST_UNAVAILABLE && ask_from(o, place + 1)) return;
+    if (st == ST_UNAVAILABLE) {
+        quorum_vote(&o->quorum, place, false);
+        if (ask_next(o)) return;
+    }
     if (st == ST_OK && !operation_set_record(o, m->record)) st = ST_TIMEOUT;
     o->dot = (struct version){{m->storage, m->epoch}, m->counter};
     o->quorum.yes = m->answered >= 32 ? UINT32_MAX : (1u << m->answered) - 1;

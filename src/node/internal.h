@@ -44,10 +44,12 @@ struct peer {
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
-    bool says_taken;    // to it another process is the member that we are
-    uint64_t claimed;   // when it said so last, ns
-    uint64_t contester; // the process that greeted as this member while another one was it
-    uint64_t contested; // when it did first, ns
+    uint64_t slow_until; // it was late: asked after the others before, ns
+    uint64_t slow_ns;    // how long that lasts the next time; 0: as at first
+    bool says_taken;     // to it another process is the member that we are
+    uint64_t claimed;    // when it said so last, ns
+    uint64_t contester;  // the process that greeted as this member while another one was it
+    uint64_t contested;  // when it did first, ns
 };
 
 struct node {

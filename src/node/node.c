@@ -442,6 +442,10 @@ bool node_member_is_up(const struct node *node, uint32_t index) {
     return peer_is_up(node, index);
 }
 
+bool node_member_is_late(const struct node *node, uint32_t index) {
+    return !peer_is_prompt(node, index);
+}
+
 uint32_t node_first_of(const struct node *node, const struct map_run *run) {
     for (uint32_t i = 0; i < run->replica_count; i++) {
         if (peer_is_up(node, run->replicas[i].member)) return run->replicas[i].member;

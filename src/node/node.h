@@ -283,6 +283,9 @@ uint32_t node_copies(const struct node *node);
 // True when this node now believes that the member answers.
 bool node_member_is_up(const struct node *node, uint32_t index);
 
+// True when answers of the member came late, lately: it is asked after others.
+bool node_member_is_late(const struct node *node, uint32_t index);
+
 // The member that is first for a run: the first of its replicas that is up, or just the first.
 uint32_t node_first_of(const struct node *node, const struct map_run *run);
 

@@ -92,20 +92,32 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
     return REPLICAS_MAX;
 }
 
+// In which of ASK_PASSES turns a replica is asked.
+enum { ASK_PASSES = 4 };
+
+static int pass_of(const struct operation *o, uint32_t place) {
+    uint32_t member = o->replicas[place];
+    bool is_prompt = peer_is_prompt(o->node, member);
+    if (place == o->self_place) return is_prompt ? 0 : 2;
+    if (!peer_is_up(o->node, member)) return 3;
+    return is_prompt ? 1 : 2;
+}
+
 void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask) {
     uint32_t hopeful = quorum_count(o->asked & ~o->quorum.no);
-    uint32_t self = o->self_place;
-    if (self < REPLICAS_MAX && (o->asked >> self & 1) == 0 && hopeful < wanted) {
-        ask(o, self);
-        hopeful = quorum_count(o->asked & ~o->quorum.no);
-    }
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < ASK_PASSES && hopeful < wanted; pass++) {
         for (uint32_t i = 0; i < o->replica_count && hopeful < wanted; i++) {
-            bool is_down = !peer_is_up(o->node, o->replicas[i]);
-            if ((o->asked >> i & 1) != 0 || (pass == 0 && is_down)) continue;
+            if ((o->asked >> i & 1) != 0 || pass_of(o, i) != pass) continue;
             ask(o, i);
             hopeful = quorum_count(o->asked & ~o->quorum.no);
         }
+    }
+}
+
+void operation_note_late(struct operation *o) {
+    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if ((waiting >> i & 1) != 0) peers_note_late(o->node, o->replicas[i]);
     }
 }
 
@@ -231,12 +243,15 @@ void operation_finish(struct operation *o, enum status status) {
 static void on_deadline(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, deadline);
     bool is_write = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
+    operation_note_late(o);
     operation_finish(o, is_write ? ST_TIMEOUT : ST_UNAVAILABLE);
 }
 
 static void on_hedge(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, hedge);
-    if (o->kind == REQUEST_RANGE) {
+    if (o->is_forwarded_away) {
+        operation_note_late(o); // nobody else may be asked meanwhile
+    } else if (o->kind == REQUEST_RANGE) {
         range_on_hedge(o);
     } else {
         read_on_hedge(o);

@@ -107,9 +107,13 @@ struct operation *operation_find(struct node *node, uint64_t id);
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
 
 // Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are
-// wanted: this node, then those that are up, then the rest.
+// wanted: this node, then those that are up, then those of both that were late lately, then the
+// rest.
 typedef void operation_ask(struct operation *o, uint32_t place);
 void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask);
+
+// The replicas whose word is still out are late.
+void operation_note_late(struct operation *o);
 
 // Copies the key. False when memory is out.
 bool operation_set_key(struct operation *o, struct slice key);

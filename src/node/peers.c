@@ -11,6 +11,8 @@
 #define REDIAL_MAX_NS (1000 * NS_PER_MS)
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
 #define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
+#define SLOW_FIRST_NS (500 * NS_PER_MS)
+#define SLOW_MOST_NS (8 * NS_PER_SECOND)
 #define CONTEST_SUSPECTS 3 // times suspect_ns: two processes are one member for certain
 #define CLAIM_SUSPECTS 10  // times suspect_ns: what was said of our place counts no longer
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
@@ -70,6 +72,18 @@ bool peer_is_up(const struct node *node, uint32_t member) {
     uint64_t heard = peer->out->heard;
     if (node->peer_count > GOSSIP_ALL_MAX && peer->heard > heard) heard = peer->heard;
     return node->env->now - heard < node->options.suspect_ns;
+}
+
+void peers_note_late(struct node *node, uint32_t member) {
+    struct peer *peer = &node->peers[member];
+    if (!peer_is_prompt(node, member)) return; // one of many that were under way
+    uint64_t last = peer->slow_ns;
+    peer->slow_ns = last == 0 ? SLOW_FIRST_NS : last < SLOW_MOST_NS ? 2 * last : last;
+    peer->slow_until = node->env->now + peer->slow_ns;
+}
+
+void peers_note_prompt(struct node *node, uint32_t member) {
+    if (peer_is_prompt(node, member)) node->peers[member].slow_ns = 0;
 }
 
 // Dialling.

@@ -87,6 +87,7 @@ void range_start(struct operation *o, uint32_t need) {
 void range_on_hedge(struct operation *o) {
     if (o->range != NULL) return;
     o->node->stats.hedged++;
+    operation_note_late(o);
     operation_ask_enough(o, o->replica_count, ask_late);
     decide(o);
 }

@@ -127,6 +127,7 @@ void read_start(struct operation *o, uint32_t need) {
 void read_on_hedge(struct operation *o) {
     if (o->kind != REQUEST_READ || o->is_repairing) return;
     o->node->stats.hedged++;
+    operation_note_late(o);
     operation_ask_enough(o, o->replica_count, ask);
     decide(o);
 }
@@ -225,6 +226,7 @@ static void decide(struct operation *o) {
 void read_on_answer(struct operation *o, uint32_t member, const struct message_get_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {

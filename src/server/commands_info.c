@@ -277,11 +277,13 @@ static void write_quoit(struct server *server, struct text *text) {
     if (map->epoch > 0) {
         const struct map_member *self = &map->members[node_self(node)];
         uint32_t up = 0;
+        uint32_t late = 0;
         for (uint32_t i = 0; i < map->member_count; i++) {
             up += i == node_self(node) || node_member_is_up(node, i);
+            late += node_member_is_late(node, i);
         }
-        text_printf(text, "members_up:%" PRIu32 "\r\nnode_name:%s\r\nnode_host:%s\r\n", up,
-                    self->name, self->host);
+        text_printf(text, "members_up:%" PRIu32 "\r\nmembers_late:%" PRIu32 "\r\n", up, late);
+        text_printf(text, "node_name:%s\r\nnode_host:%s\r\n", self->name, self->host);
         text_printf(text, "node_rack:%s\r\nnode_dc:%s\r\nreplication:%" PRIu32 "\r\n", self->rack,
                     self->dc, map->replication);
     }
