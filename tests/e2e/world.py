@@ -35,6 +35,8 @@ class Node:
         self.world = world
         self.name = name
         self.port = port
+        self.host = "127.0.0.1"
+        self.prefix = []  # words in front of its command
         self.directory = os.path.join(world.directory, name)
         self.log = os.path.join(world.directory, name + ".log")
         self.process = None
@@ -47,14 +49,14 @@ class Node:
             self.arguments = list(arguments)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.world.quoitd, "--port", str(self.port), "--dir", self.directory,
-                 "--bind", "127.0.0.1", "--memory", "1g", *self.arguments],
+                [*self.prefix, self.world.quoitd, "--port", str(self.port), "--dir",
+                 self.directory, "--bind", self.host, "--memory", "1g", *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
     def client(self, timeout=5, **options):
-        return redis.Redis(port=self.port, socket_timeout=timeout, socket_connect_timeout=timeout,
-                           **options)
+        return redis.Redis(host=self.host, port=self.port, socket_timeout=timeout,
+                           socket_connect_timeout=timeout, **options)
 
     def is_ready(self):
         for node in self.world.nodes:
@@ -116,10 +118,14 @@ class World:
         self.nodes.append(node)
         return node
 
-    def cluster(self, count=3, *arguments):
-        """Starts so many nodes as one cluster and waits until each sees all of it."""
-        members = ",".join(f"n{i}=127.0.0.1:{self.port + i}" for i in range(count))
+    def cluster(self, count=3, *arguments, network=None):
+        """Starts so many nodes as one cluster, on a network (network.py) or on this machine's own,
+        and waits until each sees all of it."""
         nodes = [self.node(f"n{i}", i) for i in range(count)]
+        for i, node in enumerate(nodes):
+            if network is not None:
+                network.place(node, i)
+        members = ",".join(f"{node.name}={node.host}:{node.port}" for node in nodes)
         for node in nodes:
             node.start("--name", node.name, "--host", node.name, "--initial", members, *arguments)
         for node in nodes:
