@@ -31,12 +31,6 @@ CFLAGS.asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS.tsan     := -O1 -g -fsanitize=thread
 CFLAGS.fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS.release := -pie -Wl,-z,relro,-z,now
-# The server as released is optimised as a whole when it is linked, by gcc. Its objects hold both forms, and all else
-# that is linked of them takes the ready one, which takes less time.
-lto             := $(if $(filter release,$(variant)),$(if $(findstring clang,$(CC)),,yes))
-CFLAGS.lto      := $(if $(lto),-flto=auto -ffat-lto-objects)
-LDFLAGS.whole   := $(if $(lto),-flto=auto)
-LDFLAGS.parts   := $(if $(lto),-fno-use-linker-plugin)
 
 ALL_CFLAGS  := -std=c17 $(WARN) -Werror -fno-common -fno-omit-frame-pointer -Isrc -I. -I$(OUT) \
                $(CFLAGS.$(variant)) $(CFLAGS)
@@ -44,8 +38,6 @@ ALL_LDFLAGS := $(LDFLAGS.$(variant)) $(LDFLAGS)
 # Only what talks to the operating system may see more than standard C.
 system      := src/env/% src/bin/% tests/% fuzz/% bench/%
 defines      = $(if $(filter $(system),$<),-D_GNU_SOURCE)
-# What the server is made of.
-whole        = $(if $(filter $(core:%=src/%/%) src/env/% $(main.quoitd),$(filter-out $(tests) $(helpers),$<)),$(CFLAGS.lto))
 
 # Every program is the core, the parts it names, and its own files in src/bin.
 core            := base wire model store node server
@@ -69,7 +61,7 @@ fuzzers  := $(patsubst fuzz/%_fuzz.c,%,$(wildcard fuzz/*_fuzz.c))
 to_objects = $(patsubst %.c,$(OUT)/%.o,$1)
 objects    = $(call to_objects,$(filter-out $(tests) $(helpers),$(wildcard $(1:%=src/%/*.c))))
 libraries  = $(if $1,$$(pkg-config --libs $1)) -lpthread
-link       = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(if $(filter quoitd,$1),$(LDFLAGS.whole),$(LDFLAGS.parts)) -o $@ $(filter %.o %.a,$^) $(call libraries,$(libs.$1))
+link       = $(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(call libraries,$(libs.$1))
 
 .PHONY: all programs unit check-core tidy fuzz install clean FORCE
 .SECONDEXPANSION:
@@ -110,7 +102,7 @@ replay := $(if $(filter-out fuzz,$(variant)),fuzz/replay.c)
 fuzz: $(fuzzers:%=$(OUT)/fuzz-%)
 $(OUT)/fuzz-%: $(OUT)/fuzz/%_fuzz.o $(call to_objects,fuzz/must.c $(replay)) $(OUT)/libcore.a
 	$(say) LINK $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS.parts) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter fuzz,$(variant)),-fsanitize=fuzzer) -o $@ $(filter %.o %.a,$^) \
 	    $(call libraries,$(libs.fuzz))
 
 # Storage engines side by side, for bench/engine. The others come from Debian and are in no product.
@@ -121,12 +113,12 @@ $(OUT)/bench-engine: $(call to_objects,$(wildcard bench/engine_*.c)) $(call obje
 # Small measurements of one thing: bench-compress, bench-versions.
 $(OUT)/bench-%: $(OUT)/bench/%_bench.o $(OUT)/libcore.a
 	$(say) LINK $@
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS.parts) -o $@ $^ $(call libraries,$(libs.fuzz))
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(call libraries,$(libs.fuzz))
 
 $(OUT)/%.o: %.c Makefile | $(OUT)/all_tests.h
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) $(whole) $(defines) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(defines) -MMD -MP -c -o $@ $<
 
 # clang-tidy, once for each object that changed.
 tidy: $(call to_objects,$(wildcard src/*/*.c tests/*.c fuzz/*.c)) \
