@@ -17,7 +17,9 @@ static_assert(sizeof(XXH3_state_t) <= sizeof(struct hash_stream), "a state fits"
 static_assert(_Alignof(XXH3_state_t) <= _Alignof(struct hash_stream), "where it is");
 
 void hash_stream_begin(struct hash_stream *s, uint64_t seed) {
-    (void)XXH3_64bits_reset_withSeed((XXH3_state_t *)(void *)s, seed);
+    XXH3_state_t *state = (void *)s;
+    XXH3_INITSTATE(state); // the reset looks at what is there
+    (void)XXH3_64bits_reset_withSeed(state, seed);
 }
 
 void hash_stream_add(struct hash_stream *s, struct slice bytes) {
