@@ -397,6 +397,43 @@ static void one_that_failed_can_be_deleted(void **state) {
     }
 }
 
+// Makes a snapshot with the fault at its k-th occasion from then on; afterwards nothing is written.
+// False: there were fewer.
+static bool fail_once(uint64_t seed, enum fault fault, uint32_t k) {
+    struct shop *shop = small_shop(seed, (enum disk_personality)(seed % DISK_PERSONALITIES));
+    assert_int_equal(shop_open(shop), ST_OK);
+    sell_for(shop, 100 * NS_PER_MS);
+    shop_run(shop, NS_PER_SECOND);
+    machine_plan_fault(shop->machine, fault, k);
+    bool is_made = ask_and_wait(shop, "once", false) == ST_OK;
+    machine_plan_fault(shop->machine, fault, 0);
+    bool has_failed = world_fault_count(shop->world, fault) > 0;
+    assert_true(is_made || has_failed);
+    assert_int_equal(is_listed(shop, "once"), is_made);
+    if (!is_made) assert_int_equal(count_files(shop, "once"), 0);
+    shop_close(shop);
+    machine_kill(shop->machine);
+    struct inspection i = shop_inspect(shop);
+    assert_string_equal(i.first, "");
+    assert_int_equal(i.counts.left_over, 0);
+    shop_free(shop);
+    return has_failed;
+}
+
+static void one_that_failed_leaves_nothing(void **state) {
+    (void)state;
+    enum { SEEDS = 8 }; // a rename that fails may have been done, or not
+    static const enum fault faults[] = {FAULT_DISK_WRITE_ERROR, FAULT_DISK_SYNC_ERROR,
+                                        FAULT_DISK_FULL, FAULT_DESCRIPTORS};
+    for (uint32_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        for (uint64_t seed = test_seed(); seed < test_seed() + SEEDS; seed++) {
+            uint32_t k = 1;
+            while (fail_once(seed, faults[i], k)) k++;
+            assert_true(k > 1);
+        }
+    }
+}
+
 static void what_only_snapshots_hold_is_counted(void **state) {
     (void)state;
     struct shop *shop = small_shop(test_seed(), DISK_WHOLE);
@@ -654,6 +691,7 @@ int store_snapshot_test(void) {
         cmocka_unit_test(it_opens_whatever_comes_between),
         cmocka_unit_test(one_that_failed_comes_back_whole_or_not),
         cmocka_unit_test(one_that_failed_can_be_deleted),
+        cmocka_unit_test(one_that_failed_leaves_nothing),
         cmocka_unit_test(what_only_snapshots_hold_is_counted),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_full_disk_leaves_none),

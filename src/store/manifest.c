@@ -382,16 +382,6 @@ static void on_names_synced(struct env_op *op) {
     end_save(of(op), op->status);
 }
 
-static void on_renamed(struct env_op *op) {
-    struct manifest_file *f = of(op);
-    if (op->status != ST_OK) {
-        end_save(f, op->status);
-        return;
-    }
-    op->done = on_names_synced;
-    env_sync_names(f->env, op);
-}
-
 static void on_new_removed(struct env_op *op) {
     struct manifest_file *f = of(op);
     if (is_other(f)) {
@@ -401,12 +391,24 @@ static void on_new_removed(struct env_op *op) {
     }
 }
 
-// Before the rename the file that there was is still the one. The new one goes: on a full disk
-// there may be no other save for long.
+// The file that there was is still the one, or the new one is that of something else. So it goes:
+// there may be no other save for long, as on a full disk, or where nobody writes.
 static void give_up(struct manifest_file *f, enum status status) {
     f->status = status;
     f->op.done = on_new_removed;
     env_remove(f->env, &f->op, MANIFEST_NEW_NAME);
+}
+
+static void on_renamed(struct env_op *op) {
+    struct manifest_file *f = of(op);
+    if (op->status == ST_OK) {
+        op->done = on_names_synced;
+        env_sync_names(f->env, op);
+    } else if (is_other(f)) {
+        give_up(f, op->status); // it may have the other name all the same
+    } else {
+        end_save(f, op->status);
+    }
 }
 
 static void on_write_closed(struct env_op *op) {
