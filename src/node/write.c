@@ -97,8 +97,10 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     enum status st = record_decode(before, old);
     if (st == ST_OK) st = superseded(o, before, seen);
     if (st != ST_OK) return st;
-    // What the store holds came by a merge, which has looked; a dot used twice would be worse.
-    if (genesis_has_forgotten(node, &before->context)) return ST_INVALID;
+    // What the store holds came by a merge, which has looked; a dot used twice would be worse. Of a
+    // plain write that is a part of what it has seen.
+    bool is_plain = o->kind == REQUEST_REPLACE;
+    if (!is_plain && genesis_has_forgotten(node, &before->context)) return ST_INVALID;
     if (genesis_has_forgotten(node, seen)) return ST_INVALID;
     struct version dot = {store_actor(node->store), store_mint(node->store)};
     o->dot = dot;

@@ -77,9 +77,8 @@ static bool tell_missed(struct session *s) {
     return true;
 }
 
-void monitor_tell(const struct command *c) {
+void monitor_show(const struct command *c) {
     struct server *server = c->session->server;
-    if (list_is_empty(&server->monitors)) return;
     if (c->fault != FAULT_NONE || (c->flags & COMMAND_ADMIN) != 0) return;
     struct text line = server_text(server);
     write_line(c, &line);

@@ -15,7 +15,12 @@ void monitor_begin(struct session *s);
 // Does nothing to one that is not.
 void monitor_end(struct session *s);
 
+// As monitor_tell, where somebody is to be told.
+void monitor_show(const struct command *c);
+
 // Tells of a command that was just taken.
-void monitor_tell(const struct command *c);
+static inline void monitor_tell(const struct command *c) {
+    if (!list_is_empty(&c->session->server->monitors)) monitor_show(c);
+}
 
 #endif
