@@ -19,28 +19,27 @@ static uint8_t expanded[RAW_MAX];
 static uint8_t stored[RAW_MAX];
 static uint8_t again[RAW_MAX];
 
-// One that writes in the codec, made at its first use.
-static struct compressor *compressor_of(enum codec codec) {
-    static struct compressor made[CODECS];
-    static bool is_made[CODECS];
-    if (is_made[codec]) return &made[codec];
-    size_t size = (compressor_memory_size(codec) + 63) / 64 * 64;
+// Made at its first use.
+static struct compressor *compressor(void) {
+    static struct compressor made;
+    static bool is_made;
+    if (is_made) return &made;
+    size_t size = (compressor_memory_size(true) + 63) / 64 * 64;
     void *memory = aligned_alloc(64, size);
     must(memory != NULL);
     memset(memory, 0, size);
     struct arena arena = arena_over(memory, size);
-    compressor_init(&made[codec], &arena, codec);
-    is_made[codec] = true;
-    return &made[codec];
+    compressor_init(&made, &arena, true);
+    is_made = true;
+    return &made;
 }
 
 // What came out must come out again of what a compressor makes of it.
 static void check_compressed(enum codec codec, struct slice raw) {
-    struct piece p = piece_fill(compressor_of(codec), raw, stored);
+    struct piece p = piece_fill(compressor(), codec, raw, stored);
     must(p.codec == CODEC_NONE ? p.size == raw.size : p.codec == codec && p.size < raw.size);
     struct slice found;
-    struct compressor *other = compressor_of(CODEC_NONE);
-    must(piece_expand(other, &p, (struct slice){stored, p.size}, again, &found) == ST_OK);
+    must(piece_expand(compressor(), &p, (struct slice){stored, p.size}, again, &found) == ST_OK);
     must(slice_equal(found, raw));
 }
 
@@ -49,7 +48,7 @@ static void check_compressed(enum codec codec, struct slice raw) {
 static void check_expand(const struct piece *p, struct slice content) {
     struct slice raw;
     uint8_t *to = expanded + sizeof(expanded) - p->raw_size;
-    if (piece_expand(compressor_of(CODEC_NONE), p, content, to, &raw) != ST_OK) return;
+    if (piece_expand(compressor(), p, content, to, &raw) != ST_OK) return;
     must(raw.size == p->raw_size);
     for (enum codec codec = CODEC_LZ4; codec < CODECS; codec++) check_compressed(codec, raw);
 }

@@ -81,14 +81,32 @@ const char *keyspace_conflict_text(enum keyspace_conflict conflict) {
     return conflict == CONFLICT_LWW ? "LWW" : "SIBLINGS";
 }
 
+const char *keyspace_compression_text(enum keyspace_compression compression) {
+    static const char *const texts[] = {
+        [COMPRESSION_UNSET] = "configuration",
+        [COMPRESSION_NONE] = "none",
+        [COMPRESSION_LZ4] = "lz4",
+        [COMPRESSION_ZSTD] = "zstd",
+    };
+    return texts[compression];
+}
+
 // Bytes.
 
 enum { ENCODED_SIZE = 1 + 1 + 1 + 2 + 1 + 2 * 2 + 8 + 1 };
 
+bool keyspaces_have_compression(const struct keyspace table[KEYSPACES_MAX]) {
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        if (table[i].compression != COMPRESSION_UNSET) return true;
+    }
+    return false;
+}
+
 size_t keyspaces_encoded_size(const struct keyspace table[KEYSPACES_MAX]) {
+    size_t each = ENCODED_SIZE + keyspaces_have_compression(table);
     size_t size = 1;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
-        if (table[i].state != KEYSPACE_FREE) size += ENCODED_SIZE + strlen(table[i].name);
+        if (table[i].state != KEYSPACE_FREE) size += each + strlen(table[i].name);
     }
     return size;
 }
@@ -106,6 +124,7 @@ static struct level level_read(struct reader *r) {
 }
 
 void keyspaces_encode(const struct keyspace table[KEYSPACES_MAX], struct writer *w) {
+    bool has_compression = keyspaces_have_compression(table);
     uint8_t count = 0;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         if (table[i].state != KEYSPACE_FREE) count++;
@@ -123,12 +142,13 @@ void keyspaces_encode(const struct keyspace table[KEYSPACES_MAX], struct writer 
         level_write(k->read, w);
         level_write(k->write, w);
         write_u64(w, k->ttl_ms);
+        if (has_compression) write_u8(w, (uint8_t)k->compression);
         write_u8(w, (uint8_t)name.size);
         write_bytes(w, name);
     }
 }
 
-static void decode_one(struct keyspace *k, struct reader *r) {
+static void decode_one(struct keyspace *k, bool has_compression, struct reader *r) {
     uint8_t state = read_u8(r);
     uint8_t conflict = read_u8(r);
     k->number = read_u16(r);
@@ -136,13 +156,16 @@ static void decode_one(struct keyspace *k, struct reader *r) {
     k->read = level_read(r);
     k->write = level_read(r);
     k->ttl_ms = read_u64(r);
+    uint8_t compression = has_compression ? read_u8(r) : COMPRESSION_UNSET;
     uint8_t size = read_u8(r);
     struct slice name = read_bytes(r, size);
     bool is_known = state > KEYSPACE_FREE && state <= KEYSPACE_GOING && conflict <= CONFLICT_LWW;
+    if (compression > COMPRESSION_ZSTD) is_known = false;
     if (!is_known || name.size > NAME_SIZE_MAX) r->failed = true;
     if (r->failed) return;
     k->state = (enum keyspace_state)state;
     k->conflict = (enum keyspace_conflict)conflict;
+    k->compression = (enum keyspace_compression)compression;
     memcpy(k->name, name.data, name.size);
     if (keyspace_flaw(k) != NULL) r->failed = true;
 }
@@ -155,7 +178,8 @@ static bool are_distinct(const struct keyspace *a, const struct keyspace *b) {
            (a->state == KEYSPACE_GOING && b->state == KEYSPACE_COMING);
 }
 
-void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], struct reader *r) {
+void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], bool has_compression,
+                      struct reader *r) {
     memset(table, 0, KEYSPACES_MAX * sizeof(*table));
     uint8_t count = read_u8(r);
     uint32_t next = 0;
@@ -163,7 +187,7 @@ void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], struct reader *r) {
         uint8_t place = read_u8(r);
         if (place < next || place >= KEYSPACES_MAX) r->failed = true;
         if (r->failed) return;
-        decode_one(&table[place], r);
+        decode_one(&table[place], has_compression, r);
         next = place + 1u;
         for (uint32_t j = 0; j < place && !r->failed; j++) {
             if (table[j].state == KEYSPACE_FREE) continue;
@@ -172,5 +196,5 @@ void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], struct reader *r) {
     }
     const struct keyspace *first = &table[KEYSPACE_DEFAULT];
     bool has_default = first->state == KEYSPACE_ACTIVE && strcmp(first->name, "default") == 0;
-    if (!has_default) r->failed = true;
+    if (!has_default || has_compression != keyspaces_have_compression(table)) r->failed = true;
 }

@@ -35,9 +35,18 @@ enum keyspace_conflict {
     CONFLICT_LWW,      // the latest of them counts, and the next write does away with the others
 };
 
+// How members compress what they have of it on disk.
+enum keyspace_compression {
+    COMPRESSION_UNSET, // each as it is configured
+    COMPRESSION_NONE,
+    COMPRESSION_LZ4,
+    COMPRESSION_ZSTD,
+};
+
 struct keyspace {
     enum keyspace_state state;
     enum keyspace_conflict conflict;
+    enum keyspace_compression compression;
     uint16_t number;
     uint32_t replication; // copies wanted; a key has as many, or as many as its run has replicas
     struct level read;    // unset: as the member that is asked is configured; like
@@ -83,20 +92,25 @@ uint32_t keyspace_find_free(const struct keyspace table[KEYSPACES_MAX]);
 //
 //     u8 count, for each place that is not empty, ascending:
 //     u8 place | u8 state | u8 conflict | u16 number | u8 replication | u8 kind and u8 count of the
-//     level of reads, and of writes | u64 ttl | u8 size, name
+//     level of reads, and of writes | u64 ttl | u8 compression | u8 size, name
+//
+// The compression stands there only if some keyspace sets one: else the bytes are those that were
+// written before there was such a thing.
+bool keyspaces_have_compression(const struct keyspace table[KEYSPACES_MAX]);
 size_t keyspaces_encoded_size(const struct keyspace table[KEYSPACES_MAX]);
 void keyspaces_encode(const struct keyspace table[KEYSPACES_MAX], struct writer *w);
 
 // Fails the reader on what is no table: one without `default`, with names or numbers that stand
 // twice (but for a going and a coming one of a name), or with levels that nothing keeps or that ask
-// for more copies than there are.
-void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], struct reader *r);
+// for more copies than there are. `has_compression`: it stands in the bytes.
+void keyspaces_decode(struct keyspace table[KEYSPACES_MAX], bool has_compression, struct reader *r);
 
 // What is wrong with a definition; NULL: nothing.
 const char *keyspace_flaw(const struct keyspace *k);
 
-// "ACTIVE", "COMING", "GOING"; "SIBLINGS", "LWW".
+// "ACTIVE", "COMING", "GOING"; "SIBLINGS", "LWW"; "configuration", "none", "lz4", "zstd".
 const char *keyspace_state_text(enum keyspace_state state);
 const char *keyspace_conflict_text(enum keyspace_conflict conflict);
+const char *keyspace_compression_text(enum keyspace_compression compression);
 
 #endif

@@ -92,7 +92,7 @@ static bool decodes(const struct keyspace table[KEYSPACES_MAX]) {
     assert_false(w.failed);
     assert_int_equal(w.size, keyspaces_encoded_size(table));
     struct reader r = reader_of(writer_bytes(&w));
-    keyspaces_decode(again, &r);
+    keyspaces_decode(again, keyspaces_have_compression(table), &r);
     if (!reader_done(&r)) return false;
     assert_memory_equal(again, table, sizeof(again));
     return true;
@@ -181,9 +181,10 @@ static void tables_with_any_one_fault_are_refused(void **state) {
 }
 
 // Whatever bit is changed, the result is refused or is itself the encoding of a table.
-static void what_is_decoded_is_canonical(void **state) {
-    (void)state;
+static void check_bits(enum keyspace_compression compression) {
     struct keyspace table[KEYSPACES_MAX] = {active("default", 0), [2] = active("users", 4)};
+    table[2].compression = compression;
+    bool has_compression = compression != COMPRESSION_UNSET;
     table[2].conflict = CONFLICT_LWW;
     table[2].ttl_ms = 1000;
     table[2].read = (struct level){LEVEL_COUNT, 2};
@@ -195,7 +196,7 @@ static void what_is_decoded_is_canonical(void **state) {
     for (size_t i = 0; i < size * 8; i++) {
         bytes[i / 8] ^= (uint8_t)(1u << i % 8);
         struct reader r = reader_of((struct slice){bytes, size});
-        keyspaces_decode(table, &r);
+        keyspaces_decode(table, has_compression, &r);
         if (reader_done(&r)) {
             struct writer out = writer_to(again, sizeof(again));
             keyspaces_encode(table, &out);
@@ -206,7 +207,42 @@ static void what_is_decoded_is_canonical(void **state) {
     }
     for (size_t cut = 0; cut < size; cut++) {
         struct reader r = reader_of((struct slice){bytes, cut});
-        keyspaces_decode(table, &r);
+        keyspaces_decode(table, has_compression, &r);
+        assert_false(reader_done(&r));
+    }
+}
+
+static void what_is_decoded_is_canonical(void **state) {
+    (void)state;
+    check_bits(COMPRESSION_UNSET);
+    check_bits(COMPRESSION_LZ4);
+}
+
+// Nothing that all could read without a word about compression may come with one.
+static void compression_is_in_the_bytes_if_a_keyspace_sets_it(void **state) {
+    (void)state;
+    struct keyspace table[KEYSPACES_MAX] = {active("default", 0), [2] = active("users", 4)};
+    size_t size = keyspaces_encoded_size(table);
+    for (uint32_t place = 0; place <= 2; place += 2) {
+        for (int compression = 0; compression <= COMPRESSION_ZSTD; compression++) {
+            table[place].compression = (enum keyspace_compression)compression;
+            assert_true(decodes(table));
+            size_t more = compression == COMPRESSION_UNSET ? 0 : 2;
+            assert_int_equal(keyspaces_encoded_size(table), size + more);
+        }
+        table[place].compression = COMPRESSION_UNSET;
+    }
+    table[2].compression = COMPRESSION_ZSTD;
+    uint8_t bytes[256];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    keyspaces_encode(table, &w);
+    uint8_t *last = bytes + w.size - strlen("users") - 2;
+    assert_int_equal(*last, COMPRESSION_ZSTD);
+    static const uint8_t bad[] = {COMPRESSION_UNSET, COMPRESSION_ZSTD + 1, UINT8_MAX};
+    for (size_t i = 0; i < sizeof(bad); i++) {
+        *last = bad[i];
+        struct reader r = reader_of(writer_bytes(&w));
+        keyspaces_decode(table, true, &r);
         assert_false(reader_done(&r));
     }
 }
@@ -218,6 +254,7 @@ int keyspace_test(void) {
         cmocka_unit_test(cells_of_a_slot_stand_together),
         cmocka_unit_test(tables_with_any_one_fault_are_refused),
         cmocka_unit_test(what_is_decoded_is_canonical),
+        cmocka_unit_test(compression_is_in_the_bytes_if_a_keyspace_sets_it),
     };
     return cmocka_run_group_tests_name("keyspace", cases, NULL, NULL);
 }

@@ -2,12 +2,16 @@
 //
 // A map in bytes; one map has one encoding:
 //
-//     map    = u8 format version (1), 16 bytes cluster id, u64 epoch, u8 replication
+//     map    = u8 format version (2 or 3), 16 bytes cluster id, u64 epoch, u8 replication
 //              u16 count, then the members, by name
 //              u16 count, then the runs, from slot 0 on
+//              the keyspaces (keyspace.h), u32 number of the next one
 //     member = u64 id, name, host, rack, dc, u16 size and address, u16 port, u16 shards, u16 weight
 //              where a name is u8 size, then its characters
 //     run    = u16 slots, u8 count, then for each replica: u16 member, u16 shard
+//
+// The version is the least that the map allows: 3 when a keyspace sets its compression. So members
+// of a release that knows no such thing can read what does without it.
 #include "model/map.h"
 
 #include "base/codec.h"
@@ -16,7 +20,7 @@
 #include "model/allocate.h"
 #include "model/name.h"
 
-enum { FORMAT_VERSION = 2 };
+enum { VERSION_PLAIN = 2, VERSION_COMPRESSION = 3 };
 
 #define ID_SEED 0x71756f69746d6964u      // "quoitmid"
 #define CLUSTER_SEED 0x6e657720636c7573u // "new clus"
@@ -370,7 +374,8 @@ static void run_decode(const struct map *map, struct map_run *run, uint32_t firs
 }
 
 static void map_write(const struct map *map, struct writer *w) {
-    write_u8(w, FORMAT_VERSION);
+    bool has_compression = keyspaces_have_compression(map->keyspaces);
+    write_u8(w, has_compression ? VERSION_COMPRESSION : VERSION_PLAIN);
     write_bytes(w, (struct slice){map->cluster.bytes, CLUSTER_ID_SIZE});
     write_u64(w, map->epoch);
     write_u8(w, (uint8_t)map->replication);
@@ -386,7 +391,7 @@ static void map_write(const struct map *map, struct writer *w) {
 static void map_read(struct map *map, struct reader *r, bool *is_large) {
     uint8_t version = read_u8(r);
     struct slice cluster = read_bytes(r, CLUSTER_ID_SIZE);
-    if (version != FORMAT_VERSION) r->failed = true;
+    if (version != VERSION_PLAIN && version != VERSION_COMPRESSION) r->failed = true;
     if (r->failed) return;
     memcpy(map->cluster.bytes, cluster.data, CLUSTER_ID_SIZE);
     map->epoch = read_u64(r);
@@ -411,7 +416,7 @@ static void map_read(struct map *map, struct reader *r, bool *is_large) {
     if (slots != SLOT_COUNT) r->failed = true;
     map->run_count = run_count;
 
-    keyspaces_decode(map->keyspaces, r);
+    keyspaces_decode(map->keyspaces, version == VERSION_COMPRESSION, r);
     map->next_keyspace = read_u32(r);
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
         const struct keyspace *k = &map->keyspaces[i];

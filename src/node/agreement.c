@@ -395,8 +395,26 @@ void agreement_look_again(struct node *node) {
     node->agreement.look.epoch = 0;
 }
 
+// What is on disk may be in any codec, so nobody waits for this.
+void agreement_tell_store(struct node *node) {
+    static const enum codec codec_of[] = {
+        [COMPRESSION_NONE] = CODEC_NONE,
+        [COMPRESSION_LZ4] = CODEC_LZ4,
+        [COMPRESSION_ZSTD] = CODEC_ZSTD,
+    };
+    struct keyspace_codec codecs[KEYSPACES_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &node->map.keyspaces[i];
+        if (k->compression == COMPRESSION_UNSET) continue;
+        codecs[count++] = (struct keyspace_codec){k->number, codec_of[k->compression]};
+    }
+    store_set_codecs(node->store, codecs, count);
+}
+
 // There can be two maps of one epoch (epoch.h), and what was found is about one of them.
 void agreement_on_map(struct node *node) {
+    agreement_tell_store(node);
     agreement_look_again(node);
     node->agreement.question.epoch = 0;
     node->agreement.since = node->env->now;

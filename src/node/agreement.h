@@ -71,6 +71,9 @@ void agreement_init(struct node *node);
 // Ends the changes of clients that were in the map once, whatever becomes of them.
 void agreement_stop(struct node *node);
 
+// There is a map, or a new one: the store hears how to compress what it writes of each keyspace.
+void agreement_tell_store(struct node *node);
+
 // The map has a new epoch.
 void agreement_on_map(struct node *node);
 

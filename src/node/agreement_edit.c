@@ -25,6 +25,7 @@ static void take_fields(struct keyspace *k, const struct keyspace_change *change
     if ((change->fields & KEYSPACE_WRITE) != 0) k->write = w->write;
     if ((change->fields & KEYSPACE_CONFLICT) != 0) k->conflict = w->conflict;
     if ((change->fields & KEYSPACE_TTL) != 0) k->ttl_ms = w->ttl_ms;
+    if ((change->fields & KEYSPACE_COMPRESSION) != 0) k->compression = w->compression;
 }
 
 // Puts the definition into an empty place under a number of its own.

@@ -156,6 +156,38 @@ static void an_altered_definition_keeps_what_is_not_said(void **state) {
     assert_int_equal(map.keyspaces[2].ttl_ms, 7);
 }
 
+// Over keys, too, and of `default`: it moves none.
+static void compression_is_set_at_any_time_and_stays(void **state) {
+    (void)state;
+    struct map map = map_of_users();
+    struct keyspace_change change = of(KEYSPACE_ALTER, "default");
+    change.fields = KEYSPACE_COMPRESSION;
+    change.wanted.compression = COMPRESSION_NONE;
+    assert_false(agreement_needs_all(&change));
+    assert_true(agreement_edit(&change, &map));
+    assert_int_equal(agreement_fate(&change, &map), FATE_DONE);
+    assert_int_equal(map.keyspaces[0].compression, COMPRESSION_NONE);
+    assert_int_equal(map.keyspaces[1].compression, COMPRESSION_UNSET);
+    change = of(KEYSPACE_CREATE, "feed");
+    change.fields = KEYSPACE_COMPRESSION;
+    change.wanted.compression = COMPRESSION_ZSTD;
+    assert_true(agreement_edit(&change, &map));
+    agreement_decide(&map, 0);
+    change = of(KEYSPACE_ALTER, "feed"); // one that comes anew
+    change.fields = KEYSPACE_CONFLICT;
+    change.wanted.conflict = CONFLICT_LWW;
+    assert_true(agreement_edit(&change, &map));
+    agreement_decide(&map, 0);
+    change = of(KEYSPACE_FLUSH, "");
+    assert_true(agreement_edit(&change, &map));
+    uint32_t place = keyspace_find(map.keyspaces, SLICE("feed"));
+    assert_int_equal(map.keyspaces[place].compression, COMPRESSION_ZSTD);
+    change = of(KEYSPACE_CREATE, "more"); // which does not take after `default` in this
+    assert_true(agreement_edit(&change, &map));
+    place = keyspace_find(map.keyspaces, SLICE("more"));
+    assert_int_equal(map.keyspaces[place].compression, COMPRESSION_UNSET);
+}
+
 static void a_flush_gives_everything_a_new_number(void **state) {
     (void)state;
     struct map map = map_of_users();
@@ -175,6 +207,7 @@ int agreement_edit_test(void) {
         cmocka_unit_test(there_are_only_so_many_places_and_numbers),
         cmocka_unit_test(what_comes_or_goes_does_so_only_without_keys),
         cmocka_unit_test(an_altered_definition_keeps_what_is_not_said),
+        cmocka_unit_test(compression_is_set_at_any_time_and_stays),
         cmocka_unit_test(a_flush_gives_everything_a_new_number),
     };
     return cmocka_run_group_tests_name("agreement_edit", cases, NULL, NULL);

@@ -74,6 +74,7 @@ static void serve(struct node *node) {
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
     epoch_begin(node);
+    agreement_tell_store(node);
     peers_dial_all(node);
     reconcile_start(node);
 }

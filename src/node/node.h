@@ -210,6 +210,7 @@ enum keyspace_field {
     KEYSPACE_WRITE = 1 << 2,
     KEYSPACE_CONFLICT = 1 << 3,
     KEYSPACE_TTL = 1 << 4,
+    KEYSPACE_COMPRESSION = 1 << 5,
 };
 
 enum keyspace_outcome {
@@ -251,8 +252,8 @@ struct keyspace_change {
 };
 
 // Changes the table of keyspaces on all members, or on none; calls back once, maybe before it
-// returns. The struct is the node's until then. Everything but an ALTER of levels or TTL needs all
-// members.
+// returns. The struct is the node's until then. Everything but an ALTER of levels, TTL or
+// compression needs all members.
 void node_change_keyspace(struct node *node, struct keyspace_change *change);
 
 // Facts for those who show them. Pointers lend until control returns to the env.

@@ -387,11 +387,13 @@ const struct command_spec command_table[] = {
     CONTAINER("keyspace", CLUSTER, "A container for what keys with one prefix have in common"),
     COMMAND("keyspace|create", -3, NO_KEYS, CLUSTER, IS(ADMIN) | IS(BARRIER),
             START(start_keyspace_create),
-            "name [REPLICATION n] [READ level] [WRITE level] [CONFLICT lww|siblings] [TTL ms]",
+            "name [REPLICATION n] [READ level] [WRITE level] [CONFLICT lww|siblings] [TTL ms] "
+            "[COMPRESSION none|lz4|zstd]",
             "Defines a keyspace of which there are no keys yet"),
     COMMAND("keyspace|alter", -5, NO_KEYS, CLUSTER, IS(ADMIN) | IS(BARRIER),
             START(start_keyspace_alter),
-            "name [REPLICATION n] [READ level] [WRITE level] [CONFLICT lww|siblings] [TTL ms]",
+            "name [REPLICATION n] [READ level] [WRITE level] [CONFLICT lww|siblings] [TTL ms] "
+            "[COMPRESSION none|lz4|zstd]",
             "Changes what is said; copies and conflicts only while there are no keys"),
     COMMAND("keyspace|drop", 3, NO_KEYS, CLUSTER, IS(ADMIN) | IS(BARRIER),
             START(start_keyspace_drop), "name", "Does away with a keyspace that has no keys"),

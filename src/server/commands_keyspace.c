@@ -18,7 +18,7 @@ static const char *refusal_of(const struct keyspace_change *change) {
                             "moved yet: delete them first; not done",
         [KEYSPACE_ALTER] =
             "HASKEYS the keyspace has keys, and they cannot be moved yet: only READ, "
-            "WRITE and TTL can be changed; not done",
+            "WRITE, TTL and COMPRESSION can be changed; not done",
         [KEYSPACE_DROP] = "HASKEYS the keyspace has keys, or some that expired and are not yet "
                           "purged: delete them first; not done",
     };
@@ -122,6 +122,15 @@ static bool parse_conflict(struct command *c, struct slice value,
     return false;
 }
 
+static bool parse_compression(struct command *c, struct slice value,
+                              enum keyspace_compression *compression) {
+    for (*compression = COMPRESSION_NONE; *compression <= COMPRESSION_ZSTD; ++*compression) {
+        if (argument_is(value, keyspace_compression_text(*compression))) return true;
+    }
+    answer_error(c, "ERR COMPRESSION is none, lz4 or zstd");
+    return false;
+}
+
 // At most as long as times can be counted in ms from now on.
 static bool parse_ttl(struct command *c, struct slice value, uint64_t *ttl_ms) {
     int64_t number;
@@ -157,9 +166,11 @@ static bool parse_field(struct command *c, struct slice word, struct slice value
         change->fields |= KEYSPACE_TTL;
         return parse_ttl(c, value, &w->ttl_ms);
     }
-    answer_error(c, argument_is(word, "compression")
-                        ? "ERR compression is a setting of nodes, for all keyspaces; not done"
-                        : "ERR syntax error");
+    if (argument_is(word, "compression")) {
+        change->fields |= KEYSPACE_COMPRESSION;
+        return parse_compression(c, value, &w->compression);
+    }
+    answer_parse_error(c, PARSE_SYNTAX);
     return false;
 }
 
@@ -251,7 +262,7 @@ void local_keyspace_describe(struct command *c, struct reply *r) {
         return;
     }
     const struct keyspace *k = &map->keyspaces[place];
-    reply_map(r, 7);
+    reply_map(r, 8);
     reply_bulk(r, SLICE("name"));
     reply_bulk_string(r, k->name);
     reply_bulk(r, SLICE("state"));
@@ -264,4 +275,6 @@ void local_keyspace_describe(struct command *c, struct reply *r) {
     reply_bulk_string(r, keyspace_conflict_text(k->conflict));
     reply_bulk(r, SLICE("ttl"));
     reply_integer(r, (int64_t)k->ttl_ms);
+    reply_bulk(r, SLICE("compression"));
+    reply_bulk_string(r, keyspace_compression_text(k->compression));
 }

@@ -3,20 +3,22 @@
 // What clients see of keyspaces, with one member and with three.
 #include "sim/session_case.h"
 
+#define CONFIGURED "$11\r\ncompression\r\n$13\r\nconfiguration\r\n"
+
 static const struct line definitions[] = {
     {"KEYSPACE LIST\r\n", "*1\r\n$7\r\ndefault\r\n"},
     {"KEYSPACE CREATE feed: REPLICATION 2 READ ONE WRITE ALL CONFLICT LWW TTL 60000\r\n",
      "+OK\r\n"},
     {"KEYSPACE LIST\r\n", "*2\r\n$7\r\ndefault\r\n$4\r\nfeed\r\n"},
     {"KEYSPACE DESCRIBE feed\r\n",
-     "*14\r\n$4\r\nname\r\n$4\r\nfeed\r\n$5\r\nstate\r\n$6\r\nACTIVE\r\n$11\r\nreplication\r\n:"
+     "*16\r\n$4\r\nname\r\n$4\r\nfeed\r\n$5\r\nstate\r\n$6\r\nACTIVE\r\n$11\r\nreplication\r\n:"
      "2\r\n"
      "$4\r\nread\r\n$3\r\nONE\r\n$5\r\nwrite\r\n$3\r\nALL\r\n$8\r\nconflict\r\n$3\r\nLWW\r\n"
-     "$3\r\nttl\r\n:60000\r\n"},
+     "$3\r\nttl\r\n:60000\r\n" CONFIGURED},
     {"KEYSPACE ALTER feed: READ 2 TTL 0\r\nKEYSPACE DESCRIBE feed:\r\n",
-     "+OK\r\n*14\r\n$4\r\nname\r\n$4\r\nfeed\r\n$5\r\nstate\r\n$6\r\nACTIVE\r\n"
+     "+OK\r\n*16\r\n$4\r\nname\r\n$4\r\nfeed\r\n$5\r\nstate\r\n$6\r\nACTIVE\r\n"
      "$11\r\nreplication\r\n:2\r\n$4\r\nread\r\n$3\r\nTWO\r\n$5\r\nwrite\r\n$3\r\nALL\r\n"
-     "$8\r\nconflict\r\n$3\r\nLWW\r\n$3\r\nttl\r\n:0\r\n"},
+     "$8\r\nconflict\r\n$3\r\nLWW\r\n$3\r\nttl\r\n:0\r\n" CONFIGURED},
     {"CONSISTENCY KEY feed:1\r\n",
      "*4\r\n$4\r\nread\r\n*4\r\n$5\r\nlevel\r\n$3\r\nTWO\r\n$6\r\nset-by\r\n$8\r\nkeyspace\r\n"
      "$5\r\nwrite\r\n*4\r\n$5\r\nlevel\r\n$3\r\nALL\r\n$6\r\nset-by\r\n$8\r\nkeyspace\r\n"},
@@ -30,6 +32,7 @@ static const struct line definitions[] = {
 #define BAD_NAME                                                                                   \
     "-ERR the name of a keyspace is 1 to 63 letters, digits, '-', '_' and '.', as it stands "      \
     "before the first ':' of keys\r\n"
+#define BAD_COMPRESSION "-ERR COMPRESSION is none, lz4 or zstd\r\n"
 #define NOT_THERE                                                                                  \
     "-NOTFOUND there is no keyspace of that name: KEYSPACE LIST shows what there is\r\n"
 
@@ -49,8 +52,10 @@ static const struct line refusals[] = {
      "done\r\n"},
     {"KEYSPACE CREATE a CONFLICT none\r\n", "-ERR CONFLICT is lww or siblings\r\n"},
     {"KEYSPACE CREATE a TTL -1\r\n", "-ERR TTL is in ms, from 0 (values stay) to 100 years\r\n"},
-    {"KEYSPACE CREATE a COMPRESSION zstd\r\n",
-     "-ERR compression is a setting of nodes, for all keyspaces; not done\r\n"},
+    {"KEYSPACE CREATE a COMPRESSION snappy\r\n", BAD_COMPRESSION},
+    {"KEYSPACE CREATE a COMPRESSION configuration\r\n", BAD_COMPRESSION},
+    {"KEYSPACE ALTER default COMPRESSION 1\r\n", BAD_COMPRESSION},
+    {"KEYSPACE CREATE a COMPRESSION\r\n", "-ERR syntax error\r\n"},
     {"KEYSPACE CREATE a READ SLOPPY\r\n",
      "-ERR level SLOPPY needs stand-ins for replicas that are down, which this version does not "
      "have; not done\r\n"},
@@ -82,9 +87,8 @@ static void definitions_are_made_shown_and_refused(void **state) {
     "them "                                                                                        \
     "first; not done\r\n"
 #define ALTER_HAS_KEYS                                                                             \
-    "-HASKEYS the keyspace has keys, and they cannot be moved yet: only READ, WRITE and TTL can "  \
-    "be "                                                                                          \
-    "changed; not done\r\n"
+    "-HASKEYS the keyspace has keys, and they cannot be moved yet: only READ, WRITE, TTL and "     \
+    "COMPRESSION can be changed; not done\r\n"
 #define DROP_HAS_KEYS                                                                              \
     "-HASKEYS the keyspace has keys, or some that expired and are not yet purged: delete them "    \
     "first; not done\r\n"
@@ -319,6 +323,102 @@ static void a_member_mends_while_a_keyspace_comes(void **state) {
     site_free(site);
 }
 
+// What is in tables, and so how.
+
+enum { VALUE_SIZE = 3000, SEEN = 100 };
+
+static void flush_often(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 1;
+    node->store.codec = CODEC_LZ4;
+}
+
+// Whether the last table has so many of the letter in a row: no block that was compressed has.
+static bool is_plain(const struct site *site, char letter) {
+    static uint8_t bytes[1 << 20];
+    uint8_t names[8192];
+    const struct machine *machine = site->cluster.processes[0].machine;
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    const char *last = "table-";
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((const char *)names + at) + 1) {
+        const char *name = (const char *)names + at;
+        if (strncmp(name, "table-", 6) == 0 && strcmp(name, last) > 0) last = name;
+    }
+    int64_t found = machine_durable_read(machine, last, 0, bytes, sizeof(bytes));
+    assert_in_range(found, 1, sizeof(bytes) - 1);
+    int64_t row = 0;
+    for (int64_t i = 0; i < found && row < SEEN; i++)
+        row = bytes[i] == (uint8_t)letter ? row + 1 : 0;
+    return row == SEEN;
+}
+
+// Writes a key of each keyspace, and has all that there is merged. `plain`: letters of those of
+// which blocks are not compressed.
+static void expect_plain(struct site *site, struct talker *t, const char *plain) {
+    static const char *const keys[] = {"a:1", "b:1", "c:1", "d"};
+    char words[VALUE_SIZE + 32];
+    for (uint32_t i = 0; i < 4; i++) {
+        int size = snprintf(words, sizeof(words), "SET %s ", keys[i]);
+        memset(words + size, keys[i][0], VALUE_SIZE);
+        memcpy(words + size + VALUE_SIZE, "\r\n", 3);
+        expect_dialogue(site, t, words, "+OK\r\n");
+    }
+    site_wait(site, 3 * NS_PER_SECOND);
+    expect_dialogue(site, t, "QUOIT COMPACT\r\n", "+OK\r\n");
+    site_wait(site, 10 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 4; i++) {
+        char letter = keys[i][0];
+        bool expected = strchr(plain, letter) != NULL;
+        if (is_plain(site, letter) != expected) fail_msg("%c is plain: %d", letter, !expected);
+    }
+}
+
+static struct talker *restarted(struct site *site) {
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, NS_PER_SECOND);
+    cluster_start(&site->cluster, 0);
+    while (!site_is_serving(site)) site_wait(site, NS_PER_SECOND);
+    return site_talker(site, 0, false);
+}
+
+static const struct line compressions[] = {
+    {"KEYSPACE CREATE a COMPRESSION zstd\r\nKEYSPACE CREATE b COMPRESSION NONE\r\n",
+     "+OK\r\n+OK\r\n"},
+    {"KEYSPACE CREATE c COMPRESSION lz4 TTL 0\r\n", "+OK\r\n"},
+};
+
+#define SHOWN(size, word) "compression\r\n$" #size "\r\n" word "\r\n"
+
+static void tables_are_compressed_as_keyspaces_say(void **state) {
+    (void)state;
+    struct site *site = site_new(1, flush_often);
+    struct talker *t = site_talker(site, 0, false);
+    EXPECT_LINES(site, t, compressions);
+    expect_part(answer_to(site, t, "KEYSPACE DESCRIBE a\r\n"), SHOWN(4, "zstd"));
+    expect_part(answer_to(site, t, "KEYSPACE DESCRIBE b\r\n"), SHOWN(4, "none"));
+    expect_part(answer_to(site, t, "KEYSPACE DESCRIBE c\r\n"), SHOWN(3, "lz4"));
+    expect_plain(site, t, "b");
+    // With keys in them; what is not said stays.
+    expect_dialogue(site, t,
+                    "KEYSPACE ALTER a COMPRESSION none\r\nKEYSPACE ALTER b TTL 9000000\r\n",
+                    "+OK\r\n+OK\r\n");
+    expect_part(answer_to(site, t, "KEYSPACE DESCRIBE b\r\n"), SHOWN(4, "none"));
+    expect_plain(site, t, "ab");
+    expect_dialogue(site, t, "KEYSPACE ALTER default COMPRESSION none\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "KEYSPACE ALTER b COMPRESSION zstd\r\n", "+OK\r\n");
+    t = restarted(site);
+    expect_part(answer_to(site, t, "KEYSPACE DESCRIBE b\r\n"), SHOWN(4, "zstd"));
+    expect_plain(site, t, "ad");
+    // Under new numbers it is as before.
+    expect_dialogue(site, t, "FLUSHALL\r\nDBSIZE\r\n", "+OK\r\n:0\r\n");
+    expect_plain(site, t, "ad");
+    expect_dialogue(site, t, "DEL a:1\r\nKEYSPACE DROP a\r\n", ":1\r\n+OK\r\n");
+    expect_plain(site, t, "ad"); // now of `default`
+    expect_dialogue(site, t, "KEYSPACE ALTER default COMPRESSION lz4\r\n", "+OK\r\n");
+    expect_plain(site, t, "");
+    site_free(site);
+}
+
 int keyspace_session_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(definitions_are_made_shown_and_refused),
@@ -330,6 +430,7 @@ int keyspace_session_test(void) {
         cmocka_unit_test(a_change_is_answered_when_everybody_has_heard),
         cmocka_unit_test(what_stands_in_the_way_is_not_denied),
         cmocka_unit_test(a_member_mends_while_a_keyspace_comes),
+        cmocka_unit_test(tables_are_compressed_as_keyspaces_say),
     };
     return cmocka_run_group_tests_name("keyspace_session", cases, NULL, NULL);
 }

@@ -228,6 +228,12 @@ static void draw_create(struct rng *rng, struct steward_change *c) {
     draw_levels(rng, c);
 }
 
+static void draw_compression(struct steward *s, struct steward_change *c) {
+    if (!s->compresses || !rng_chance(&s->compression_rng, 1, 2)) return;
+    uint32_t kind = rng_below(&s->compression_rng, COMPRESSION_ZSTD);
+    c->compression = (enum keyspace_compression)(COMPRESSION_NONE + kind);
+}
+
 // Now and then one that cannot be right.
 static struct steward_change draw_change(struct steward *s) {
     struct steward_change c = {.name = rng_below(&s->rng, STEWARD_NAMES)};
@@ -237,10 +243,12 @@ static struct steward_change draw_change(struct steward *s) {
         c.verb = KEYSPACE_FLUSH;
     } else if (!takes_it_to_be_there) {
         draw_create(&s->rng, &c);
+        draw_compression(s, &c);
     } else if (rng_chance(&s->rng, 2, 5)) {
         c.verb = KEYSPACE_DROP;
     } else {
         draw_alter(&s->rng, k, &c);
+        draw_compression(s, &c);
     }
     return c;
 }
@@ -278,6 +286,10 @@ static void add_change(struct steward_admin *a) {
         count = add_pair(arguments, count, SLICE("CONFLICT"), keyspace_conflict_text(c->conflict));
     }
     if (c->says_ttl) count = add_pair(arguments, count, SLICE("TTL"), TTL_MS);
+    if (c->compression != COMPRESSION_UNSET) {
+        count = add_pair(arguments, count, SLICE("COMPRESSION"),
+                         keyspace_compression_text(c->compression));
+    }
     client_add(&a->client, count, arguments);
 }
 
@@ -297,6 +309,8 @@ static void note_made(struct steward *s, const struct steward_change *c) {
     k->is_there = c->verb != KEYSPACE_DROP;
     if (c->replication != 0) k->replication = c->replication;
     if (c->says_conflict) k->conflict = c->conflict;
+    bool is_new = c->verb == KEYSPACE_CREATE;
+    if (is_new || c->compression != COMPRESSION_UNSET) k->compression = c->compression;
 }
 
 static void end_change(struct steward_admin *a, enum outcome outcome, struct slice reply) {
@@ -410,12 +424,14 @@ void steward_init(struct steward *s, struct nemesis *nemesis, struct oracle *ora
         .cluster = nemesis->cluster,
         .oracle = oracle,
         .rng = world_stream(nemesis->cluster->world, 9),
+        .compression_rng = world_stream(nemesis->cluster->world, 10),
     };
     tenancy_init(&s->tenancy, oracle);
     s->is_there = rng_chance(&s->rng, 3, 10) && is_possible;
     if (!s->is_there) return;
     nemesis_spare_bytes(nemesis);
     s->flushes = rng_chance(&s->rng, 1, 4);
+    s->compresses = rng_chance(&s->compression_rng, 1, 2);
     s->think_ns = rng_spread(&s->rng, 10 * NS_PER_MS, 200 * NS_PER_MS);
     add_clients(s);
     s->admin->wanted = 50;
@@ -469,20 +485,23 @@ static void check_keyspace(struct steward *s, uint32_t name, const struct map *m
     struct steward_keyspace *k = &s->keyspaces[name];
     uint32_t place = keyspace_find(map->keyspaces, slice_of_string(names[name]));
     bool is_there = place < KEYSPACES_MAX;
-    const struct keyspace none = {.replication = k->replication, .conflict = k->conflict};
+    const struct keyspace none = {
+        .replication = k->replication, .conflict = k->conflict, .compression = k->compression};
     const struct keyspace *found = is_there ? &map->keyspaces[place] : &none;
     bool is_same = is_there == k->is_there && found->replication == k->replication &&
-                   found->conflict == k->conflict;
+                   found->conflict == k->conflict && found->compression == k->compression;
     if (!is_same && !k->is_in_doubt) {
         oracle_fail(
-            s->oracle, "O29 keyspace %s is there=%d copies=%u %s, not there=%d copies=%u %s",
+            s->oracle, "O29 keyspace %s is there=%d copies=%u %s %s, not there=%d copies=%u %s %s",
             names[name], is_there, found->replication, keyspace_conflict_text(found->conflict),
-            k->is_there, k->replication, keyspace_conflict_text(k->conflict));
+            keyspace_compression_text(found->compression), k->is_there, k->replication,
+            keyspace_conflict_text(k->conflict), keyspace_compression_text(k->compression));
     }
     k->is_there = is_there;
     k->is_in_doubt = false;
     k->replication = found->replication;
     k->conflict = found->conflict;
+    k->compression = found->compression;
 }
 
 void steward_check(struct steward *s) {

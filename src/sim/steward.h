@@ -29,6 +29,7 @@ struct steward_keyspace {
     bool is_emptying; // tenants are to delete what it has
     uint32_t replication;
     enum keyspace_conflict conflict;
+    enum keyspace_compression compression;
     uint32_t keys[STEWARD_KEYS]; // in use; numbers of tenancy.h
     uint32_t key_count;          // ever used
 };
@@ -64,6 +65,7 @@ struct steward_change {
     const char *read; // levels; NULL: not said
     const char *write;
     bool says_ttl;
+    enum keyspace_compression compression; // COMPRESSION_UNSET: not said
     uint64_t begin;
     uint32_t flush; // tenancy.h's number of it
     bool is_under_way;
@@ -82,7 +84,7 @@ struct steward_admin {
 
 struct steward_counts {
     uint64_t created;
-    uint64_t altered; // in levels or TTL
+    uint64_t altered; // in levels, TTL or compression
     uint64_t moved;   // by ALTER of copies or conflicts
     uint64_t dropped;
     uint64_t flushed;
@@ -95,9 +97,11 @@ struct steward {
     struct cluster *cluster;
     struct oracle *oracle;
     struct rng rng;
-    bool is_there;  // this is a run with a steward
-    bool flushes;   // ... and it drops all keys at once, now and then
-    bool is_strict; // all is well: each call has to be done
+    struct rng compression_rng; // of its own, so that the rest of a run is drawn as without it
+    bool is_there;              // this is a run with a steward
+    bool flushes;               // ... and it drops all keys at once, now and then
+    bool compresses;            // ... and it says how to compress, now and then
+    bool is_strict;             // all is well: each call has to be done
     uint64_t think_ns;
     struct tenancy tenancy;
     struct steward_keyspace keyspaces[STEWARD_NAMES];

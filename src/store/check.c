@@ -61,7 +61,7 @@ static uint32_t window_size_of(const struct check_options *o) {
 
 size_t check_memory_size(const struct check_options *o) {
     enum { ROUNDING = 64 * 32 }; // things taken from the arena begin on cache lines
-    return sizeof(struct check) + o->memory_max + compressor_memory_size(CODEC_NONE) +
+    return sizeof(struct check) + o->memory_max + compressor_memory_size(false) +
            sizeof(struct record) + NAMES_SIZE + manifest_file_memory_size() +
            keyspaces_memory_size(o->keyspaces_max) + facts_memory_size(o->keyspaces_max) +
            facts_file_size_max(o->keyspaces_max) + segment_set_memory_size() + window_size_of(o) +
@@ -100,7 +100,7 @@ struct check *check_create(struct arena *arena, struct env *env,
     c->options = *options;
     c->scratch = ARENA_NEW(arena, struct record);
     tlsf_init(&c->memory, arena, options->memory_max);
-    compressor_init(&c->compressor, arena, CODEC_NONE);
+    compressor_init(&c->compressor, arena, false);
     c->names = arena_take(arena, NAMES_SIZE, 1);
     manifest_file_init(&c->manifest, arena, env);
     c->manifest.idle = on_manifest_idle;

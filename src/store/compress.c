@@ -8,24 +8,30 @@
 
 enum { ZSTD_LEVEL = 1 }; // above it hardly anything becomes smaller, at twice the time
 
-size_t compressor_memory_size(enum codec codec) {
-    enum { ROUNDING = 2 * 64 };
+size_t compressor_memory_size(bool writes) {
+    enum { ROUNDING = 3 * 64 };
     size_t size = ZSTD_estimateDCtxSize() + ROUNDING;
-    if (codec == CODEC_LZ4) size += (size_t)LZ4_sizeofState();
-    if (codec == CODEC_ZSTD) size += ZSTD_estimateCCtxSize(ZSTD_LEVEL);
+    if (writes) size += (size_t)LZ4_sizeofState() + ZSTD_estimateCCtxSize(ZSTD_LEVEL);
     return size;
 }
 
-void compressor_init(struct compressor *c, struct arena *arena, enum codec codec) {
-    *c = (struct compressor){.codec = codec};
+void compressor_init(struct compressor *c, struct arena *arena, bool writes) {
+    *c = (struct compressor){.codec = CODEC_NONE};
     size_t size = ZSTD_estimateDCtxSize();
     c->zstd_expand = ZSTD_initStaticDCtx(arena_take(arena, size, 1), size);
     must(c->zstd_expand != NULL);
-    if (codec == CODEC_LZ4) c->lz4 = arena_take(arena, (size_t)LZ4_sizeofState(), 1);
-    if (codec != CODEC_ZSTD) return;
+    if (!writes) return;
+    c->lz4 = arena_take(arena, (size_t)LZ4_sizeofState(), 1);
     size = ZSTD_estimateCCtxSize(ZSTD_LEVEL);
     c->zstd_compress = ZSTD_initStaticCCtx(arena_take(arena, size, 1), size);
     must(c->zstd_compress != NULL);
+}
+
+enum codec compressor_codec_of(const struct compressor *c, uint16_t keyspace) {
+    for (uint32_t i = 0; i < c->named_count; i++) {
+        if (c->named[i].keyspace == keyspace) return c->named[i].codec;
+    }
+    return c->codec;
 }
 
 // These give the size of what they made, or 0 when it would not be smaller.
@@ -44,16 +50,17 @@ static size_t compress_zstd(struct compressor *c, struct slice raw, uint8_t *to)
     return 0;
 }
 
-static size_t compress(struct compressor *c, struct slice raw, uint8_t *to) {
+static size_t compress(struct compressor *c, enum codec codec, struct slice raw, uint8_t *to) {
     if (raw.size < 2) return 0;
-    if (c->codec == CODEC_LZ4) return compress_lz4(c, raw, to);
-    return c->codec == CODEC_ZSTD ? compress_zstd(c, raw, to) : 0;
+    if (codec == CODEC_LZ4) return compress_lz4(c, raw, to);
+    return codec == CODEC_ZSTD ? compress_zstd(c, raw, to) : 0;
 }
 
-struct piece piece_fill(struct compressor *c, struct slice raw, uint8_t *to) {
+struct piece piece_fill(struct compressor *c, enum codec codec, struct slice raw, uint8_t *to) {
     must(raw.size <= PIECE_RAW_MAX);
-    size_t size = compress(c, raw, to);
-    struct piece p = {(uint32_t)size, (uint32_t)raw.size, c->codec};
+    must(c->zstd_compress != NULL);
+    size_t size = compress(c, codec, raw, to);
+    struct piece p = {(uint32_t)size, (uint32_t)raw.size, codec};
     if (size > 0) return p;
     memcpy(to, raw.data, raw.size);
     p.size = p.raw_size;

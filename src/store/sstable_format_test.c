@@ -447,13 +447,13 @@ static struct slice open_at(struct slice table, uint64_t offset, uint64_t end, s
 
 static enum status expand(const struct piece *p, struct slice content, uint8_t *to,
                           struct slice *raw) {
-    size_t size = (compressor_memory_size(CODEC_NONE) + 63) / 64 * 64;
+    size_t size = (compressor_memory_size(false) + 63) / 64 * 64;
     void *memory = aligned_alloc(64, size);
     assert_non_null(memory);
     memset(memory, 0, size);
     struct arena arena = arena_over(memory, size);
     struct compressor c;
-    compressor_init(&c, &arena, CODEC_NONE);
+    compressor_init(&c, &arena, false);
     enum status status = piece_expand(&c, p, content, to, raw);
     free(memory);
     return status;

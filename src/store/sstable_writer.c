@@ -139,6 +139,8 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->out_size = w->before_size = 0;
     w->offset = 0;
     w->partition = (struct sstable_partition){0};
+    w->keyspace = 0;
+    w->codec = compressor_codec_of(w->compressor, 0);
     w->footer = (struct footer){.version = 1, .number = plan->number, .storage = plan->storage};
     block_init(&w->builder, w->raw, w->block_max, w->last);
     w->filter.line_count = filter_line_count(plan->key_count + SLOT_COUNT / 16);
@@ -177,7 +179,7 @@ static void end_block(struct sstable_writer *w) {
     if (raw.size > w->footer.block_max) w->footer.block_max = (uint32_t)raw.size;
     uint8_t *to = w->out + w->out_size;
     must(w->out_size + piece_size_of(raw.size) <= w->out_capacity);
-    struct piece piece = piece_fill(w->compressor, raw, to + PIECE_HEAD);
+    struct piece piece = piece_fill(w->compressor, w->codec, raw, to + PIECE_HEAD);
     if (w->footer.version < piece_version(&piece)) w->footer.version = piece_version(&piece);
     w->out_size += piece_seal(w->id, end_offset(w), &piece, to);
     block_clear(&w->builder);
@@ -223,11 +225,20 @@ static void note_partition(struct sstable_writer *w, struct partition partition)
     w->footer.last = number;
 }
 
+// A block is in one codec, so it ends where that changes.
+static void begin_keyspace(struct sstable_writer *w, uint16_t keyspace) {
+    enum codec codec = compressor_codec_of(w->compressor, keyspace);
+    if (codec != w->codec) end_block(w);
+    w->codec = codec;
+    w->keyspace = keyspace;
+}
+
 void sstable_writer_add(struct sstable_writer *w, struct partition partition, struct slice key,
                         struct slice record, uint64_t digest) {
     must(w->state == WRITER_OPEN);
     if (w->status != ST_OK) return;
     must(!sstable_writer_is_full(w));
+    if (partition.keyspace != w->keyspace) begin_keyspace(w, partition.keyspace);
     struct slice full = {w->full, full_key_write(w->full, partition, key)};
     bool is_new = w->builder.count == 0;
     if (!is_new && !block_add(&w->builder, full, record, w->plan.block_size)) {

@@ -71,6 +71,8 @@ struct sstable_writer {
     uint64_t offset; // in the file, of `out`
     size_t block_max;
     size_t before_size; // bytes of `last` when the last block ended
+    uint16_t keyspace;  // of the record added last, and
+    enum codec codec;   // in which its blocks are: one for each keyspace of a table
 
     struct filter filter;
     uint32_t filter_block;

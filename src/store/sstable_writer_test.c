@@ -86,14 +86,14 @@ struct fixture {
 static struct fixture *fixture_new(size_t memory_size, size_t taken) {
     struct fixture *f = calloc(1, sizeof(*f));
     size_t size = memory_size + sstable_writer_memory_size(RECORD_MAX) +
-                  compressor_memory_size(CODEC_NONE) + (size_t)128;
+                  compressor_memory_size(true) + (size_t)128;
     f->region = calloc(1, size + 64); // pages that are not touched cost nothing
     f->sink.env.ops = &sink_ops;
     uint8_t *memory = f->region;
     struct arena arena = arena_over(memory + (64 - (uintptr_t)memory % 64) % 64, size);
     tlsf_init(&f->memory, &arena, memory_size);
     if (taken > 0) f->taken = tlsf_take(&f->memory, taken);
-    compressor_init(&f->compressor, &arena, CODEC_NONE);
+    compressor_init(&f->compressor, &arena, true);
     sstable_writer_init(&f->writer, &arena, &f->sink.env, &f->memory, &f->compressor, RECORD_MAX);
     static const struct sstable_plan plan = {
         .number = 1, .storage = 1, .sequence = 1, .key_count = 1, .block_size = 64};
@@ -169,11 +169,80 @@ static void blocks_are_larger_where_memory_is_short(void **state) {
     assert_in_range(blocks_of_a_thousand(72), count / 10, count / 4);
 }
 
+// Codecs of keyspaces.
+
+static void add_to(struct fixture *f, uint16_t keyspace, uint32_t number) {
+    static const uint8_t record[100];
+    uint8_t key[] = {(uint8_t)number};
+    struct partition partition = {keyspace, (uint16_t)(number / 10)};
+    sstable_writer_add(&f->writer, partition, (struct slice){key, sizeof(key)},
+                       (struct slice){record, sizeof(record)}, 1);
+}
+
+enum { KINDS = 5 };
+static const struct keyspace_codec kinds[KINDS] = {
+    {0, CODEC_NONE}, {3, CODEC_ZSTD}, {4, CODEC_ZSTD}, {9, CODEC_LZ4}, {12, CODEC_NONE},
+};
+
+// Sees that all records of the block may be in its codec, and counts them by keyspace.
+static void check_block(struct fixture *f, const struct piece *p, struct slice content,
+                        uint32_t counts[KINDS]) {
+    uint8_t expanded[8192];
+    static uint8_t key[FULL_KEY_MAX];
+    struct slice raw;
+    struct block_cursor c;
+    assert_in_range(p->raw_size, 1, sizeof(expanded));
+    assert_int_equal(piece_expand(&f->compressor, p, content, expanded, &raw), ST_OK);
+    block_open(&c, raw, key);
+    while (block_next(&c)) {
+        uint32_t kind = 0;
+        while (kinds[kind].keyspace != full_key_partition(c.key).keyspace) kind++;
+        assert_int_equal(p->codec, kinds[kind].codec);
+        counts[kind]++;
+    }
+    assert_false(c.failed);
+}
+
+static void a_block_ends_where_the_codec_does(void **state) {
+    (void)state;
+    enum { RECORDS = 55, BLOCKS = 9 }; // a block and a half each, but two keyspaces share one
+    struct fixture *f = fixture_new(1 << 20, 0);
+    f->writer.plan.block_size = 4096;
+    f->compressor.named_count = 3;
+    memcpy(f->compressor.named, kinds + 1, 3 * sizeof(kinds[0]));
+    for (uint32_t kind = 0; kind < KINDS; kind++) {
+        for (uint32_t i = 0; i < RECORDS; i++) add_to(f, kinds[kind].keyspace, i);
+    }
+    // A change meanwhile is for keyspaces that are still to come, and for other tables.
+    f->compressor.codec = CODEC_LZ4;
+    add_to(f, kinds[KINDS - 1].keyspace, RECORDS);
+    add_to(f, UINT16_MAX, 0);
+    assert_int_equal(f->writer.status, ST_OK);
+    assert_int_equal(f->writer.units.size / sizeof(uint32_t), BLOCKS + 1);
+
+    uint32_t counts[KINDS] = {0};
+    uint32_t blocks = 0;
+    for (size_t at = 0; at < f->writer.out_size; blocks++) {
+        struct piece p;
+        struct slice content;
+        struct slice rest = {f->writer.out + at, f->writer.out_size - at};
+        assert_int_equal(piece_open(f->writer.id, at, rest, &p, &content), ST_OK);
+        check_block(f, &p, content, counts);
+        at += piece_size_of(p.size);
+    }
+    assert_int_equal(blocks, BLOCKS);
+    for (uint32_t kind = 0; kind < KINDS; kind++) {
+        assert_int_equal(counts[kind], RECORDS + (kind == KINDS - 1));
+    }
+    fixture_end(f);
+}
+
 int sstable_writer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_index_that_is_too_large_is_refused),
         cmocka_unit_test(a_table_that_is_too_large_is_refused),
         cmocka_unit_test(blocks_are_larger_where_memory_is_short),
+        cmocka_unit_test(a_block_ends_where_the_codec_does),
     };
     return cmocka_run_group_tests_name("sstable_writer", cases, NULL, NULL);
 }

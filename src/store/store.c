@@ -75,7 +75,7 @@ size_t store_memory_size(const struct store_options *options) {
            facts_memory_size(keyspaces) + segment_set_memory_size() + commit_log_memory_size(&log) +
            sstable_set_memory_size() + manifest_file_memory_size() + lookups_memory_size(&lookups) +
            flush_memory_size(record) + compaction_memory_size(record) +
-           compressor_memory_size(o.codec) + snapshots_memory_size() + KEY_SIZE_MAX +
+           compressor_memory_size(true) + snapshots_memory_size() + KEY_SIZE_MAX +
            2 * (size_t)FULL_KEY_MAX + ROUNDING;
 }
 
@@ -147,7 +147,8 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     memtable_init(&s->table, arena, &s->keyspaces, s->options.memory_max,
                   store_reserve_size(&s->options), hash_number(s->options.seed + 1));
     tlsf_init(&s->memory, arena, tables_memory(&s->options));
-    compressor_init(&s->compressor, arena, s->options.codec);
+    compressor_init(&s->compressor, arena, true);
+    s->compressor.codec = s->options.codec;
     facts_init(&s->facts, arena, &s->keyspaces);
     create_log(s, arena);
     sstable_set_init(&s->set, arena, env, &s->memory);
@@ -572,6 +573,12 @@ void store_forgive(struct store *s) {
     must(s->is_open);
     sstable_set_forgive(&s->set);
     store_recount(s, 0, PARTITION_NONE, on_recounted);
+}
+
+void store_set_codecs(struct store *s, const struct keyspace_codec *codecs, uint32_t count) {
+    must(count <= KEYSPACES_MAX);
+    s->compressor.named_count = count;
+    for (uint32_t i = 0; i < count; i++) s->compressor.named[i] = codecs[i];
 }
 
 void store_compact(struct store *s) {

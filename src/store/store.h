@@ -56,7 +56,7 @@ struct store_options {
     uint32_t lookups_max;      // records looked for in tables at a time; 0: 256
     uint64_t flush_size;       // bytes only in the log that become a table; 0: a part of the memory
     uint64_t table_size;       // bytes of a table of the base; 0: 64 MiB
-    enum codec codec;          // of tables that are written from now on
+    enum codec codec;          // of keyspaces that store_set_codecs does not name
     bool is_direct;            // records are looked up past the kernel's cache
 };
 
@@ -105,6 +105,17 @@ void store_repaired(struct store *store);
 // stays so, and what is found later, in the same table, too, is damage again. The actor must not go
 // on under its epoch then.
 void store_forgive(struct store *store);
+
+// How blocks of one keyspace are compressed.
+struct keyspace_codec {
+    uint16_t keyspace; // its number
+    enum codec codec;
+};
+
+// From now on tables are written with these keyspaces, at most KEYSPACES_MAX of them, in these
+// codecs, and all others, also those of former calls, in that of the options. A table that is being
+// written may still have the former ones, and what is on disk stays as it is until it is merged.
+void store_set_codecs(struct store *store, const struct keyspace_codec *codecs, uint32_t count);
 
 // Merges all tables into one level, in the background.
 void store_compact(struct store *store);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keyspaces and flushes, with processes that are killed."""
+import json
+import os
 import threading
 import time
 
@@ -10,10 +12,10 @@ from world import eventually
 KEYS = 2000
 
 
-def fill(node, prefix, value):
+def fill(node, prefix, value, batch=500):
     with node.client(10) as client:
-        for begin in range(0, KEYS, 500):
-            client.mset({f"{prefix}{i}": value for i in range(begin, begin + 500)})
+        for begin in range(0, KEYS, batch):
+            client.mset({f"{prefix}{i}": value for i in range(begin, begin + batch)})
 
 
 def found(node, prefix):
@@ -132,3 +134,69 @@ def again(node):
     flush.run()
     assert flush.outcome in ("OK", "NOQUORUM", "UNKNOWN"), flush.outcome
     return flush.outcome == "OK"
+
+
+def words(prefix):
+    return prefix.encode() * 300
+
+
+def in_the_clear(node):
+    """Of all tables: how many values of each keyspace can be seen, and bytes. In a block that is
+    compressed nothing is repeated so often."""
+    tables = b""
+    for name in os.listdir(node.directory):
+        if name.startswith("table-"):
+            with open(os.path.join(node.directory, name), "rb") as f:
+                tables += f.read()
+    return {prefix: tables.count(words(prefix)) for prefix in ("one:", "two:")}, len(tables)
+
+
+def is_merged(node, clear, compressed):
+    with node.client(10) as client:
+        client.execute_command("QUOIT COMPACT")
+        info = client.info("store")
+    is_one = info["store_tables"] == 1 and info["store_is_compacting"] == 0
+    return is_one and in_the_clear(node)[0] == {clear: KEYS, compressed: 0}
+
+
+def write_and_merge(node, clear, compressed):
+    """Writes all anew, and waits until all is in one table, the two as they should be. Returns the
+    size of that."""
+    for prefix in (clear, compressed):
+        fill(node, prefix, words(prefix), 50)
+    for pad in (b"~", b"-"):  # so that what was written before is not only in the log
+        fill(node, "pad:", pad * 2000, 50)
+    eventually(lambda: is_merged(node, clear, compressed), 60, "each is in its codec")
+    return in_the_clear(node)[1]
+
+
+def test_keyspaces_are_compressed_each_in_its_way(world):
+    node = world.node().start("--memory", "256m", "--value-max", "64k", "--clients-max", "100",
+                              "--compression", "lz4")
+    node.wait_ready()
+    with node.client(30) as client:
+        client.execute_command("KEYSPACE CREATE", "one", "COMPRESSION", "none")
+        client.execute_command("KEYSPACE CREATE", "two")
+    data = KEYS * len(words("one:"))
+    assert data < write_and_merge(node, "one:", "two:") < data * 3 // 2
+
+    with node.client(30) as client:
+        client.execute_command("KEYSPACE ALTER", "one", "COMPRESSION", "zstd")
+        client.execute_command("KEYSPACE ALTER", "two", "COMPRESSION", "none")
+    node.kill()
+    node.start().wait_ready()
+    told = [describe(node, name)[b"compression"] for name in ("one", "two", "default")]
+    assert told == [b"zstd", b"none", b"configuration"], told
+    assert found(node, "one:") == ({words("one:")}, KEYS)
+    assert data < write_and_merge(node, "two:", "one:") < data * 3 // 2
+    with node.client(30) as client:
+        client.execute_command("KEYSPACE ALTER", "two", "COMPRESSION", "zstd")
+        client.execute_command("KEYSPACE CREATE", "three", "COMPRESSION", "none")
+    fill(node, "three:", b"-")
+    assert node.stop() == 0
+    output = world.check(world.quoitd, "--check", node.directory, "--json")
+    assert json.loads(output)["findings"] == [], output
+    node.start().wait_ready()
+    for prefix in ("one:", "two:"):
+        assert found(node, prefix) == ({words(prefix)}, KEYS)
+    assert found(node, "three:") == ({b"-"}, KEYS)
