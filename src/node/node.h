@@ -307,7 +307,8 @@ struct node_stats {
     uint64_t frames_sent;
     uint64_t frames_received;
     uint32_t requests_under_way;
-    uint32_t slots_behind;   // slots that the last comparison with a peer found different
+    uint32_t slots_behind;   // slots that the last comparison with a peer found different; 0 once
+                             // all of both is the same
     uint64_t renewals;       // actor epochs begun because the store had forgotten what it wrote
     uint64_t dot_conflicts;  // merges in which one dot had different contents
     uint64_t sibling_writes; // writes of this member that left SIBLINGS_MANY values or more

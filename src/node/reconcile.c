@@ -589,6 +589,7 @@ void reconcile_on_root(struct node *node, uint32_t member, uint64_t root) {
     struct reconcile_peer *p = &node->reconcile.peers[member];
     if (roots_with(node, member) == root) {
         p->equal = node->env->now;
+        if (node->reconcile.peer == member) node->stats.slots_behind = 0;
         p->rest_until = 0;
         p->rest_ns = REST_LEAST_NS;
     } else if (is_ours_to_start(node, member) && node->env->now >= p->rest_until) {

@@ -202,8 +202,13 @@ static void what_a_full_disk_refused_is_made_good(void **state) {
     write_keys(site, t, "key", 0, 100);
     site_wait(site, 10 * NS_PER_SECOND);
     assert_int_equal(keys_of(site, 2), 0);
+    assert_true(node_stats(cluster_node(&site->cluster, 0)).slots_behind > 0);
     machine_set_quota(site->cluster.processes[2].machine, UINT64_MAX);
     wait_until_equal(site, 20 * NS_PER_SECOND);
+    site_wait(site, 5 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(node_stats(cluster_node(&site->cluster, i)).slots_behind, 0);
+    }
     site_free(site);
 }
 
