@@ -9,6 +9,7 @@
 #include "bin/cli_bench_report.h"
 #include "bin/cli_load.h"
 #include "bin/cli_options.h"
+#include "bin/cli_server.h"
 #include "bin/cli_terminal.h"
 
 #include <errno.h>
@@ -27,11 +28,13 @@ enum {
     VALUE_MAX = 64 << 20,
     PRELOAD_PIPELINE = 32,
     PRELOAD_CONNECTIONS = 16,
+    ANSWER_TIMEOUT_MS = 3000,
+    GREETING_MAX = CLI_PASSWORD_MAX + 64,
 };
 static const uint64_t out_max = 4ull << 30; // bytes of requests under way
 
 struct asked {
-    const char *host;
+    struct cli_server server; // but its port: there may be several
     const char *ports;
     const char *commands;
     uint64_t connections;
@@ -68,9 +71,10 @@ static const char *const notes =
 
 static enum cli_asked read_options(struct asked *a, int count, char **arguments) {
     const struct cli_option options[] = {
-        {"host", "HOST", "where the servers are (127.0.0.1)", .text = &a->host},
+        {"host", "HOST", "where the servers are (127.0.0.1)", .text = &a->server.host},
         {"port", "P[,P...]", "their ports; connections are spread over them (7379)",
          .text = &a->ports},
+        CLI_PASSWORD_OPTION(a->server),
         {"commands", "COMMANDS", "what to send (get)", .text = &a->commands},
         {"connections", "N", "connections, over all threads (50)", .number = &a->connections,
          .least = 1, .most = CONNECTIONS_MAX},
@@ -122,19 +126,45 @@ static bool read_targets(const struct asked *a, uint32_t *target_count) {
         }
         struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
         struct addrinfo *found = NULL;
-        int problem = getaddrinfo(a->host, port, &wanted, &found);
+        int problem = getaddrinfo(a->server.host, port, &wanted, &found);
         if (problem != 0) {
-            cli_complain("bench", "%s:%s: %s", a->host, port, gai_strerror(problem));
+            cli_complain("bench", "%s:%s: %s", a->server.host, port, gai_strerror(problem));
             return false;
         }
         struct load_target *target = &targets[(*target_count)++];
-        snprintf(target->name, sizeof(target->name), "%s:%s", a->host, port);
+        snprintf(target->name, sizeof(target->name), "%s:%s", a->server.host, port);
         memcpy(&target->address, found->ai_addr, found->ai_addrlen);
         target->address_size = found->ai_addrlen;
         freeaddrinfo(found);
     }
     if (*target_count == 0) cli_complain("bench", "--port names no port");
     return *target_count > 0;
+}
+
+// Each server takes the password, or the bench would measure refusals.
+static bool try_password(const struct asked *a) {
+    const char *list = a->ports;
+    char port[16];
+    char problem[CLI_PROBLEM_MAX + 1];
+    while (a->server.has_password && next_item(&list, port, sizeof(port))) {
+        struct cli_server server = a->server;
+        server.port = strtoull(port, NULL, 10); // has been looked up
+        redisContext *context = cli_server_reach(&server, problem);
+        if (context == NULL) {
+            cli_complain("bench", "%s:%s: %s", server.host, port, problem);
+            return false;
+        }
+        redisFree(context);
+    }
+    return true;
+}
+
+static struct slice make_greeting(const struct cli_server *server, char memory[GREETING_MAX]) {
+    if (!server->has_password) return (struct slice){0};
+    int size = snprintf(memory, GREETING_MAX, "*2\r\n$4\r\nAUTH\r\n$%zu\r\n%s\r\n",
+                        strlen(server->password), server->password);
+    must(size > 0 && size < GREETING_MAX);
+    return (struct slice){(const uint8_t *)memory, (size_t)size};
 }
 
 static bool read_commands(const char *list, struct load_plan *plan) {
@@ -299,7 +329,7 @@ static int measure(const struct asked *a, const struct load_plan *plan, struct b
 }
 
 int cli_bench(int count, char **arguments) {
-    struct asked a = {.host = "127.0.0.1",
+    struct asked a = {.server = {.host = "127.0.0.1", .timeout_ms = ANSWER_TIMEOUT_MS},
                       .ports = "7379",
                       .commands = "get",
                       .connections = 50,
@@ -325,6 +355,9 @@ int cli_bench(int count, char **arguments) {
         cli_complain("bench", "that many requests under way need more than 4 GiB");
         return CLI_MISUSED;
     }
+    if (!cli_server_read_password(&a.server, "bench") || !try_password(&a)) return CLI_FAILED;
+    char greeting[GREETING_MAX];
+    plan.greeting = make_greeting(&a.server, greeting);
     if (a.threads > a.connections) a.threads = a.connections;
     if (a.requests == 0 && a.seconds == 0) a.seconds = 5;
     struct bench_run run = {.threads = (uint32_t)a.threads,

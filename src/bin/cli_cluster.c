@@ -3,34 +3,31 @@
 
 #include "base/must.h"
 
-#include <hiredis/hiredis.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 static void set_problem(char *problem, const char *what, const char *why) {
-    snprintf(problem, CLUSTER_PROBLEM_MAX + 1, "%s: %s", what, why);
+    snprintf(problem, CLI_PROBLEM_MAX + 1, "%s: %.*s", what, CLI_PROBLEM_MAX / 2, why);
 }
 
-static redisContext *open_connection(const char *host, uint16_t port, uint32_t timeout_ms,
-                                     char *problem) {
-    struct timeval timeout = {.tv_sec = timeout_ms / 1000,
-                              .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-    redisContext *context = redisConnectWithTimeout(host, port, timeout);
-    must(context != NULL);
-    if (context->err == 0 && redisSetTimeout(context, timeout) == REDIS_OK) return context;
-    char what[128];
-    snprintf(what, sizeof(what), "cannot reach %s:%u", host, port);
-    set_problem(problem, what, context->errstr);
-    redisFree(context);
+static redisContext *open_connection(const struct cli_server *member, char *problem) {
+    char why[CLI_PROBLEM_MAX + 1];
+    redisContext *context = cli_server_reach(member, why);
+    if (context != NULL) return context;
+    snprintf(problem, CLI_PROBLEM_MAX + 1, "cannot reach %s:%u: %.*s", member->host,
+             (unsigned)member->port, CLI_PROBLEM_MAX / 2, why);
     return NULL;
 }
 
 // The reply, if it came and is no error.
-static redisReply *ask(redisContext *context, const char *command, char *problem) {
+static redisReply *ask(const struct cli_server *member, redisContext *context, const char *command,
+                       char *problem) {
+    char why[CLI_PROBLEM_MAX + 1];
     redisReply *reply = redisCommand(context, command);
     if (reply == NULL) {
-        set_problem(problem, command, context->errstr);
+        cli_server_trouble(member, context, why);
+        set_problem(problem, command, why);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         set_problem(problem, command, reply->str);
         freeReplyObject(reply);
@@ -54,8 +51,9 @@ static void find_line(const char *text, const char *name, char *value, size_t ca
     }
 }
 
-static bool read_info(redisContext *context, struct cluster_view *view, char *problem) {
-    redisReply *reply = ask(context, "CLUSTER INFO", problem);
+static bool read_info(const struct cli_server *member, redisContext *context,
+                      struct cluster_view *view, char *problem) {
+    redisReply *reply = ask(member, context, "CLUSTER INFO", problem);
     if (reply == NULL) return false;
     bool is_text = reply->type == REDIS_REPLY_STRING;
     if (is_text) {
@@ -121,8 +119,9 @@ static void read_field(struct cluster_node *node, const char *name, const redisR
     if (strcmp(name, "merging") == 0) node->is_merging = value->integer == 1;
 }
 
-static bool read_nodes(redisContext *context, struct cluster_view *view, char *problem) {
-    redisReply *reply = ask(context, "QUOIT STATUS", problem);
+static bool read_nodes(const struct cli_server *member, redisContext *context,
+                       struct cluster_view *view, char *problem) {
+    redisReply *reply = ask(member, context, "QUOIT STATUS", problem);
     if (reply == NULL) return false;
     bool is_good = reply->type == REDIS_REPLY_ARRAY && reply->elements <= MEMBERS_MAX;
     for (size_t i = 0; is_good && i < reply->elements; i++) {
@@ -141,26 +140,26 @@ static bool read_nodes(redisContext *context, struct cluster_view *view, char *p
     return is_good;
 }
 
-struct cluster_view *cluster_look(const char *host, uint16_t port, uint32_t timeout_ms,
-                                  char problem[CLUSTER_PROBLEM_MAX + 1]) {
-    redisContext *context = open_connection(host, port, timeout_ms, problem);
+struct cluster_view *cluster_look(const struct cli_server *member,
+                                  char problem[CLI_PROBLEM_MAX + 1]) {
+    redisContext *context = open_connection(member, problem);
     if (context == NULL) return NULL;
     struct cluster_view *view = calloc(1, sizeof(*view));
     must(view != NULL);
-    bool is_good = read_info(context, view, problem) && read_nodes(context, view, problem);
+    bool is_good =
+        read_info(member, context, view, problem) && read_nodes(member, context, view, problem);
     redisFree(context);
     if (is_good) return view;
     free(view);
     return NULL;
 }
 
-bool cluster_is_ready(const char *host, uint16_t port, uint32_t timeout_ms,
-                      char problem[CLUSTER_PROBLEM_MAX + 1]) {
-    redisContext *context = open_connection(host, port, timeout_ms, problem);
+bool cluster_is_ready(const struct cli_server *member, char problem[CLI_PROBLEM_MAX + 1]) {
+    redisContext *context = open_connection(member, problem);
     if (context == NULL) return false;
     struct cluster_view *view = calloc(1, sizeof(*view));
     must(view != NULL);
-    bool is_ready = read_info(context, view, problem) && view->is_ok;
+    bool is_ready = read_info(member, context, view, problem) && view->is_ok;
     if (!is_ready && view->state[0] != '\0') set_problem(problem, "cluster_state", view->state);
     free(view);
     redisFree(context);

@@ -5,6 +5,7 @@
 #define QUOIT_BIN_CLI_CLUSTER_H
 
 #include "base/limits.h"
+#include "bin/cli_server.h"
 #include "bin/cli_terminal.h"
 
 #include <stdbool.h>
@@ -39,16 +40,13 @@ struct cluster_view {
     struct cluster_node nodes[MEMBERS_MAX];
 };
 
-enum { CLUSTER_PROBLEM_MAX = 511 };
+// Asks that member. NULL, and the reason in `problem`, if there was no answer. The view is to be
+// freed.
+struct cluster_view *cluster_look(const struct cli_server *member,
+                                  char problem[CLI_PROBLEM_MAX + 1]);
 
-// Asks the member at host:port, waiting no longer than the time-out for each answer. NULL, and the
-// reason in `problem`, if there was none. The view is to be freed.
-struct cluster_view *cluster_look(const char *host, uint16_t port, uint32_t timeout_ms,
-                                  char problem[CLUSTER_PROBLEM_MAX + 1]);
-
-// Whether the member at host:port answers, and sees a cluster that is complete.
-bool cluster_is_ready(const char *host, uint16_t port, uint32_t timeout_ms,
-                      char problem[CLUSTER_PROBLEM_MAX + 1]);
+// Whether that member answers, and sees a cluster that is complete.
+bool cluster_is_ready(const struct cli_server *member, char problem[CLI_PROBLEM_MAX + 1]);
 
 void cluster_print(const struct cluster_view *view, struct terminal *t);
 

@@ -232,16 +232,22 @@ static bool keep_running(struct demo *demo) {
     return true;
 }
 
+static struct cli_server server_of(const struct local_node *node) {
+    return (struct cli_server){
+        .host = "127.0.0.1", .port = node->port, .timeout_ms = ANSWER_TIMEOUT_MS};
+}
+
 // Waits until every node answers and sees the whole cluster.
 static bool wait_until_ready(struct demo *demo) {
-    char problem[CLUSTER_PROBLEM_MAX + 1] = "";
+    char problem[CLI_PROBLEM_MAX + 1] = "";
     uint64_t end = now_ms() + demo->timeout_s * 1000;
     uint32_t ready = 0; // nodes at the front
     while (ready < demo->node_count) {
         struct local_node *node = &demo->nodes[ready];
         terminal_progress(&demo->terminal, "starting", ready, demo->node_count, node->name);
         if (!keep_running(demo)) return false;
-        if (cluster_is_ready("127.0.0.1", node->port, ANSWER_TIMEOUT_MS, problem)) {
+        const struct cli_server member = server_of(node);
+        if (cluster_is_ready(&member, problem)) {
             ready++;
         } else if (now_ms() > end) {
             terminal_clear(&demo->terminal);
@@ -323,11 +329,11 @@ static bool all_are_up(const struct cluster_view *view) {
 
 // Gives the nodes a moment to have heard of each other.
 static void print_cluster(struct demo *demo) {
-    char problem[CLUSTER_PROBLEM_MAX + 1];
+    char problem[CLI_PROBLEM_MAX + 1];
+    const struct cli_server first = server_of(&demo->nodes[0]);
     uint64_t end = now_ms() + MEET_MS;
     for (;;) {
-        struct cluster_view *view =
-            cluster_look("127.0.0.1", demo->nodes[0].port, ANSWER_TIMEOUT_MS, problem);
+        struct cluster_view *view = cluster_look(&first, problem);
         bool is_over = now_ms() > end || (view != NULL && all_are_up(view));
         if (is_over && view == NULL) cli_complain("demo", "%s", problem);
         if (is_over && view != NULL) cluster_print(view, &demo->terminal);

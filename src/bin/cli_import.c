@@ -8,23 +8,9 @@
 #include "bin/cli.h"
 #include "bin/cli_options.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
-
-enum { PASSWORD_MAX = 512 };
-
-// The first line of the file.
-static bool read_password(const char *path, char password[PASSWORD_MAX]) {
-    FILE *file = fopen(path, "re");
-    bool is_read = file != NULL && fgets(password, PASSWORD_MAX, file) != NULL;
-    if (!is_read)
-        cli_complain("import", "%s: %s", path, file == NULL ? strerror(errno) : "is empty");
-    if (file != NULL) (void)fclose(file);
-    if (is_read) password[strcspn(password, "\r\n")] = '\0';
-    return is_read;
-}
 
 static uint64_t others_of(const struct import *in) {
     uint64_t sum = 0;
@@ -49,13 +35,31 @@ static void report(const struct import *in, bool is_done) {
     }
 }
 
+static bool begins(const char *text, const char *with) {
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+// False, with a complaint, for an address of a form that is not served.
+static bool is_source(const char *source) {
+    bool wants_tls = begins(source, "rediss://") || begins(source, "valkeys://");
+    if (wants_tls) {
+        cli_complain("import", "there is no TLS here: put a tunnel before the server, such as "
+                               "stunnel, and name that by redis://HOST:PORT");
+    } else if (strstr(source, "://") != NULL && !begins(source, "redis://")) {
+        cli_complain("import", "%s: a server is named by redis://HOST:PORT, a Valkey too", source);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static int run(struct import *in) {
     struct timespec now;
     must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     in->begin = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     in->terminal = terminal_of(stdout);
     import_stop_on_signals();
-    bool is_server = strncmp(in->source, "redis://", 8) == 0;
+    bool is_server = begins(in->source, "redis://");
     bool is_done = is_server ? import_server(in) : import_file(in);
     terminal_clear(&in->terminal);
     report(in, is_done);
@@ -65,16 +69,12 @@ static int run(struct import *in) {
 }
 
 int cli_import(int count, char **arguments) {
-    static struct import in = {.host = "127.0.0.1", .port = 7379, .timeout_s = 60};
-    const char *password_file = NULL;
-    char password[PASSWORD_MAX];
+    static struct import in = {.to = {.host = "127.0.0.1", .port = 7379}, .timeout_s = 60};
     const struct cli_option options[] = {
-        {"host", "HOST", "a node of the cluster (127.0.0.1)", .text = &in.host},
-        {"port", "PORT", "its port (7379)", .number = &in.port, .least = 1, .most = 65535},
-        {"password-file", "FILE", "the password of the cluster, in a file", .text = &password_file},
+        CLI_SERVER_OPTIONS(in.to, "a node of the cluster"),
         {"rate", "NUMBER", "strings a second, at most (as many as go)", .number = &in.rate,
          .least = 1, .most = UINT32_MAX},
-        {"database", "NUMBER", "which one of a file (0)", .number = &in.database,
+        {"database", "NUMBER", "which one of the source (0)", .number = &in.database,
          .most = UINT32_MAX},
         {"from", "NUMBER", "go on where an earlier import said that it ended", .text = &in.from},
         {"timeout", "S", "seconds that a server may not answer (60)", .number = &in.timeout_s,
@@ -97,9 +97,8 @@ int cli_import(int count, char **arguments) {
         cli_complain("import", "SOURCE is needed; see --help");
         return CLI_MISUSED;
     }
-    if (password_file != NULL) {
-        if (!read_password(password_file, password)) return CLI_FAILED;
-        in.password = password;
-    }
+    if (!is_source(in.source)) return CLI_MISUSED;
+    in.to.timeout_ms = in.timeout_s * 1000;
+    if (!cli_server_read_password(&in.to, "import")) return CLI_FAILED;
     return run(&in);
 }

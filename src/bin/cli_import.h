@@ -10,10 +10,10 @@
 #define QUOIT_BIN_CLI_IMPORT_H
 
 #include "base/slice.h"
+#include "bin/cli_server.h"
 #include "bin/cli_terminal.h"
 #include "wire/rdb.h"
 
-#include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,10 +28,8 @@ struct import_item {
 };
 
 struct import {
-    const char *source; // set by the caller, like all up to timeout_s
-    const char *host;   // of a node
-    uint64_t port;
-    const char *password; // of the node; or NULL
+    const char *source;   // set by the caller, like all up to timeout_s
+    struct cli_server to; // a node
     uint64_t rate;        // strings a second at most; 0: as many as go
     uint64_t database;    // of the source
     const char *from;     // position at which an earlier run ended; or NULL

@@ -83,36 +83,16 @@ static bool ends_import(const char *error) {
 
 // The node.
 
-// Without a password it is asked for something all the same: a node that wants one says so then,
-// and not of the first strings.
-static bool authenticate(redisContext *node, const char *password, char problem[128]) {
-    redisReply *reply =
-        password == NULL ? redisCommand(node, "PING") : redisCommand(node, "AUTH %s", password);
-    bool is_good = reply != NULL && reply->type != REDIS_REPLY_ERROR;
-    if (!is_good) (void)snprintf(problem, 128, "%s", reply == NULL ? node->errstr : reply->str);
-    if (reply != NULL) freeReplyObject(reply);
-    return is_good;
-}
-
 static void hang_up(struct import *in) {
     if (in->node != NULL) redisFree(in->node);
     in->node = NULL;
 }
 
-static bool reach(struct import *in, char problem[128]) {
-    struct timeval timeout = {.tv_sec = (time_t)in->timeout_s};
+static bool reach(struct import *in, char problem[CLI_PROBLEM_MAX + 1]) {
     if (in->node != NULL) return true;
-    in->node = redisConnectWithTimeout(in->host, (int)in->port, timeout);
-    must(in->node != NULL);
-    if (in->node->err != 0 || redisSetTimeout(in->node, timeout) != REDIS_OK) {
-        (void)snprintf(problem, 128, "%s", in->node->errstr);
-    } else if (authenticate(in->node, in->password, problem)) {
-        return true;
-    } else {
-        in->is_hopeless = ends_import(problem);
-    }
-    hang_up(in);
-    return false;
+    in->node = cli_server_reach(&in->to, problem);
+    in->is_hopeless = in->node == NULL && ends_import(problem);
+    return in->node != NULL;
 }
 
 // Refusals.
@@ -150,7 +130,7 @@ static void send(struct import *in, const struct import_item *item) {
 }
 
 // Sends all that is not done and hears what becomes of it. True: nothing has to be sent again.
-static bool try_batch(struct import *in, char problem[128]) {
+static bool try_batch(struct import *in, char problem[CLI_PROBLEM_MAX + 1]) {
     bool is_over = true;
     if (!reach(in, problem)) return false;
     for (uint32_t i = 0; i < in->item_count; i++) {
@@ -161,7 +141,7 @@ static bool try_batch(struct import *in, char problem[128]) {
         void *got = NULL;
         if (item->is_done) continue;
         if (redisGetReply(in->node, &got) != REDIS_OK) {
-            (void)snprintf(problem, 128, "%s", in->node->errstr);
+            cli_server_trouble(&in->to, in->node, problem);
             hang_up(in);
             return false;
         }
@@ -170,7 +150,7 @@ static bool try_batch(struct import *in, char problem[128]) {
             item->is_done = true;
             in->written++;
         } else if (may_be_tried_again(reply->str) || ends_import(reply->str)) {
-            (void)snprintf(problem, 128, "%s", reply->str);
+            (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s", reply->str);
             in->is_hopeless |= ends_import(reply->str);
             is_over = false;
         } else {
@@ -198,7 +178,7 @@ static void pace(const struct import *in) {
 }
 
 bool import_settle(struct import *in) {
-    char problem[128] = "";
+    char problem[CLI_PROBLEM_MAX + 1] = "";
     uint64_t begin = now_ns(CLOCK_MONOTONIC);
     bool is_done = false;
     while (in->item_count > 0 && !is_done) {
@@ -209,7 +189,7 @@ bool import_settle(struct import *in) {
             continue;
         }
         terminal_clear(&in->terminal);
-        cli_complain("import", "%s:%u: %s", in->host, (unsigned)in->port, problem);
+        cli_complain("import", "%s:%u: %s", in->to.host, (unsigned)in->to.port, problem);
         empty(in);
         return false;
     }

@@ -37,8 +37,9 @@ struct connection {
     const struct load_target *target;
     int fd; // -1: broken
     bool is_opening;
-    bool wants_room; // epoll tells when it can be written to
-    bool is_touched; // has requests that were not handed to the kernel yet
+    bool wants_room;  // epoll tells when it can be written to
+    bool is_touched;  // has requests that were not handed to the kernel yet
+    bool is_greeting; // the next reply is to plan->greeting
     uint64_t retry_at;
     struct resp_reader reader;
     uint8_t *in;
@@ -109,6 +110,10 @@ static int open_socket(struct generator *g, struct connection *c, bool wait) {
     }
     fcntl(c->fd, F_SETFL, flags | O_NONBLOCK);
     c->is_opening = failed != 0;
+    struct slice greeting = g->plan->greeting;
+    c->is_greeting = greeting.size > 0;
+    if (c->is_greeting) memcpy(c->out, greeting.data, greeting.size);
+    c->out_size = greeting.size;
     watch(g, c, EPOLL_CTL_ADD, c->is_opening);
     return 0;
 }
@@ -259,8 +264,13 @@ static bool take_replies(struct generator *g, struct connection *c) {
     uint64_t taken = 0;
     enum resp_read got;
     while ((got = resp_read(&c->reader, rest, &reply)) == RESP_READ_WHOLE) {
-        if (c->mark_count == 0) return false; // nobody asked
-        take_reply(g, c, &reply);
+        if (!c->is_greeting && c->mark_count == 0) return false; // nobody asked
+        if (!c->is_greeting) {
+            take_reply(g, c, &reply);
+        } else if (reply.is_error) {
+            count_error(g->result, reply.value, 1);
+        }
+        c->is_greeting = false;
         rest = slice_skip(rest, reply.size);
         taken++;
     }
@@ -355,7 +365,7 @@ static bool open_all(struct generator *g) {
         c->target = &plan->targets[(g->thread->number + i) % plan->target_count];
         c->in_capacity = INPUT_SIZE;
         c->in = malloc(c->in_capacity);
-        c->out = malloc(plan->pipeline * load_request_size_max(plan));
+        c->out = malloc(plan->greeting.size + plan->pipeline * load_request_size_max(plan));
         c->marks = calloc(plan->pipeline, sizeof(*c->marks));
         must(c->in != NULL && c->out != NULL && c->marks != NULL);
         resp_reader_init(&c->reader);

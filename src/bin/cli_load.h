@@ -19,6 +19,7 @@
 
 #include "base/histogram.h"
 #include "base/rng.h"
+#include "base/slice.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -54,7 +55,8 @@ struct load_plan {
     bool in_order; // keys one after another, each once, in place of random ones
     uint32_t value_size;
     uint32_t pipeline;
-    const uint8_t *pool; // LOAD_POOL_SIZE + value_size random bytes
+    const uint8_t *pool;   // LOAD_POOL_SIZE + value_size random bytes
+    struct slice greeting; // a request that each connection begins with; or empty
 };
 
 struct load_error {

@@ -3,38 +3,40 @@
 // quoit snapshot -- makes, lists and deletes snapshots of one node's data.
 #include "bin/cli.h"
 #include "bin/cli_options.h"
+#include "bin/cli_server.h"
 #include "store/store.h"
 
 #include "base/text.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <string.h>
 
 struct wish {
-    const char *host;
-    uint64_t port;
+    struct cli_server node;
     const char *name;    // to be made, or NULL
     const char *deleted; // to be deleted, or NULL
     bool lists;
     uint64_t timeout_s;
 };
 
-static redisContext *reach(const struct wish *w) {
-    struct timeval timeout = {.tv_sec = (time_t)w->timeout_s};
-    redisContext *context = redisConnectWithTimeout(w->host, (int)w->port, timeout);
-    must(context != NULL);
-    if (context->err == 0 && redisSetTimeout(context, timeout) == REDIS_OK) return context;
-    cli_complain("snapshot", "cannot reach %s:%u: %s", w->host, (unsigned)w->port, context->errstr);
-    redisFree(context);
-    return NULL;
+static redisContext *reach(const struct cli_server *node) {
+    char problem[CLI_PROBLEM_MAX + 1];
+    redisContext *context = cli_server_reach(node, problem);
+    if (context == NULL) {
+        cli_complain("snapshot", "cannot reach %s:%u: %s", node->host, (unsigned)node->port,
+                     problem);
+    }
+    return context;
 }
 
-static redisReply *ask(redisContext *context, const char *subcommand, const char *name) {
+static redisReply *ask(const struct cli_server *node, redisContext *context, const char *subcommand,
+                       const char *name) {
+    char problem[CLI_PROBLEM_MAX + 1];
     redisReply *reply = name == NULL ? redisCommand(context, "QUOIT %s", subcommand)
                                      : redisCommand(context, "QUOIT %s %s", subcommand, name);
     if (reply == NULL) {
-        cli_complain("snapshot", "no answer: %s", context->errstr);
+        cli_server_trouble(node, context, problem);
+        cli_complain("snapshot", "%s:%u: %s", node->host, (unsigned)node->port, problem);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         cli_complain("snapshot", "%s", reply->str);
         freeReplyObject(reply);
@@ -43,8 +45,9 @@ static redisReply *ask(redisContext *context, const char *subcommand, const char
     return reply;
 }
 
-static bool command(redisContext *context, const char *subcommand, const char *name) {
-    redisReply *reply = ask(context, subcommand, name);
+static bool command(const struct cli_server *node, redisContext *context, const char *subcommand,
+                    const char *name) {
+    redisReply *reply = ask(node, context, subcommand, name);
     if (reply == NULL) return false;
     freeReplyObject(reply);
     return true;
@@ -59,8 +62,8 @@ static long long number_of(const redisReply *fields, const char *name) {
     return 0;
 }
 
-static bool list(redisContext *context) {
-    redisReply *reply = ask(context, "SNAPSHOTS", NULL);
+static bool list(const struct cli_server *node, redisContext *context) {
+    redisReply *reply = ask(node, context, "SNAPSHOTS", NULL);
     if (reply == NULL) return false;
     printf("%-*s %8s %15s %15s\n", SNAPSHOT_NAME_MAX, "NAME", "FILES", "BYTES", "OWN BYTES");
     for (size_t i = 0; i < reply->elements; i++) {
@@ -87,21 +90,20 @@ static bool is_name(const char *name) {
 }
 
 static int carry_out(const struct wish *w) {
-    redisContext *context = reach(w);
+    redisContext *context = reach(&w->node);
     if (context == NULL) return CLI_FAILED;
     bool is_done = true;
-    if (w->name != NULL) is_done = command(context, "SNAPSHOT", w->name);
-    if (w->deleted != NULL) is_done = command(context, "DELSNAPSHOT", w->deleted);
-    if (w->lists) is_done = list(context);
+    if (w->name != NULL) is_done = command(&w->node, context, "SNAPSHOT", w->name);
+    if (w->deleted != NULL) is_done = command(&w->node, context, "DELSNAPSHOT", w->deleted);
+    if (w->lists) is_done = list(&w->node, context);
     redisFree(context);
     return is_done ? CLI_OK : CLI_FAILED;
 }
 
 int cli_snapshot(int count, char **arguments) {
-    struct wish w = {.host = "127.0.0.1", .port = 7379, .timeout_s = 60};
+    struct wish w = {.node = {.host = "127.0.0.1", .port = 7379}, .timeout_s = 60};
     const struct cli_option options[] = {
-        {"host", "HOST", "the node (127.0.0.1)", .text = &w.host},
-        {"port", "PORT", "its port (7379)", .number = &w.port, .least = 1, .most = 65535},
+        CLI_SERVER_OPTIONS(w.node, "the node"),
         {"list", NULL, "shows the snapshots that it has", .flag = &w.lists},
         {"delete", "NAME", "deletes one of them", .text = &w.deleted},
         {"timeout", "S", "seconds that it may take (60)", .number = &w.timeout_s, .least = 1,
@@ -124,5 +126,7 @@ int cli_snapshot(int count, char **arguments) {
         return CLI_MISUSED;
     }
     if (!is_name(w.name) || !is_name(w.deleted)) return CLI_MISUSED;
+    w.node.timeout_ms = w.timeout_s * 1000;
+    if (!cli_server_read_password(&w.node, "snapshot")) return CLI_FAILED;
     return carry_out(&w);
 }

@@ -37,9 +37,9 @@ static void print_json(const struct cluster_view *view) {
     json_decref(all);
 }
 
-static bool show(const char *host, uint16_t port, bool as_json, struct terminal *t) {
-    char problem[CLUSTER_PROBLEM_MAX + 1];
-    struct cluster_view *view = cluster_look(host, port, ANSWER_TIMEOUT_MS, problem);
+static bool show(const struct cli_server *member, bool as_json, struct terminal *t) {
+    char problem[CLI_PROBLEM_MAX + 1];
+    struct cluster_view *view = cluster_look(member, problem);
     if (view == NULL) {
         cli_complain("status", "%s", problem);
         return false;
@@ -55,13 +55,11 @@ static bool show(const char *host, uint16_t port, bool as_json, struct terminal 
 }
 
 int cli_status(int count, char **arguments) {
-    const char *host = "127.0.0.1";
-    uint64_t port = 7379;
+    struct cli_server member = {.host = "127.0.0.1", .port = 7379, .timeout_ms = ANSWER_TIMEOUT_MS};
     bool as_json = false;
     bool is_watching = false;
     const struct cli_option options[] = {
-        {"host", "HOST", "any member (127.0.0.1)", .text = &host},
-        {"port", "PORT", "its port (7379)", .number = &port, .least = 1, .most = 65535},
+        CLI_SERVER_OPTIONS(member, "any member"),
         {"json", NULL, "print JSON", .flag = &as_json},
         {"watch", NULL, "show it anew every second, until Ctrl-C", .flag = &is_watching},
     };
@@ -73,11 +71,12 @@ int cli_status(int count, char **arguments) {
     };
     enum cli_asked asked = cli_options_read(&syntax, count, arguments);
     if (asked != CLI_ASKED_RUN) return asked == CLI_ASKED_HELP ? CLI_OK : CLI_MISUSED;
+    if (!cli_server_read_password(&member, "status")) return CLI_FAILED;
     struct terminal t = terminal_of(stdout);
-    if (!is_watching) return show(host, (uint16_t)port, as_json, &t) ? CLI_OK : CLI_FAILED;
+    if (!is_watching) return show(&member, as_json, &t) ? CLI_OK : CLI_FAILED;
     for (;;) {
         if (t.is_terminal && !as_json) fputs("\033[H\033[J", stdout);
-        show(host, (uint16_t)port, as_json, &t);
+        show(&member, as_json, &t);
         if (!t.is_terminal && !as_json) putchar('\n');
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }

@@ -104,6 +104,36 @@ def test_status_shows_a_node_that_is_down(world):
     assert "\033" not in output and "down" in output, output
     code, output = world.run(world.quoit, "status", "--port", nodes[2].port)
     assert code == 1 and "cannot reach" in output, output
+    nodes[1].send(signal.SIGSTOP)
+    code, output = world.run(world.quoit, "status", "--port", nodes[1].port)
+    assert code == 1 and "did not answer within 3 s" in output, output
+    nodes[1].send(signal.SIGCONT)
+
+
+def test_commands_give_the_password(world):
+    password = os.path.join(world.directory, "password")
+    wrong = os.path.join(world.directory, "wrong")
+    for path, text in ((password, "geheim wort"), (wrong, "another")):
+        with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+            f.write(text + "\n")
+    node = world.node().start("--password-file", password)
+
+    def is_ready():
+        code, output = world.run(world.quoit, "status", "--port", node.port, "--password-file",
+                                 password)
+        return code == 0 and "cluster ok" in output
+    eventually(is_ready, 20, "status shows a node that wants a password")
+    bench = ("bench", "--preload", "--keys", 100, "--requests", 1000, "--json")
+    for command in (("status",), ("snapshot", "one"), ("snapshot", "--list"), bench):
+        command = (world.quoit, *command, "--port", node.port)
+        code, output = world.run(*command)
+        assert code == 1 and "NOAUTH" in output, output
+        code, output = world.run(*command, "--password-file", wrong)
+        assert code == 1 and "WRONGPASS" in output, output
+        output = world.check(*command, "--password-file", password)
+        assert "NOAUTH" not in output, output
+    figures = json.loads(output)
+    assert figures["wrong"] == 0 and not figures["errors"] and figures["all"]["ops"] == 1000, output
 
 
 def test_bench_finds_no_wrong_answer(world):

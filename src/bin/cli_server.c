@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bin/cli_server.h"
+
+#include "base/must.h"
+#include "bin/cli_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool cli_server_read_password(struct cli_server *server, const char *command) {
+    const char *path = server->password_file;
+    if (path == NULL) return true;
+    FILE *file = fopen(path, "re");
+    char *password = server->password;
+    server->has_password = file != NULL && fgets(password, CLI_PASSWORD_MAX, file) != NULL;
+    if (!server->has_password) {
+        cli_complain(command, "%s: %s", path, file == NULL ? strerror(errno) : "is empty");
+    } else {
+        password[strcspn(password, "\r\n")] = '\0';
+    }
+    if (file != NULL) (void)fclose(file);
+    return server->has_password;
+}
+
+// A reply that does not come in time is, to the system, a read that would have to wait.
+void cli_server_trouble(const struct cli_server *server, const redisContext *context,
+                        char problem[CLI_PROBLEM_MAX + 1]) {
+    bool is_late = context->err == REDIS_ERR_IO && strcmp(context->errstr, strerror(EAGAIN)) == 0;
+    if (is_late) {
+        (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "did not answer within %g s",
+                       (double)server->timeout_ms / 1000);
+    } else {
+        (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s", context->errstr);
+    }
+}
+
+// Without a password something is asked all the same: a server that wants one says so then.
+static bool authenticate(const struct cli_server *server, redisContext *context, char *problem) {
+    redisReply *reply = server->has_password ? redisCommand(context, "AUTH %s", server->password)
+                                             : redisCommand(context, "PING");
+    if (reply == NULL) {
+        cli_server_trouble(server, context, problem);
+        return false;
+    }
+    bool is_good = reply->type != REDIS_REPLY_ERROR;
+    bool wants_password = !server->has_password && strncmp(reply->str, "NOAUTH ", 7) == 0;
+    if (!is_good) {
+        (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s%s", reply->str,
+                       wants_password ? " Give it with --password-file." : "");
+    }
+    freeReplyObject(reply);
+    return is_good;
+}
+
+redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI_PROBLEM_MAX + 1]) {
+    const struct timeval timeout = {
+        .tv_sec = (time_t)(server->timeout_ms / 1000),
+        .tv_usec = (suseconds_t)(server->timeout_ms % 1000) * 1000,
+    };
+    redisContext *context = redisConnectWithTimeout(server->host, (int)server->port, timeout);
+    must(context != NULL);
+    if (context->err != 0 || redisSetTimeout(context, timeout) != REDIS_OK) {
+        cli_server_trouble(server, context, problem);
+    } else if (authenticate(server, context, problem)) {
+        return context;
+    }
+    redisFree(context);
+    return NULL;
+}
