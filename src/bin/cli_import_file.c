@@ -102,11 +102,21 @@ static bool import_mapped(struct import *in, struct slice file) {
     return false;
 }
 
+// host:port
+static bool looks_like_server(const char *source) {
+    const char *colon = strrchr(source, ':');
+    uint64_t port;
+    return colon != NULL && strchr(source, '/') == NULL && cli_read_number(colon + 1, false, &port);
+}
+
 bool import_file(struct import *in) {
     int fd = open(in->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st = {0};
     if (fd < 0 || fstat(fd, &st) != 0) {
-        cli_complain("import", "%s: %s", in->source, strerror(errno));
+        bool is_server = errno == ENOENT && looks_like_server(in->source);
+        cli_complain("import", "%s: %s%s%s", in->source, strerror(errno),
+                     is_server ? "; a server is named by redis://" : "",
+                     is_server ? in->source : "");
         if (fd >= 0) close(fd);
         return false;
     }

@@ -24,6 +24,7 @@ struct address {
     const char *host;
     uint64_t port;
     uint64_t database;
+    bool has_database; // it names one
 };
 
 static const char scheme[] = "redis://";
@@ -52,7 +53,8 @@ static bool read_address(const char *source, struct address *a) {
     char *slash = strchr(host, '/');
     if (slash != NULL) {
         *slash = '\0';
-        if (slash[1] != '\0' && !cli_read_number(slash + 1, false, &a->database)) return false;
+        a->has_database = slash[1] != '\0';
+        if (a->has_database && !cli_read_number(slash + 1, false, &a->database)) return false;
     }
     char *colon = strrchr(host, ':');
     if (colon != NULL) {
@@ -263,6 +265,11 @@ bool import_server(struct import *in) {
         cli_complain("import", "an address is redis://[[user]:password@]host[:port][/database]");
         return false;
     }
+    if (a.has_database && in->database != 0 && in->database != a.database) {
+        cli_complain("import", "the address names another database than --database");
+        return false;
+    }
+    if (!a.has_database) a.database = in->database;
     uint64_t number = 0;
     const char *from = in->from == NULL ? "0" : in->from;
     if (!cli_read_number(from, false, &number) ||

@@ -178,6 +178,11 @@ def test_what_cannot_be_imported_is_told(world):
         assert code == 1 and "WRONGPASS" in output, output
         code, output = quoit_import(world, node, f"redis://:secret@127.0.0.1:{port}/2")
         assert code == 0 and counts_of(output) == {"imported strings": 1}, output
+        secret = f"redis://:secret@127.0.0.1:{port}"
+        code, output = quoit_import(world, node, secret, "--database", 2)
+        assert code == 0 and counts_of(output) == {"imported strings": 1}, output
+        code, output = quoit_import(world, node, secret + "/1", "--database", 2)
+        assert code == 1 and "another database" in output, output
     code, output = quoit_import(world, node, path)
     assert code == 1, output
     assert "not imported: large: TOOLARGE" in output, output
@@ -201,6 +206,11 @@ def test_what_cannot_be_imported_is_told(world):
                                (("redis://:a",), "an address is"), (("--from", "x", path), "--from")):
         code, output = quoit_import(world, node, *words)
         assert code == 1 and wanted_text in output, output
+    for source, wanted_text in (("127.0.0.1:6399", "is named by redis://127.0.0.1:6399"),
+                                ("valkey://127.0.0.1", "is named by redis://"),
+                                ("rediss://127.0.0.1", "no TLS")):
+        code, output = quoit_import(world, node, source)
+        assert code != 0 and wanted_text in output, output
     node.kill()
     code, output = quoit_import(world, node, "--timeout", "1", path)
     assert code == 1 and "refused" in output, output
