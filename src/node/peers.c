@@ -17,7 +17,10 @@
 #define CLAIM_SUSPECTS 10  // times suspect_ns: what was said of our place counts no longer
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
-enum { CALLERS_MAX = 8 }; // accepted links of nobody yet
+enum {
+    CALLERS_MAX = 8, // accepted links of nobody yet
+    WHY_MAX = NAME_SIZE_MAX + 128,
+};
 
 static uint32_t link_count(uint32_t members_max) {
     return 2 * members_max + CALLERS_MAX;
@@ -198,6 +201,7 @@ void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
         .port = self->port,
         .shards = self->shards,
         .weight = self->weight,
+        .value_size_max = node->options.value_size_max,
         .storage = store_actor(node->store).storage,
         .incarnation = node->incarnation,
         .process = node->process,
@@ -297,11 +301,24 @@ static bool takes_taken(struct link *link, const struct frame *frame) {
     return true;
 }
 
+// Where what one member takes would be too large for the next, a write could not reach its copies,
+// and nobody would know why. Each of the two hears the other's HELLO: both say it.
+static const char *differs(const struct node *node, const struct message_hello *m,
+                           char why[WHY_MAX]) {
+    if (m->value_size_max == node->options.value_size_max) return NULL;
+    (void)snprintf(why, WHY_MAX,
+                   "\"another value-max: give all members the same\" member=%.*s theirs=%u ours=%u",
+                   (int)m->name.size, (const char *)m->name.data, m->value_size_max,
+                   node->options.value_size_max);
+    return why;
+}
+
 void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     struct node *node = link->node;
     struct frame frame;
     struct message_hello hello;
     const char *why = NULL;
+    char difference[WHY_MAX];
     uint64_t number = link->is_dialer ? link->nonce : 0;
     enum message_type wanted = link->is_dialer ? MESSAGE_WELCOME : MESSAGE_HELLO;
     uint32_t member = MEMBER_NONE;
@@ -317,6 +334,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         member = map_find_name(peers_map(node), hello.name);
         if (member >= node->peer_count || member == node->self) why = "not-a-member";
         if (link->is_dialer && member != link->peer) why = "other-member";
+        if (why == NULL) why = differs(node, &hello, difference);
     }
     if (why != NULL) {
         link_refuse(link, why);

@@ -188,6 +188,7 @@ static struct impostor *begin(void) {
         .port = CLUSTER_PORT,
         .shards = 1,
         .weight = 1,
+        .value_size_max = cluster_node_options(&i->cluster).value_size_max,
         .storage = 77,
         .incarnation = 1,
         .process = 1,

@@ -39,6 +39,7 @@ void message_hello_encode(const struct message_hello *m, struct writer *w) {
     write_u16(w, m->port);
     write_u16(w, m->shards);
     write_u16(w, m->weight);
+    write_u32(w, m->value_size_max);
     write_u64(w, m->storage);
     write_u64(w, m->incarnation);
     write_u64(w, m->process);
@@ -55,6 +56,7 @@ enum status message_hello_decode(struct message_hello *m, struct slice body) {
     m->port = read_u16(&r);
     m->shards = read_u16(&r);
     m->weight = read_u16(&r);
+    m->value_size_max = read_u32(&r);
     m->storage = read_u64(&r);
     m->incarnation = read_u64(&r);
     m->process = read_u64(&r);

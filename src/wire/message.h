@@ -69,7 +69,8 @@ struct message_hello {
     uint16_t port;
     uint16_t shards;
     uint16_t weight;
-    uint64_t storage; // id of the data directory
+    uint32_t value_size_max; // bytes
+    uint64_t storage;        // id of the data directory
     uint64_t incarnation;
     uint64_t process; // drawn at random when it began
     uint64_t nonce;

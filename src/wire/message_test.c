@@ -21,6 +21,7 @@ static const struct message_hello hello = {
     .port = 7379,
     .shards = 2,
     .weight = 3,
+    .value_size_max = 8,
     .storage = 4,
     .incarnation = 5,
     .process = 6,

@@ -2,6 +2,8 @@
 """A server that cannot start says why, at once, and ends with an error."""
 import os
 
+from world import eventually
+
 
 def refuses(world, *arguments, word):
     code, output = world.run(world.quoitd, *arguments, seconds=20)
@@ -128,3 +130,14 @@ def test_a_member_that_is_started_as_if_it_were_alone_is_told_what_to_do(world):
     nodes[0].start().wait_ready()
     with nodes[0].client() as client:
         assert client.get("a") == b"1"
+
+
+def test_members_that_take_values_of_other_sizes_say_so(world):
+    members = ",".join(f"n{i}=127.0.0.1:{world.port + i}" for i in range(2))
+    nodes = [world.node(f"n{i}", i) for i in range(2)]
+    for node, size in zip(nodes, ("1m", "64k")):
+        node.start("--name", node.name, "--initial", members, "--value-max", size)
+    for node, other in ((nodes[0], "member=n1 theirs=65536 ours=1048576"),
+                        (nodes[1], "member=n0 theirs=1048576 ours=65536")):
+        eventually(lambda n=node, text=other: f'another value-max: give all members the same" {text}'
+                   in n.tail(), 20, f"{node.name} says what differs")

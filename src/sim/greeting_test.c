@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whom members greet, and whom they refuse.
+#include "sim/cluster.h"
+#include "sim/world_case.h"
+#include "tests/test.h"
+
+// The second of two members takes a byte more than the first.
+static void one_takes_more(struct node_options *node, struct server_options *server) {
+    (void)server;
+    if (strcmp(node->self.name, "n2") == 0) node->value_size_max++;
+}
+
+static void members_that_take_values_of_other_sizes_refuse_each_other(void **state) {
+    (void)state;
+    static struct cluster cluster;
+    struct world_options quiet = world_quiet();
+    const struct cluster_options options = {.members = 2, .adjust = one_takes_more};
+    struct world *world = world_create(test_seed(), &quiet);
+    cluster_init(&cluster, world, &options);
+    for (uint32_t i = 0; i < 2; i++) cluster_start(&cluster, i);
+    pass(world, 5 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct node *node = cluster_node(&cluster, i);
+        assert_non_null(node);
+        assert_int_equal(node_state(node), NODE_FOUNDING);
+        assert_true(node_stats(node).frames_refused > 1);
+        assert_false(node_member_is_up(node, 1 - i));
+    }
+    world_destroy(world);
+}
+
+int greeting_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(members_that_take_values_of_other_sizes_refuse_each_other),
+    };
+    return cmocka_run_group_tests_name("greeting", cases, NULL, NULL);
+}
