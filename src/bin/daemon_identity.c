@@ -85,6 +85,12 @@ static bool find_in_initial(struct identity *identity, const struct config *conf
     } else if (map.members[index].port != config->port) {
         complain_of(complaint, "initial: %s has port %u there, but port is %u", config->name,
                     map.members[index].port, (unsigned)config->port);
+    } else if (config->address != NULL &&
+               strcmp(map.members[index].address, config->address) != 0) {
+        complain_of(complaint,
+                    "initial: %s has address %s there, but address is %s; leave address out, or "
+                    "give all members the same list with that",
+                    map.members[index].name, map.members[index].address, config->address);
     } else {
         copy(identity->self.name, map.members[index].name, sizeof(identity->self.name));
         copy(identity->self.address, map.members[index].address, sizeof(identity->self.address));

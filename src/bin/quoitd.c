@@ -26,6 +26,7 @@
 enum {
     SETTINGS_MAX = CONFIG_KEYS_MAX + 32,
     FILES_SPARE = 64, // descriptors that are neither clients nor peers
+    REASON_MAX = 511,
 };
 
 #define LISTEN_PATIENCE_NS (2 * NS_PER_SECOND)
@@ -56,6 +57,7 @@ struct daemon {
     bool is_node_up; // and is to be stopped
     bool is_server_up;
     const char *failure;
+    char reason[REASON_MAX + 1]; // the last line at level ERROR before that
 };
 
 _Noreturn void must_fail(const char *cond, const char *file, int line) {
@@ -70,7 +72,11 @@ static int refuse(const char *text) {
 
 static void write_log(void *context, enum env_level level, struct slice line) {
     static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
-    const struct daemon *daemon = context;
+    struct daemon *daemon = context;
+    if (level == ENV_ERROR && daemon->failure == NULL) {
+        (void)snprintf(daemon->reason, sizeof(daemon->reason), "%.*s", (int)line.size,
+                       (const char *)line.data);
+    }
     if (level < daemon->config.log_level) return;
     uint64_t wall_ms = daemon->env == NULL ? 0 : daemon->env->wall_ms;
     time_t seconds = (time_t)(wall_ms / 1000);
@@ -181,10 +187,16 @@ static void make_options(struct daemon *d) {
 
 // Running.
 
+// Why it failed is in the line before; the status says it where there is none.
 static void fail(struct daemon *d, const char *what, enum status status) {
     d->phase = FAILED;
-    env_log(d->env, ENV_ERROR, "%s why=\"%s\"", what, status_text(status));
-    if (d->failure == NULL) d->failure = what;
+    if (d->failure != NULL) return;
+    d->failure = what;
+    if (d->reason[0] == '\0') {
+        env_log(d->env, ENV_ERROR, "%s why=\"%s\"", what, status_text(status));
+    } else {
+        env_log(d->env, ENV_ERROR, "%s", what);
+    }
 }
 
 static void started_part(struct daemon *d) {
@@ -200,10 +212,7 @@ static void started_part(struct daemon *d) {
 static void on_server_started(void *context, enum status status) {
     struct daemon *d = context;
     if (status != ST_OK) {
-        fail(d,
-             "cannot listen for clients: port or port + 2000 is in use, or bind is no address of "
-             "this machine",
-             status);
+        fail(d, "cannot listen for clients, on port or port + 2000", status);
     } else {
         d->is_server_up = true;
     }
@@ -226,15 +235,14 @@ static const char *start_failure(enum status status) {
                "members-max and replication allow for; start this node with those of the others";
     }
     if (status == ST_INVALID) {
-        return "cannot start: the data in this directory is not that of a member of this name at "
-               "this address; give it the name, address and port that it had, or another dir";
+        return "cannot start: the data in this directory does not fit how this node is started";
     }
     if (status == ST_SNAPSHOT) {
         return "cannot start: what is in this directory is a snapshot; quoit restore makes a "
                "directory of it that a node can use";
     }
-    return "cannot start: the lines above say what went wrong, with a file or with the port for "
-           "other nodes, port + 10000";
+    return "cannot start: a file, or the port for other nodes, which is port + 10000, cannot be "
+           "used";
 }
 
 static void on_node_started(void *context, enum status status) {
@@ -282,10 +290,7 @@ static void measure(struct daemon *d) {
 
 static void end_if_ousted(struct daemon *d) {
     if (!node_is_ousted(d->node) || d->phase == FAILED) return;
-    fail(d,
-         "another process is this member: the data directory was copied; the lines above say what "
-         "to do",
-         ST_CANCELLED);
+    fail(d, "another process is this member: the data directory was copied", ST_CANCELLED);
 }
 
 static void run(struct daemon *d) {
@@ -381,7 +386,10 @@ static int serve(struct daemon *d) {
     bool has_failed = d->phase == FAILED;
     system_close(d->env);
     system_unlock_directory(d->lock);
-    return has_failed ? refuse(d->failure) : EXIT_SUCCESS;
+    if (!has_failed) return EXIT_SUCCESS;
+    (void)fprintf(stderr, "quoitd: %s%s%s\n", d->failure, d->reason[0] == '\0' ? "" : ": ",
+                  d->reason);
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {

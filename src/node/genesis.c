@@ -119,7 +119,11 @@ static enum status take_map(struct node *node, struct slice bytes) {
     const char *name = node->options.self.name;
     uint32_t self = map_find_name(&node->map, (struct slice){(const uint8_t *)name, strlen(name)});
     if (self >= node->map.member_count) {
-        env_log(node->env, ENV_ERROR, "not a member name=%s", name);
+        env_log(
+            node->env, ENV_ERROR,
+            "the data is that of a member of another name here=%s; give this node the name that "
+            "it had, or another dir",
+            name);
         node->map.epoch = 0;
         return ST_INVALID;
     }
@@ -464,9 +468,8 @@ static void on_start_read(struct store_read *read) {
 }
 
 // A cluster of first members has the id that follows from their list; one alone draws its own.
-static void name_cluster(struct node *node) {
-    struct map *initial = &node->initial;
-    const struct map_member *self = &node->options.self;
+static struct cluster_id name_cluster(struct node *node) {
+    const struct map *initial = &node->initial;
     uint64_t id[2];
     id[0] = rng_next(&node->rng);
     id[1] = rng_next(&node->rng);
@@ -481,30 +484,59 @@ static void name_cluster(struct node *node) {
             struct slice bytes = {(const uint8_t *)line, (size_t)size};
             for (int half = 0; half < 2; half++) id[half] = hash_bytes(bytes, id[half]);
         }
-    } else if (node->options.seeds == NULL) {
-        initial->member_count = 1;
-        initial->members[0] = *self;
     }
     uint64_t number = store_restored_for(node->store);
     if (number == 0) number = node->options.cluster;
     for (int half = 0; half < 2 && number != 0; half++) id[half] = hash_number(id[half] ^ number);
-    memcpy(node->cluster.bytes, id, sizeof(id));
+    struct cluster_id cluster;
+    memcpy(cluster.bytes, id, sizeof(id));
+    return cluster;
 }
 
-static enum status read_initial(struct node *node) {
+static enum status parse_initial(struct node *node) {
     struct map *initial = &node->initial;
     initial->member_count = 0;
     if (node->options.initial != NULL) {
         struct slice list = {(const uint8_t *)node->options.initial, strlen(node->options.initial)};
-        enum status st = map_parse_initial(list, initial);
-        if (st != ST_OK) return st;
+        return map_parse_initial(list, initial);
     }
-    name_cluster(node);
+    if (node->options.seeds == NULL) {
+        initial->member_count = 1;
+        initial->members[0] = node->options.self;
+    }
+    return ST_OK;
+}
+
+static enum status read_initial(struct node *node) {
+    struct map *initial = &node->initial;
+    enum status st = parse_initial(node);
+    if (st != ST_OK) return st;
+    node->cluster = name_cluster(node);
     const char *name = node->options.self.name;
     node->self = map_find_name(initial, (struct slice){(const uint8_t *)name, strlen(name)});
     if (node->options.seeds != NULL) node->self = MEMBER_NONE;
     bool is_listed = node->options.seeds != NULL || node->self < initial->member_count;
     return is_listed ? ST_OK : ST_INVALID;
+}
+
+// The word of new-cluster is not the one that the data was restored or founded with. Of one alone,
+// whose id follows from nothing, it cannot be told.
+static bool is_of_other_word(struct node *node) {
+    uint64_t word = node->options.cluster;
+    if (word == 0) return false;
+    uint64_t restored = store_restored_for(node->store);
+    bool is_other = restored != 0 && restored != word;
+    if (!is_other && node->map.epoch > 0 && node->options.initial != NULL) {
+        if (parse_initial(node) != ST_OK) return false;
+        struct cluster_id named = name_cluster(node);
+        is_other = memcmp(named.bytes, node->cluster.bytes, sizeof(named.bytes)) != 0;
+    }
+    if (is_other) {
+        env_log(node->env, ENV_ERROR,
+                "the data was restored or founded with another new-cluster, or with another "
+                "initial; start it with those, or without new-cluster");
+    }
+    return is_other;
 }
 
 // A directory that was exchanged for another member's, or copied from it: two would mint the dots
@@ -513,7 +545,8 @@ static bool is_of_another(const struct node *node) {
     uint64_t storage = store_actor(node->store).storage;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (i == node->self || node->storages[i] != storage) continue;
-        env_log(node->env, ENV_ERROR, "the data is that of another member name=%s",
+        env_log(node->env, ENV_ERROR,
+                "the data is that of another member name=%s; give this node its own dir",
                 node->map.members[i].name);
         return true;
     }
@@ -541,7 +574,8 @@ static bool was_ours(const struct node *node, struct reader *r, uint64_t storage
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (read_u64(r) != storage || r->failed) continue;
         if (strcmp(node->map.members[i].name, node->options.self.name) == 0) return true;
-        env_log(node->env, ENV_ERROR, "the data was restored from that of another member name=%s",
+        env_log(node->env, ENV_ERROR,
+                "the data was restored from that of another member name=%s; each needs its own",
                 node->map.members[i].name);
     }
     return false;
@@ -571,12 +605,12 @@ static void on_map_read(struct store_read *read) {
     if (st == ST_OK) st = read->status;
     if (st == ST_OK) {
         st = take_map(node, value);
-        if (st == ST_OK && (is_of_another(node) || is_elsewhere(node))) {
+        if (st == ST_OK && (is_of_another(node) || is_elsewhere(node) || is_of_other_word(node))) {
             node->map.epoch = 0;
             st = ST_INVALID;
         }
     } else if (st == ST_NOT_FOUND) {
-        st = read_initial(node);
+        st = is_of_other_word(node) ? ST_INVALID : read_initial(node);
     }
     if (st != ST_OK) {
         started(node, st);

@@ -42,7 +42,7 @@ def test_a_copied_directory_is_no_other_member_and_is_nowhere_else(world):
     for is_running in (True, False):
         if not is_running:
             assert nodes[0].stop() == 0
-        refused(world, nodes[0], copy, elsewhere, "give it the name, address and port that it had",
+        refused(world, nodes[0], copy, elsewhere, "start it there",
                 port=world.port + 5, initial=False)
         refused(world, nodes[0], copy, of_another, name="n1", port=nodes[1].port, bind="127.0.0.2")
     nodes[0].start().wait_ready()

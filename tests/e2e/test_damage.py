@@ -160,9 +160,9 @@ def test_the_directory_of_another_member_is_refused(world):
         node.start()
         assert node.process.wait(20) == 1
         assert node.tail().endswith(
-            "quoitd: cannot start: the data in this directory is not that of a member of this "
-            "name at this address; give it the name, address and port that it had, or another "
-            "dir\n"), node.tail()
+            "quoitd: cannot start: the data in this directory does not fit how this node is "
+            "started: the data is that of another member name=n0; give this node its own dir\n"), \
+            node.tail()
         shutil.rmtree(node.directory)
     hurt_one_of_three(world, take_that_of_another)
 

@@ -106,7 +106,8 @@ def test_a_port_belongs_to_one_process(world):
     other = ["--dir", os.path.join(world.directory, "other"), "--port", str(world.port)]
     for io in ("auto", "portable"):
         refuses(world, *other, "--io", io,
-                word=f'address=127.0.0.1:{world.port} why="Address already in use"')
+                word=f"quoitd: cannot listen for clients, on port or port + 2000: cannot listen "
+                     f'address=127.0.0.1:{world.port} why="Address already in use"')
 
 
 def test_an_address_of_another_machine_is_named(world):
@@ -141,3 +142,27 @@ def test_members_that_take_values_of_other_sizes_say_so(world):
                         (nodes[1], "member=n0 theirs=1048576 ours=65536")):
         eventually(lambda n=node, text=other: f'another value-max: give all members the same" {text}'
                    in n.tail(), 20, f"{node.name} says what differs")
+
+
+def test_an_address_that_contradicts_the_list_is_refused(world):
+    here = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port),
+            "--name", "a", "--initial", f"a=127.0.0.1:{world.port}"]
+    refuses(world, *here, "--address", "localhost",
+            word="a has address 127.0.0.1 there, but address is localhost")
+    node = world.node("data").start("--name", "a", "--initial", f"a=127.0.0.1:{world.port}",
+                                    "--address", "127.0.0.1").wait_ready()
+    assert node.stop() == 0
+    refuses(world, *here, "--address", "localhost", word="but address is localhost")
+
+
+def test_another_word_than_a_cluster_was_founded_with_is_refused(world):
+    here = ["--name", "a", "--initial", f"a=127.0.0.1:{world.port}"]
+    node = world.node().start(*here, "--new-cluster", "one").wait_ready()
+    assert node.stop() == 0
+    start = ["--dir", node.directory, "--port", str(node.port), *here]
+    refuses(world, *start, "--new-cluster", "two",
+            word="does not fit how this node is started: the data was restored or founded with "
+                 "another new-cluster")
+    for words in (("--new-cluster", "one"), ()):
+        node.start(*here, *words).wait_ready()
+        assert node.stop() == 0

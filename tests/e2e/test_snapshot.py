@@ -177,6 +177,20 @@ def test_a_member_does_not_start_on_what_was_restored_for_another(world):
         assert "restored from that of another member name=n1" in f.read()
 
 
+def test_another_word_than_data_was_restored_with_is_refused(world):
+    nodes, _ = make_and_change(world)
+    for node in nodes:
+        assert node.stop() == 0
+    node = nodes[0]
+    restore(world, node, "s1", node.directory + "-restored", "x")
+    node.directory += "-restored"
+    node.start(*node.arguments, "--new-cluster", "y")
+    assert node.process.wait(20) == 1
+    assert "another new-cluster" in node.tail(), node.tail()
+    node.start(*node.arguments[:-1], "x")
+    wait_for_line(node, "listening")
+
+
 def test_a_snapshot_is_no_directory_to_start_on(world):
     node = world.node().start().wait_ready()
     fill(node, 0, 100, "before")
