@@ -9,7 +9,7 @@
 #include <string.h>
 
 // Longest line of a file: inih cuts what is longer into pieces.
-enum { LINE_MAX_SIZE = 190 };
+enum { LINE_MAX_SIZE = 190, WRONG_MAX = 128 };
 
 typedef bool config_parse(const char *text, void *to);
 
@@ -264,6 +264,19 @@ void complain_of(struct complaint *complaint, const char *format, ...) {
     va_end(arguments);
 }
 
+// What is wrong with a value of that key.
+static void say_what_is_wrong(const struct key *key, const char *text, char wrong[WRONG_MAX]) {
+    struct level level;
+    bool is_level =
+        key->parse == parse_level && level_parse(slice_of_string(text), &level) == ST_OK;
+    if (is_level) {
+        (void)snprintf(wrong, WRONG_MAX, "needs %s, which this version does not have",
+                       level_gap(level));
+    } else {
+        (void)snprintf(wrong, WRONG_MAX, "must be %s", key->wanted);
+    }
+}
+
 static const struct key *find_key(const char *name) {
     for (size_t i = 0; i < KEYS; i++) {
         if (strcmp(keys[i].name, name) == 0) return &keys[i];
@@ -344,8 +357,10 @@ static int on_pair(void *context, const char *section, const char *name, const c
     bool joins = file->given[index];
     file->given[index] = true;
     if (!file->flags[index] && !set(file->config, key, value, joins)) {
-        complain_of(file->complaint, "%s:%u: %s = %s: must be %s", file->path, file->line, name,
-                    value, key->wanted);
+        char wrong[WRONG_MAX];
+        say_what_is_wrong(key, value, wrong);
+        complain_of(file->complaint, "%s:%u: %s = %s: %s", file->path, file->line, name, value,
+                    wrong);
         return 0;
     }
     file->has_failed = false;
@@ -409,7 +424,9 @@ static bool take_flag(struct config *config, const char *name, const char *value
     }
     given[key - keys] = true;
     if (set(config, key, value, false)) return true;
-    complain_of(complaint, "--%s %s: must be %s", name, value, key->wanted);
+    char wrong[WRONG_MAX];
+    say_what_is_wrong(key, value, wrong);
+    complain_of(complaint, "--%s %s: %s", name, value, wrong);
     return false;
 }
 

@@ -270,6 +270,33 @@ static void on_server_stopped(void *context, enum status status) {
     node_stop(d->node, on_node_stopped, d);
 }
 
+// A level that asks for more copies than there ever can be is refused before anything is touched.
+static bool level_can_be(struct daemon *d, const char *what, struct level level) {
+    uint32_t copies = node_copies_max((uint32_t)d->config.replication);
+    if (copies > d->identity.members) copies = d->identity.members;
+    if (level.kind != LEVEL_COUNT || level.count <= copies) return true;
+    complain_of(&d->complaint,
+                "%s: %" PRIu32 " is more than the copies that a key can have, %" PRIu32
+                ": as many as replication, and as there are members in initial or room for by "
+                "members-max",
+                what, level.count, copies);
+    return false;
+}
+
+static bool levels_can_be(struct daemon *d) {
+    return level_can_be(d, "read", d->config.read) && level_can_be(d, "write", d->config.write);
+}
+
+// The map may have fewer: it is by hosts, and as the cluster was founded.
+static void warn_of_level(const struct daemon *d, const char *what, struct level level) {
+    uint32_t copies = node_copies(d->node);
+    if (level.kind != LEVEL_COUNT || level.count <= copies) return;
+    env_log(d->env, ENV_WARNING,
+            "no operation can have this level: a key has fewer copies %s=%" PRIu32
+            " copies=%" PRIu32,
+            what, level.count, copies);
+}
+
 // One line when clients can be served, which may be long after clients can connect.
 static void watch_readiness(struct daemon *d) {
     if (d->is_ready || node_state(d->node) != NODE_SERVING) return;
@@ -277,6 +304,8 @@ static void watch_readiness(struct daemon *d) {
     const struct map *map = node_map(d->node);
     env_log(d->env, ENV_INFO, "ready port=%" PRIu64 " name=%s members=%" PRIu32 " epoch=%" PRIu64,
             d->config.port, d->identity.self.name, map->member_count, map->epoch);
+    warn_of_level(d, "read", d->config.read);
+    warn_of_level(d, "write", d->config.write);
 }
 
 // Tells the server, for INFO, what the process has used.
@@ -408,6 +437,7 @@ int main(int argc, char **argv) {
     if (!identity_find_self(&d->identity, &d->config, &d->complaint)) {
         return refuse(d->complaint.text);
     }
+    if (!levels_can_be(d)) return refuse(d->complaint.text);
     int status = serve(d);
     if (!d->has_run) identity_forget_key(&d->identity, d->config.directory);
     return status;

@@ -28,13 +28,21 @@ static void take_fields(struct keyspace *k, const struct keyspace_change *change
     if ((change->fields & KEYSPACE_COMPRESSION) != 0) k->compression = w->compression;
 }
 
+// A key has no more copies than there are hosts for, whatever the keyspace asks for.
+static bool is_flawed(const struct keyspace *k, const struct map *map) {
+    struct keyspace placed = *k;
+    uint32_t copies = map->run_count == 0 ? k->replication : map->runs[0].replica_count;
+    if (placed.replication > copies) placed.replication = copies;
+    return keyspace_flaw(&placed) != NULL;
+}
+
 // Puts the definition into an empty place under a number of its own.
 static bool add_coming(struct keyspace_change *change, struct map *next, struct keyspace k) {
     uint32_t place = keyspace_find_free(next->keyspaces);
     if (place == KEYSPACES_MAX) return refuse(change, KEYSPACE_FULL);
     if (next->next_keyspace >= NUMBERS) return refuse(change, KEYSPACE_NO_NUMBER);
     if (k.replication > next->replication) return refuse(change, KEYSPACE_COPIES);
-    if (keyspace_flaw(&k) != NULL) return refuse(change, KEYSPACE_FLAWED);
+    if (is_flawed(&k, next)) return refuse(change, KEYSPACE_FLAWED);
     k.number = (uint16_t)next->next_keyspace++;
     k.state = KEYSPACE_COMING;
     next->keyspaces[place] = k;
@@ -59,7 +67,7 @@ static bool alter(struct keyspace_change *change, struct map *next, struct keysp
     struct keyspace k = *old;
     take_fields(&k, change);
     if (!is_moving(change, old)) {
-        if (keyspace_flaw(&k) != NULL) return refuse(change, KEYSPACE_FLAWED);
+        if (is_flawed(&k, next)) return refuse(change, KEYSPACE_FLAWED);
         change->number = k.number;
         *old = k;
         return true;

@@ -56,6 +56,25 @@ static void what_cannot_be_is_refused_and_changes_nothing(void **state) {
     assert_refused(change, KEYSPACE_FLAWED);
 }
 
+static void a_level_asks_for_no_more_copies_than_there_are_hosts(void **state) {
+    (void)state;
+    struct map_run run = {.count = SLOT_COUNT, .replica_count = 2};
+    for (uint32_t level = 2; level <= 3; level++) {
+        struct keyspace_change changes[] = {of(KEYSPACE_CREATE, "feed"),
+                                            of(KEYSPACE_ALTER, "users"),
+                                            of(KEYSPACE_ALTER, "default")};
+        for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+            struct map map = map_of_users();
+            map.runs = &run;
+            map.run_count = 1;
+            changes[i].fields = i % 2 == 0 ? KEYSPACE_READ : KEYSPACE_WRITE;
+            changes[i].wanted.read = changes[i].wanted.write = (struct level){LEVEL_COUNT, level};
+            assert_int_equal(agreement_edit(&changes[i], &map), level == 2);
+            if (level == 3) assert_int_equal(changes[i].outcome, KEYSPACE_FLAWED);
+        }
+    }
+}
+
 static void there_are_only_so_many_places_and_numbers(void **state) {
     (void)state;
     struct map map = map_of_users();
@@ -204,6 +223,7 @@ static void a_flush_gives_everything_a_new_number(void **state) {
 int agreement_edit_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_cannot_be_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_level_asks_for_no_more_copies_than_there_are_hosts),
         cmocka_unit_test(there_are_only_so_many_places_and_numbers),
         cmocka_unit_test(what_comes_or_goes_does_so_only_without_keys),
         cmocka_unit_test(an_altered_definition_keeps_what_is_not_said),

@@ -220,7 +220,7 @@ enum keyspace_outcome {
     KEYSPACE_NOT_THERE, // there is none of that name
     KEYSPACE_FULL,      // there are KEYSPACES_MAX of them
     KEYSPACE_NO_NUMBER, // 65536 of them, or flushes, have been
-    KEYSPACE_FLAWED,    // see keyspace_flaw
+    KEYSPACE_FLAWED,    // see keyspace_flaw; or a key has fewer copies than a level asks for
     KEYSPACE_COPIES,    // it asks for more copies than the map's runs were made for
     KEYSPACE_FIXED,     // `default` stays, with its copies and its rule
     KEYSPACE_CHANGING,  // another change is under way

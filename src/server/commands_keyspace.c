@@ -32,7 +32,7 @@ static const char *refusal_of(const struct keyspace_change *change) {
     case KEYSPACE_NO_NUMBER:
         return "TOOMANY this cluster has had all the keyspaces and flushes it can have; not done";
     case KEYSPACE_FLAWED:
-        return "ERR a level of the keyspace asks for more copies than REPLICATION gives; not done";
+        return "ERR a level of the keyspace asks for more copies than a key has; not done";
     case KEYSPACE_COPIES:
         return "ERR REPLICATION is more than `replication` was when the cluster was founded; not "
                "done";

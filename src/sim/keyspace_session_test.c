@@ -60,7 +60,7 @@ static const struct line refusals[] = {
      "-ERR level SLOPPY needs stand-ins for replicas that are down, which this version does not "
      "have; not done\r\n"},
     {"KEYSPACE CREATE a REPLICATION 1 READ 2\r\n",
-     "-ERR a level of the keyspace asks for more copies than REPLICATION gives; not done\r\n"},
+     "-ERR a level of the keyspace asks for more copies than a key has; not done\r\n"},
     {"KEYSPACE ALTER a TTL 1\r\n", NOT_THERE},
     {"KEYSPACE DROP a\r\n", NOT_THERE},
     {"KEYSPACE DESCRIBE a\r\n", NOT_THERE},

@@ -2,6 +2,8 @@
 """A server that cannot start says why, at once, and ends with an error."""
 import os
 
+import redis
+
 from world import eventually
 
 
@@ -166,3 +168,27 @@ def test_another_word_than_a_cluster_was_founded_with_is_refused(world):
     for words in (("--new-cluster", "one"), ()):
         node.start(*here, *words).wait_ready()
         assert node.stop() == 0
+
+
+def test_levels_that_no_operation_can_have_are_refused(world):
+    here = ["--dir", os.path.join(world.directory, "data"), "--port", str(world.port)]
+    refuses(world, *here, "--read", "LOCAL_QUORUM",
+            word="--read LOCAL_QUORUM: needs copies in several data centres, which this version")
+    refuses(world, *here, "--read", "5", word="read: 5 is more than the copies that a key can have, 1")
+    refuses(world, *here, "--write", "TWO", word="write: 2 is more than")
+    two = f"a=127.0.0.1:{world.port},b=127.0.0.1:{world.port + 1}"
+    refuses(world, *here, "--initial", two, "--read", "3", word="read: 3 is more than")
+    # Of two members on one host only one has a copy: that is known when both are there.
+    nodes = [world.node(name, i) for i, name in enumerate("ab")]
+    for node in nodes:
+        node.start("--initial", two, "--host", "one", "--read", "2")
+    for node in nodes:
+        eventually(lambda n=node: "a key has fewer copies read=2 copies=1" in n.tail(), 20,
+                   "it says that no operation can have this level")
+    with nodes[0].client() as client:
+        for level in ("READ", "WRITE"):
+            try:
+                client.execute_command("KEYSPACE", "CREATE", "x", level, 2)
+                raise AssertionError(f"{level} 2 of one copy")
+            except redis.ResponseError as error:
+                assert "more copies than a key has" in str(error), error
