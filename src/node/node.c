@@ -314,6 +314,7 @@ void node_submit(struct node *node, struct request *request) {
     request->need = 0;
     request->answered = 0;
     request->copies = 0;
+    request->up = 0;
     enum status st = check(node, request);
     struct operation *o = st == ST_OK ? operation_take(node) : NULL;
     if (o == NULL) {

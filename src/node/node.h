@@ -139,6 +139,7 @@ struct request {
     uint32_t answered;    // result: replicas that did; of a write that is ST_UNAVAILABLE, which
                           // asks none: those that could have been asked
     uint32_t copies;      // result: replicas that the key has; 0: not looked at
+    uint32_t up;          // result where it failed: of those, the ones that are up
     struct slice record;  // result of reads: encoded, lent during done; empty: none.
                           // result of writes: the record as stored, likewise
     struct version dot;   // result of writes that are done: under which the value was written

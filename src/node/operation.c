@@ -211,6 +211,14 @@ static void on_finish_later(struct env_op *op) {
     answer(o);
 }
 
+static uint32_t count_up(const struct operation *o) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        count += peer_is_up(o->node, o->replicas[i]);
+    }
+    return count;
+}
+
 void operation_finish(struct operation *o, enum status status) {
     struct node *node = o->node;
     must(!o->is_finished);
@@ -230,6 +238,7 @@ void operation_finish(struct operation *o, enum status status) {
     request->need = o->quorum.need;
     request->answered = quorum_count(o->quorum.yes);
     request->copies = o->replica_count;
+    request->up = status == ST_OK ? 0 : count_up(o); // only errors tell of it
     if (o->is_starting) {
         o->is_answering = true;
         request->operation = o;

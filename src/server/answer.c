@@ -480,13 +480,27 @@ void answer_errorf(struct command *c, const char *format, ...) {
 
 struct failure failure_of(const struct request *request) {
     bool is_write = request->kind == REQUEST_REPLACE || request->kind == REQUEST_WRITE;
-    return (struct failure){request->status, is_write, request->need, request->answered,
-                            request->copies};
+    return (struct failure){request->status,   is_write,        request->need,
+                            request->answered, request->copies, request->up};
 }
 
 bool failure_is_worse(struct failure a, struct failure b) {
     if (b.status == ST_OK) return a.status != ST_OK;
     return a.status == ST_TIMEOUT && a.is_write && !(b.status == ST_TIMEOUT && b.is_write);
+}
+
+#define NEEDED "%s %" PRIu32 " replica%s needed, "
+
+// Fewer are up than are needed: it is of no use to ask again before there are more.
+static void answer_too_few(struct command *c, struct failure failure, uint32_t up,
+                           const char *end) {
+    answer_errorf(c, NEEDED "%" PRIu32 " %s up%s", "NOQUORUM", failure.need,
+                  failure.need == 1 ? "" : "s", up, up == 1 ? "is" : "are", end);
+}
+
+static void answer_too_late(struct command *c, struct failure failure) {
+    answer_errorf(c, NEEDED "%" PRIu32 " answered; try again", "NOQUORUM", failure.need,
+                  failure.need == 1 ? "" : "s", failure.answered);
 }
 
 // Nothing was done. To ask again helps only where there are so many copies.
@@ -495,22 +509,25 @@ static void answer_unavailable(struct command *c, struct failure failure) {
         answer_errorf(c, "NOQUORUM level %" PRIu32 " is more than the %" PRIu32 " %s of a key; %s",
                       failure.need, failure.copies, failure.copies == 1 ? "copy" : "copies",
                       failure.is_write ? "not done" : "ask for less");
+    } else if (failure.is_write) {
+        answer_too_few(c, failure, failure.answered, "; not done");
+    } else if (failure.up < failure.need) {
+        answer_too_few(c, failure, failure.up, "");
     } else {
-        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " %s", failure.need,
-                      failure.answered,
-                      failure.is_write ? "are up; not done" : "answered; try again");
+        answer_too_late(c, failure);
     }
 }
 
 static void answer_timeout(struct command *c, struct failure failure) {
     if (failure.is_write) {
-        answer_errorf(c,
-                      "UNKNOWN %" PRIu32 " replicas needed, %" PRIu32
-                      " answered in time; the write may have been done",
-                      failure.need, failure.answered);
+        answer_errorf(
+            c, NEEDED "%" PRIu32 " answered, %" PRIu32 " %s up; the write may have been done",
+            "UNKNOWN", failure.need, failure.need == 1 ? "" : "s", failure.answered, failure.up,
+            failure.up == 1 ? "is" : "are");
+    } else if (failure.up < failure.need) {
+        answer_too_few(c, failure, failure.up, "");
     } else {
-        answer_errorf(c, "NOQUORUM %" PRIu32 " replicas needed, %" PRIu32 " answered in time",
-                      failure.need, failure.answered);
+        answer_too_late(c, failure);
     }
 }
 

@@ -129,6 +129,7 @@ struct failure {
     uint32_t need;
     uint32_t answered;
     uint32_t copies;
+    uint32_t up; // of these
 };
 
 enum command_state { COMMAND_QUEUED, COMMAND_RUNNING, COMMAND_ANSWERED };

@@ -345,6 +345,28 @@ static void wait_says_how_many_copies_there_are(void **state) {
     site_free(site);
 }
 
+// How many are up is said where these do not suffice, and to try again only where they do.
+static void refusals_count_those_that_are_up(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    cluster_kill(&site->cluster, 2);
+    expect_dialogue(site, t, "KV.PUT k v W ALL\r\nKV.GET k R ALL\r\n",
+                    "-NOQUORUM 3 replicas needed, 2 are up; not done\r\n"
+                    "-NOQUORUM 3 replicas needed, 2 are up\r\n");
+    // One that hangs is up for a while: it was asked.
+    machine_pause(site->cluster.processes[1].machine);
+    expect_dialogue(site, t, "KV.PUT k v W 2\r\n",
+                    "-UNKNOWN 2 replicas needed, 1 answered, 1 is up; the write may have been "
+                    "done\r\n");
+    cluster_kill(&site->cluster, 1);
+    site_wait(site, 5 * NS_PER_SECOND);
+    expect_dialogue(site, t, "KV.PUT k v W 2\r\nKV.GET k R 2\r\n",
+                    "-NOQUORUM 2 replicas needed, 1 is up; not done\r\n"
+                    "-NOQUORUM 2 replicas needed, 1 is up\r\n");
+    site_free(site);
+}
+
 static const struct line tracking[] = {
     {"CLIENT TRACKING OFF\r\n", "+OK\r\n"},
     {"CLIENT TRACKING x\r\n", "-ERR syntax error\r\n"},
@@ -379,6 +401,7 @@ int connections_test(void) {
         cmocka_unit_test(those_who_wait_may_go),
         cmocka_unit_test(one_node_has_no_further_copies),
         cmocka_unit_test(wait_says_how_many_copies_there_are),
+        cmocka_unit_test(refusals_count_those_that_are_up),
         cmocka_unit_test(tracking_is_refused),
     };
     return cmocka_run_group_tests_name("connections", cases, NULL, NULL);

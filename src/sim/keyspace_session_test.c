@@ -75,7 +75,7 @@ static const struct line refusals[] = {
 
 static void definitions_are_made_shown_and_refused(void **state) {
     (void)state;
-    struct site *site = site_new(1, NULL);
+    struct site *site = site_new(3, NULL);
     struct talker *t = site_talker(site, 0, false);
     EXPECT_LINES(site, t, definitions);
     EXPECT_LINES(site, t, refusals);
