@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOG_LINES = 10, LOG_TAIL_MAX = 4096, COMMAND_LINE_MAX = 16 * 1024, PORT_HTTP_OFFSET = 1000 };
+enum { LOG_LINES = 10, LOG_TAIL_MAX = 4096, COMMAND_LINE_MAX = 16 * 1024 };
 
 void local_node_path(const struct local_node *node, const char *what, char path[PATH_MAX]) {
     must(snprintf(path, PATH_MAX, "%s/%s", node->directory, what) < PATH_MAX);
@@ -107,10 +107,8 @@ static bool are_ports_free(struct local_node *node) {
     const struct {
         uint32_t offset;
         const char *use;
-    } ports[] = {{0, "clients"},
-                 {PORT_HTTP_OFFSET, "HTTP"},
-                 {PORT_SHARD_OFFSET, "cluster clients"},
-                 {PORT_PEER_OFFSET, "other nodes"}};
+    } ports[] = {
+        {0, "clients"}, {PORT_SHARD_OFFSET, "cluster clients"}, {PORT_PEER_OFFSET, "other nodes"}};
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         if (is_port_free(node->port + ports[i].offset)) continue;
         snprintf(node->problem, sizeof(node->problem),

@@ -261,8 +261,15 @@ int cli_restore(int count, char **arguments) {
         cli_complain("restore", "%s is needed; see --help", missing);
         return CLI_MISUSED;
     }
-    if (!store_snapshot_name_is_good(slice_of_string(r.name)) || !set_paths(&r)) {
-        cli_complain("restore", "NAME or --to is empty, too long or no such thing");
+    if (!store_snapshot_name_is_good(slice_of_string(r.name))) {
+        cli_complain("restore",
+                     "a name is 1 to %d letters, digits, '-' and '_', the first a letter or a "
+                     "digit, not '%s'",
+                     SNAPSHOT_NAME_MAX, r.name);
+        return CLI_MISUSED;
+    }
+    if (!set_paths(&r)) {
+        cli_complain("restore", "--to is empty or too long");
         return CLI_MISUSED;
     }
     if (!name_is_good(slice_of_string(r.cluster))) {

@@ -4,6 +4,7 @@
 #include "bin/cli.h"
 #include "bin/cli_options.h"
 #include "bin/cli_server.h"
+#include "bin/cli_terminal.h"
 #include "store/store.h"
 
 #include "base/text.h"
@@ -62,29 +63,51 @@ static long long number_of(const redisReply *fields, const char *name) {
     return 0;
 }
 
+static const char *name_of(const redisReply *fields) {
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const char *field = fields->element[i]->str;
+        const char *value = fields->element[i + 1]->str;
+        if (field != NULL && value != NULL && strcmp(field, "name") == 0) return value;
+    }
+    return "?";
+}
+
 static bool list(const struct cli_server *node, redisContext *context) {
     redisReply *reply = ask(node, context, "SNAPSHOTS", NULL);
     if (reply == NULL) return false;
     printf("%-*s %8s %15s %15s\n", SNAPSHOT_NAME_MAX, "NAME", "FILES", "BYTES", "OWN BYTES");
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *fields = reply->element[i];
-        const char *name = "?";
-        for (size_t j = 0; j + 1 < fields->elements; j += 2) {
-            bool is_text = fields->element[j]->str != NULL && fields->element[j + 1]->str != NULL;
-            if (is_text && strcmp(fields->element[j]->str, "name") == 0) {
-                name = fields->element[j + 1]->str;
-            }
-        }
-        printf("%-*s %8lld %15lld %15lld\n", SNAPSHOT_NAME_MAX, name, number_of(fields, "files"),
-               number_of(fields, "bytes"), number_of(fields, "own_bytes"));
+        printf("%-*s %8lld %15lld %15lld\n", SNAPSHOT_NAME_MAX, name_of(fields),
+               number_of(fields, "files"), number_of(fields, "bytes"),
+               number_of(fields, "own_bytes"));
     }
     freeReplyObject(reply);
     return true;
 }
 
+// What was made, and where. The node knows its directory as it was told it.
+static bool show(const struct cli_server *node, redisContext *context, const char *name) {
+    redisReply *reply = ask(node, context, "SNAPSHOTS", NULL);
+    redisReply *setting = reply == NULL ? NULL : redisCommand(context, "CONFIG GET dir");
+    bool is_known = setting != NULL && setting->type == REDIS_REPLY_ARRAY && setting->elements == 2;
+    for (size_t i = 0; reply != NULL && i < reply->elements; i++) {
+        const redisReply *fields = reply->element[i];
+        if (strcmp(name_of(fields), name) != 0) continue;
+        printf("snapshot %s: %lld files, %s, snapshot-%s.* in %s\n", name,
+               number_of(fields, "files"), human_size((uint64_t)number_of(fields, "bytes")).text,
+               name, is_known ? setting->element[1]->str : "the directory of the node");
+    }
+    if (setting != NULL) freeReplyObject(setting);
+    if (reply != NULL) freeReplyObject(reply);
+    return reply != NULL;
+}
+
 static bool is_name(const char *name) {
     if (name == NULL || store_snapshot_name_is_good(slice_of_string(name))) return true;
-    cli_complain("snapshot", "a name is 1 to %d letters, digits, '-' and '_', not '%s'",
+    cli_complain("snapshot",
+                 "a name is 1 to %d letters, digits, '-' and '_', the first a letter or a digit, "
+                 "not '%s'",
                  SNAPSHOT_NAME_MAX, name);
     return false;
 }
@@ -93,7 +116,10 @@ static int carry_out(const struct wish *w) {
     redisContext *context = reach(&w->node);
     if (context == NULL) return CLI_FAILED;
     bool is_done = true;
-    if (w->name != NULL) is_done = command(&w->node, context, "SNAPSHOT", w->name);
+    if (w->name != NULL) {
+        is_done =
+            command(&w->node, context, "SNAPSHOT", w->name) && show(&w->node, context, w->name);
+    }
     if (w->deleted != NULL) is_done = command(&w->node, context, "DELSNAPSHOT", w->deleted);
     if (w->lists) is_done = list(&w->node, context);
     redisFree(context);

@@ -139,7 +139,8 @@ static int look(struct inspector *i, struct env *env, struct arena *arena,
     }
     terminal_clear(&i->terminal);
     struct check_counts counts = check_counts(check);
-    print_counts(i, &counts);
+    // Of nothing there is nothing to say, but a program wants the end of what it reads.
+    if (counts.files > 0 || i->wants_json) print_counts(i, &counts);
     if (i->status != ST_OK) return refuse(status_text(i->status));
     if (counts.files == 0) return refuse("there is no data of a node in this directory");
     return counts.damaged == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -173,9 +174,12 @@ static int inspect(struct inspector *i) {
 
 int check_main(int argc, char **argv) {
     struct inspector i = {0};
+    bool is_told = false;
     for (int at = 0; at < argc; at++) {
         if (strcmp(argv[at], "--json") == 0) {
             i.wants_json = true;
+        } else if (strcmp(argv[at], "--check") == 0 && !is_told) {
+            is_told = true;
         } else if (argv[at][0] != '-' && argv[at][0] != '\0' && i.directory == NULL) {
             i.directory = argv[at];
         } else {

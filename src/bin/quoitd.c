@@ -424,7 +424,9 @@ static int serve(struct daemon *d) {
 int main(int argc, char **argv) {
     static struct daemon daemon;
     struct daemon *d = &daemon;
-    if (argc > 1 && strcmp(argv[1], "--check") == 0) return check_main(argc - 2, argv + 2);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--check") == 0) return check_main(argc - 1, argv + 1);
+    }
     if (!config_read(&d->config, argc, argv, &d->complaint)) return refuse(d->complaint.text);
     if (d->config.wants_help) {
         config_help(stdout);

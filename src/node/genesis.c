@@ -6,6 +6,7 @@
 #include "node/peers.h"
 #include "node/reconcile.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 // Whoever claims more of us than this invents it. There must always be a later epoch.
@@ -14,6 +15,9 @@
 
 // Of the fact "start".
 enum { START_MENDING = 1, START_INTERVAL = 2 };
+
+#define WAITING_NS (5 * NS_PER_SECOND)
+enum { WAITING_TEXT_MAX = 512 };
 
 static const struct partition system_partition = {.slot = SLOT_SYSTEM};
 
@@ -302,12 +306,43 @@ static void tell_all(struct node *node) {
     }
 }
 
+void node_name_missing(const struct node *node, struct text *names) {
+    const struct map *map = peers_map(node);
+    uint32_t unnamed = 0;
+    size_t before = names->size;
+    for (uint32_t i = 0; node->state == NODE_FOUNDING && i < map->member_count; i++) {
+        if (i == node->self || peer_is_up(node, i)) continue;
+        const char *name = map->members[i].name;
+        bool has_room = names->size + strlen(name) + sizeof(", and 1000 more") < names->capacity;
+        if (unnamed == 0 && has_room) {
+            text_printf(names, "%s%s", names->size == before ? "" : ", ", name);
+        } else {
+            unnamed++;
+        }
+    }
+    if (unnamed > 0) text_printf(names, " and %" PRIu32 " more", unnamed);
+}
+
+// Once, when the others take longer than a start does.
+static void log_waiting(struct node *node) {
+    if (node->founding == 0) node->founding = node->env->now;
+    if (node->is_waiting_logged || node->env->now - node->founding < WAITING_NS) return;
+    char memory[WAITING_TEXT_MAX];
+    struct text names = text_over(memory, sizeof(memory));
+    node_name_missing(node, &names);
+    if (names.size == 0) return;
+    node->is_waiting_logged = true;
+    env_log(node->env, ENV_WARNING,
+            "the cluster is not formed yet: waiting for first members missing=\"%s\"", names.data);
+}
+
 void genesis_step(struct node *node) {
     bool is_founder = node->initial.member_count > 0 && node->self == 0;
     if (node->state == NODE_SERVING) {
         tell_all(node);
-    } else if (node->state == NODE_FOUNDING && node->map.epoch == 0 && is_founder) {
-        if (everybody_is_here(node)) found(node);
+    } else if (node->state == NODE_FOUNDING && node->map.epoch == 0) {
+        if (is_founder && everybody_is_here(node)) found(node);
+        log_waiting(node);
     }
 }
 

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/text.h"
 #include "base/timer.h"
 #include "env/env.h"
 #include "model/level.h"
@@ -264,6 +265,10 @@ enum node_state node_state(const struct node *node);
 // True when another process is this member, for certain: the data directory was copied, and this is
 // the second one. It has no vote and mints nothing; its owner is to end it.
 bool node_is_ousted(const struct node *node);
+
+// Adds the names of the first members that a node which founds a cluster, or is to be told of it,
+// has not met: as many as have room, and how many more there are.
+void node_name_missing(const struct node *node, struct text *names);
 
 // Epoch 0 until the cluster is founded.
 const struct map *node_map(const struct node *node);

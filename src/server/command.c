@@ -4,11 +4,15 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "server/answer.h"
+#include "server/commands.h"
 #include "server/order.h"
 
 #include <inttypes.h>
 
-enum { ECHO_MAX = 128 }; // bytes of the client's words that an error repeats
+enum {
+    ECHO_MAX = 128,   // bytes of the client's words that an error repeats
+    MISSING_MAX = 96, // and of the names of members that are not there
+};
 
 // Finding.
 
@@ -215,6 +219,14 @@ static enum refusal refusal_of(const struct command *c) {
     return is_atomic && !order_is_single(s->server) ? REFUSAL_NOT_ATOMIC : REFUSAL_NONE;
 }
 
+void reply_not_formed(struct reply *r, const struct node *node) {
+    char memory[MISSING_MAX];
+    struct text missing = text_over(memory, sizeof(memory));
+    node_name_missing(node, &missing);
+    reply_errorf(r, "CLUSTERDOWN the cluster is not formed yet: waiting for %s",
+                 missing.size == 0 ? "its first members" : missing.data);
+}
+
 static void write_not_serving(const struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
     if (node_state(node) == NODE_RECOVERING) {
@@ -224,8 +236,7 @@ static void write_not_serving(const struct command *c, struct reply *r) {
     } else if (node_options(node)->seeds != NULL) {
         reply_error(r, SLICE("CLUSTERDOWN this node waits for its seeds to admit it"));
     } else {
-        reply_error(r, SLICE("CLUSTERDOWN the cluster is not formed yet: waiting for its first "
-                             "members"));
+        reply_not_formed(r, node);
     }
 }
 
@@ -267,6 +278,13 @@ static void write_refusal(const struct command *c, enum refusal why, struct repl
         write_moved(c, r);
         return;
     case REFUSAL_NOT_ATOMIC:
+        if (c->spec->start == start_restore) {
+            reply_errorf(r,
+                         "NOTATOMIC to see that nothing is there is more than %" PRIu32
+                         " nodes offer; RESTORE ... REPLACE does not look",
+                         node_map(server->node)->member_count);
+            return;
+        }
         reply_errorf(r,
                      "NOTATOMIC needs an atomic read-modify-write, which %" PRIu32
                      " nodes do not offer; read with KV.GET, write with KV.PUT ... CONTEXT",

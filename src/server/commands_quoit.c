@@ -87,7 +87,7 @@ void local_quoit_status(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);
     if (map->epoch == 0) {
-        reply_error(r, SLICE("CLUSTERDOWN the cluster is not formed yet"));
+        reply_not_formed(r, node);
         return;
     }
     struct slot_counts counts;
@@ -138,7 +138,7 @@ static void answer_snapshot(struct command *c, enum status status) {
         [ST_NOT_FOUND] = "NOTFOUND there is no snapshot of that name",
         [ST_BUSY] = "BUSY another snapshot is being made or deleted, or files are too many",
         [ST_UNAVAILABLE] = "MENDING this node fetches what it lacks; its data is not whole yet",
-        [ST_INVALID] = "ERR the name is taken, or not 1 to 31 letters, digits, '-' and '_'",
+        [ST_INVALID] = "ERR there is a snapshot of that name already; not done",
         [ST_TOO_LARGE] = "TOOMANY there are as many snapshots, or files of them, as there can be",
         [ST_CORRUPT] = "DAMAGED data was found damaged; a snapshot would not be whole",
         [ST_NO_SPACE] = "DISKFULL no room for another segment of the log; not done",
@@ -158,6 +158,11 @@ static void on_snapshot(void *context, enum status status) {
 
 void start_quoit_snapshot(struct command *c) {
     struct node *node = c->session->server->node;
+    if (!store_snapshot_name_is_good(c->arguments[2])) {
+        answer_error(c, "ERR a name is 1 to 31 letters, digits, '-' and '_', the first a letter or "
+                        "a digit; not done");
+        return;
+    }
     enum status status = node_snapshot_make(node, c->arguments[2], on_snapshot, c);
     if (status != ST_OK) answer_snapshot(c, status);
 }

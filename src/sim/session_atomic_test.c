@@ -145,7 +145,7 @@ static void one_member_does_as_redis_does(void **state) {
 static const char *const refused[] = {
     "SETBIT k 1 1\r\n",  "BITFIELD k GET u8 0\r\n", "BITOP NOT k k\r\n", "INCRBYFLOAT k 1\r\n",
     "MSETNX k 1\r\n",    "RENAME k l\r\n",          "RENAMENX k l\r\n",  "COPY k l\r\n",
-    "EXPIRE k 1 NX\r\n", "RESTORE k 0 x\r\n",
+    "EXPIRE k 1 NX\r\n",
 };
 
 static const struct line served[] = {
@@ -167,6 +167,9 @@ static void several_members_serve_what_needs_no_lock(void **state) {
                         "-NOTATOMIC needs an atomic read-modify-write, which 3 nodes do not offer; "
                         "read with KV.GET, write with KV.PUT ... CONTEXT\r\n");
     }
+    expect_dialogue(site, t, "RESTORE k 0 x\r\n",
+                    "-NOTATOMIC to see that nothing is there is more than 3 nodes offer; RESTORE "
+                    "... REPLACE does not look\r\n");
     site_free(site);
 }
 

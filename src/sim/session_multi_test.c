@@ -653,7 +653,7 @@ static void before_the_cluster_is_founded_nothing_is_queued(void **state) {
     site_wait(site, 5 * NS_PER_SECOND);
     struct talker *t = site_talker(site, 0, false);
     static const char waiting[] =
-        "-CLUSTERDOWN the cluster is not formed yet: waiting for its first members\r\n";
+        "-CLUSTERDOWN the cluster is not formed yet: waiting for n2, n3\r\n";
     char answer[512];
     (void)snprintf(answer, sizeof(answer), "+OK\r\n+QUEUED\r\n%s%s+OK\r\n+OK\r\n", waiting,
                    waiting);

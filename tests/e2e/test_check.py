@@ -126,9 +126,11 @@ def test_check_of_what_is_no_directory_of_a_node_is_an_error(world):
     os.makedirs(empty)
     for directory, word in ((empty, "no data"), (empty + ".none", "cannot open")):
         code, output = check(world, directory)
-        assert code == 1 and word in output, output
+        assert code == 1 and word in output and "clean" not in output, output
     assert os.listdir(empty) == [], "something was made"
-    for arguments in ((), ("--json",), ("a", "b"), ("a", "--yaml")):
+    code, output = world.run(world.quoitd, "--json", "--check", empty)
+    assert code == 1 and '{"findings": []' in output and "no data" in output, output
+    for arguments in ((), ("--json",), ("a", "b"), ("a", "--yaml"), ("a", "--check")):
         code, output = world.run(world.quoitd, "--check", *arguments)
         assert code == 2 and output.startswith("usage: "), output
 

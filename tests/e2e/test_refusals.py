@@ -192,3 +192,22 @@ def test_levels_that_no_operation_can_have_are_refused(world):
                 raise AssertionError(f"{level} 2 of one copy")
             except redis.ResponseError as error:
                 assert "more copies than a key has" in str(error), error
+
+
+def test_who_waits_for_others_says_for_whom(world):
+    members = ",".join(f"n{i}=127.0.0.1:{world.port + i}" for i in range(3))
+    nodes = [world.node(f"n{i}", i) for i in range(3)]
+    for node in nodes[:2]:
+        node.start("--name", node.name, "--initial", members)
+
+    def waits_for(name):
+        code, output = world.run(world.quoit, "status", "--port", nodes[0].port)
+        return code == 1 and output.endswith(f"not formed yet: waiting for {name}\n")
+    eventually(lambda: waits_for("n2"), 20, "status says who is missing")
+    eventually(lambda: 'waiting for first members missing="n2"' in nodes[1].tail(), 20,
+               "the log says who is missing")
+    nodes[2].start("--name", "n2", "--initial", members)
+    for node in nodes:
+        node.wait_ready()
+        with open(node.log) as f:
+            assert sum("waiting for first members" in line for line in f) <= 1

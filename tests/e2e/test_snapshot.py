@@ -232,9 +232,14 @@ def test_what_is_wrong_with_a_snapshot_is_said(world):
                 raise AssertionError(f"{bad!r} is taken for a name")
             except redis.ResponseError as error:
                 assert "name" in str(error), error
-    world.check(*quoit, "s1")
+    output = world.check(*quoit, "s1")
+    assert output.startswith("snapshot s1: ") and "files" in output, output
+    assert output.endswith(f"snapshot-s1.* in {node.directory}\n"), output
     code, output = world.run(*quoit, "s1")
-    assert code == 1 and "taken" in output, output
+    assert code == 1 and "there is a snapshot of that name already" in output, output
+    code, output = world.run(world.quoit, "restore", "a/b", "--from", node.directory, "--to",
+                             os.path.join(world.directory, "r0"), "--new-cluster", "x")
+    assert code == 2 and "a name is 1 to 31" in output and "--to" not in output, output
     code, output = world.run(*quoit, "--delete", "none")
     assert code == 1 and "NOTFOUND" in output, output
     assert "s1" in world.check(*quoit, "--list")

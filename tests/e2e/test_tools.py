@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -81,6 +82,15 @@ def test_demo_starts_a_node_that_is_still_dying(world):
         for process in remains:
             process.wait()
         world.run(world.quoit, "demo", "--dir", directory, "--stop")
+
+
+def test_demo_needs_no_port_that_nothing_listens_on(world):
+    with socket.create_server(("127.0.0.1", world.port + 1000)):
+        demo = [world.quoit, "demo", "--dir", os.path.join(world.directory, "demo")]
+        try:
+            world.check(*demo, "--detach", "--nodes", 1, "--memory", "1g", "--port", world.port)
+        finally:
+            world.run(*demo, "--stop")
 
 
 def test_demo_says_which_port_is_taken_and_leaves_nothing(world):
