@@ -132,8 +132,15 @@ static void make_settings(struct daemon *d) {
     add_setting(d, "notify-keyspace-events", "");
     add_setting(d, "cluster-enabled", "yes");
     add_setting(d, "loglevel", redis_log_level(d->config.log_level));
+    const struct map_member *self = &d->identity.self;
     for (size_t i = 0; i < config_key_count(); i++) {
-        add_setting(d, config_key_name(i), config_key_text(&d->config, i));
+        const char *name = config_key_name(i);
+        const char *text = config_key_text(&d->config, i);
+        if (strcmp(name, "name") == 0) text = self->name;
+        if (strcmp(name, "host") == 0) text = self->host;
+        if (strcmp(name, "address") == 0) text = self->address;
+        // One that the server may change is shown by it.
+        if (strcmp(name, "idle-timeout") != 0) add_setting(d, name, text);
     }
 }
 

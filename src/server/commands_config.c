@@ -23,7 +23,8 @@ static const struct tunable tunables[] = {
     {"slowlog-max-len", FIELD(slow_entries), 0, SLOWLOG_ENTRIES_MAX},
     {"latency-monitor-threshold", FIELD(spike_ms), 0, INT64_MAX},
     {"timeout", FIELD(idle_s), 0, INT32_MAX},
-    {"maxclients", FIELD(clients), 1, INT64_MAX}, // see most_of
+    {"idle-timeout", FIELD(idle_s), 0, INT32_MAX}, // as it is called where it is set at start
+    {"maxclients", FIELD(clients), 1, INT64_MAX},  // see most_of
 };
 
 enum { TUNABLES = sizeof(tunables) / sizeof(tunables[0]) };

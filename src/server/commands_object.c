@@ -41,10 +41,8 @@ void start_object_refcount(struct command *c) {
     step_read(&c->step, c->arguments[2], on_refcount);
 }
 
-// Nobody counts or times the uses of a value. Redis has two errors for that, of which each names
-// the setting that it would take there.
-
-static void answer_untracked(struct step *step, const char *text) {
+// Nobody counts the uses of a value, which is what Redis says where its policy is noeviction.
+static void on_freq(struct step *step) {
     struct command *c = step->command;
     const struct sibling *sibling;
     if (answer_failed_read(step, &sibling)) return;
@@ -54,23 +52,28 @@ static void answer_untracked(struct step *step, const char *text) {
     }
     struct reply *r = answer_open(c, REPLY_ERROR_MAX + REPLY_HEADER_MAX);
     if (r == NULL) return;
-    reply_errorf(r,
-                 "ERR An LFU maxmemory policy is %s not tracked. Please note that when switching "
-                 "between policies at runtime LRU and LFU data will take some time to adjust.",
-                 text);
+    reply_error(r, SLICE("ERR An LFU maxmemory policy is not selected, access frequency not "
+                         "tracked. Please note that when switching between policies at runtime "
+                         "LRU and LFU data will take some time to adjust."));
     answer_close(c);
-}
-
-static void on_freq(struct step *step) {
-    answer_untracked(step, "not selected, access frequency");
 }
 
 void start_object_freq(struct command *c) {
     step_read(&c->step, c->arguments[2], on_freq);
 }
 
+// Reads are not timed: seconds since it was written, which is as long as it can have been idle.
 static void on_idletime(struct step *step) {
-    answer_untracked(step, "selected, idle time");
+    struct command *c = step->command;
+    const struct sibling *sibling;
+    if (answer_failed_read(step, &sibling)) return;
+    if (sibling == NULL) {
+        answer_null(c);
+        return;
+    }
+    uint64_t now_ms = server_now_ms(c->session->server);
+    uint64_t written_ms = sibling->timestamp >> 16;
+    answer_integer(c, now_ms > written_ms ? (int64_t)((now_ms - written_ms) / 1000) : 0);
 }
 
 void start_object_idletime(struct command *c) {

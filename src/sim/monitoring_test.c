@@ -70,7 +70,8 @@ static void settings_change_as_they_may(void **state) {
     expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
     expect_dialogue(site, site_talker(site, 0, false), "PING\r\n",
                     "-ERR max number of clients reached\r\n");
-    expect_dialogue(site, t, "CONFIG SET timeout 5\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "CONFIG SET timeout 5\r\nCONFIG GET idle-timeout\r\n",
+                    "+OK\r\n*2\r\n$12\r\nidle-timeout\r\n$1\r\n5\r\n");
     for (int i = 0; i < 4; i++) {
         site_wait(site, 2 * NS_PER_SECOND);
         expect_dialogue(site, t, "PING\r\n", "+PONG\r\n");

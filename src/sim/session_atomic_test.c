@@ -77,7 +77,23 @@ static const struct line values[] = {
     {"SET e 12\r\nOBJECT ENCODING e\r\n", "+OK\r\n$3\r\nint\r\n"},
     {"OBJECT REFCOUNT e\r\n", ":1\r\n"},
     {"OBJECT IDLETIME none\r\n", "$-1\r\n"},
+    {"SET e 13\r\nOBJECT IDLETIME e\r\n", "+OK\r\n:0\r\n"},
+    {"OBJECT FREQ e\r\n",
+     "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
+     "when switching between policies at runtime LRU and LFU data will take some time to "
+     "adjust.\r\n"},
 };
+
+static void a_value_is_idle_since_it_was_written(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET k v\r\n", "+OK\r\n");
+    site_wait(site, 7 * NS_PER_SECOND);
+    uint64_t idle = integer_in(answer_to(site, t, "OBJECT IDLETIME k\r\n"), 0);
+    assert_in_range(idle, 5, 9);
+    site_free(site);
+}
 
 static const struct line moves[] = {
     {"RANDOMKEY\r\n", "$-1\r\n"},
@@ -471,6 +487,7 @@ static void changes_of_parts_by_several_connections_all_count(void **state) {
 int session_atomic_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(one_member_does_as_redis_does),
+        cmocka_unit_test(a_value_is_idle_since_it_was_written),
         cmocka_unit_test(several_members_serve_what_needs_no_lock),
         cmocka_unit_test(any_key_is_a_random_one),
         cmocka_unit_test(a_value_that_many_rename_is_neither_lost_nor_doubled),

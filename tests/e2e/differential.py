@@ -349,7 +349,7 @@ OTHERWISE = {
     "readwrite": "is for clusters: a redis-server alone refuses it",
     "asking": "is for clusters: a redis-server alone refuses it",
     "object|refcount": "redis-server shares small numbers, and says so",
-    "object|idletime": "redis-server has a time to show",
+    "object|idletime": "redis-server counts reads as uses, too",
     "consistency": "is Quoit's own",
     "kv.get": "is Quoit's own",
     "kv.put": "is Quoit's own",

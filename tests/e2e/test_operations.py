@@ -156,3 +156,15 @@ def test_usage_of_a_node_is_told(world):
     node.start().wait_ready()
     with node.client() as client:
         assert client.info("server")["run_id"] != info["run_id"]
+
+
+def test_a_node_shows_what_it_is_called(world):
+    node = world.node().start().wait_ready()
+    with node.client() as client:
+        assert client.config_get("name")["name"] == f"node-{node.port}"
+        assert client.config_get("host")["host"] == f"node-{node.port}"
+        assert client.config_get("address")["address"] == "127.0.0.1"
+        for name, other in (("timeout", "idle-timeout"), ("idle-timeout", "timeout")):
+            client.config_set(name, 1000 + len(name))
+            assert client.config_get(other)[other] == str(1000 + len(name))
+        assert len(client.config_get("idle-timeout")) == 1
