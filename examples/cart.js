@@ -2,9 +2,22 @@
 //
 // cart -- the shopping cart of cart.py, by ioredis.
 //
+//     npm install ioredis                      beside it, once
 //     node cart.js PORT NAME                   shows the cart
 //     node cart.js PORT NAME add ITEM [...]    puts items into it
 "use strict";
+
+const usage = `usage: node cart.js PORT NAME                   shows the cart
+       node cart.js PORT NAME add ITEM [...]    puts items into it
+
+It needs ioredis: npm install ioredis`;
+
+const [port, name, verb, ...items] = process.argv.slice(2);
+if (name === undefined || (verb !== undefined && verb !== "add")) {
+    console.error(usage);
+    process.exit(1);
+}
+
 const Redis = require("ioredis");
 
 // The reply to a map: an object where the connection speaks RESP3, else names and values in turn.
@@ -29,7 +42,7 @@ async function add(client, key, item) {
     await client.call("KV.PUT", key, [...items].sort().join("\n"), "CONTEXT", context);
 }
 
-async function main(port, name, verb, ...items) {
+async function main() {
     const client = new Redis({ port: Number(port) });
     const key = `cart:${name}`;
     if (verb === "add") {
@@ -40,7 +53,7 @@ async function main(port, name, verb, ...items) {
     client.disconnect();
 }
 
-main(...process.argv.slice(2)).catch((error) => {
+main().catch((error) => {
     console.error(error.message);
     process.exit(1);
 });

@@ -244,7 +244,7 @@ static const struct key keys[] = {
     {"password-file", "FILE", NULL, FIELD(password_file), parse_text, "a file",
      "File with the password that clients must give, readable by its owner only.", false},
     {"monitor", "yes|no", "no", FIELD(has_monitor), parse_yes, "yes or no",
-     "Whether clients may have every command shown to them (MONITOR).", false},
+     "Whether clients may have the commands of others shown to them (MONITOR).", false},
     {"debug-commands", "yes|no", "no", FIELD(has_debug), parse_yes, "yes or no",
      "Whether clients may let all others wait (DEBUG SLEEP).", false},
     {"log-level", "LEVEL", "info", FIELD(log_level), parse_log_level,

@@ -79,7 +79,9 @@ static bool tell_missed(struct session *s) {
 
 void monitor_show(const struct command *c) {
     struct server *server = c->session->server;
-    if (c->fault != FAULT_NONE || (c->flags & COMMAND_ADMIN) != 0) return;
+    // As in Redis, administrators' commands are not shown; but who drops all keys is seen.
+    bool is_hidden = (c->flags & (COMMAND_ADMIN | COMMAND_WRITE)) == COMMAND_ADMIN;
+    if (c->fault != FAULT_NONE || is_hidden) return;
     struct text line = server_text(server);
     write_line(c, &line);
     for (struct list *at = server->monitors.next; at != &server->monitors; at = at->next) {

@@ -350,6 +350,21 @@ static void a_monitor_that_has_left_hears_nothing_more(void **state) {
     }
 }
 
+static void a_monitor_sees_who_drops_all_keys(void **state) {
+    (void)state;
+    struct site *site = site_new(1, with_monitor);
+    struct talker *watcher = site_talker(site, 0, false);
+    expect_dialogue(site, watcher, "MONITOR\r\n", "+OK\r\n");
+    struct talker *t = site_talker(site, 0, false);
+    (void)answer_to(site, t, "SLOWLOG LEN\r\nFLUSHALL\r\nKEYSPACE CREATE a\r\n");
+    watcher->heard[watcher->heard_size] = '\0';
+    const char *heard = (const char *)watcher->heard;
+    assert_null(strstr(heard, "SLOWLOG"));
+    expect_part(heard, "\"FLUSHALL\"\r\n");
+    expect_part(heard, "\"KEYSPACE\" \"CREATE\" \"a\"\r\n");
+    site_free(site);
+}
+
 static void a_monitor_must_be_allowed(void **state) {
     (void)state;
     struct site *site = site_new(1, NULL);
@@ -369,6 +384,7 @@ int monitoring_test(void) {
         cmocka_unit_test(a_monitor_hears_of_what_is_asked),
         cmocka_unit_test(a_monitor_that_does_not_listen_misses_something),
         cmocka_unit_test(a_monitor_that_has_left_hears_nothing_more),
+        cmocka_unit_test(a_monitor_sees_who_drops_all_keys),
         cmocka_unit_test(a_monitor_must_be_allowed),
     };
     return cmocka_run_group_tests_name("monitoring", cases, NULL, NULL);

@@ -25,6 +25,14 @@ def start(cart, node, *words):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def test_examples_say_how_they_are_called(world):
+    cart = os.path.join(programs.EXAMPLES, "cart")
+    for command in ([cart + ".py"], ["node", cart + ".js"]):
+        for words in ((), ("7001",), ("7001", "anna", "remove")):
+            code, output = world.run(*command, *words)
+            assert code == 1 and "PORT NAME add ITEM" in output and "redis" in output, output
+
+
 def output_of(process):
     output, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, output
