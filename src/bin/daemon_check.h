@@ -4,8 +4,8 @@
 #ifndef QUOIT_BIN_DAEMON_CHECK_H
 #define QUOIT_BIN_DAEMON_CHECK_H
 
-// With all arguments, of which --check is one. Returns the exit status of the program: 0 when all is well, 1
-// when something is damaged or could not be looked at, 2 when the arguments are wrong.
+// With all arguments, of which --check is one. Returns the exit status of the program: 0 when all
+// is well, 1 when something is damaged or could not be looked at, 2 when the arguments are wrong.
 int check_main(int argc, char **argv);
 
 #endif
