@@ -82,7 +82,8 @@ static void copy_number(uint64_t *to, const redisReply *from) {
 }
 
 // A field that is not known is of a newer server: passed over.
-static void read_field(struct cluster_node *node, const char *name, const redisReply *value) {
+static void read_field(struct cluster_view *view, struct cluster_node *node, const char *name,
+                       const redisReply *value) {
     const struct {
         const char *name;
         char *text;
@@ -108,6 +109,8 @@ static void read_field(struct cluster_node *node, const char *name, const redisR
         {"load", &node->load},
         {"merged", &node->merged},
         {"incarnation", &node->incarnation},
+        {"unequal_seconds", &view->unequal_seconds},
+        {"slots_behind", &view->slots_behind},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (strcmp(name, texts[i].name) == 0) copy_text(texts[i].text, texts[i].capacity, value);
@@ -130,7 +133,7 @@ static bool read_nodes(const struct cli_server *member, redisContext *context,
         for (size_t j = 0; is_good && j < fields->elements; j += 2) {
             is_good = fields->element[j]->type == REDIS_REPLY_STRING;
             if (is_good) {
-                read_field(&view->nodes[i], fields->element[j]->str, fields->element[j + 1]);
+                read_field(view, &view->nodes[i], fields->element[j]->str, fields->element[j + 1]);
             }
         }
         view->node_count++;
@@ -171,6 +174,18 @@ static enum style style_of_state(const char *state) {
     return strcmp(state, "down") == 0 ? STYLE_BAD : STYLE_WARN;
 }
 
+// Members hear about once a second that they hold the same: so old a difference is none.
+enum { UNEQUAL_SECONDS_LEAST = 3 };
+
+static void print_differences(const struct cluster_view *view, struct terminal *t) {
+    if (view->unequal_seconds < UNEQUAL_SECONDS_LEAST && view->slots_behind == 0) return;
+    terminal_print(t, STYLE_WARN, "copies differ");
+    terminal_print(t, STYLE_FAINT, " or may, in what was written in the last %llu s; %llu slots do",
+                   (unsigned long long)view->unequal_seconds,
+                   (unsigned long long)view->slots_behind);
+    fputc('\n', t->file);
+}
+
 void cluster_print(const struct cluster_view *view, struct terminal *t) {
     static const char *const headings[] = {"name",  "state",        "address", "rack",
                                            "dc",    ">slots first", ">held",   ">keys",
@@ -202,4 +217,5 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
     terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu", up, view->node_count,
                    (unsigned long long)view->epoch);
     fputc('\n', t->file);
+    print_differences(view, t);
 }

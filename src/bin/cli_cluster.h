@@ -36,6 +36,9 @@ struct cluster_view {
     bool is_ok; // every slot has a member that answers for it
     char state[NAME_SIZE_MAX + 1];
     uint64_t epoch;
+    uint64_t unequal_seconds; // the age of the oldest difference between the one that was asked and
+                              // others, at most
+    uint64_t slots_behind;    // that it knows to be different
     size_t node_count;
     struct cluster_node nodes[MEMBERS_MAX];
 };

@@ -9,6 +9,7 @@
 // Starting is idempotent: what runs is left alone, what does not run is started on the data it had.
 #include "base/must.h"
 #include "bin/cli.h"
+#include "bin/cli_clock.h"
 #include "bin/cli_cluster.h"
 #include "bin/cli_node.h"
 #include "bin/cli_options.h"
@@ -57,12 +58,6 @@ struct demo {
     struct terminal terminal;
     sigset_t signals; // that end it
 };
-
-static uint64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 // True when somebody wants an end.
 static bool was_interrupted(const struct demo *demo, uint32_t within_ms) {
@@ -172,9 +167,9 @@ static void write_initial(struct demo *demo) {
 
 // The kernel may still be closing the files and sockets of a process that was killed a moment ago.
 static bool have_place(const struct demo *demo, struct local_node *node) {
-    uint64_t end = now_ms() + PLACE_MS;
+    uint64_t end = cli_now_ms() + PLACE_MS;
     while (!local_node_has_place(node)) {
-        if (now_ms() > end || was_interrupted(demo, POLL_MS)) return false;
+        if (cli_now_ms() > end || was_interrupted(demo, POLL_MS)) return false;
     }
     return true;
 }
@@ -240,7 +235,7 @@ static struct cli_server server_of(const struct local_node *node) {
 // Waits until every node answers and sees the whole cluster.
 static bool wait_until_ready(struct demo *demo) {
     char problem[CLI_PROBLEM_MAX + 1] = "";
-    uint64_t end = now_ms() + demo->timeout_s * 1000;
+    uint64_t end = cli_now_ms() + demo->timeout_s * 1000;
     uint32_t ready = 0; // nodes at the front
     while (ready < demo->node_count) {
         struct local_node *node = &demo->nodes[ready];
@@ -249,7 +244,7 @@ static bool wait_until_ready(struct demo *demo) {
         const struct cli_server member = server_of(node);
         if (cluster_is_ready(&member, problem)) {
             ready++;
-        } else if (now_ms() > end) {
+        } else if (cli_now_ms() > end) {
             terminal_clear(&demo->terminal);
             cli_complain("demo", "%s was not ready within %llu s: %s", node->name,
                          (unsigned long long)demo->timeout_s, problem);
@@ -283,12 +278,12 @@ static bool stop_nodes(struct demo *demo, bool only_children) {
         meant += is_meant[i];
         if (is_meant[i]) local_node_stop(node, SIGTERM);
     }
-    uint64_t end = now_ms() + STOP_SECONDS * 1000ull;
+    uint64_t end = cli_now_ms() + STOP_SECONDS * 1000ull;
     bool is_killing = false;
     for (uint32_t left = meant; left > 0;) {
         terminal_progress(&demo->terminal, "stopping", meant - left, meant, "");
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000l}, NULL);
-        bool is_late = !is_killing && now_ms() > end;
+        cli_sleep_ms(POLL_MS);
+        bool is_late = !is_killing && cli_now_ms() > end;
         left = 0;
         for (uint32_t i = 0; i < demo->node_count; i++) {
             struct local_node *node = &demo->nodes[i];
@@ -331,15 +326,15 @@ static bool all_are_up(const struct cluster_view *view) {
 static void print_cluster(struct demo *demo) {
     char problem[CLI_PROBLEM_MAX + 1];
     const struct cli_server first = server_of(&demo->nodes[0]);
-    uint64_t end = now_ms() + MEET_MS;
+    uint64_t end = cli_now_ms() + MEET_MS;
     for (;;) {
         struct cluster_view *view = cluster_look(&first, problem);
-        bool is_over = now_ms() > end || (view != NULL && all_are_up(view));
+        bool is_over = cli_now_ms() > end || (view != NULL && all_are_up(view));
         if (is_over && view == NULL) cli_complain("demo", "%s", problem);
         if (is_over && view != NULL) cluster_print(view, &demo->terminal);
         free(view);
         if (is_over) return;
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000l}, NULL);
+        cli_sleep_ms(POLL_MS);
     }
 }
 
@@ -416,7 +411,7 @@ static int run_start(struct demo *demo) {
     }
     if (!write_settings(demo) || !make_key(demo)) return CLI_FAILED;
     write_initial(demo);
-    uint64_t begin = now_ms();
+    uint64_t begin = cli_now_ms();
     bool is_good = true;
     for (uint32_t i = 0; is_good && i < demo->node_count; i++) {
         if (demo->nodes[i].pid != 0) continue;
@@ -429,7 +424,7 @@ static int run_start(struct demo *demo) {
     uint32_t started = 0;
     for (uint32_t i = 0; i < demo->node_count; i++) started += demo->nodes[i].is_child;
     printf("%u nodes started, %u were running; ready after %.1f s\n\n", started,
-           (uint32_t)demo->node_count - started, (double)(now_ms() - begin) / 1000);
+           (uint32_t)demo->node_count - started, (double)(cli_now_ms() - begin) / 1000);
     print_cluster(demo);
     print_next(demo);
     return demo->is_detached ? CLI_OK : stay(demo);

@@ -2,13 +2,13 @@
 //
 // quoit status -- the members of a cluster and how they do, as one of them sees it.
 #include "bin/cli.h"
+#include "bin/cli_clock.h"
 #include "bin/cli_cluster.h"
 #include "bin/cli_options.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ANSWER_TIMEOUT_MS = 3000 };
 
@@ -29,9 +29,11 @@ static void print_json(const struct cluster_view *view) {
         json_array_append_new(nodes, json_of_node(&view->nodes[i]));
         if (strcmp(view->nodes[i].state, "up") == 0) up++;
     }
-    json_t *all = json_pack("{so s{ss sI sI sI}}", "nodes", nodes, "cluster", "state", view->state,
-                            "epoch", (json_int_t)view->epoch, "members",
-                            (json_int_t)view->node_count, "up", (json_int_t)up);
+    json_t *all =
+        json_pack("{so s{ss sI sI sI sI sI}}", "nodes", nodes, "cluster", "state", view->state,
+                  "epoch", (json_int_t)view->epoch, "members", (json_int_t)view->node_count, "up",
+                  (json_int_t)up, "unequal_seconds", (json_int_t)view->unequal_seconds,
+                  "slots_behind", (json_int_t)view->slots_behind);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -78,6 +80,6 @@ int cli_status(int count, char **arguments) {
         if (t.is_terminal && !as_json) fputs("\033[H\033[J", stdout);
         show(&member, as_json, &t);
         if (!t.is_terminal && !as_json) putchar('\n');
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        cli_sleep_ms(1000);
     }
 }

@@ -485,7 +485,8 @@ void node_repair(struct node *node, uint16_t first, uint16_t last) {
 
 struct node_repair node_repair_state(const struct node *node) {
     const struct reconcile_repair *repair = &node->reconcile.repair;
-    struct node_repair state = {.done = repair->done, .total = repair->total};
+    struct node_repair state = {
+        .first = repair->first, .last = repair->last, .done = repair->done, .total = repair->total};
     for (uint32_t i = 0; i < node->peer_count; i++)
         state.peers_left += bitmap_has(repair->peers, i);
     return state;

@@ -338,6 +338,8 @@ void node_repair(struct node *node, uint16_t first, uint16_t last);
 
 // Partitions, once for each other copy, of the last node_repair.
 struct node_repair {
+    uint16_t first; // slot
+    uint16_t last;
     uint64_t done;
     uint64_t total;
     uint32_t peers_left; // members still to be compared with; 0: it is over

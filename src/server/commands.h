@@ -224,6 +224,8 @@ uint64_t server_saved_s(const struct server *server);
 // commands_quoit.c
 command_local_function local_quoit_status;
 command_local_function local_quoit_digest;
+command_local_function local_quoit_digests;
+command_local_function local_quoit_repair;
 command_local_function local_quoit_compact;
 command_start_function start_keyspace_create;
 command_start_function start_keyspace_alter;

@@ -3,6 +3,8 @@
 // QUOIT: what only this server has to say, for its own tools.
 #include "server/commands.h"
 
+#include "base/text.h"
+#include "server/arguments.h"
 #include "server/internal.h"
 
 #include <inttypes.h>
@@ -63,7 +65,8 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     map_member_id_text(member, id);
     map_member_address(member, 0, address);
     bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
-    reply_map(r, 17);
+    bool is_self = index == node_self(node);
+    reply_map(r, is_self ? 19 : 17);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -71,7 +74,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     reply_text(r, "rack", member->rack);
     reply_text(r, "dc", member->dc);
     reply_text(r, "state", state_text(node, index));
-    reply_number(r, "self", index == node_self(node));
+    reply_number(r, "self", is_self);
     reply_number(r, "slots_first", counts->first[index]);
     reply_number(r, "slots_held", counts->held[index]);
     reply_number(r, "keys", entry->key_count);
@@ -81,6 +84,10 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     reply_number(r, "merging", is_merging);
     reply_number(r, "merged", is_merging ? entry->merged : 0);
     reply_number(r, "incarnation", entry->incarnation);
+    if (!is_self) return;
+    bool is_serving = node_state(node) == NODE_SERVING;
+    reply_number(r, "unequal_seconds", is_serving ? node_unequal_ns(node) / NS_PER_SECOND : 0);
+    reply_number(r, "slots_behind", node_stats(node).slots_behind);
 }
 
 void local_quoit_status(struct command *c, struct reply *r) {
@@ -102,6 +109,12 @@ static bool is_loading(const struct node *node, struct reply *r) {
     return true;
 }
 
+static void reply_digest(struct reply *r, uint64_t digest) {
+    char text[17];
+    snprintf(text, sizeof(text), "%016" PRIx64, digest);
+    reply_bulk_string(r, text);
+}
+
 // Equal on two members that hold the same records.
 void local_quoit_digest(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
@@ -114,13 +127,106 @@ void local_quoit_digest(struct command *c, struct reply *r) {
         sum.live_count += partition.live_count;
         sum.size += partition.size;
     }
-    char digest[17];
-    snprintf(digest, sizeof(digest), "%016" PRIx64, sum.digest);
     reply_map(r, 4);
-    reply_text(r, "digest", digest);
+    reply_bulk_string(r, "digest");
+    reply_digest(r, sum.digest);
     reply_number(r, "records", sum.key_count);
     reply_number(r, "live", sum.live_count);
     reply_number(r, "size", sum.size);
+}
+
+static bool read_slot(struct slice argument, uint16_t *slot) {
+    int64_t number;
+    if (!text_to_i64(argument, &number) || number < 0 || number >= SLOT_COUNT) return false;
+    *slot = (uint16_t)number;
+    return true;
+}
+
+// What this member has copies of in the slots from first to last.
+static void reply_partitions(const struct node *node, uint32_t place, uint16_t first, uint16_t last,
+                             struct reply *r) {
+    const struct map *map = node_map(node);
+    size_t mark = r->size;
+    uint64_t count = 0;
+    for (uint32_t slot = first; slot <= last; slot++) {
+        const struct map_run *run = map_run_of(map, (uint16_t)slot);
+        uint32_t copies = map_copies(&map->keyspaces[place], run);
+        if (map_place_in(run, node_self(node)) >= copies) continue;
+        struct store_partition partition = node_cell(node, cell_of(slot, place));
+        reply_array(r, 3);
+        reply_integer(r, slot);
+        reply_digest(r, partition.digest);
+        reply_integer(r, (int64_t)partition.key_count);
+        count++;
+    }
+    reply_array_before(r, mark, count);
+}
+
+// Who compares what members say here knows by the epoch that they speak of the same map. A keyspace
+// that comes or goes is left out: it takes no writes, and its copies may not be where they belong.
+void local_quoit_digests(struct command *c, struct reply *r) {
+    struct node *node = c->session->server->node;
+    uint16_t first;
+    uint16_t last;
+    if (!read_slot(c->arguments[2], &first) || !read_slot(c->arguments[3], &last) || first > last) {
+        reply_error(r, SLICE("ERR Invalid slot"));
+        return;
+    }
+    if (is_loading(node, r)) return;
+    if (store_is_recounting(node_store(node))) {
+        reply_error(r, SLICE("BUSY this node adds up anew what it holds, after damage"));
+        return;
+    }
+    const struct map *map = node_map(node);
+    reply_map(r, 2);
+    reply_number(r, "epoch", map->epoch);
+    reply_bulk_string(r, "keyspaces");
+    size_t mark = r->size;
+    uint64_t count = 0;
+    for (uint32_t place = 0; place < KEYSPACES_MAX; place++) {
+        const struct keyspace *k = &map->keyspaces[place];
+        if (k->state != KEYSPACE_ACTIVE) continue;
+        reply_array(r, 2);
+        reply_bulk_string(r, k->name);
+        reply_partitions(node, place, first, last, r);
+        count++;
+    }
+    reply_array_before(r, mark, count);
+}
+
+static void reply_repair(const struct node *node, struct reply *r) {
+    struct node_repair repair = node_repair_state(node);
+    reply_map(r, 5);
+    reply_number(r, "first", repair.first);
+    reply_number(r, "last", repair.last);
+    reply_number(r, "done", repair.done);
+    reply_number(r, "total", repair.total);
+    reply_number(r, "peers_left", repair.peers_left);
+}
+
+// Begins at once, in place of what was asked for before; without arguments it shows how it goes.
+void local_quoit_repair(struct command *c, struct reply *r) {
+    struct node *node = c->session->server->node;
+    uint16_t first = 0;
+    uint16_t last = SLOT_COUNT - 1;
+    bool is_all = c->argument_count == 3 && argument_is(c->arguments[2], "ALL");
+    bool is_one = c->argument_count == 4 && argument_is(c->arguments[2], "SLOT");
+    if (c->argument_count > 2 && !is_all && !is_one) {
+        reply_error(r, SLICE("ERR QUOIT REPAIR takes ALL, SLOT and a number, or nothing"));
+        return;
+    }
+    if (is_one && !read_slot(c->arguments[3], &first)) {
+        reply_error(r, SLICE("ERR Invalid slot"));
+        return;
+    }
+    if (is_loading(node, r)) return;
+    if (!is_all && !is_one) {
+        reply_repair(node, r);
+        return;
+    }
+    if (is_one) last = first;
+    node_repair(node, first, last);
+    reply_ok(r);
 }
 
 // Says so at once; INFO tells how it goes.
