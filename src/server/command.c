@@ -227,7 +227,7 @@ void reply_not_formed(struct reply *r, const struct node *node) {
                  missing.size == 0 ? "its first members" : missing.data);
 }
 
-static void write_not_serving(const struct command *c, struct reply *r) {
+void command_refuse_not_serving(const struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
     if (node_state(node) == NODE_RECOVERING) {
         reply_error(r, SLICE("LOADING this node is reading its data from disk"));
@@ -259,7 +259,7 @@ static void write_refusal(const struct command *c, enum refusal why, struct repl
     case REFUSAL_NONE:
         break;
     case REFUSAL_NOT_SERVING:
-        write_not_serving(c, r);
+        command_refuse_not_serving(c, r);
         return;
     case REFUSAL_NO_KEY:
         reply_error(r, SLICE("ERR a key has at least one byte"));

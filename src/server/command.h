@@ -221,6 +221,9 @@ void reply_not_formed(struct reply *r, const struct node *node);
 // Notes in its session that it began, or ended.
 void command_count_running(const struct command *c, int change);
 
+// Writes the error of a node that does not serve: why it does not.
+void command_refuse_not_serving(const struct command *c, struct reply *r);
+
 // Writes the error for a subcommand that was given too many arguments.
 void command_refuse_form(const struct command *c, struct reply *r);
 

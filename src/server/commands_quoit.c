@@ -103,9 +103,9 @@ void local_quoit_status(struct command *c, struct reply *r) {
     for (uint32_t i = 0; i < map->member_count; i++) reply_member(r, node, i, &counts);
 }
 
-static bool is_loading(const struct node *node, struct reply *r) {
-    if (node_state(node) == NODE_SERVING) return false;
-    reply_error(r, SLICE("LOADING this node is reading its data from disk"));
+static bool is_refused(const struct command *c, struct reply *r) {
+    if (node_state(c->session->server->node) == NODE_SERVING) return false;
+    command_refuse_not_serving(c, r);
     return true;
 }
 
@@ -118,7 +118,7 @@ static void reply_digest(struct reply *r, uint64_t digest) {
 // Equal on two members that hold the same records.
 void local_quoit_digest(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
-    if (is_loading(node, r)) return;
+    if (is_refused(c, r)) return;
     struct store_partition sum = {0};
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         struct store_partition partition = node_slot(node, (uint16_t)slot);
@@ -172,7 +172,7 @@ void local_quoit_digests(struct command *c, struct reply *r) {
         reply_error(r, SLICE("ERR Invalid slot"));
         return;
     }
-    if (is_loading(node, r)) return;
+    if (is_refused(c, r)) return;
     if (store_is_recounting(node_store(node))) {
         reply_error(r, SLICE("BUSY this node adds up anew what it holds, after damage"));
         return;
@@ -219,7 +219,7 @@ void local_quoit_repair(struct command *c, struct reply *r) {
         reply_error(r, SLICE("ERR Invalid slot"));
         return;
     }
-    if (is_loading(node, r)) return;
+    if (is_refused(c, r)) return;
     if (!is_all && !is_one) {
         reply_repair(node, r);
         return;
@@ -232,7 +232,7 @@ void local_quoit_repair(struct command *c, struct reply *r) {
 // Says so at once; INFO tells how it goes.
 void local_quoit_compact(struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
-    if (is_loading(node, r)) return;
+    if (is_refused(c, r)) return;
     node_compact(node);
     reply_ok(r);
 }
@@ -281,7 +281,7 @@ void start_quoit_delsnapshot(struct command *c) {
 
 void local_quoit_snapshots(struct command *c, struct reply *r) {
     struct node *node = c->session->server->node;
-    if (is_loading(node, r)) return;
+    if (is_refused(c, r)) return;
     struct store_snapshot all[SNAPSHOTS_MAX];
     uint32_t count = store_snapshots(node_store(node), all);
     reply_array(r, count);

@@ -52,14 +52,22 @@ static inline bool site_is_serving(const struct site *site) {
     return true;
 }
 
-static inline struct site *site_new(uint32_t members,
-                                    void (*adjust)(struct node_options *node,
-                                                   struct server_options *server)) {
+// None of the members is started yet.
+static inline struct site *site_prepare(uint32_t members,
+                                        void (*adjust)(struct node_options *node,
+                                                       struct server_options *server)) {
     struct site *site = calloc(1, sizeof(*site));
     struct world_options quiet = world_quiet();
     site->world = world_create(test_seed(), &quiet);
     struct cluster_options options = {.members = members, .adjust = adjust};
     cluster_init(&site->cluster, site->world, &options);
+    return site;
+}
+
+static inline struct site *site_new(uint32_t members,
+                                    void (*adjust)(struct node_options *node,
+                                                   struct server_options *server)) {
+    struct site *site = site_prepare(members, adjust);
     for (uint32_t i = 0; i < members; i++) cluster_start(&site->cluster, i);
     uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
     while (!site_is_serving(site)) assert_true(world_step(site->world, until));

@@ -644,11 +644,7 @@ static void cluster_clients_are_redirected_while_they_queue(void **state) {
 // A node that does not serve yet takes a MULTI, as Redis does, and nothing comes of it.
 static void before_the_cluster_is_founded_nothing_is_queued(void **state) {
     (void)state;
-    struct site *site = calloc(1, sizeof(*site));
-    struct world_options quiet = world_quiet();
-    site->world = world_create(test_seed(), &quiet);
-    struct cluster_options options = {.members = 3};
-    cluster_init(&site->cluster, site->world, &options);
+    struct site *site = site_prepare(3, NULL);
     cluster_start(&site->cluster, 0);
     site_wait(site, 5 * NS_PER_SECOND);
     struct talker *t = site_talker(site, 0, false);

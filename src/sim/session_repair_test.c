@@ -26,6 +26,22 @@ static void what_cannot_be_repaired_or_summed_up_is_said(void **state) {
     site_free(site);
 }
 
+static void a_cluster_that_is_not_founded_has_nothing_to_compare(void **state) {
+    (void)state;
+    struct site *site = site_prepare(MEMBERS, NULL);
+    cluster_start(&site->cluster, 0);
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    static const char *const words[] = {"QUOIT REPAIR\r\n", "QUOIT REPAIR ALL\r\n",
+                                        "QUOIT REPAIR SLOT 1\r\n", "QUOIT DIGESTS 0 255\r\n"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        expect_dialogue(
+            site, t, words[i],
+            "-CLUSTERDOWN the cluster is not formed yet: waiting for its first members\r\n");
+    }
+    site_free(site);
+}
+
 static void expect_repair(struct site *site, struct talker *t, uint32_t first, uint32_t last,
                           uint64_t done, uint64_t total, uint32_t peers_left) {
     char answer[256];
@@ -101,6 +117,34 @@ static void each_slot_is_summed_up_where_it_has_copies(void **state) {
     site_free(site);
 }
 
+static void with_tables(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 1;
+}
+
+// What was lost still counts as there until it is all added up anew.
+static void what_is_added_up_anew_is_not_told_before(void **state) {
+    (void)state;
+    struct site *site = site_new(1, with_tables);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "MSET key1 v key2 v key3 v\r\n", "+OK\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    assert_in_range(node_store_stats(cluster_node(&site->cluster, 0)).table_count, 1, 9);
+    struct machine *machine = site->cluster.processes[0].machine;
+    struct node *node = cluster_node(&site->cluster, 0);
+    machine_slow_disk(machine, 1000);
+    machine_enter(machine);
+    store_forgive(node_store(node));
+    machine_leave(machine);
+    assert_true(store_is_recounting(node_store(node)));
+    expect_dialogue(site, t, "QUOIT DIGESTS 0 255\r\n",
+                    "-BUSY this node adds up anew what it holds, after damage\r\n");
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (store_is_recounting(node_store(node))) assert_true(world_step(site->world, until));
+    expect_part(answer_to(site, t, "QUOIT DIGESTS 0 255\r\n"), "*4\r\n$5\r\nepoch\r\n");
+    site_free(site);
+}
+
 // A page of slots of as many keyspaces as there can be fits into a reply.
 static void a_page_of_slots_fits_into_a_reply(void **state) {
     (void)state;
@@ -121,8 +165,10 @@ static void a_page_of_slots_fits_into_a_reply(void **state) {
 int session_repair_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_cannot_be_repaired_or_summed_up_is_said),
+        cmocka_unit_test(a_cluster_that_is_not_founded_has_nothing_to_compare),
         cmocka_unit_test(a_repair_is_asked_for_and_looked_at),
         cmocka_unit_test(each_slot_is_summed_up_where_it_has_copies),
+        cmocka_unit_test(what_is_added_up_anew_is_not_told_before),
         cmocka_unit_test(a_page_of_slots_fits_into_a_reply),
     };
     return cmocka_run_group_tests_name("session_repair", cases, NULL, NULL);
