@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 
+from world import eventually
+
 KEYS = 300
 
 
@@ -18,6 +20,10 @@ def verify_json(world, node):
 
 def repair(world, node, *options):
     return world.run(world.quoit, "repair", "--port", node.port, *options)
+
+
+def status_says_so(world, node):
+    return "copies differ or may" in world.check(world.quoit, "status", "--port", node.port)
 
 
 def write(node, *prefixes):
@@ -71,6 +77,8 @@ def test_verify_shows_what_differs_and_who_is_away(world):
     assert code == 2 and not found["equal"] and found["differences"] == []
     assert [member["problem"] is None for member in found["members"]] == [True, True, False]
 
+    eventually(lambda: status_says_so(world, nodes[0]), 30, "quoit status shows it")
+
     stranger(world, nodes[2])
     code, output = verify(world, nodes[0], "--wait", 3)
     assert code == 1 and "2 slots differ" in output, output
@@ -94,6 +102,7 @@ def test_verify_shows_what_differs_and_who_is_away(world):
     code, output = repair(world, nodes[1], "--all")
     assert code == 0 and "repaired" in output, output
     assert verify(world, nodes[0])[0] == 0
+    eventually(lambda: not status_says_so(world, nodes[0]), 30, "quoit status shows it no more")
 
 
 def test_repair_waits_for_who_is_away(world):
