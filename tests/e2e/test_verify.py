@@ -148,3 +148,24 @@ def test_verify_and_repair_alone_and_asked_wrongly(world):
     assert code == 2 and "cannot reach" in output, output
     code, output = repair(world, nodes[0], "--all")
     assert code == 1 and "cannot reach" in output, output
+
+
+def test_verify_and_repair_give_the_password_to_every_member(world):
+    password = os.path.join(world.directory, "password")
+    with open(password, "w") as f:
+        f.write("sesame\n")
+    os.chmod(password, 0o600)
+    members = ",".join(f"n{i}=127.0.0.1:{world.port + i}" for i in range(2))
+    nodes = [world.node(f"n{i}", i) for i in range(2)]
+    for node in nodes:
+        node.start("--name", node.name, "--host", node.name, "--initial", members,
+                   "--password-file", password)
+    given = ("--password-file", password)
+    code, output = verify(world, nodes[0], "--wait", 30, *given)
+    assert code == 0 and "on 2 of 2 members" in output, output
+    code, output = repair(world, nodes[1], "--slot", 7, *given)
+    assert code == 0 and "by 1 of 2 members" in output, output
+    code, output = verify(world, nodes[0])
+    assert code == 2 and "NOAUTH" in output, output
+    code, output = repair(world, nodes[0], "--all")
+    assert code == 1 and "NOAUTH" in output, output
