@@ -39,7 +39,7 @@ static bool may_be_fit(const struct operation *o, uint32_t place) {
 static bool ask_next(struct operation *o) {
     for (int late = 0; late < 2; late++) {
         for (uint32_t i = 0; i < o->replica_count; i++) {
-            bool is_late = !peer_is_prompt(o->node, o->replicas[i]);
+            bool is_late = !peer_is_prompt(o->node, o->replicas[i], ERRAND_WRITE);
             if ((o->asked >> i & 1) != 0 || is_late != late || !may_be_fit(o, i)) continue;
             o->asked |= 1u << i;
             if (send(o, i, o->quorum.need)) return true;
@@ -61,7 +61,7 @@ void forward_start(struct operation *o, uint32_t need) {
 void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (!o->is_forwarded_away || place == REPLICAS_MAX) return;
-    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member);
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_WRITE);
     enum status st = m->status;
     // It did nothing, for reasons that may be its own: a failed disk, data to mend, peers that it
     // does not see.

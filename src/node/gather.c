@@ -139,6 +139,7 @@ void gather_ask(struct operation *o, uint32_t place, uint8_t flags) {
 void gather_on_answer(struct operation *o, uint32_t member, const struct message_scan_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (o->gather == NULL || place == REPLICAS_MAX) return;
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
     quorum_vote(&o->quorum, place, keep_part(o, place, m));
     o->gather->decide(o);
 }

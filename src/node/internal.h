@@ -32,6 +32,15 @@
 
 enum { SCRATCH_SIZE_MIN = 256 * 1024 };
 
+// What members are asked to do. A forwarded write waits for others as well, so who is late there
+// need not be for reads.
+enum errand { ERRAND_READ, ERRAND_WRITE, ERRANDS };
+
+struct lateness {
+    uint64_t until; // asked after the others before, ns
+    uint64_t last;  // how long it was the last time, ns; 0: it was in time since
+};
+
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
@@ -44,12 +53,11 @@ struct peer {
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
-    uint64_t slow_until; // it was late: asked after the others before, ns
-    uint64_t slow_ns;    // how long that lasts the next time; 0: as at first
-    bool says_taken;     // to it another process is the member that we are
-    uint64_t claimed;    // when it said so last, ns
-    uint64_t contester;  // the process that greeted as this member while another one was it
-    uint64_t contested;  // when it did first, ns
+    struct lateness late[ERRANDS];
+    bool says_taken;    // to it another process is the member that we are
+    uint64_t claimed;   // when it said so last, ns
+    uint64_t contester; // the process that greeted as this member while another one was it
+    uint64_t contested; // when it did first, ns
 };
 
 struct node {

@@ -444,7 +444,7 @@ bool node_member_is_up(const struct node *node, uint32_t index) {
 }
 
 bool node_member_is_late(const struct node *node, uint32_t index) {
-    return !peer_is_prompt(node, index);
+    return !peer_is_prompt(node, index, ERRAND_READ);
 }
 
 uint32_t node_first_of(const struct node *node, const struct map_run *run) {

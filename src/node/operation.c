@@ -97,7 +97,7 @@ enum { ASK_PASSES = 4 };
 
 static int pass_of(const struct operation *o, uint32_t place) {
     uint32_t member = o->replicas[place];
-    bool is_prompt = peer_is_prompt(o->node, member);
+    bool is_prompt = peer_is_prompt(o->node, member, ERRAND_READ);
     if (place == o->self_place) return is_prompt ? 0 : 2;
     if (!peer_is_up(o->node, member)) return 3;
     return is_prompt ? 1 : 2;
@@ -115,9 +115,10 @@ void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *a
 }
 
 void operation_note_late(struct operation *o) {
+    enum errand errand = o->is_forwarded_away ? ERRAND_WRITE : ERRAND_READ;
     uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        if ((waiting >> i & 1) != 0) peers_note_late(o->node, o->replicas[i]);
+        if ((waiting >> i & 1) != 0) peers_note_late(o->node, o->replicas[i], errand);
     }
 }
 

@@ -11,8 +11,8 @@
 #define REDIAL_MAX_NS (1000 * NS_PER_MS)
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
 #define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
-#define SLOW_FIRST_NS (500 * NS_PER_MS)
-#define SLOW_MOST_NS (8 * NS_PER_SECOND)
+#define LATE_FIRST_NS (500 * NS_PER_MS)
+#define LATE_MOST_NS (8 * NS_PER_SECOND)
 #define CONTEST_SUSPECTS 3 // times suspect_ns: two processes are one member for certain
 #define CLAIM_SUSPECTS 10  // times suspect_ns: what was said of our place counts no longer
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
@@ -77,16 +77,16 @@ bool peer_is_up(const struct node *node, uint32_t member) {
     return node->env->now - heard < node->options.suspect_ns;
 }
 
-void peers_note_late(struct node *node, uint32_t member) {
-    struct peer *peer = &node->peers[member];
-    if (!peer_is_prompt(node, member)) return; // one of many that were under way
-    uint64_t last = peer->slow_ns;
-    peer->slow_ns = last == 0 ? SLOW_FIRST_NS : last < SLOW_MOST_NS ? 2 * last : last;
-    peer->slow_until = node->env->now + peer->slow_ns;
+void peers_note_late(struct node *node, uint32_t member, enum errand errand) {
+    if (!peer_is_prompt(node, member, errand)) return; // one of many that were under way
+    struct lateness *late = &node->peers[member].late[errand];
+    uint64_t last = late->last;
+    late->last = last == 0 ? LATE_FIRST_NS : last < LATE_MOST_NS ? 2 * last : last;
+    late->until = node->env->now + late->last;
 }
 
-void peers_note_prompt(struct node *node, uint32_t member) {
-    if (peer_is_prompt(node, member)) node->peers[member].slow_ns = 0;
+void peers_note_prompt(struct node *node, uint32_t member, enum errand errand) {
+    if (peer_is_prompt(node, member, errand)) node->peers[member].late[errand].last = 0;
 }
 
 // Dialling.
@@ -373,6 +373,7 @@ void peers_on_trusted(struct link *link) {
     struct link *former = peer->in;
     peer->in = link;
     if (former != NULL) link_shut(former);
+    reconcile_on_open(link->node, link->peer);
 }
 
 void peers_sweep(struct node *node) {

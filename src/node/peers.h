@@ -45,13 +45,13 @@ bool peer_is_up(const struct node *node, uint32_t member);
 // True unless the member was late, lately. Like being up that steers who is asked first; who was
 // late is asked again after a while that doubles until it is in time. This member itself can be
 // late, too, when its disk is.
-static inline bool peer_is_prompt(const struct node *node, uint32_t member) {
-    return node->env->now >= node->peers[member].slow_until;
+static inline bool peer_is_prompt(const struct node *node, uint32_t member, enum errand errand) {
+    return node->env->now >= node->peers[member].late[errand].until;
 }
 
 // An answer of the member is wanted and has not come in time; or it has.
-void peers_note_late(struct node *node, uint32_t member);
-void peers_note_prompt(struct node *node, uint32_t member);
+void peers_note_late(struct node *node, uint32_t member, enum errand errand);
+void peers_note_prompt(struct node *node, uint32_t member, enum errand errand);
 
 // The link for requests to the member, or NULL. Lends.
 static inline struct link *peer_link(struct node *node, uint32_t member) {

@@ -60,6 +60,7 @@ static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
     o->is_storing = false;
     if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, o->node->self, ERRAND_READ);
     // While it was under way damage may have been found, and what is damaged counts as not there.
     if (!node_has_vote(o->node)) {
         vote(o, o->self_place, false);
@@ -226,7 +227,7 @@ static void decide(struct operation *o) {
 void read_on_answer(struct operation *o, uint32_t member, const struct message_get_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
-    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member);
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {

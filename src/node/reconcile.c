@@ -24,7 +24,7 @@ enum {
 };
 
 static void on_step(struct timer *timer);
-static void compare_on(struct node *node);
+static void go_on(struct node *node);
 static void take_groups(struct node *node);
 
 size_t reconcile_memory_size(uint32_t members_max) {
@@ -84,6 +84,10 @@ static void end_mending_if_through(struct node *node) {
     }
 }
 
+static void note_equal(struct reconcile_peer *p, uint64_t as_of) {
+    if (as_of > p->equal) p->equal = as_of;
+}
+
 // All that was different when it began is the same now. What was written meanwhile may not have
 // come everywhere yet: roots that still differ are no reason to begin anew at once.
 static void finish_peer(struct node *node) {
@@ -93,25 +97,25 @@ static void finish_peer(struct node *node) {
         return;
     }
     struct reconcile_peer *p = &rec->peers[rec->peer];
-    p->equal = rec->began;
-    p->rest_until = node->env->now + p->rest_ns;
-    p->rest_ns *= 2;
-    if (p->rest_ns > node->options.reconcile_ns) p->rest_ns = node->options.reconcile_ns;
     rec->state = RECONCILE_IDLE;
     if (is_forced(rec)) {
         bitmap_remove(rec->repair.peers, rec->peer);
-        rec->repair.done_before = rec->repair.done;
         bitmap_add(rec->due, rec->peer); // for the other slots
     } else {
+        note_equal(p, rec->began);
+        p->rest_until = node->env->now + p->rest_ns;
+        p->rest_ns *= 2;
+        if (p->rest_ns > node->options.reconcile_ns) p->rest_ns = node->options.reconcile_ns;
         bitmap_add(rec->through, rec->peer);
         end_mending_if_through(node);
     }
     pause(node, PAUSE_NS);
 }
 
-// Enough for now: it goes on with the groups that are left when the others had their turn.
-static void leave_peer(struct node *node) {
+// Enough for now: it goes on with that group when the others had their turn.
+static void leave_peer(struct node *node, uint32_t next_group) {
     struct reconcile *rec = &node->reconcile;
+    rec->peers[rec->peer].next_group = next_group % SLOT_GROUPS;
     bitmap_add(rec->due, rec->peer);
     rec->state = RECONCILE_IDLE;
     pause(node, PAUSE_NS);
@@ -153,7 +157,8 @@ static void begin_with(struct node *node, uint32_t member) {
     rec->moved = 0;
     rec->found = 0;
     rec->is_pausing = false;
-    rec->had_hitch = rec->merging > 0; // leftovers of a comparison given up
+    rec->had_hitch = false;
+    memset(rec->batch, 0, sizeof(rec->batch));
     rec->repair.done = rec->repair.done_before;
     node->stats.slots_behind = 0;
     if (!is_forced(rec)) {
@@ -162,7 +167,8 @@ static void begin_with(struct node *node, uint32_t member) {
     }
     memset(rec->groups, 0, sizeof(rec->groups));
     for (uint32_t slot = rec->repair.first; slot <= rec->repair.last; slot++) {
-        bitmap_add(rec->groups, slot / GROUP_SLOTS);
+        bool is_done = bitmap_has(rec->peers[member].repaired, slot / GROUP_SLOTS);
+        if (!is_done) bitmap_add(rec->groups, slot / GROUP_SLOTS);
     }
     take_groups(node);
 }
@@ -171,6 +177,10 @@ static void begin_next_peer(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     if (store_is_recounting(node->store)) { // what was lost still counts as there
         pause(node, HITCH_PAUSE_NS);
+        return;
+    }
+    if (rec->merging > 0) { // leftovers of a comparison given up
+        pause(node, PAUSE_NS);
         return;
     }
     for (uint32_t i = 0; i < node->map.member_count; i++) {
@@ -211,29 +221,32 @@ static bool ask_digests(struct node *node) {
     return compare_send(node, link, MESSAGE_DIGESTS, &w);
 }
 
-static void compare_slots(struct node *node) {
+static void begin_slots(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     rec->state = RECONCILE_KEYS;
     rec->slot = 0;
     rec->after_size = 0;
     rec->leaves = 0;
-    compare_on(node);
+    go_on(node);
 }
 
 void reconcile_on_digests_done(struct node *node, uint32_t member,
                                const struct message_digests_done *m) {
     struct reconcile *rec = &node->reconcile;
     if (rec->state != RECONCILE_DIGESTS || member != rec->peer || m->id != rec->id) return;
+    uint32_t groups = 0;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) groups += bitmap_has(rec->batch, i);
+    if (m->differ.size != groups * GROUP_SLOTS / 8) return;
     uint32_t count = 0;
     memset(rec->differ, 0, SLOT_COUNT / 8);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         if (!bitmap_has(rec->batch, slot / GROUP_SLOTS)) continue;
-        bool differs = count / 8 < m->differ.size && bitmap_has(m->differ.data, count);
+        bool differs = bitmap_has(m->differ.data, count);
         if (differs) bitmap_add(rec->differ, slot);
         node->stats.slots_behind += differs;
         count++;
     }
-    compare_slots(node);
+    begin_slots(node);
 }
 
 // Keys, whatever the digests say.
@@ -245,7 +258,7 @@ static void force_slots(struct node *node) {
                       roots_share(node, rec->keyspace, slot, rec->peer);
         if (is_due) bitmap_add(rec->differ, slot);
     }
-    compare_slots(node);
+    begin_slots(node);
 }
 
 // The next keyspace from that place on or, after the last, the next groups.
@@ -266,31 +279,55 @@ static void take_keyspace(struct node *node, uint32_t place) {
     }
 }
 
+// What was repaired stays so, however often it has to begin anew.
+static void note_repaired(struct reconcile *rec) {
+    uint8_t *repaired = rec->peers[rec->peer].repaired;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        if (bitmap_has(rec->batch, i)) bitmap_add(repaired, i);
+    }
+    rec->repair.done_before = rec->repair.done;
+}
+
+static bool is_any_in(const uint8_t *groups) {
+    uint32_t i = 0;
+    while (i < SLOT_GROUPS && !bitmap_has(groups, i)) i++;
+    return i < SLOT_GROUPS;
+}
+
 // The next groups that differ or, after the last, the next peer. It begins with those that were
 // left the last time: many differences in one place keep no other from its turn.
 static void take_groups(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct reconcile_peer *p = &rec->peers[rec->peer];
+    bool has_turn = rec->found < VISIT_MAX;
+    if (is_forced(rec) && is_any_in(rec->batch)) {
+        if (rec->had_hitch) {
+            abandon(node);
+            return;
+        }
+        note_repaired(rec);
+        has_turn = false;
+    }
+    memset(rec->batch, 0, sizeof(rec->batch));
+    if (!is_any_in(rec->groups)) {
+        finish_peer(node);
+        return;
+    }
+    if (!has_turn) {
+        leave_peer(node, p->next_group);
+        return;
+    }
     uint32_t first = p->next_group;
     uint32_t count = 0;
-    memset(rec->batch, 0, sizeof(rec->batch));
     for (uint32_t i = 0; i < SLOT_GROUPS && count < COMPARE_GROUPS_MAX; i++) {
         uint32_t group = (first + i) % SLOT_GROUPS;
         if (!bitmap_has(rec->groups, group)) continue;
-        if (rec->found >= VISIT_MAX && !is_forced(rec)) {
-            leave_peer(node);
-            return;
-        }
         bitmap_remove(rec->groups, group);
         bitmap_add(rec->batch, group);
         p->next_group = (group + 1) % SLOT_GROUPS;
         count++;
     }
-    if (count == 0) {
-        finish_peer(node);
-    } else {
-        take_keyspace(node, KEYSPACE_DEFAULT);
-    }
+    take_keyspace(node, KEYSPACE_DEFAULT);
 }
 
 // Leaves of a slot with many keys: which differ?
@@ -331,7 +368,7 @@ void reconcile_on_leaves_done(struct node *node, uint32_t member,
     rec->state = RECONCILE_KEYS;
     rec->leaves = m->differ;
     if (m->differ == 0) finish_slot(rec); // it has come meanwhile
-    compare_on(node);
+    go_on(node);
 }
 
 // Keys of a slot: which differ?
@@ -364,6 +401,7 @@ static bool send_listing(struct node *node) {
         .after = {rec->after, rec->after_size},
         .entries = writer_bytes(&rec->listing.entries),
     };
+    pause(node, QUESTION_MAX_NS);
     struct writer w = link_begin(link, 64 + (uint32_t)(m.after.size + m.entries.size));
     message_compare_encode(&m, &w);
     return compare_send(node, link, MESSAGE_COMPARE, &w);
@@ -393,7 +431,7 @@ static void ask_keys(struct node *node) {
     if (store_each(node->store, &l->scan)) on_listed(&l->scan);
 }
 
-static void compare_slot(struct node *node) {
+static void begin_slot(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
     bool has_many = store_partition_of(node->store, partition).key_count >= LEAVES_FROM;
@@ -406,17 +444,23 @@ static void compare_slot(struct node *node) {
 }
 
 // Goes on with the slot under way, or the next that differs; after the last with the next keyspace.
-static void compare_on(struct node *node) {
+static void go_on(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     while (rec->slot < SLOT_COUNT && !bitmap_has(rec->differ, rec->slot)) rec->slot++;
     bool is_through = rec->slot == SLOT_COUNT;
-    if (is_through && rec->merging == 0) {
-        take_keyspace(node, rec->place + 1);
-    } else if (is_through || rec->merging >= MERGING_MAX || rec->listing.is_under_way) {
+    bool has_enough = rec->found >= VISIT_MAX && !is_forced(rec) && rec->after_size == 0;
+    bool is_over = is_through || has_enough;
+    if (is_over && rec->merging == 0) {
+        if (is_through) {
+            take_keyspace(node, rec->place + 1);
+        } else {
+            leave_peer(node, rec->slot / GROUP_SLOTS);
+        }
+    } else if (is_over || rec->merging >= MERGING_MAX || rec->listing.is_under_way) {
         rec->is_pausing = true;
         pause(node, PAUSE_NS);
     } else {
-        compare_slot(node);
+        begin_slot(node);
     }
 }
 
@@ -498,13 +542,16 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
                                const struct message_compare_done *m) {
     struct reconcile *rec = &node->reconcile;
     bool is_ours = rec->state == RECONCILE_KEYS && member == rec->peer && m->id == rec->id;
-    if (!is_ours || rec->is_pausing) return;
+    if (!is_ours || rec->is_pausing || rec->listing.is_under_way) return;
+    struct slice after = {rec->after, rec->after_size};
+    bool goes_back = m->covered.size > 0 && slice_compare(m->covered, after) <= 0;
+    if (goes_back && !m->is_last) return; // that would never end
     send_wanted(node, m->wanted);
     merge_records(node, m->records);
     rec->moved += 1 + (uint32_t)(m->wanted.size / 32);
     advance(rec, m);
     if (rec->moved < MOVED_MAX && rec->merging < MERGING_MAX) {
-        compare_on(node);
+        go_on(node);
         return;
     }
     rec->moved = 0;
@@ -524,7 +571,7 @@ static void on_step(struct timer *timer) {
     case RECONCILE_KEYS:
         if (rec->is_pausing) {
             rec->is_pausing = false;
-            compare_on(node);
+            go_on(node);
             return;
         }
         abandon(node); // no answer
@@ -556,9 +603,15 @@ void reconcile_start(struct node *node) {
     end_mending_if_through(node);
 }
 
+static void begin_anew(struct reconcile_peer *p) {
+    p->rest_ns = REST_LEAST_NS;
+    p->rest_until = 0;
+}
+
 void reconcile_on_map(struct node *node) {
     roots_on_map(node);
-    if (node->state == NODE_SERVING) compare_with_all_if_mending(node);
+    for (uint32_t i = 0; i < node->map.member_count; i++) begin_anew(&node->reconcile.peers[i]);
+    if (node->state == NODE_SERVING && node->is_mending) reconcile_with_all(node);
 }
 
 void reconcile_with_all(struct node *node) {
@@ -574,9 +627,7 @@ void reconcile_stop(struct node *node) {
 
 void reconcile_on_open(struct node *node, uint32_t member) {
     if (node->state != NODE_SERVING) return;
-    struct reconcile_peer *p = &node->reconcile.peers[member];
-    p->rest_ns = REST_LEAST_NS;
-    p->rest_until = 0;
+    begin_anew(&node->reconcile.peers[member]);
     if (node->is_mending) begin_when_idle(node, member);
 }
 
@@ -588,10 +639,10 @@ void reconcile_on_lost(struct node *node, uint32_t member) {
 void reconcile_on_root(struct node *node, uint32_t member, uint64_t root) {
     struct reconcile_peer *p = &node->reconcile.peers[member];
     if (roots_with(node, member) == root) {
-        p->equal = node->env->now;
+        // Each of both roots may be as old.
+        note_equal(p, node->roots.added_up - ROOTS_AGE_NS);
         if (node->reconcile.peer == member) node->stats.slots_behind = 0;
-        p->rest_until = 0;
-        p->rest_ns = REST_LEAST_NS;
+        begin_anew(p);
     } else if (is_ours_to_start(node, member) && node->env->now >= p->rest_until) {
         begin_when_idle(node, member);
     }
@@ -605,10 +656,11 @@ bool reconcile_is_scanning(const struct node *node) {
 
 void reconcile_repair(struct node *node, uint16_t first, uint16_t last) {
     struct reconcile *rec = &node->reconcile;
+    if (rec->state != RECONCILE_IDLE) abandon(node);
     rec->repair = (struct reconcile_repair){.first = first, .last = last};
-    rec->had_hitch = true; // what is being compared does not count for it
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        uint64_t shared = i == node->self ? 0 : roots_shared(node, first, last, i);
+        memset(rec->peers[i].repaired, 0, sizeof(rec->peers[i].repaired));
+        uint64_t shared = i == node->self ? 0 : roots_shared_count(node, first, last, i);
         if (shared == 0) continue;
         bitmap_add(rec->repair.peers, i);
         rec->repair.total += shared;
@@ -619,7 +671,7 @@ void reconcile_repair(struct node *node, uint16_t first, uint16_t last) {
 uint64_t reconcile_equal_since(const struct node *node) {
     uint64_t oldest = node->env->now;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        bool is_shared = i != node->self && roots_shared(node, 0, SLOT_COUNT - 1, i) > 0;
+        bool is_shared = i != node->self && roots_share_any(node, i);
         uint64_t equal = node->reconcile.peers[i].equal;
         if (is_shared && equal < oldest) oldest = equal;
     }

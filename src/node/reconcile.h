@@ -50,6 +50,7 @@ struct reconcile_peer {
     uint64_t rest_until; // roots that differ are no reason to compare before, ns
     uint64_t rest_ns;    // after the next comparison
     uint32_t next_group; // where the next comparison begins
+    uint8_t repaired[SLOT_GROUPS / 8]; // of the repair that was asked for
 };
 
 // Comparing of keys that somebody asked for, whatever the digests say.
@@ -58,7 +59,7 @@ struct reconcile_repair {
     uint16_t last;
     uint8_t peers[MEMBERS_MAX / 8]; // still to be compared with
     uint64_t done;                  // partitions, once for each peer
-    uint64_t done_before;           // when the peer under way was begun with
+    uint64_t done_before;           // of these, those that need not be compared again
     uint64_t total;
 };
 

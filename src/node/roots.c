@@ -25,18 +25,35 @@ bool roots_share(const struct node *node, uint16_t keyspace, uint32_t slot, uint
     return map_place_in(run, node->self) < copies && map_place_in(run, member) < copies;
 }
 
-uint64_t roots_shared(const struct node *node, uint32_t first, uint32_t last, uint32_t member) {
+// In how many keyspaces both have copies of the slots of the run.
+static uint32_t shared_in(const struct node *node, const struct map_run *run, uint32_t member) {
+    uint32_t self_place = map_place_in(run, node->self);
+    uint32_t place = map_place_in(run, member);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {
+        const struct keyspace *k = &node->map.keyspaces[i];
+        uint32_t copies = k->state == KEYSPACE_FREE ? 0 : map_copies(k, run);
+        count += self_place < copies && place < copies;
+    }
+    return count;
+}
+
+bool roots_share_any(const struct node *node, uint32_t member) {
+    for (uint32_t i = 0; i < node->map.run_count; i++) {
+        if (shared_in(node, &node->map.runs[i], member) > 0) return true;
+    }
+    return false;
+}
+
+uint64_t roots_shared_count(const struct node *node, uint32_t first, uint32_t last,
+                            uint32_t member) {
     uint64_t count = 0;
     for (uint32_t i = 0; i < node->map.run_count; i++) {
         const struct map_run *run = &node->map.runs[i];
+        uint32_t end = run->first + run->count - 1u;
         uint32_t from = run->first > first ? run->first : first;
-        uint32_t to = run->first + run->count - 1u < last ? run->first + run->count - 1u : last;
-        if (from > to) continue;
-        for (uint32_t j = 0; j < KEYSPACES_MAX; j++) {
-            const struct keyspace *k = &node->map.keyspaces[j];
-            if (k->state == KEYSPACE_FREE) continue;
-            if (roots_share(node, k->number, from, member)) count += to - from + 1;
-        }
+        uint32_t to = end < last ? end : last;
+        if (from <= to) count += (uint64_t)(to - from + 1) * shared_in(node, run, member);
     }
     return count;
 }

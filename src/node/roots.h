@@ -41,7 +41,9 @@ uint64_t roots_with(struct node *node, uint32_t member);
 // slot.
 bool roots_share(const struct node *node, uint16_t keyspace, uint32_t slot, uint32_t member);
 
-// How many partitions of the slots from first to last that are.
-uint64_t roots_shared(const struct node *node, uint32_t first, uint32_t last, uint32_t member);
+// Whether there is any that they do, and how many there are among the slots from first to last.
+bool roots_share_any(const struct node *node, uint32_t member);
+uint64_t roots_shared_count(const struct node *node, uint32_t first, uint32_t last,
+                            uint32_t member);
 
 #endif

@@ -28,12 +28,8 @@
     X(SCAN_DONE)                                                                                   \
     X(COUNT) /* count live keys of the slots you are first for */                                  \
     X(COUNT_DONE)                                                                                  \
-    X(BRANCHES) /* a number for each group of slots: which differ? */                              \
-    X(BRANCHES_DONE)                                                                               \
     X(DIGESTS) /* digests of the slots of some groups: which differ? */                            \
     X(DIGESTS_DONE)                                                                                \
-    X(LEAVES) /* digests of the leaves of a slot: which differ? */                                 \
-    X(LEAVES_DONE)                                                                                 \
     X(COMPARE) /* keys and digests of a part of a slot: what differs? */                           \
     X(COMPARE_DONE)                                                                                \
     X(TAKEN)   /* acceptor, in place of WELCOME: another process is that member */                 \
@@ -42,7 +38,11 @@
     X(ACCEPT) /* of the next map: accept this one, unless you have promised more */                \
     X(ACCEPTED)                                                                                    \
     X(KEYSPACES) /* do keys stand in the way of keyspaces that come or go in this epoch? */        \
-    X(KEYSPACES_DONE)
+    X(KEYSPACES_DONE)                                                                              \
+    X(BRANCHES) /* a number for each group of slots: which differ? */                              \
+    X(BRANCHES_DONE)                                                                               \
+    X(LEAVES) /* digests of the leaves of a slot: which differ? */                                 \
+    X(LEAVES_DONE)
 
 enum message_type {
 #define X(name) MESSAGE_##name,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network of machines that can be cut: namespaces, a bridge, and rules that drop packets."""
 import os
+import shutil
 import subprocess
 
 from world import Skip
@@ -15,6 +16,17 @@ def call(*command):
     if done.returncode != 0:
         raise OSError(f"{' '.join(command)}: {done.stdout.strip()}")
     return done.stdout
+
+
+def refuse_where_it_cannot_be():
+    for tool in "ip", "nft":
+        if shutil.which(tool) is None:
+            raise Skip(f"{tool} is not installed, and no network can be made without it")
+    probe = f"qp{os.getpid()}"
+    done = subprocess.run(["ip", "netns", "add", probe], stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Skip(f"no namespace can be made here: {done.stderr.strip()}")
+    call("ip", "netns", "delete", probe)
 
 
 class Network:
@@ -36,7 +48,7 @@ class Network:
         call("ip", "address", "add", f"{SUBNET}.{HUB}/24", "dev", self.bridge)
         call("ip", "link", "set", self.bridge, "up")
         for i, name in enumerate(self.names):
-            near, far = f"qv{os.getpid()}n{i}", f"qw{os.getpid()}n{i}"
+            near, far = self.near(i), f"qw{os.getpid()}n{i}"
             call("ip", "netns", "add", name)
             call("ip", "link", "add", near, "type", "veth", "peer", "name", far)
             call("ip", "link", "set", near, "master", self.bridge, "up")
@@ -49,18 +61,23 @@ class Network:
                      "{ type filter hook input priority 0 ; }")
 
     def __enter__(self):
+        refuse_where_it_cannot_be()
         try:
             self.build()
-        except OSError as error:
+        except OSError:
             self.__exit__()
-            raise Skip(f"no network of namespaces can be made here (it takes root, ip and nft): "
-                       f"{error}") from error
+            raise
         return self
 
     def __exit__(self, *_):
-        for name in self.names:
+        for i, name in enumerate(self.names):
+            subprocess.run(["ip", "link", "delete", self.near(i)], stderr=subprocess.DEVNULL)
             subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "link", "delete", self.bridge], stderr=subprocess.DEVNULL)
+
+    def near(self, i):
+        """This end of the cable to that machine."""
+        return f"qv{os.getpid()}n{i}"
 
     def nft(self, i, *words):
         call("ip", "netns", "exec", self.names[i], "nft", *words)

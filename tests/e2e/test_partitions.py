@@ -120,6 +120,6 @@ def test_ten_thousand_differences_are_made_good_within_a_minute(world):
             for i in range(MANY):
                 pipeline.set(f"key{i}", "value")
             assert all(pipeline.execute())
-        assert answer(nodes[2], "DBSIZE") != MANY
+        assert nodes[2].digest() != nodes[0].digest()
         network.heal()
         world.wait_equal(HEAL_SECONDS)
