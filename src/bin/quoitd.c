@@ -70,13 +70,20 @@ static int refuse(const char *text) {
     return EXIT_FAILURE;
 }
 
+// The last error is the reason of a failure that follows; of ports that are taken, the first.
+static void note_reason(struct daemon *d, struct slice line) {
+    static const char listen[] = "cannot listen ";
+    size_t size = sizeof(listen) - 1;
+    bool is_next_port = line.size > size && memcmp(line.data, listen, size) == 0 &&
+                        strncmp(d->reason, listen, size) == 0;
+    if (is_next_port) return;
+    (void)snprintf(d->reason, sizeof(d->reason), "%.*s", (int)line.size, (const char *)line.data);
+}
+
 static void write_log(void *context, enum env_level level, struct slice line) {
     static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
     struct daemon *daemon = context;
-    if (level == ENV_ERROR && daemon->failure == NULL) {
-        (void)snprintf(daemon->reason, sizeof(daemon->reason), "%.*s", (int)line.size,
-                       (const char *)line.data);
-    }
+    if (level == ENV_ERROR && daemon->failure == NULL) note_reason(daemon, line);
     if (level < daemon->config.log_level) return;
     uint64_t wall_ms = daemon->env == NULL ? 0 : daemon->env->wall_ms;
     time_t seconds = (time_t)(wall_ms / 1000);
