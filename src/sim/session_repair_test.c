@@ -35,9 +35,8 @@ static void a_cluster_that_is_not_founded_has_nothing_to_compare(void **state) {
     static const char *const words[] = {"QUOIT REPAIR\r\n", "QUOIT REPAIR ALL\r\n",
                                         "QUOIT REPAIR SLOT 1\r\n", "QUOIT DIGESTS 0 255\r\n"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        expect_dialogue(
-            site, t, words[i],
-            "-CLUSTERDOWN the cluster is not formed yet: waiting for its first members\r\n");
+        expect_dialogue(site, t, words[i],
+                        "-CLUSTERDOWN the cluster is not formed yet: waiting for n2, n3\r\n");
     }
     site_free(site);
 }
