@@ -46,7 +46,8 @@ static bool is_source(const char *source) {
         cli_complain("import", "there is no TLS here: put a tunnel before the server, such as "
                                "stunnel, and name that by redis://HOST:PORT");
     } else if (strstr(source, "://") != NULL && !begins(source, "redis://")) {
-        cli_complain("import", "%s: a server is named by redis://HOST:PORT, a Valkey too", source);
+        // Not as it was given: there may be a password in it.
+        cli_complain("import", "a server is named by redis://HOST:PORT, a Valkey too");
     } else {
         return true;
     }

@@ -114,9 +114,13 @@ bool import_file(struct import *in) {
     struct stat st = {0};
     if (fd < 0 || fstat(fd, &st) != 0) {
         bool is_server = errno == ENOENT && looks_like_server(in->source);
-        cli_complain("import", "%s: %s%s%s", in->source, strerror(errno),
-                     is_server ? "; a server is named by redis://" : "",
-                     is_server ? in->source : "");
+        bool may_hold_password = strchr(in->source, '@') != NULL;
+        if (is_server) {
+            cli_complain("import", "no such file; a server is named by redis://%s",
+                         may_hold_password ? "HOST:PORT" : in->source);
+        } else {
+            cli_complain("import", "%s: %s", in->source, strerror(errno));
+        }
         if (fd >= 0) close(fd);
         return false;
     }

@@ -142,6 +142,10 @@ static void print_end(struct repair *r) {
         told += r->tasks[i].state == DONE;
     }
     struct terminal t = terminal_of(stdout);
+    if (total == 0) {
+        puts("nothing to compare: there is no second copy");
+        return;
+    }
     terminal_print(&t, STYLE_GOOD, "repaired");
     terminal_print(&t, STYLE_FAINT, ", %llu copies of slots compared by %zu of %zu members",
                    (unsigned long long)total, told, r->members.count);
@@ -208,7 +212,8 @@ int cli_repair(int count, char **arguments) {
         .summary = "Has members compare their keys, and makes them the same.",
         .notes =
             "Members do so by themselves where digests differ. A repair reads all keys, whatever\n"
-            "digests say, and with them what a disk may have spoilt. It goes on when this\n"
+            "digests say, and with them what a disk may have spoilt; not those of which there is\n"
+            "one copy, as there is nothing to compare them with. It goes on when this\n"
             "command is interrupted.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),

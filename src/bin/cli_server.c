@@ -44,8 +44,8 @@ static bool authenticate(const struct cli_server *server, redisContext *context,
         return false;
     }
     bool is_good = reply->type != REDIS_REPLY_ERROR;
-    bool wants_password = !server->has_password && strncmp(reply->str, "NOAUTH ", 7) == 0;
     if (!is_good) {
+        bool wants_password = !server->has_password && strncmp(reply->str, "NOAUTH ", 7) == 0;
         (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s%s", reply->str,
                        wants_password ? " Give it with --password-file." : "");
     }

@@ -142,6 +142,9 @@ static bool read_slot(struct slice argument, uint16_t *slot) {
     return true;
 }
 
+// Of all keyspaces that is as much work as others can wait for.
+enum { DIGESTS_SLOTS_MAX = 256 };
+
 // What this member has copies of in the slots from first to last.
 static void reply_partitions(const struct node *node, uint32_t place, uint16_t first, uint16_t last,
                              struct reply *r) {
@@ -170,6 +173,10 @@ void local_quoit_digests(struct command *c, struct reply *r) {
     uint16_t last;
     if (!read_slot(c->arguments[2], &first) || !read_slot(c->arguments[3], &last) || first > last) {
         reply_error(r, SLICE("ERR Invalid slot"));
+        return;
+    }
+    if (last - first >= DIGESTS_SLOTS_MAX) {
+        reply_error(r, SLICE("ERR more than 256 slots: ask for fewer at a time"));
         return;
     }
     if (is_refused(c, r)) return;

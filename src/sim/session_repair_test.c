@@ -11,11 +11,17 @@ enum { MEMBERS = 3 };
 #define NOT_A_SLOT "-ERR Invalid slot\r\n"
 
 static const struct line refusals[] = {
-    {"QUOIT REPAIR SOME\r\n", NOT_A_FORM},       {"QUOIT REPAIR ALL 1\r\n", NOT_A_FORM},
-    {"QUOIT REPAIR SLOT\r\n", NOT_A_FORM},       {"QUOIT REPAIR SLOT 1 2\r\n", NOT_A_FORM},
-    {"QUOIT REPAIR SLOT 16384\r\n", NOT_A_SLOT}, {"QUOIT REPAIR SLOT -1\r\n", NOT_A_SLOT},
-    {"QUOIT REPAIR SLOT x\r\n", NOT_A_SLOT},     {"QUOIT DIGESTS 0 16384\r\n", NOT_A_SLOT},
-    {"QUOIT DIGESTS x 1\r\n", NOT_A_SLOT},       {"QUOIT DIGESTS 2 1\r\n", NOT_A_SLOT},
+    {"QUOIT REPAIR SOME\r\n", NOT_A_FORM},
+    {"QUOIT REPAIR ALL 1\r\n", NOT_A_FORM},
+    {"QUOIT REPAIR SLOT\r\n", NOT_A_FORM},
+    {"QUOIT REPAIR SLOT 1 2\r\n", NOT_A_FORM},
+    {"QUOIT REPAIR SLOT 16384\r\n", NOT_A_SLOT},
+    {"QUOIT REPAIR SLOT -1\r\n", NOT_A_SLOT},
+    {"QUOIT REPAIR SLOT x\r\n", NOT_A_SLOT},
+    {"QUOIT DIGESTS 0 16384\r\n", NOT_A_SLOT},
+    {"QUOIT DIGESTS x 1\r\n", NOT_A_SLOT},
+    {"QUOIT DIGESTS 2 1\r\n", NOT_A_SLOT},
+    {"QUOIT DIGESTS 1 257\r\n", "-ERR more than 256 slots: ask for fewer at a time\r\n"},
 };
 
 static void what_cannot_be_repaired_or_summed_up_is_said(void **state) {
