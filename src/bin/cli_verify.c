@@ -186,7 +186,8 @@ int cli_verify(int count, char **arguments) {
         .notes =
             "The exit status is 0 when all copies are the same, 1 when some differ, and 2 when\n"
             "a member cannot be asked. What is only on its way, while clients write, does not\n"
-            "count. Digests are compared, not data: quoit repair reads that.\n",
+            "count, unless a slot is never found without it: such a one is listed as changing.\n"
+            "Digests are compared, not data: quoit repair reads that.\n",
         .options = options,
         .option_count = sizeof(options) / sizeof(options[0]),
     };
