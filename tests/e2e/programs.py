@@ -144,9 +144,9 @@ def redis_rs(*arguments):
 
 
 def java(*arguments):
-    place = place_of("java", ["mvn", "java"], "mvn", "--quiet", "--batch-mode",
-                     "dependency:resolve-plugins", "dependency:build-classpath",
-                     "-Dmdep.outputFile=classpath")
+    # A plugin that says how it is used has been fetched with all that it stands on.
+    place = place_of("java", ["mvn", "java"], "mvn", "--quiet", "--batch-mode", "resources:help",
+                     "compiler:help", "dependency:build-classpath", "-Dmdep.outputFile=classpath")
     run_tool("mvn", "--quiet", "--batch-mode", "--offline", "compile", where=place)
     with open(os.path.join(place, "classpath"), encoding="utf-8") as f:
         classpath = f"{place}/target/classes:{f.read().strip()}"
