@@ -21,7 +21,7 @@ FLIPS = 200  # a round
 NODE = ["--memory", "280m", "--clients-max", "64", "--value-max", "64k"]
 TAIL = 50  # the last so many parts of a table hold its filter, index, partitions and footer
 UNREADABLE = ("quoitd: cannot start: the data cannot be read; move it away, and the other members "
-              "give back what was in it\n")
+              "give back what was in it: ")
 SIGNS = ("damaged", "unreadable", "segments_missing", "log_ends_early")  # in the log of a node
 
 
@@ -119,7 +119,8 @@ def start_or_replace(node):
                        "it starts or says why not")
     if node.process.poll() is None:
         return False
-    assert ended and node.process.returncode == 1 and node.tail().endswith(UNREADABLE), node.tail()
+    assert ended and node.process.returncode == 1, node.tail()
+    assert node.tail().splitlines()[-1].startswith(UNREADABLE), node.tail()
     shutil.rmtree(node.directory)
     node.start()
     return True
