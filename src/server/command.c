@@ -219,7 +219,8 @@ static enum refusal refusal_of(const struct command *c) {
     return is_atomic && !order_is_single(s->server) ? REFUSAL_NOT_ATOMIC : REFUSAL_NONE;
 }
 
-void reply_not_formed(struct reply *r, const struct node *node) {
+// Says for whom it waits.
+static void reply_not_formed(struct reply *r, const struct node *node) {
     char memory[MISSING_MAX];
     struct text missing = text_over(memory, sizeof(memory));
     node_name_missing(node, &missing);

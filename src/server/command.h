@@ -215,9 +215,6 @@ void command_start(struct command *c);
 // error that says so is written.
 bool command_is_refused(const struct command *c, struct reply *r);
 
-// The error where there is no cluster yet: whom it waits for.
-void reply_not_formed(struct reply *r, const struct node *node);
-
 // Notes in its session that it began, or ended.
 void command_count_running(const struct command *c, int change);
 

@@ -222,7 +222,7 @@ void local_cluster_myid(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);
     if (map->epoch == 0) {
-        reply_not_formed(r, node);
+        command_refuse_not_serving(c, r);
         return;
     }
     char id[MEMBER_ID_TEXT_SIZE + 1];

@@ -94,7 +94,7 @@ void local_quoit_status(struct command *c, struct reply *r) {
     const struct node *node = c->session->server->node;
     const struct map *map = node_map(node);
     if (map->epoch == 0) {
-        reply_not_formed(r, node);
+        command_refuse_not_serving(c, r);
         return;
     }
     struct slot_counts counts;

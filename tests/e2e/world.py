@@ -85,11 +85,14 @@ class Node:
         return self.process.wait(EXIT_SECONDS)
 
     def digest(self):
-        """What its own store holds; None when it does not answer."""
+        """What its own store holds; None when it does not answer, or not yet."""
         try:
             with self.client(2) as client:
                 return client.execute_command("QUOIT DIGEST")
         except (redis.ConnectionError, redis.TimeoutError):
+            return None
+        except redis.ResponseError as error:
+            assert str(error).startswith(("LOADING", "CLUSTERDOWN")), error
             return None
 
     def tail(self):
