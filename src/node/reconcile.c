@@ -299,21 +299,18 @@ static bool is_any_in(const uint8_t *groups) {
 static void take_groups(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     struct reconcile_peer *p = &rec->peers[rec->peer];
-    bool has_turn = rec->found < VISIT_MAX;
-    if (is_forced(rec) && is_any_in(rec->batch)) {
-        if (rec->had_hitch) {
-            abandon(node);
-            return;
-        }
-        note_repaired(rec);
-        has_turn = false;
+    bool has_repaired = is_forced(rec) && is_any_in(rec->batch);
+    if (has_repaired && rec->had_hitch) {
+        abandon(node);
+        return;
     }
+    if (has_repaired) note_repaired(rec);
     memset(rec->batch, 0, sizeof(rec->batch));
     if (!is_any_in(rec->groups)) {
         finish_peer(node);
         return;
     }
-    if (!has_turn) {
+    if (has_repaired) {
         leave_peer(node, p->next_group);
         return;
     }
