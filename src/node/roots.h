@@ -20,7 +20,7 @@ struct roots {
     uint64_t *branches;                // SLOT_GROUPS for each member
     uint64_t changes[SLOT_GROUPS];     // of the store, when the branches of a group were added up
     uint8_t is_known[SLOT_GROUPS / 8]; // base/bitmap.h: those that are
-    uint64_t added_up;                 // when the root of a peer was last asked for, ns
+    uint64_t added_up;                 // when branches were last added up, ns
 };
 
 size_t roots_memory_size(uint32_t members_max);

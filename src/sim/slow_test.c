@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A replica that answers, but late: it is asked after the others, until it is in time again.
+#include "base/text.h"
 #include "node/node.h"
 #include "sim/session_case.h"
 
@@ -49,14 +50,20 @@ static struct node_stats stats_of(const struct chosen *c, uint32_t member) {
     return node_stats(cluster_node(&c->site->cluster, member));
 }
 
+// A cluster that has the keys, and one member of which is late from now on.
+static struct site *begin(struct chosen *c) {
+    struct site *site = site_new(MEMBERS, NULL);
+    choose(c, site);
+    say_all(c, true, "+OK\r\n");
+    set_distance(c, LATE_NS);
+    return site;
+}
+
 // One read in some seconds finds out whether it still is; when it is not, it has its place again.
 static void a_late_replica_is_asked_after_the_others(void **state) {
     (void)state;
     static struct chosen c;
-    struct site *site = site_new(MEMBERS, NULL);
-    choose(&c, site);
-    say_all(&c, true, "+OK\r\n");
-    set_distance(&c, LATE_NS);
+    struct site *site = begin(&c);
     uint64_t began = world_now(site->world);
     for (int i = 0; i < 10; i++) {
         say_all(&c, false, "$1\r\nv\r\n");
@@ -75,15 +82,11 @@ static void a_late_replica_is_asked_after_the_others(void **state) {
     site_free(site);
 }
 
-// A member that is late for reads is not the one that mints for others, either.
+// A member that is late with writes of others is not the one that mints for them.
 static void a_late_replica_coordinates_no_writes_of_others(void **state) {
     (void)state;
     static struct chosen c;
-    struct site *site = site_new(MEMBERS, NULL);
-    choose(&c, site);
-    say_all(&c, true, "+OK\r\n");
-    set_distance(&c, LATE_NS);
-    say_all(&c, false, "$1\r\nv\r\n");
+    struct site *site = begin(&c);
     uint64_t before = stats_of(&c, c.late).writes;
     uint64_t began = world_now(site->world);
     say_all(&c, true, "+OK\r\n");
@@ -92,10 +95,32 @@ static void a_late_replica_coordinates_no_writes_of_others(void **state) {
     site_free(site);
 }
 
+// Who waits for another that is far, as the client wants it to, is not late with reads.
+static void who_waits_for_others_is_not_late_with_reads(void **state) {
+    (void)state;
+    static struct chosen c;
+    struct site *site = site_new(MEMBERS, NULL);
+    choose(&c, site);
+    const struct map *map = node_map(cluster_node(&site->cluster, 0));
+    const struct map_run *run = map_run_of(map, slot_of(slice_of_string(c.keys[0])));
+    struct process *processes = site->cluster.processes;
+    world_set_distance(site->world, processes[run->replicas[0].member].machine,
+                       processes[run->replicas[1].member].machine, LATE_NS);
+    expect_dialogue(site, c.t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+    char words[64];
+    (void)snprintf(words, sizeof(words), "SET %s v\r\n", c.keys[0]);
+    uint64_t began = world_now(site->world);
+    expect_dialogue(site, c.t, words, "+OK\r\n");
+    assert_true(world_now(site->world) - began >= LATE_NS);
+    assert_false(node_member_is_late(cluster_node(&site->cluster, 0), run->replicas[0].member));
+    site_free(site);
+}
+
 int slow_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_late_replica_is_asked_after_the_others),
         cmocka_unit_test(a_late_replica_coordinates_no_writes_of_others),
+        cmocka_unit_test(who_waits_for_others_is_not_late_with_reads),
     };
     return cmocka_run_group_tests_name("slow", cases, NULL, NULL);
 }
