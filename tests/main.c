@@ -7,7 +7,8 @@
 //     quoit-test -world           all but these
 //
 // Processes started with the same empty directory in QUOIT_TEST_CLAIMS, and the same arguments,
-// share the cases among them.
+// share the cases among them. With QUOIT_TEST_FIRST in the environment, the first case that fails
+// ends the program.
 #include "tests/test.h"
 
 #include "base/must.h"
@@ -62,13 +63,15 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *ca
 int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *cases, size_t count,
                                    CMFixtureFunction setup, CMFixtureFunction teardown) {
     const char *claims = getenv("QUOIT_TEST_CLAIMS");
-    if (claims == NULL) {
+    bool is_first_enough = getenv("QUOIT_TEST_FIRST") != NULL;
+    if (claims == NULL && !is_first_enough) {
         return __real__cmocka_run_group_tests(name, cases, count, setup, teardown);
     }
     int failed = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!claim_next(claims)) continue;
+        if (claims != NULL && !claim_next(claims)) continue;
         failed += __real__cmocka_run_group_tests(name, &cases[i], 1, setup, teardown);
+        if (is_first_enough && failed > 0) exit(EXIT_FAILURE);
     }
     return failed;
 }
