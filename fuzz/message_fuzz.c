@@ -43,7 +43,11 @@ static uint8_t encoded[64 * 1024];
     X(accept)                                                                                      \
     X(accepted)                                                                                    \
     X(keyspaces)                                                                                   \
-    X(keyspaces_done)
+    X(keyspaces_done)                                                                              \
+    X(fences)                                                                                      \
+    X(purge)                                                                                       \
+    X(purge_done)                                                                                  \
+    X(erase)
 
 MESSAGES(ROUND_TRIP)
 

@@ -24,7 +24,8 @@
     X(CANCELLED, "the request was withdrawn")                                                      \
     X(HISTORY_FULL, "too many members and data directories have written it")                       \
     X(SNAPSHOT, "this is a snapshot, not a store")                                                 \
-    X(NO_MEMORY, "memory is too little for this")
+    X(NO_MEMORY, "memory is too little for this")                                                  \
+    X(FENCED, "it may be from before a purge")
 
 enum status {
 #define X(name, text) ST_##name,

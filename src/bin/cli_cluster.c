@@ -96,6 +96,7 @@ static void read_field(struct cluster_view *view, struct cluster_node *node, con
         {"dc", node->dc, sizeof(node->dc)},
         {"state", node->state, sizeof(node->state)},
         {"address", node->address, sizeof(node->address)},
+        {"purge_waits_for", view->purge_waits_for, sizeof(view->purge_waits_for)},
     };
     const struct {
         const char *name;
@@ -111,6 +112,7 @@ static void read_field(struct cluster_view *view, struct cluster_node *node, con
         {"incarnation", &node->incarnation},
         {"unequal_seconds", &view->unequal_seconds},
         {"slots_behind", &view->slots_behind},
+        {"purge_blocked", &view->purge_blocked},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (strcmp(name, texts[i].name) == 0) copy_text(texts[i].text, texts[i].capacity, value);
@@ -186,6 +188,14 @@ static void print_differences(const struct cluster_view *view, struct terminal *
     fputc('\n', t->file);
 }
 
+static void print_purge(const struct cluster_view *view, struct terminal *t) {
+    if (view->purge_blocked == 0) return;
+    terminal_print(t, STYLE_WARN, "deleted keys take room");
+    terminal_print(t, STYLE_FAINT, " in %llu partitions until %s is back",
+                   (unsigned long long)view->purge_blocked, view->purge_waits_for);
+    fputc('\n', t->file);
+}
+
 void cluster_print(const struct cluster_view *view, struct terminal *t) {
     static const char *const headings[] = {"name",  "state",        "address", "rack",
                                            "dc",    ">slots first", ">held",   ">keys",
@@ -218,4 +228,5 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
                    (unsigned long long)view->epoch);
     fputc('\n', t->file);
     print_differences(view, t);
+    print_purge(view, t);
 }

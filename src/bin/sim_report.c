@@ -36,6 +36,8 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->dots_outdone += o->dots_outdone;
     sum->refusals += o->refusals;
     sum->unknowns += o->unknowns;
+    sum->purged += o->purged;
+    sum->purged_reads += o->purged_reads;
 }
 
 static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *m) {
@@ -134,6 +136,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O12 dots", sum->oracle.dots);
     n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
     n = add(lines, n, "O12 dots of older copies", sum->oracle.dots_forked);
+    n = add(lines, n, "O31 events purged", sum->oracle.purged);
+    n = add(lines, n, "O31 reads after a purge", sum->oracle.purged_reads);
     n = add(lines, n, "O12 own dots held, compared", sum->oracle.dots_outdone);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);
     n = add(lines, n, "O23 snapshots made", sum->backups.made);

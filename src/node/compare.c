@@ -3,6 +3,7 @@
 
 #include "base/bitmap.h"
 #include "node/internal.h"
+#include "node/purge_answer.h"
 #include "node/roots.h"
 
 bool compare_send(struct node *node, struct link *link, enum message_type type,
@@ -85,6 +86,7 @@ struct comparison {
     struct reader entries;
     struct slice key; // of the entry next in turn; empty: none left
     uint64_t digest;
+    uint32_t round;  // of purging, in which the records are read
     uint16_t leaves; // bit i: keys of leaf i are compared
     struct writer wanted;
     struct writer records;
@@ -144,6 +146,7 @@ static void answer_compare(const struct comparison *c) {
     const struct message_compare_done done = {
         .id = c->id,
         .is_last = c->is_open && !c->is_cut,
+        .round = c->round,
         .covered = {c->covered, c->covered_size},
         .wanted = writer_bytes(&c->wanted),
         .records = writer_bytes(&c->records),
@@ -187,6 +190,8 @@ void compare_on_keys(struct node *node, struct link *link, const struct message_
     c->link = link;
     c->link_life = link->life;
     c->id = m->id;
+    purge_hear(node, link->peer, m->slot, m->round);
+    c->round = purge_round(node, m->slot);
     c->leaves = m->leaves;
     c->entries = reader_of((struct slice){c->bytes, m->entries.size});
     c->wanted = writer_to(c->bytes + asked, wanted_max);

@@ -4,6 +4,7 @@
 #include "node/agreement.h"
 #include "node/epoch.h"
 #include "node/peers.h"
+#include "node/purge_answer.h"
 #include "node/reconcile.h"
 
 #include <inttypes.h>
@@ -22,6 +23,7 @@ enum { WAITING_TEXT_MAX = 512 };
 static const struct partition system_partition = {.slot = SLOT_SYSTEM};
 
 static void on_vote_read(struct store_read *read);
+static void on_fences_read(struct store_read *read);
 static void on_start_read(struct store_read *read);
 static void on_map_read(struct store_read *read);
 static void write_next_fact(struct node *node);
@@ -81,6 +83,10 @@ static void serve(struct node *node) {
     agreement_tell_store(node);
     peers_dial_all(node);
     reconcile_start(node);
+    purge_start(node);
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (peer_link(node, i) != NULL) purge_ask_fences(node, peer_link(node, i));
+    }
 }
 
 // A record of the most copies that the map asks for must fit the memory that this member has taken.
@@ -172,6 +178,7 @@ static void on_fact_stored(struct node *node, uint8_t fact) {
     bool is_latest = (node->facts_wanted & fact) == 0; // and not what it was a moment ago
     if (is_latest && fact == FACT_VOTE) epoch_on_vote_stored(node);
     if (is_latest && fact == FACT_MAP) epoch_on_map_stored(node);
+    if (is_latest && fact == FACT_FENCES) purge_on_fences_stored(node);
 }
 
 static void on_fact_written(struct store_write *write) {
@@ -208,13 +215,19 @@ static void put_fact(struct node *node, uint8_t fact, struct slice key, const st
     store_put(node->store, &node->fact_write);
 }
 
-// That votes were forgotten is stored before it is that this member is whole again.
+// That votes were forgotten is stored before it is that this member is whole again; and in what it
+// is behind, before it mends.
 static void write_next_fact(struct node *node) {
     if (node->fact_written != 0) return;
     struct writer w = writer_to(node->fact, node->fact_capacity);
     if (node->facts_wanted & FACT_VOTE) {
         epoch_encode_vote(node, &w);
         put_fact(node, FACT_VOTE, SLICE("vote"), &w);
+        return;
+    }
+    if (node->facts_wanted & FACT_FENCES) {
+        purge_encode_fences(node, &w);
+        put_fact(node, FACT_FENCES, SLICE("fences"), &w);
         return;
     }
     if (node->facts_wanted & FACT_START) {
@@ -409,6 +422,14 @@ static void begin_mending(struct node *node) {
     reconcile_with_all(node);
 }
 
+void genesis_has_missed_purges(struct node *node) {
+    env_log(node->env, ENV_ERROR,
+            "this store has forgotten what was purged: it may be an older copy of itself: mending");
+    store_renew(node->store, 0);
+    genesis_write_facts(node, FACT_FENCES);
+    begin_mending(node);
+}
+
 static void note_forgotten(struct node *node, uint64_t epoch) {
     if (epoch > node->forgotten && epoch < EPOCH_BELIEVED) node->forgotten = (uint32_t)epoch;
 }
@@ -419,6 +440,7 @@ void genesis_mend_if_damaged(struct node *node) {
     env_log(node->env, ENV_WARNING, "data was found damaged: mending");
     store_renew(node->store, 0);
     store_forgive(node->store);
+    purge_doubt_all(node);
     begin_mending(node);
 }
 
@@ -451,7 +473,9 @@ void genesis_renew_if_forgotten(struct node *node) {
             "this store has forgotten what it wrote: it may be an older copy of itself; new "
             "epoch=%u",
             store_actor(node->store).epoch);
-    if (node->map.member_count > 1) begin_mending(node);
+    if (node->map.member_count == 1) return;
+    purge_doubt_all(node);
+    begin_mending(node);
 }
 
 // Starting.
@@ -465,6 +489,20 @@ static void on_vote_read(struct store_read *read) {
     struct slice value = fact_value(node, read, false);
     enum status st = read->status == ST_NOT_FOUND ? ST_OK : read->status;
     if (value.size > 0) st = epoch_decode_vote(node, value);
+    if (st != ST_OK) {
+        started(node, st);
+        return;
+    }
+    read_fact(node, SLICE("fences"), on_fences_read);
+}
+
+// What was purged in a former life of the data was so, too.
+static void on_fences_read(struct store_read *read) {
+    struct node *node = CONTAINER_OF(read, struct node, fact_read);
+    struct slice value = fact_value(node, read, false);
+    if (value.size == 0) value = fact_value(node, read, true);
+    enum status st = read->status == ST_NOT_FOUND ? ST_OK : read->status;
+    if (value.size > 0) st = purge_decode_fences(node, value);
     if (st != ST_OK) {
         started(node, st);
         return;
@@ -656,6 +694,7 @@ static void on_map_read(struct store_read *read) {
         env_log(node->env, ENV_WARNING, "data was damaged: mending");
         node->is_mending = true;
     }
+    if (purge_is_behind(node)) node->is_mending = true; // it was about to
     if (node->is_mending) epoch_forget(node);
     // One alone has nobody to fetch from: it keeps saying what it cannot read.
     if (node->is_mending && node->map.member_count != 1) store_forgive(node->store);

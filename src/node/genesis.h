@@ -24,12 +24,13 @@
 //     "start"  incarnation u64 | u8: 1 it is mending, 2 what it acknowledges is synced later
 //     "map"    cluster id | the map | storage ids | of a later map than the first: its author
 //     "vote"   what this member has promised and accepted for the next map: epoch.h
+//     "fences" of each group of slots, which rounds of purging it knows of: model/fence.h
 #ifndef QUOIT_NODE_GENESIS_H
 #define QUOIT_NODE_GENESIS_H
 
 #include "node/internal.h"
 
-enum fact { FACT_START = 1, FACT_MAP = 2, FACT_VOTE = 4 };
+enum fact { FACT_START = 1, FACT_MAP = 2, FACT_VOTE = 4, FACT_FENCES = 8 };
 
 // Reads the facts once the store is open, raises the incarnation durably, and goes on from there.
 void genesis_start(struct node *node);
@@ -74,6 +75,9 @@ bool genesis_has_forgotten(struct node *node, const struct context *known);
 // If it has: a new actor epoch; and what this member has forgotten its word cannot vouch for, so it
 // has no vote until it has compared everything with all others.
 void genesis_renew_if_forgotten(struct node *node);
+
+// Others know of rounds of purging that this member has forgotten: it has noted them, and mends.
+void genesis_has_missed_purges(struct node *node);
 
 // No longer mending: durably.
 void genesis_on_mended(struct node *node);

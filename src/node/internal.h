@@ -12,7 +12,7 @@
 //     replica    the other side of them                     reconcile  comparing whole slots
 //     places     what cursors stand for       epoch      agreeing on the next map
 //     roots      numbers to compare by        compare    the other side of reconcile
-//     agreement  how keyspaces come and go
+//     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -24,6 +24,7 @@
 #include "node/node.h"
 #include "node/operation.h"
 #include "node/places.h"
+#include "node/purge.h"
 #include "node/reconcile.h"
 #include "node/replica.h"
 #include "node/roots.h"
@@ -54,10 +55,11 @@ struct peer {
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
-    bool says_taken;    // to it another process is the member that we are
-    uint64_t claimed;   // when it said so last, ns
-    uint64_t contester; // the process that greeted as this member while another one was it
-    uint64_t contested; // when it did first, ns
+    bool says_taken;      // to it another process is the member that we are
+    uint64_t claimed;     // when it said so last, ns
+    uint64_t contester;   // the process that greeted as this member while another one was it
+    uint64_t contested;   // when it did first, ns
+    bool has_told_fences; // in this life: purge_answer.h
 };
 
 struct node {
@@ -133,6 +135,7 @@ struct node {
     struct replica replica;
     struct reconcile reconcile;
     struct roots roots;
+    struct purge purge;
     uint32_t comparing; // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;

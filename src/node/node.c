@@ -9,6 +9,7 @@
 #include "node/gossip.h"
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/purge.h"
 #include "node/range.h"
 #include "node/read.h"
 #include "node/reconcile.h"
@@ -19,7 +20,7 @@
 #define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 17, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
+enum { TIMERS_OF_A_NODE = 18, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -33,6 +34,7 @@ struct node_options node_default_options(void) {
         .gossip_ns = 200 * NS_PER_MS,
         .suspect_ns = 1200 * NS_PER_MS,
         .reconcile_ns = 60 * NS_PER_SECOND,
+        .purge_ns = 5 * NS_PER_SECOND,
         .store =
             {
                 .memory_max = (uint64_t)1 << 30,
@@ -98,7 +100,7 @@ size_t node_memory_size(const struct node_options *options) {
            epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
-           places_memory_size() + o.request_memory + 64 + scratch_size(&o) +
+           places_memory_size() + purge_memory_size() + o.request_memory + 64 + scratch_size(&o) +
            store_memory_size(&o.store) + 4096;
 }
 
@@ -130,6 +132,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     replica_init(node, arena, o->requests_max);
     reconcile_init(node, arena);
     roots_init(node, arena);
+    purge_init(node, arena);
     places_init(&node->places, arena);
     agreement_init(node);
     tlsf_init(&node->buffers, arena, o->request_memory);
@@ -205,6 +208,7 @@ static void on_store_closed(void *context, enum status status) {
 static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
     if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
+    if (node->purge.under_way > 0 || node->purge.state == PURGE_LISTING) return false;
     if (node->fact_written != 0 || node->is_accepting) return false;
     if (!list_is_empty(&node->epoch.changes)) return false;
     if (agreement_is_busy(node)) return false;
@@ -233,6 +237,7 @@ void node_stop(struct node *node, node_done *done, void *context) {
     node->stop_timer.fired = on_stop_poll;
     gossip_stop(node);
     reconcile_stop(node);
+    purge_stop(node);
     agreement_stop(node);
     epoch_stop(node);
     timer_arm(&node->timers, &node->stop_timer, node->env->now);
@@ -398,6 +403,7 @@ void node_peer_lost(struct node *node, uint32_t member) {
         }
     }
     reconcile_on_lost(node, member);
+    purge_on_lost(node, member);
 }
 
 // Facts.
@@ -490,6 +496,15 @@ struct node_repair node_repair_state(const struct node *node) {
     for (uint32_t i = 0; i < node->peer_count; i++)
         state.peers_left += bitmap_has(repair->peers, i);
     return state;
+}
+
+struct node_purge node_purge_state(const struct node *node) {
+    uint32_t member = node->purge.shown_waits_for;
+    bool is_known = member < node->map.member_count;
+    return (struct node_purge){
+        .blocked = node->purge.shown_blocked,
+        .waits_for = is_known ? node->map.members[member].name : "",
+    };
 }
 
 uint64_t node_unequal_ns(const struct node *node) {

@@ -38,6 +38,9 @@ enum node_state { NODE_RECOVERING, NODE_FOUNDING, NODE_SERVING, NODE_STOPPED };
 typedef void node_minted(void *context, struct slice key, const struct sibling *written,
                          const struct context *seen);
 
+// Likewise of each record that is purged, when a member removes it.
+typedef void node_purged(void *context, struct slice key, struct slice record);
+
 struct node_options {
     struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
     const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
@@ -59,9 +62,11 @@ struct node_options {
     uint64_t gossip_ns;        // between rounds
     uint64_t suspect_ns;       // silence after which a member counts as down
     uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most
+    uint64_t purge_ns;         // between looks for tombstones to purge, at least, and their age
     struct store_options store;
-    node_minted *minted; // may be NULL
-    void *minted_context;
+    node_minted *minted;  // may be NULL
+    node_purged *purged;  // likewise
+    void *minted_context; // of both
 };
 
 // The defaults a server starts from; strings are NULL, self and secret empty.
@@ -319,6 +324,7 @@ struct node_stats {
     uint64_t dot_conflicts;  // merges in which one dot had different contents
     uint64_t sibling_writes; // writes of this member that left SIBLINGS_MANY values or more
     uint32_t siblings_most;  // values that one of them has left
+    uint64_t purged;         // tombstones removed here, as every replica held them
 };
 
 struct node_stats node_stats(const struct node *node);
@@ -346,6 +352,14 @@ struct node_repair {
 };
 
 struct node_repair node_repair_state(const struct node *node);
+
+// What of the tombstones that are this member's to have purged cannot be, as of the last look.
+struct node_purge {
+    uint32_t blocked; // partitions with tombstones, of whose group some member is down or mends
+    const char *waits_for; // the name of such a member; or empty. Lends like a map
+};
+
+struct node_purge node_purge_state(const struct node *node);
 
 // How old a difference between this member and another can be at most, ns: what was written before
 // is on all members that have copies. Requires NODE_SERVING.

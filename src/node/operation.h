@@ -34,6 +34,7 @@ struct operation {
     bool is_storing;        // the store has `write` or `read`
     uint8_t round;          // of a write: 1, then maybe 2
     struct version dot;     // of a write: minted last
+    uint32_t purge_round;   // in which `record` was read, or minted (purge.h)
 
     struct request *request; // or NULL: forwarded
     struct link *from;       // forwarded: where to answer

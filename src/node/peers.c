@@ -3,6 +3,7 @@
 
 #include "node/genesis.h"
 #include "node/gossip.h"
+#include "node/purge_answer.h"
 #include "node/reconcile.h"
 
 #include <stdio.h>
@@ -363,6 +364,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     peer->heard = node->env->now;
     // The acceptor trusts us from our next frame on: let it be now.
     gossip_greet(node, link);
+    purge_ask_fences(node, link);
     env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
     genesis_step(node);
     reconcile_on_open(node, member);

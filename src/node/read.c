@@ -2,6 +2,7 @@
 #include "node/read.h"
 
 #include "node/peers.h"
+#include "node/purge_answer.h"
 
 static void decide(struct operation *o);
 
@@ -118,6 +119,8 @@ void read_start(struct operation *o, uint32_t need) {
     node->stats.reads++;
     quorum_init(&o->quorum, o->replica_count, need);
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
+    bool is_replica = o->self_place != REPLICAS_MAX;
+    o->purge_round = is_replica ? purge_round(node, o->partition.slot) : UINT32_MAX;
     operation_ask_enough(o, need, ask);
     if (o->replica_count > need) {
         delay_begin(&node->operations.hedges, &o->hedge);
@@ -149,8 +152,8 @@ static bool repair(struct operation *o, uint32_t place, uint64_t id) {
     node->stats.read_repairs++;
     struct slice record = operation_record(o);
     if (place == o->self_place) {
-        return replica_merge(node, o->partition, o->key, record, id == 0 ? NULL : on_self_repaired,
-                             id);
+        const struct told told = {o->partition, o->key, record, o->purge_round};
+        return replica_merge(node, &told, id == 0 ? NULL : on_self_repaired, id);
     }
     struct link *link = peer_link(node, o->replicas[place]);
     if (link == NULL) return false;
@@ -158,6 +161,7 @@ static bool repair(struct operation *o, uint32_t place, uint64_t id) {
         .id = id,
         .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
+        .round = o->purge_round,
         .key = o->key,
         .record = record,
     };
@@ -228,6 +232,8 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     uint32_t place = operation_waiting_place(o, member);
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
+    if (m->round < o->purge_round) o->purge_round = m->round;
+    purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {

@@ -8,6 +8,7 @@
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/internal.h"
+#include "node/purge_answer.h"
 #include "node/read.h"
 #include "node/reconcile.h"
 #include "node/replica_survey.h"
@@ -50,6 +51,9 @@ RECEIVE_REQUEST(compare, compare_on_keys)
 RECEIVE_REQUEST(prepare, epoch_on_prepare)
 RECEIVE_REQUEST(accept, epoch_on_accept)
 RECEIVE_REQUEST(keyspaces, agreement_on_question)
+RECEIVE_REQUEST(fences, purge_on_fences)
+RECEIVE_REQUEST(purge, purge_check)
+RECEIVE_REQUEST(erase, purge_on_erase)
 
 // Answers. One that comes too late finds no operation, and that is all.
 
@@ -101,9 +105,10 @@ RECEIVE_REPLY(compare_done, reconcile_on_compare_done)
 RECEIVE_REPLY(promise, epoch_on_promise)
 RECEIVE_REPLY(accepted, epoch_on_accepted)
 RECEIVE_REPLY(keyspaces_done, agreement_on_answer)
+RECEIVE_REPLY(purge_done, purge_on_answer)
 
 // A link carries the requests of the member that dialled it, and the answers to them. Gossip is its
-// own answer.
+// own answer, and so are fences.
 static const struct {
     receive *handle;
     bool is_request;
@@ -135,6 +140,10 @@ static const struct {
     [MESSAGE_ACCEPTED] = {receive_accepted, .is_answer = true},
     [MESSAGE_KEYSPACES] = {receive_keyspaces, .is_request = true},
     [MESSAGE_KEYSPACES_DONE] = {receive_keyspaces_done, .is_answer = true},
+    [MESSAGE_FENCES] = {receive_fences, .is_request = true, .is_answer = true},
+    [MESSAGE_PURGE] = {receive_purge, .is_request = true},
+    [MESSAGE_PURGE_DONE] = {receive_purge_done, .is_answer = true},
+    [MESSAGE_ERASE] = {receive_erase, .is_request = true},
 };
 
 static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {

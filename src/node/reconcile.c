@@ -5,6 +5,7 @@
 #include "node/compare.h"
 #include "node/genesis.h"
 #include "node/peers.h"
+#include "node/purge_answer.h"
 #include "node/roots.h"
 
 #define PAUSE_NS (1 * NS_PER_MS)
@@ -72,15 +73,20 @@ static void abandon(struct node *node) {
 }
 
 // Mending is over when everything was compared with everybody, and nothing was lost meanwhile.
+// Where this member was behind it has only given way until then, also in what some other one does
+// hold: so it compares once more.
 static void end_mending_if_through(struct node *node) {
     if (!node->is_mending) return;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (i != node->self && !bitmap_has(node->reconcile.through, i)) return;
     }
-    if (store_losses(node->store) == node->reconcile.losses) {
-        genesis_on_mended(node);
-    } else {
+    bool has_lost = store_losses(node->store) != node->reconcile.losses;
+    bool was_behind = !has_lost && purge_is_behind(node);
+    if (was_behind) purge_end_behind(node);
+    if (has_lost || (was_behind && node->map.member_count > 1)) {
         reconcile_with_all(node);
+    } else {
+        genesis_on_mended(node);
     }
 }
 
@@ -102,7 +108,7 @@ static void finish_peer(struct node *node) {
         bitmap_remove(rec->repair.peers, rec->peer);
         bitmap_add(rec->due, rec->peer); // for the other slots
     } else {
-        note_equal(p, rec->began);
+        if (!purge_is_behind(node)) note_equal(p, rec->began);
         p->rest_until = node->env->now + p->rest_ns;
         p->rest_ns *= 2;
         if (p->rest_ns > node->options.reconcile_ns) p->rest_ns = node->options.reconcile_ns;
@@ -393,6 +399,7 @@ static bool send_listing(struct node *node) {
         .id = rec->id,
         .keyspace = rec->keyspace,
         .slot = (uint16_t)rec->slot,
+        .round = purge_round(node, (uint16_t)rec->slot),
         .leaves = rec->leaves,
         .is_last = !rec->listing.is_cut,
         .after = {rec->after, rec->after_size},
@@ -479,6 +486,38 @@ static void on_offered(struct replica_job *job) {
     on_merged(job);
 }
 
+static bool take(struct node *node, const struct told *told) {
+    struct reconcile *rec = &node->reconcile;
+    if (!replica_merge(node, told, on_merged, 0)) return false;
+    rec->merging++;
+    rec->moved++;
+    rec->found++;
+    return true;
+}
+
+static bool has_record_of(struct slice records, struct slice key) {
+    struct reader r = reader_of(records);
+    while (!r.failed && r.rest.size > 0) {
+        struct slice other = read_sized(&r, KEY_SIZE_MAX);
+        (void)read_sized(&r, SIZE_MAX);
+        if (!r.failed && slice_equal(other, key)) return true;
+    }
+    return false;
+}
+
+// Of a member that is behind nobody takes anything: what the peer lacks it may be rid of.
+static void give_way(struct node *node, const struct message_compare_done *m) {
+    struct reconcile *rec = &node->reconcile;
+    struct told nothing = {.partition = {rec->keyspace, (uint16_t)rec->slot}, .round = UINT32_MAX};
+    struct reader r = reader_of(m->wanted);
+    while (!r.failed && r.rest.size > 0) {
+        nothing.key = read_sized(&r, KEY_SIZE_MAX);
+        if (r.failed || nothing.key.size == 0) break;
+        if (has_record_of(m->records, nothing.key)) continue;
+        if (!take(node, &nothing)) rec->had_hitch = true;
+    }
+}
+
 // Sends what the peer lacks or holds differently. It merges that with its own, as we do with what
 // it sends: both come to the same.
 static void send_wanted(struct node *node, struct slice wanted) {
@@ -497,20 +536,17 @@ static void send_wanted(struct node *node, struct slice wanted) {
     }
 }
 
-static void merge_records(struct node *node, struct slice records) {
+static void merge_records(struct node *node, struct slice records, uint32_t round) {
     struct reconcile *rec = &node->reconcile;
-    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
+    struct told told = {.partition = {rec->keyspace, (uint16_t)rec->slot}, .round = round};
     struct reader r = reader_of(records);
     while (!r.failed && r.rest.size > 0) {
-        struct slice key = read_sized(&r, KEY_SIZE_MAX);
-        struct slice record = read_sized(&r, node->record_max);
-        bool fits = !r.failed && key.size > 0 && slot_of(key) == rec->slot;
-        if (fits && replica_merge(node, partition, key, record, on_merged, 0)) {
-            rec->merging++;
-            rec->moved++;
-            rec->found++;
+        told.key = read_sized(&r, KEY_SIZE_MAX);
+        told.record = read_sized(&r, node->record_max);
+        bool fits = !r.failed && told.key.size > 0 && slot_of(told.key) == rec->slot;
+        if (fits && told.record.size > 0 && take(node, &told)) {
             node->stats.reconciled++;
-            node->stats.reconciled_bytes += key.size + record.size;
+            node->stats.reconciled_bytes += told.key.size + told.record.size;
         } else {
             rec->had_hitch = true;
         }
@@ -543,8 +579,13 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     struct slice after = {rec->after, rec->after_size};
     bool goes_back = m->covered.size > 0 && slice_compare(m->covered, after) <= 0;
     if (goes_back && !m->is_last) return; // that would never end
-    send_wanted(node, m->wanted);
-    merge_records(node, m->records);
+    purge_hear(node, member, (uint16_t)rec->slot, m->round);
+    if (purge_fence(node, (uint16_t)rec->slot)->is_behind) {
+        give_way(node, m);
+    } else {
+        send_wanted(node, m->wanted);
+    }
+    merge_records(node, m->records, m->round);
     rec->moved += 1 + (uint32_t)(m->wanted.size / 32);
     advance(rec, m);
     if (rec->moved < MOVED_MAX && rec->merging < MERGING_MAX) {
@@ -592,6 +633,7 @@ static void compare_with_all_if_mending(struct node *node) {
 void reconcile_start(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     rec->losses = store_losses(node->store);
+    if (node->is_mending) purge_doubt_all(node);
     for (uint32_t i = 0; i < node->options.members_max; i++) {
         rec->peers[i].equal = node->env->now;
         rec->peers[i].rest_ns = REST_LEAST_NS;

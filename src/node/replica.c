@@ -4,6 +4,7 @@
 #include "node/genesis.h"
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/purge_answer.h"
 
 size_t replica_memory_size(uint32_t capacity) {
     return capacity * sizeof(struct replica_job) + 64;
@@ -117,16 +118,19 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     *new = old;
     if (slice_equal(old, job->record)) return ST_OK;
     enum status st = record_decode(told, job->record);
-    if (st == ST_OK && !may_be_here(job, told)) return ST_INVALID;
+    if (st == ST_OK && job->record.size > 0 && !may_be_here(job, told)) return ST_INVALID;
     if (st == ST_OK) st = record_decode(known, old);
     if (st != ST_OK) return st;
+    const struct fence *fence = purge_fence(node, write->partition.slot);
+    if (!fence_admits(fence, job->round, told, &known->context)) return ST_FENCED;
     // All that comes into this store comes this way: after what knows better nothing is minted.
     // What cannot be is not taken, or no later epoch could follow.
     if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
-    if (old.size == 0) {
+    if (old.size == 0 || fence_yields(fence, known, told)) {
         *new = job->record;
         return ST_OK;
     }
+    if (job->record.size == 0) return ST_OK;
     bool conflict = false;
     st = record_merge(known, told, merged, &conflict);
     if (st != ST_OK) return st;
@@ -149,6 +153,7 @@ static void on_merged(struct store_write *write) {
         const struct message_put_done done = {
             .id = job->id,
             .status = st,
+            .round = purge_round(job->node, write->partition.slot),
             .timestamp = job->timestamp,
             .context = {job->context, job->context_size},
         };
@@ -158,20 +163,19 @@ static void on_merged(struct store_write *write) {
     give_job(job);
 }
 
-static enum status begin_merge(struct replica_job *job, struct partition partition,
-                               struct slice key, struct slice record) {
+static enum status begin_merge(struct replica_job *job, const struct told *told) {
     struct node *node = job->node;
-    job->bytes = buffer_take(node, key.size + record.size);
+    job->bytes = buffer_take(node, told->key.size + told->record.size);
     if (job->bytes == NULL) return ST_BUSY;
-    memcpy(job->bytes, key.data, key.size);
-    memcpy(job->bytes + key.size, record.data, record.size);
-    job->record = (struct slice){job->bytes + key.size, record.size};
     job->write = (struct store_write){
         .apply = merge,
         .done = on_merged,
-        .partition = partition,
-        .key = {job->bytes, key.size},
+        .partition = told->partition,
+        .key = told->key,
     };
+    job->record = told->record;
+    (void)buffer_keep(buffer_keep(job->bytes, &job->write.key), &job->record);
+    job->round = told->round;
     store_put(node->store, &job->write);
     genesis_renew_if_forgotten(node); // so that it becomes durable with what has shown it
     return ST_OK;
@@ -192,29 +196,29 @@ void replica_on_put(struct node *node, struct link *link, const struct message_p
         return;
     }
     job->flags = m->flags;
-    struct partition partition = {m->keyspace, m->slot};
-    enum status st = begin_merge(job, partition, m->key, m->record);
+    const struct told told = {{m->keyspace, m->slot}, m->key, m->record, m->round};
+    enum status st = begin_merge(job, &told);
     if (st == ST_OK) return;
     refuse_put(link, m->id, st);
     give_job(job);
 }
 
-bool replica_merge(struct node *node, struct partition partition, struct slice key,
-                   struct slice record, void (*merged)(struct replica_job *job), uint64_t id) {
+bool replica_merge(struct node *node, const struct told *told,
+                   void (*merged)(struct replica_job *job), uint64_t id) {
     struct replica_job *job = take_job(node, NULL, 0);
     if (job == NULL) return false;
     job->merged = merged;
     job->merged_id = id;
-    if (begin_merge(job, partition, key, record) == ST_OK) return true;
+    if (begin_merge(job, told) == ST_OK) return true;
     give_job(job);
     return false;
 }
 
 // Getting.
 
-static void answer_get(struct link *link, uint64_t id, uint64_t held,
+static void answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
                        const struct store_read *read) {
-    struct message_get_done done = {.id = id, .status = read->status};
+    struct message_get_done done = {.id = id, .status = read->status, .round = round};
     if (read->status == ST_OK) {
         done.is_same = held != 0 && held == hash_held(read->record);
         if (!done.is_same) done.record = read->record;
@@ -229,7 +233,7 @@ static void on_read(struct store_read *read) {
     struct link *link = link_of(job);
     if (!node_has_vote(job->node))
         read->status = ST_UNAVAILABLE; // what is damaged is not just absent
-    if (link != NULL) answer_get(link, job->id, job->held, read);
+    if (link != NULL) answer_get(link, job->id, job->held, job->round, read);
     give_job(job);
 }
 
@@ -241,23 +245,25 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .key = m->key,
         .status = ST_UNAVAILABLE,
     };
+    uint32_t round = m->slot < SLOT_COUNT ? purge_round(node, m->slot) : 0;
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node) &&
                 node_is_current(node, m->key, m->keyspace);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
-        answer_get(link, m->id, m->held, &read);
+        answer_get(link, m->id, m->held, round, &read);
         return;
     }
     struct replica_job *job = take_job(node, link, m->id);
     if (job == NULL) {
         read.status = ST_UNAVAILABLE;
-        answer_get(link, m->id, 0, &read);
+        answer_get(link, m->id, 0, round, &read);
         return;
     }
     job->held = m->held;
+    job->round = round;
     job->bytes = buffer_take(node, m->key.size);
     if (job->bytes == NULL) {
         read.status = ST_BUSY;
-        answer_get(link, m->id, 0, &read);
+        answer_get(link, m->id, 0, round, &read);
         give_job(job);
         return;
     }
@@ -265,7 +271,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     job->read = read;
     job->read.key.data = job->bytes;
     if (!store_get(node->store, &job->read)) return;
-    answer_get(link, m->id, m->held, &job->read);
+    answer_get(link, m->id, m->held, round, &job->read);
     give_job(job);
 }
 
@@ -278,6 +284,7 @@ static void end_offer(struct replica_job *job) {
         const struct message_put put = {
             .keyspace = job->read.partition.keyspace,
             .slot = job->read.partition.slot,
+            .round = job->round,
             .key = job->read.key,
             .record = job->read.record,
         };
@@ -307,6 +314,7 @@ bool replica_offer(struct node *node, struct link *link, struct partition partit
     }
     memcpy(job->bytes, key.data, key.size);
     job->merged = offered;
+    job->round = purge_round(node, partition.slot);
     job->read = (struct store_read){.done = on_offer_read, .partition = partition};
     job->read.key = (struct slice){job->bytes, key.size};
     if (store_get(node->store, &job->read)) end_offer(job);

@@ -25,6 +25,7 @@ struct replica_job {
     uint8_t flags;
     uint8_t *bytes; // buffer: key, then record
     struct slice record;
+    uint32_t round; // of purging, in which it was read
     uint64_t held;
     uint8_t *context; // buffer: what was known outside the record's context
     uint32_t context_size;
@@ -49,11 +50,20 @@ size_t replica_memory_size(uint32_t capacity);
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m);
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m);
 
+// What somebody holds of a key.
+struct told {
+    struct partition partition;
+    struct slice key;
+    struct slice record; // empty: nothing
+    uint32_t round;      // of purging, in which it was read
+};
+
 // Merges a record into this node's own store, durably; then calls `merged` (or nobody, if NULL),
 // with the status in job->write.status and the id in job->merged_id. False when there is no room
-// for it now.
-bool replica_merge(struct node *node, struct partition partition, struct slice key,
-                   struct slice record, void (*merged)(struct replica_job *job), uint64_t id);
+// for it now. Nothing can be told only while this node is behind (model/fence.h): what it may have
+// forgotten the purge of goes.
+bool replica_merge(struct node *node, const struct told *told,
+                   void (*merged)(struct replica_job *job), uint64_t id);
 
 // Sends what this node's store holds of a key, if anything, to a peer, to be merged there; then, or
 // before it returns, calls `offered` with what became of it in job->write.status. False when there

@@ -5,6 +5,7 @@
 #include "node/genesis.h"
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/purge_answer.h"
 
 static void store_round(struct operation *o);
 static void decide(struct operation *o);
@@ -23,10 +24,12 @@ static uint64_t next_timestamp(struct node *node, uint64_t superseded) {
     return superseded < UINT64_MAX ? superseded + 1 : superseded;
 }
 
-// The highest of the siblings that are superseded, here and where the first round met them.
+// The highest of the siblings that are superseded: here, where the first round met them, and by
+// tombstones that were purged.
 static uint64_t superseded_timestamp(const struct operation *o, const struct record *before,
                                      const struct context *seen) {
-    uint64_t highest = o->extra_timestamp;
+    uint64_t highest = purge_fence(o->node, o->partition.slot)->floor;
+    if (o->extra_timestamp > highest) highest = o->extra_timestamp;
     for (uint32_t i = 0; i < before->sibling_count; i++) {
         const struct sibling *s = &before->siblings[i];
         if (s->timestamp > highest && context_covers(seen, s->dot)) highest = s->timestamp;
@@ -104,6 +107,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     if (genesis_has_forgotten(node, seen)) return ST_INVALID;
     struct version dot = {store_actor(node->store), store_mint(node->store)};
     o->dot = dot;
+    o->purge_round = purge_round(node, o->partition.slot);
     uint64_t timestamp = o->timestamp;
     if (timestamp == 0) {
         timestamp = next_timestamp(node, superseded_timestamp(o, before, seen));
@@ -145,12 +149,25 @@ static bool send_record(struct operation *o, uint32_t place) {
         .flags = wants_context ? PUT_WANTS_CONTEXT : 0,
         .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
+        .round = o->purge_round,
         .key = o->key,
         .record = operation_record(o),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
     message_put_encode(&put, &w);
     return link_end(link, MESSAGE_PUT, &w);
+}
+
+// A replica has agreed to a purge since the record was minted. If it is still what is held here, it
+// is so in the present round, too.
+static bool send_again(struct operation *o, uint32_t place) {
+    struct store_read read = {.partition = o->partition, .key = o->key};
+    uint32_t round = purge_round(o->node, o->partition.slot);
+    bool is_held = round > o->purge_round && store_peek(o->node->store, &read) == ST_OK &&
+                   slice_equal(read.record, operation_record(o));
+    if (!is_held) return false;
+    o->purge_round = round;
+    return send_record(o, place);
 }
 
 // The record is durable here: one vote. Now, and not before, others may see it.
@@ -270,6 +287,8 @@ static void decide(struct operation *o) {
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
+    purge_hear(o->node, member, o->partition.slot, m->round);
+    if (m->status == ST_FENCED && send_again(o, place)) return;
     bool is_good = m->status == ST_OK;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
     if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m);

@@ -572,6 +572,7 @@ void answer_failure(struct command *c, struct failure failure) {
     case ST_OK:
     case ST_NOT_FOUND:
     case ST_SNAPSHOT:
+    case ST_FENCED:
         break;
     }
     unreachable();

@@ -268,6 +268,16 @@ static void write_store(struct server *server, struct text *text) {
     write_durability(server, text);
 }
 
+static void write_purge(const struct node *node, struct text *text) {
+    struct store_stats s = node_store_stats(node);
+    struct node_purge purge = node_purge_state(node);
+    text_printf(text,
+                "tombstones:%" PRIu64 "\r\npurged:%" PRIu64 "\r\npurge_blocked:%" PRIu32
+                "\r\npurge_waits_for:%s\r\n",
+                s.key_count - s.live_count, node_stats(node).purged, purge.blocked,
+                purge.waits_for);
+}
+
 static void write_quoit(struct server *server, struct text *text) {
     const struct node *node = server->node;
     const struct map *map = node_map(node);
@@ -300,6 +310,7 @@ static void write_quoit(struct server *server, struct text *text) {
                 "reconciled_bytes:%" PRIu64 "\r\ncompare_bytes:%" PRIu64
                 "\r\nunequal_seconds:%" PRIu64 "\r\n",
                 n.reconciled_bytes, n.compare_bytes, (uint64_t)(unequal_ns / NS_PER_SECOND));
+    write_purge(node, text);
     text_printf(text,
                 "sibling_writes:%" PRIu64 "\r\nsiblings_most:%" PRIu32 "\r\nepochs_renewed:%" PRIu64
                 "\r\ndot_conflicts:%" PRIu64 "\r\n",

@@ -58,6 +58,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.value_size_max = VALUE_OF_A_NODE;
     o.timeout_ns = 2 * NS_PER_SECOND;
     o.reconcile_ns = 5 * NS_PER_SECOND;
+    o.purge_ns = 300 * NS_PER_MS;
     const struct cluster_options *options = &cluster->options;
     o.list_size = options->list_size;
     o.store.memory_max = options->memory_max == 0 ? (uint64_t)8 << 20 : options->memory_max;
@@ -71,6 +72,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.store.disk_reserve = 64ull * 1024;
     o.store.sync_interval_ns = options->sync_interval_ns;
     o.minted = cluster->options.minted;
+    o.purged = cluster->options.purged;
     o.minted_context = cluster->options.minted_context;
     return o;
 }

@@ -58,6 +58,7 @@ struct cluster_options {
     bool draws_codec; // at every start of a process, instead
     bool is_direct;
     node_minted *minted;
+    node_purged *purged;
     void *minted_context;
 
     // Called when a process has ended, one way or another, and left its files; may be NULL.

@@ -351,12 +351,17 @@ static void a_range_shows_nothing_that_a_crash_can_take(void **state) {
     site_free(site);
 }
 
+static void without_purging(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->purge_ns = 3600 * NS_PER_SECOND;
+}
+
 // What is left of a key in `default` when its keyspace comes is no key; but it is somewhere, and
 // all replicas come to hold the same.
 static void tombstones_from_before_a_keyspace_are_everywhere(void **state) {
     (void)state;
     struct slice key = SLICE("a:1");
-    struct site *site = site_new(3, NULL);
+    struct site *site = site_new(3, without_purging);
     struct talker *t = site_talker(site, 1, false);
     plant_at(site, 0, key, (struct slice){0}, 1000);
     expect_dialogue(site, t, "KEYSPACE CREATE a\r\nSET a:1 v\r\n", "+OK\r\n+OK\r\n");

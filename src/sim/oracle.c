@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "sim/memory.h"
+#include "sim/oracle_event.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,10 +53,6 @@ uint32_t oracle_find_key(const struct oracle *oracle, struct slice name) {
     return ORACLE_NONE;
 }
 
-static struct slice key_bytes(const struct oracle_key *key) {
-    return slice_of_string(key->name);
-}
-
 // Room for one more, doubling.
 static void *grow(void *items, uint32_t count, size_t size) {
     bool is_full = (count & (count - 1)) == 0;
@@ -71,8 +68,7 @@ static bool is_majority(const struct oracle *oracle, uint32_t need) {
     return 2 * need > oracle_copies(oracle);
 }
 
-// A write at level ONE may have been on that member alone.
-static bool has_lost_bytes(const struct oracle *oracle) {
+bool oracle_has_lost_bytes(const struct oracle *oracle) {
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
         if (oracle->cluster->processes[i].bytes_lost > 0) return true;
     }
@@ -129,10 +125,6 @@ uint32_t oracle_writer(struct oracle *oracle, uint32_t key, struct slice value) 
 }
 
 // Dots.
-
-static bool same_dot(struct version a, struct version b) {
-    return a.counter == b.counter && actor_compare(a.actor, b.actor) == 0;
-}
 
 // The member that mints under that actor, if it runs; else ORACLE_NONE.
 static uint32_t minter_of(const struct oracle *oracle, struct actor actor) {
@@ -287,14 +279,6 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
     oracle->event_count++;
 }
 
-static bool has_seen(const struct oracle_event *e, struct version dot) {
-    for (uint32_t i = 0; i < e->seen_count; i++) {
-        if (actor_compare(e->seen[i].actor, dot.actor) == 0)
-            return e->seen[i].counter >= dot.counter;
-    }
-    return false;
-}
-
 // Whether some write up to the event of that number has superseded the event.
 static bool was_superseded(const struct oracle *oracle, const struct oracle_event *event,
                            uint32_t last) {
@@ -320,8 +304,9 @@ void oracle_end_context(struct oracle *oracle, uint32_t write, const struct cont
         if (context_covers(before, e->dot)) continue;
         bool is_same_actor = actor_compare(e->dot.actor, own.actor) == 0;
         may_be_hidden |= is_same_actor && e->dot.counter < own.counter;
-        // One that was not stored in the end may be below a counter, and is nobody's.
-        if (!e->is_kept || was_superseded(oracle, e, w->event)) continue;
+        // One that was not stored in the end may be below a counter, and is nobody's; like one that
+        // was purged.
+        if (!e->is_kept || e->purged_at > 0 || was_superseded(oracle, e, w->event)) continue;
         if (context_covers(after, e->dot)) {
             oracle_fail(oracle, "O26 key=%s the context that w%u answered covers w%u, unseen", key,
                         write, e->write);
@@ -335,44 +320,6 @@ void oracle_end_context(struct oracle *oracle, uint32_t write, const struct cont
 }
 
 // What members hold.
-
-enum { HELD_MAX = 1 << 20 };
-
-struct held {
-    struct store_read read;
-    bool is_done;
-    size_t size;
-    uint8_t bytes[HELD_MAX];
-};
-
-static void on_held(struct store_read *read) {
-    struct held *h = CONTAINER_OF(read, struct held, read);
-    h->is_done = true;
-    h->size = read->status == ST_OK ? read->record.size : 0;
-    must(h->size <= HELD_MAX);
-    if (h->size > 0) memcpy(h->bytes, read->record.data, h->size);
-}
-
-// The record itself, wherever it is; the world goes on until it was read.
-static enum status held_record(const struct oracle *oracle, uint32_t member, uint32_t key,
-                               struct held *h, struct record *record) {
-    const struct process *p = &oracle->cluster->processes[member];
-    struct world *world = oracle->cluster->world;
-    struct slice name = key_bytes(&oracle->keys[key]);
-    struct node *node = cluster_node(oracle->cluster, member);
-    h->read = (struct store_read){.done = on_held, .key = name};
-    h->read.partition = cluster_partition(oracle->cluster, member, name);
-    h->is_done = false;
-    machine_enter(p->machine);
-    if (store_get(node_store(node), &h->read)) on_held(&h->read);
-    machine_leave(p->machine);
-    uint64_t until = world_now(world) + 60 * NS_PER_SECOND;
-    while (!h->is_done && world_step(world, until)) {
-    }
-    if (!h->is_done) return ST_TIMEOUT;
-    if (h->read.status != ST_OK && h->read.status != ST_NOT_FOUND) return h->read.status;
-    return record_decode(record, (struct slice){h->bytes, h->size});
-}
 
 static bool contains(struct slice whole, struct slice part) {
     while (whole.size >= part.size) {
@@ -394,13 +341,6 @@ static bool is_on_disk(const struct machine *machine, struct slice part) {
         const char *name = (const char *)names + at;
         int64_t found = machine_durable_read(machine, name, 0, bytes, sizeof(bytes));
         if (found > 0 && contains((struct slice){bytes, (size_t)found}, part)) return true;
-    }
-    return false;
-}
-
-static bool holds(const struct record *record, struct version dot) {
-    for (uint32_t i = 0; i < record->sibling_count; i++) {
-        if (same_dot(record->siblings[i].dot, dot)) return true;
     }
     return false;
 }
@@ -476,6 +416,7 @@ static void check_durable(struct oracle *oracle, uint32_t write) {
     uint32_t need = w->needs.write;
     if (oracle->syncs_late || oracle->is_compressed || oracle->counts.acks % 8 != 1) return;
     if (w->is_tombstone && w->event == ORACLE_NONE) return;
+    if (w->event != ORACLE_NONE && oracle->events[w->event].purged_at > 0) return;
     struct slice trace = trace_of(oracle, write, memory, sizeof(memory));
     uint32_t copies = 0;
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
@@ -506,6 +447,39 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
     check_durable(oracle, write);
 }
 
+// O31. The last life of a member may have forgotten what was not synced yet, and know that only
+// when it has heard of the others.
+static void check_not_purged(struct oracle *oracle, uint32_t write, uint64_t start) {
+    const struct oracle_write *w = &oracle->writes[write];
+    if (oracle->syncs_late || w->event == ORACLE_NONE) return;
+    if (!oracle_may_judge(oracle, w->key, start, now(oracle))) return;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->key != w->key || e->purged_at == 0 || e->purged_at >= start) continue;
+        oracle->counts.purged_reads += i != w->event;
+        if (i != w->event) continue;
+        oracle_fail(oracle, "O31 key=%s w%u is read, it was purged", oracle->keys[w->key].name,
+                    write);
+    }
+}
+
+void oracle_on_purged(void *context, struct slice key, struct slice record) {
+    static struct record dead;
+    struct oracle *oracle = context;
+    uint32_t index = oracle_find_key(oracle, key);
+    if (index == ORACLE_NONE) return;
+    if (record_decode(&dead, record) != ST_OK || record_has_value(&dead)) {
+        oracle_fail(oracle, "O31 key=%s is purged and has a value", oracle->keys[index].name);
+    }
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        struct oracle_event *e = &oracle->events[i];
+        if (e->key != index || e->is_dead || e->purged_at > 0) continue;
+        if (!context_covers(&dead.context, e->dot)) continue;
+        e->purged_at = now(oracle);
+        oracle->counts.purged++;
+    }
+}
+
 // Reads.
 
 // What a read has to see: whatever was acknowledged before it began, and what stood before it.
@@ -521,7 +495,7 @@ struct past {
 static bool must_see(const struct oracle *oracle, const struct past *past,
                      const struct oracle_write *w) {
     if (past->need + w->needs.write <= oracle_copies(oracle)) return false;
-    if (w->needs.write == 1 && has_lost_bytes(oracle)) return false;
+    if (w->needs.write == 1 && oracle_has_lost_bytes(oracle)) return false;
     if (!w->is_tombstone) return true;
     return is_majority(oracle, past->need) && is_majority(oracle, w->needs.read);
 }
@@ -603,7 +577,9 @@ void oracle_end_look(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     const struct past past = {start, ORACLE_NONE, need};
     if (value.data != NULL) {
         uint32_t number = oracle_writer(oracle, key, value);
-        if (number != ORACLE_NONE) oracle->writes[number].was_read = true;
+        if (number == ORACLE_NONE) return;
+        oracle->writes[number].was_read = true;
+        check_not_purged(oracle, number, start);
         return;
     }
     if (!oracle_may_judge(oracle, key, start, now(oracle))) return;
@@ -641,6 +617,7 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     if (number == ORACLE_NONE) return;
     struct oracle_write *w = &oracle->writes[number];
     w->was_read = true;
+    check_not_purged(oracle, number, start);
     if (w->outcome == OUTCOME_NOT_DONE) {
         oracle_fail(oracle, "O19 key=%s w%u was certainly not done and is read", k->name, number);
     }
@@ -652,148 +629,4 @@ void oracle_end_read(struct oracle *oracle, uint32_t key, uint64_t start, uint32
     if (is_majority(oracle, need) && is_majority(oracle, w->needs.write)) {
         check_earlier_reads(oracle, k, number, start);
     }
-}
-
-// The end.
-
-// What the first replica of the run and the one at `place` hold of it, but for keyspaces of which
-// that one has no copy.
-static bool hold_the_same(const struct map *map, const struct map_run *run, uint32_t place,
-                          const struct node *first, const struct node *other) {
-    for (uint32_t i = 0; i < run->count * KEYSPACES_MAX; i++) {
-        const struct keyspace *k = &map->keyspaces[i % KEYSPACES_MAX];
-        if (k->state == KEYSPACE_FREE || place >= map_copies(k, run)) continue;
-        uint32_t cell = cell_of(run->first, 0) + i;
-        if (node_cell(first, cell).digest != node_cell(other, cell).digest) return false;
-    }
-    return true;
-}
-
-bool oracle_is_converged(const struct oracle *oracle) {
-    const struct cluster *cluster = oracle->cluster;
-    for (uint32_t i = 0; i < cluster->options.members; i++) {
-        if (!cluster_is_serving(cluster, i)) return false;
-        const struct node *node = cluster_node(cluster, i);
-        if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
-        if (node_store_stats(node).is_full) return false;
-        const struct node *zeroth = cluster_node(cluster, 0);
-        if (node_map(node)->epoch != node_map(zeroth)->epoch) return false;
-        if (node_map_author(node) != node_map_author(zeroth)) return false;
-        for (uint32_t j = 0; j < cluster->options.members; j++) {
-            if (!node_member_is_up(node, j)) return false;
-        }
-    }
-    const struct map *map = node_map(cluster_node(cluster, 0));
-    for (uint32_t i = 0; i < map->run_count; i++) {
-        const struct map_run *run = &map->runs[i];
-        const struct node *first = cluster_node(cluster, run->replicas[0].member);
-        for (uint32_t j = 1; j < run->replica_count; j++) {
-            const struct node *other = cluster_node(cluster, run->replicas[j].member);
-            if (!hold_the_same(map, run, j, first, other)) return false;
-        }
-    }
-    return true;
-}
-
-void oracle_check_maps(struct oracle *oracle) {
-    const struct cluster *cluster = oracle->cluster;
-    const struct map *first = NULL;
-    for (uint32_t i = 0; i < cluster->options.members; i++) {
-        const struct node *node = cluster_node(cluster, i);
-        const struct map *map = node == NULL ? NULL : node_map(node);
-        if (map == NULL || map->epoch == 0) continue;
-        if (first == NULL) first = map;
-        if (map->epoch != first->epoch) continue; // O27 is about these
-        size_t size = map_encoded_size(map);
-        uint8_t *bytes = memory_take(2, size);
-        bool same = size == map_encoded_size(first);
-        if (same) {
-            map_encode(first, bytes, size);
-            map_encode(map, bytes + size, size);
-            same = memcmp(bytes, bytes + size, size) == 0;
-        }
-        if (!same) oracle_fail(oracle, "two clusters: n%u has another map", i + 1);
-        memory_give(bytes);
-    }
-}
-
-// An event that was never known to be durable may be gone with a crash, though later counters of
-// its actor cover it: it counts only where it is found.
-static bool has_happened(const struct oracle_event *e, uint32_t key, const struct record *record) {
-    if (e->key != key || e->is_dead || !context_covers(&record->context, e->dot)) return false;
-    return e->is_kept || holds(record, e->dot);
-}
-
-// O3: the siblings are the events that have happened and that no other event had seen.
-static void check_siblings(struct oracle *oracle, uint32_t key, const struct record *record) {
-    uint32_t wanted = 0;
-    for (uint32_t i = 0; i < oracle->event_count; i++) {
-        const struct oracle_event *e = &oracle->events[i];
-        if (!has_happened(e, key, record)) continue;
-        bool is_superseded = false;
-        for (uint32_t j = 0; j < oracle->event_count && !is_superseded; j++) {
-            const struct oracle_event *other = &oracle->events[j];
-            is_superseded = has_seen(other, e->dot) && has_happened(other, key, record);
-        }
-        if (is_superseded) continue;
-        wanted++;
-        if (!holds(record, e->dot)) {
-            oracle_fail(oracle, "O3 key=%s the live sibling of w%u is gone", oracle->keys[key].name,
-                        e->write);
-        }
-    }
-    if (wanted != record->sibling_count) {
-        oracle_fail(oracle, "O3 key=%s has %u siblings, %u are right", oracle->keys[key].name,
-                    record->sibling_count, wanted);
-    }
-    if (record->sibling_count > 1) oracle->counts.concurrent++;
-}
-
-static void check_acknowledged(struct oracle *oracle, uint32_t key, const struct record *record) {
-    const struct oracle_key *k = &oracle->keys[key];
-    for (uint32_t i = 0; i < k->write_count; i++) {
-        const struct oracle_write *w = &oracle->writes[k->writes[i]];
-        if (w->outcome != OUTCOME_OK) continue;
-        if (w->event == ORACLE_NONE) {
-            if (w->is_tombstone) continue; // there was nothing to delete, or it cannot be told
-            oracle_fail(oracle, "O1 key=%s w%u has its OK and was never stored", k->name,
-                        k->writes[i]);
-        } else if (!context_covers(&record->context, oracle->events[w->event].dot)) {
-            if (w->needs.write == 1 && has_lost_bytes(oracle)) continue;
-            oracle_fail(oracle, "O2 key=%s the acknowledged w%u is lost", k->name, k->writes[i]);
-        }
-    }
-}
-
-static void check_key(struct oracle *oracle, uint32_t key) {
-    static struct record first;
-    static struct record other;
-    static struct held of_first;
-    static struct held of_other;
-    const struct cluster *cluster = oracle->cluster;
-    const struct map *map = node_map(cluster_node(cluster, 0));
-    const struct map_run *run = map_run_of(map, slot_of(key_bytes(&oracle->keys[key])));
-    for (uint32_t i = 0; i < run->replica_count; i++) {
-        uint32_t member = run->replicas[i].member;
-        struct held *held = i == 0 ? &of_first : &of_other;
-        enum status st = held_record(oracle, member, key, held, i == 0 ? &first : &other);
-        if (st != ST_OK) {
-            oracle_fail(oracle, "O6 key=%s cannot be read at n%u: %s", oracle->keys[key].name,
-                        member + 1, status_text(st));
-            return;
-        }
-        struct slice bytes = {held->bytes, held->size};
-        if (!slice_equal(bytes, (struct slice){of_first.bytes, of_first.size})) {
-            oracle_fail(oracle, "O6 key=%s differs at n%u", oracle->keys[key].name, member + 1);
-        }
-    }
-    oracle->counts.converged++;
-    if (oracle->keys[key].is_forked) return;
-    check_acknowledged(oracle, key, &first);
-    check_siblings(oracle, key, &first);
-}
-
-void oracle_check_end(struct oracle *oracle) {
-    oracle_check_maps(oracle);
-    for (uint32_t i = 0; i < oracle->key_count; i++) check_key(oracle, i);
 }

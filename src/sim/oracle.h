@@ -37,6 +37,8 @@
 //     only
 //         what some other write has superseded: with it nobody replaces what he has not seen
 //     O27 maps: see mapmaker.h
+//     O31 what was purged is gone for good, whoever was away or has forgotten: no value that a
+//         purged tombstone had superseded is read again, or is there at the end
 //     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -72,9 +74,10 @@ struct oracle_event {
     uint32_t key;
     uint32_t write; // or ORACLE_NONE: a tombstone, of one of several
     struct version dot;
-    uint64_t at;  // when it was minted
-    bool is_dead; // a crash took it before anybody knew of it
-    bool is_kept; // it was durable before its member could end
+    uint64_t at;        // when it was minted
+    bool is_dead;       // a crash took it before anybody knew of it
+    bool is_kept;       // it was durable before its member could end
+    uint64_t purged_at; // when a purge first took it, or what superseded it; 0: never
     uint32_t seen_count;
     struct version *seen;
 };
@@ -116,6 +119,8 @@ struct oracle_counts {
     uint64_t dots_forked;    // O12: minted by a member that could not know better yet
     uint64_t dots_outdone;   // O12: compared with what their member holds
     uint64_t refusals;       // O19
+    uint64_t purged;         // O31: events
+    uint64_t purged_reads;   // O31: of keys something of which was purged before
     uint64_t unknowns;
 };
 
@@ -156,6 +161,10 @@ uint32_t oracle_begin_write(struct oracle *oracle, uint32_t key, bool is_tombsto
                             struct oracle_needs needs);
 void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcome);
 
+// Whether some member has lost bytes that were synced: a write at level ONE may have been there
+// alone.
+bool oracle_has_lost_bytes(const struct oracle *oracle);
+
 // Replicas of a key: those of the map, once there is one.
 uint32_t oracle_copies(const struct oracle *oracle);
 
@@ -188,6 +197,9 @@ bool oracle_may_judge(const struct oracle *oracle, uint32_t key, uint64_t from, 
 // A dot was minted; a node_minted with the oracle as its context.
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen);
+
+// A record was purged; a node_purged with the oracle as its context.
+void oracle_on_purged(void *context, struct slice key, struct slice record);
 
 // True when all members serve under one map, see each other and hold the same in every slot.
 bool oracle_is_converged(const struct oracle *oracle);

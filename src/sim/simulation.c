@@ -369,6 +369,7 @@ static void draw(struct simulation *s) {
     static const uint32_t sizes[8] = {1, 2, 3, 3, 3, 3, 5, 5};
     struct cluster_options o = {
         .minted = oracle_on_minted,
+        .purged = oracle_on_purged,
         .minted_context = &s->oracle,
         .ended = on_ended,
         .ended_context = s,

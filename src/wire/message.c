@@ -16,7 +16,7 @@ const char *message_name(enum message_type type) {
 
 static enum status read_status(struct reader *r) {
     uint8_t value = read_u8(r);
-    if (value > ST_NO_MEMORY) r->failed = true;
+    if (value > ST_FENCED) r->failed = true;
     return r->failed ? ST_INVALID : (enum status)value;
 }
 
@@ -79,6 +79,7 @@ void message_put_encode(const struct message_put *m, struct writer *w) {
     write_u8(w, m->flags);
     write_u16(w, m->keyspace);
     write_u16(w, m->slot);
+    write_u32(w, m->round);
     write_sized(w, m->key);
     write_sized(w, m->record);
 }
@@ -89,6 +90,7 @@ enum status message_put_decode(struct message_put *m, struct slice body) {
     m->flags = read_u8(&r);
     m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
+    m->round = read_u32(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->record = read_sized(&r, UINT32_MAX);
     return verdict(&r);
@@ -97,6 +99,7 @@ enum status message_put_decode(struct message_put *m, struct slice body) {
 void message_put_done_encode(const struct message_put_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
+    write_u32(w, m->round);
     write_u64(w, m->timestamp);
     write_sized(w, m->context);
 }
@@ -105,6 +108,7 @@ enum status message_put_done_decode(struct message_put_done *m, struct slice bod
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->status = read_status(&r);
+    m->round = read_u32(&r);
     m->timestamp = read_u64(&r);
     m->context = read_sized(&r, UINT32_MAX);
     return verdict(&r);
@@ -132,6 +136,7 @@ void message_get_done_encode(const struct message_get_done *m, struct writer *w)
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
     write_u8(w, m->is_same);
+    write_u32(w, m->round);
     write_sized(w, m->record);
 }
 
@@ -140,6 +145,7 @@ enum status message_get_done_decode(struct message_get_done *m, struct slice bod
     m->id = read_u64(&r);
     m->status = read_status(&r);
     m->is_same = read_bool(&r);
+    m->round = read_u32(&r);
     m->record = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }
@@ -367,6 +373,7 @@ void message_compare_encode(const struct message_compare *m, struct writer *w) {
     write_u64(w, m->id);
     write_u16(w, m->keyspace);
     write_u16(w, m->slot);
+    write_u32(w, m->round);
     write_u16(w, m->leaves);
     write_u8(w, m->is_last);
     write_sized(w, m->after);
@@ -378,6 +385,7 @@ enum status message_compare_decode(struct message_compare *m, struct slice body)
     m->id = read_u64(&r);
     m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
+    m->round = read_u32(&r);
     m->leaves = read_u16(&r);
     m->is_last = read_bool(&r);
     m->after = read_sized(&r, KEY_SIZE_MAX);
@@ -388,6 +396,7 @@ enum status message_compare_decode(struct message_compare *m, struct slice body)
 void message_compare_done_encode(const struct message_compare_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, m->is_last);
+    write_u32(w, m->round);
     write_sized(w, m->covered);
     write_sized(w, m->wanted);
     write_sized(w, m->records);
@@ -397,6 +406,7 @@ enum status message_compare_done_decode(struct message_compare_done *m, struct s
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->is_last = read_bool(&r);
+    m->round = read_u32(&r);
     m->covered = read_sized(&r, KEY_SIZE_MAX);
     m->wanted = read_sized(&r, UINT32_MAX);
     m->records = read_sized(&r, UINT32_MAX);
@@ -493,4 +503,80 @@ enum status message_keyspaces_done_decode(struct message_keyspaces_done *m, stru
     m->epoch = read_u64(&r);
     m->held = read_u8(&r);
     return verdict(&r);
+}
+
+void message_fences_encode(const struct message_fences *m, struct writer *w) {
+    write_u8(w, m->is_question);
+    write_sized(w, m->fences);
+}
+
+enum status message_fences_decode(struct message_fences *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->is_question = read_bool(&r);
+    m->fences = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_purge_encode(const struct message_purge *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u64(w, m->author);
+    write_u16(w, m->group);
+    write_u32(w, m->round);
+    write_sized(w, m->entries);
+}
+
+enum status message_purge_decode(struct message_purge *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->author = read_u64(&r);
+    m->group = read_u16(&r);
+    m->round = read_u32(&r);
+    m->entries = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_purge_done_encode(const struct message_purge_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+    write_u32(w, m->round);
+    write_sized(w, m->held);
+}
+
+enum status message_purge_done_decode(struct message_purge_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
+    m->round = read_u32(&r);
+    m->held = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_erase_encode(const struct message_erase *m, struct writer *w) {
+    write_u64(w, m->author);
+    write_u16(w, m->group);
+    write_u32(w, m->round);
+    write_sized(w, m->entries);
+}
+
+enum status message_erase_decode(struct message_erase *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->author = read_u64(&r);
+    m->group = read_u16(&r);
+    m->round = read_u32(&r);
+    m->entries = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_condemned_write(struct writer *w, const struct message_condemned *m) {
+    write_u16(w, m->keyspace);
+    write_u16(w, m->slot);
+    write_u64(w, m->digest);
+    write_sized(w, m->key);
+}
+
+void message_condemned_read(struct reader *r, struct message_condemned *m) {
+    m->keyspace = read_u16(r);
+    m->slot = read_u16(r);
+    m->digest = read_u64(r);
+    m->key = read_sized(r, KEY_SIZE_MAX);
 }

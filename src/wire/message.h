@@ -42,7 +42,11 @@
     X(BRANCHES) /* a number for each group of slots: which differ? */                              \
     X(BRANCHES_DONE)                                                                               \
     X(LEAVES) /* digests of the leaves of a slot: which differ? */                                 \
-    X(LEAVES_DONE)
+    X(LEAVES_DONE)                                                                                 \
+    X(FENCES) /* which rounds of purging I know of */                                              \
+    X(PURGE)  /* agree to a round: do you hold exactly these dead records? */                      \
+    X(PURGE_DONE)                                                                                  \
+    X(ERASE) /* all have agreed: remove them */
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -87,6 +91,7 @@ struct message_put {
     uint8_t flags;
     uint16_t keyspace;
     uint16_t slot;
+    uint32_t round; // of purging, in which the record was read (model/fence.h)
     struct slice key;
     struct slice record;
 };
@@ -94,6 +99,7 @@ struct message_put {
 struct message_put_done {
     uint64_t id;
     enum status status;
+    uint32_t round;       // of purging, that the replica knows of
     uint64_t timestamp;   // the latest of what the replica held, when there is a context
     struct slice context; // encoded: what the replica knew outside the record's context; or empty
 };
@@ -109,7 +115,8 @@ struct message_get {
 struct message_get_done {
     uint64_t id;
     enum status status;
-    bool is_same; // as the one held
+    bool is_same;   // as the one held
+    uint32_t round; // of purging, in which the record was read
     struct slice record;
 };
 
@@ -223,6 +230,7 @@ struct message_compare {
     uint64_t id;
     uint16_t keyspace;
     uint16_t slot;
+    uint32_t round;       // of purging, that the asker knows of
     uint16_t leaves;      // bit i: the keys of leaf i are compared
     bool is_last;         // covers all keys past `after`; else up to the last one listed
     struct slice after;   // key
@@ -232,9 +240,44 @@ struct message_compare {
 struct message_compare_done {
     uint64_t id;
     bool is_last;         // everything asked for was compared
+    uint32_t round;       // of purging, in which the records were read
     struct slice covered; // else: up to this key; empty: nothing yet, ask again
     struct slice wanted;  // u32 size, key: send me what you hold
     struct slice records; // u32 size, key, u32 size, record: merge what I hold
+};
+
+struct message_fences {
+    bool is_question;    // tell me yours
+    struct slice fences; // those of all groups of slots, encoded
+};
+
+struct message_purge {
+    uint64_t id;
+    uint64_t author; // of the map
+    uint16_t group;  // of slots
+    uint32_t round;
+    struct slice entries; // message_condemned, in any order
+};
+
+struct message_purge_done {
+    uint64_t id;
+    enum status status; // ST_OK: agreed, but for what is not held; else not at all
+    uint32_t round;     // the last that was agreed to
+    struct slice held;  // base/bitmap.h: the entry at place i is held, or not here
+};
+
+struct message_erase {
+    uint64_t author;
+    uint16_t group;
+    uint32_t round;
+    struct slice entries; // message_condemned: those that all hold
+};
+
+struct message_condemned {
+    uint16_t keyspace;
+    uint16_t slot;
+    uint64_t digest; // of the record
+    struct slice key;
 };
 
 // The next map is agreed on as model/paxos.h says; an instance is its epoch. Values are the bytes
@@ -309,10 +352,19 @@ MESSAGE_CODEC(accept)
 MESSAGE_CODEC(accepted)
 MESSAGE_CODEC(keyspaces)
 MESSAGE_CODEC(keyspaces_done)
+MESSAGE_CODEC(fences)
+MESSAGE_CODEC(purge)
+MESSAGE_CODEC(purge_done)
+MESSAGE_CODEC(erase)
 
 // One of the entries of SCAN_DONE, in a row of them. Reading fails on what is none.
 void message_listed_write(struct writer *w, const struct message_listed *m);
 void message_listed_read(struct reader *r, struct message_listed *m);
+
+// The same of an entry of PURGE and ERASE: these bytes and its key.
+enum { CONDEMNED_SIZE = 16 };
+void message_condemned_write(struct writer *w, const struct message_condemned *m);
+void message_condemned_read(struct reader *r, struct message_condemned *m);
 
 #undef MESSAGE_CODEC
 

@@ -32,14 +32,15 @@ static const struct message_put put = {.id = 1,
                                        .flags = PUT_WANTS_CONTEXT,
                                        .keyspace = 2,
                                        .slot = 3,
+                                       .round = 4,
                                        .key = TEXT("key"),
                                        .record = TEXT("record")};
 static const struct message_put_done put_done = {
-    .id = 1, .status = ST_BUSY, .timestamp = 2, .context = TEXT("context")};
+    .id = 1, .status = ST_FENCED, .round = 3, .timestamp = 2, .context = TEXT("context")};
 static const struct message_get get = {
     .id = 1, .keyspace = 2, .slot = 3, .held = 4, .key = TEXT("key")};
 static const struct message_get_done get_done = {
-    .id = 1, .status = ST_NOT_FOUND, .is_same = true, .record = TEXT("record")};
+    .id = 1, .status = ST_NOT_FOUND, .is_same = true, .round = 2, .record = TEXT("record")};
 static const struct message_forward forward = {.id = 1,
                                                .kind = 2,
                                                .is_tombstone = true,
@@ -83,6 +84,7 @@ static const struct message_leaves_done leaves_done = {.id = 1, .differ = 2};
 static const struct message_compare compare = {.id = 1,
                                                .keyspace = 5,
                                                .slot = 2,
+                                               .round = 3,
                                                .leaves = 6,
                                                .is_last = true,
                                                .after = TEXT("a"),
@@ -91,6 +93,7 @@ static const struct message_keyspaces keyspaces = {.id = 1, .epoch = 2};
 static const struct message_keyspaces_done keyspaces_done = {.id = 1, .epoch = 2, .held = 4};
 static const struct message_compare_done compare_done = {.id = 1,
                                                          .is_last = true,
+                                                         .round = 2,
                                                          .covered = TEXT("c"),
                                                          .wanted = TEXT("wanted"),
                                                          .records = TEXT("records")};
@@ -105,6 +108,14 @@ static const struct message_promise promise = {.instance = 1,
 static const struct message_accept accept = {.instance = 1, .ballot = 2, .value = TEXT("value")};
 static const struct message_accepted accepted = {
     .instance = 1, .ballot = 2, .status = ST_BUSY, .is_reset = true, .promised = 3};
+
+static const struct message_fences fences = {.is_question = true, .fences = TEXT("fences")};
+static const struct message_purge purge = {
+    .id = 1, .author = 2, .group = 3, .round = 4, .entries = TEXT("entries")};
+static const struct message_purge_done purge_done = {
+    .id = 1, .status = ST_UNAVAILABLE, .round = 2, .held = TEXT("\x01")};
+static const struct message_erase erase = {
+    .author = 1, .group = 2, .round = 3, .entries = TEXT("entries")};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
 #define CHECK_MESSAGE(name, all)                                                                   \
@@ -157,6 +168,10 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(promise, &all);
     CHECK_MESSAGE(accept, &all);
     CHECK_MESSAGE(accepted, &all);
+    CHECK_MESSAGE(fences, &all);
+    CHECK_MESSAGE(purge, &all);
+    CHECK_MESSAGE(purge_done, &all);
+    CHECK_MESSAGE(erase, &all);
     assert_false(all.failed);
     golden_compare("messages.v1", writer_bytes(&all));
 }
@@ -214,6 +229,27 @@ static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
     assert_true(r.failed);
 }
 
+static void condemned_keys_stand_in_a_row_and_are_whole(void **state) {
+    (void)state;
+    const struct message_condemned entry = {
+        .keyspace = 1, .slot = 2, .digest = 3, .key = TEXT("key")};
+    uint8_t bytes[BUFFER];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_condemned_write(&w, &entry);
+    assert_int_equal(w.size, CONDEMNED_SIZE + entry.key.size);
+    for (size_t size = 0; size <= w.size; size++) {
+        struct reader r = reader_of((struct slice){bytes, size});
+        struct message_condemned m;
+        message_condemned_read(&r, &m);
+        assert_int_equal(r.failed, size < w.size);
+        if (size < w.size) continue;
+        assert_int_equal(m.keyspace, 1);
+        assert_int_equal(m.slot, 2);
+        assert_int_equal(m.digest, 3);
+        assert_true(slice_equal(m.key, entry.key));
+    }
+}
+
 static void every_type_has_a_name(void **state) {
     (void)state;
     for (int i = 0; i < MESSAGE_TYPES; i++) {
@@ -227,6 +263,7 @@ int message_test(void) {
         cmocka_unit_test(every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good),
         cmocka_unit_test(sizes_over_their_limits_and_impossible_numbers_are_refused),
         cmocka_unit_test(listed_keys_stand_in_a_row_and_are_whole),
+        cmocka_unit_test(condemned_keys_stand_in_a_row_and_are_whole),
         cmocka_unit_test(every_type_has_a_name),
     };
     return cmocka_run_group_tests_name("message", cases, NULL, NULL);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/fence.h"
+
+void fence_encode(const struct fence *f, struct writer *w) {
+    write_u32(w, f->round);
+    write_u32(w, f->purged);
+    write_u64(w, f->floor);
+    write_u8(w, f->is_behind);
+}
+
+void fence_decode(struct fence *f, struct reader *r) {
+    f->round = read_u32(r);
+    f->purged = read_u32(r);
+    f->floor = read_u64(r);
+    f->is_behind = read_u8(r) != 0;
+}
+
+void fence_raise(struct fence *f, uint32_t round, uint64_t timestamp) {
+    if (round > f->round && round <= FENCE_ROUND_MAX) f->round = round;
+    if (timestamp > f->floor) f->floor = timestamp;
+}
+
+bool fence_learn(struct fence *f, const struct fence *known) {
+    if (known->purged <= f->round || known->purged > FENCE_ROUND_MAX) return false;
+    f->round = f->purged = known->purged;
+    if (known->floor > f->floor) f->floor = known->floor;
+    f->is_behind = true;
+    return true;
+}
+
+bool fence_admits(const struct fence *f, uint32_t round, const struct record *told,
+                  const struct context *known) {
+    if (round >= f->round) return true;
+    for (uint32_t i = 0; i < told->sibling_count; i++) {
+        const struct sibling *s = &told->siblings[i];
+        if (s->timestamp <= f->floor && !context_covers(known, s->dot)) return false;
+    }
+    return true;
+}
+
+bool fence_yields(const struct fence *f, const struct record *held, const struct record *told) {
+    bool is_doubtful = false;
+    for (uint32_t i = 0; i < held->sibling_count && f->is_behind; i++) {
+        const struct sibling *s = &held->siblings[i];
+        if (context_covers(&told->context, s->dot)) continue;
+        if (s->timestamp > f->floor) return false;
+        is_doubtful = true;
+    }
+    return is_doubtful;
+}
+
+bool fence_is_dead(const struct record *r, uint64_t latest) {
+    for (uint32_t i = 0; i < r->sibling_count; i++) {
+        const struct sibling *s = &r->siblings[i];
+        if (!s->is_tombstone || s->timestamp > latest) return false;
+    }
+    return r->sibling_count > 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// fence.h -- what keeps a record that was purged from coming back.
+//
+// A tombstone may go once every replica holds it: then nothing older is stored anywhere. But
+// something older may be on its way, in a message that is late, or be in a data directory that has
+// forgotten: a copy from before, a disk with damage. So members purge in rounds, one for a group of
+// slots at a time, and each keeps of its groups:
+//
+//     round   the last round that it has agreed to
+//     purged  the last that was decided
+//     floor   the highest timestamp that a record of these rounds had
+//
+// What a member sends of its records carries its round as of when it read them. A receiver that has
+// agreed to a later one does not take what is not above the floor: the sender may have read it
+// before the round. New records are above it, since whoever mints them goes by the floor, too.
+//
+// Who hears of a round that was decided and that he does not know of has forgotten it: all have to
+// agree. He is behind, and gives way to those who remember.
+//
+// That a floor does is true because a write is later than all that it supersedes (node/write.c): of
+// what a purged tombstone has superseded nothing is above the floor.
+#ifndef QUOIT_MODEL_FENCE_H
+#define QUOIT_MODEL_FENCE_H
+
+#include "model/record.h"
+
+struct fence {
+    uint32_t round; // 0: none yet
+    uint32_t purged;
+    uint64_t floor; // timestamp
+    bool is_behind;
+};
+
+enum { FENCE_ENCODED_SIZE = 17 };
+
+// Whoever claims more rounds than this invents them: there must always be a later one.
+#define FENCE_ROUND_MAX (UINT32_MAX / 2)
+
+void fence_encode(const struct fence *f, struct writer *w);
+void fence_decode(struct fence *f, struct reader *r);
+
+// The round to send records with that are read now; 0: one that proves nothing.
+static inline uint32_t fence_round(const struct fence *f) {
+    return f->is_behind ? 0 : f->round;
+}
+
+// Agrees to a round, in which records up to that timestamp go.
+void fence_raise(struct fence *f, uint32_t round, uint64_t timestamp);
+
+// Takes over what another member remembers: true if this one has forgotten it, and so is behind.
+bool fence_learn(struct fence *f, const struct fence *known);
+
+// Whether a record that was read in `round` may be merged into what is known.
+bool fence_admits(const struct fence *f, uint32_t round, const struct record *told,
+                  const struct context *known);
+
+// Whether what is held here gives way to what a peer holds of the key (empty: nothing): this member
+// is behind, and has something that the peer does not know, but nothing such above the floor.
+bool fence_yields(const struct fence *f, const struct record *held, const struct record *told);
+
+// Whether a record may be purged: nothing but tombstones, of which none is later than the
+// timestamp.
+bool fence_is_dead(const struct record *r, uint64_t latest);
+
+#endif

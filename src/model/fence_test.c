@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/fence.h"
+
+#include "tests/test.h"
+
+static const struct actor a = {1, 1};
+static const struct actor b = {2, 1};
+
+static struct sibling sibling(struct actor actor, uint64_t counter, uint64_t timestamp,
+                              bool is_tombstone) {
+    return (struct sibling){
+        .dot = {actor, counter}, .timestamp = timestamp, .is_tombstone = is_tombstone};
+}
+
+// A record of these siblings, that knows of nothing else.
+static void make(struct record *r, const struct sibling *siblings, uint32_t count) {
+    record_clear(r);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(context_add(&r->context, siblings[i].dot), ST_OK);
+        r->siblings[r->sibling_count++] = siblings[i];
+    }
+}
+
+static void a_fence_comes_out_as_it_went_in(void **state) {
+    (void)state;
+    const struct fence f = {.round = 1, .purged = 2, .floor = 3, .is_behind = true};
+    uint8_t bytes[FENCE_ENCODED_SIZE];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    fence_encode(&f, &w);
+    assert_false(w.failed);
+    assert_int_equal(w.size, FENCE_ENCODED_SIZE);
+    struct reader r = reader_of(writer_bytes(&w));
+    struct fence g;
+    fence_decode(&g, &r);
+    assert_true(reader_done(&r));
+    assert_int_equal(g.round, 1);
+    assert_int_equal(g.purged, 2);
+    assert_int_equal(g.floor, 3);
+    assert_true(g.is_behind);
+}
+
+static void rounds_and_floors_only_rise(void **state) {
+    (void)state;
+    struct fence f = {0};
+    fence_raise(&f, 5, 100);
+    fence_raise(&f, 4, 90);
+    assert_int_equal(f.round, 5);
+    assert_int_equal(f.floor, 100);
+    fence_raise(&f, FENCE_ROUND_MAX + 1u, 0); // nobody can be there
+    assert_int_equal(f.round, 5);
+    assert_int_equal(fence_round(&f), 5);
+    f.is_behind = true;
+    assert_int_equal(fence_round(&f), 0);
+}
+
+// A round that a peer has agreed to may have come to nothing; one that was decided had this
+// member's word.
+static void who_does_not_know_of_a_decided_round_is_behind(void **state) {
+    (void)state;
+    struct fence f = {.round = 5, .purged = 3, .floor = 100};
+    assert_false(fence_learn(&f, &(struct fence){.round = 9, .purged = 5, .floor = 900}));
+    assert_false(f.is_behind);
+    assert_int_equal(f.floor, 100);
+    assert_false(fence_learn(&f, &(struct fence){.purged = FENCE_ROUND_MAX + 1u}));
+    assert_true(fence_learn(&f, &(struct fence){.round = 9, .purged = 6, .floor = 900}));
+    assert_true(f.is_behind);
+    assert_int_equal(f.round, 6);
+    assert_int_equal(f.purged, 6);
+    assert_int_equal(f.floor, 900);
+}
+
+static void what_was_read_before_a_round_is_admitted_only_above_its_floor(void **state) {
+    (void)state;
+    static struct record told;
+    const struct fence f = {.round = 5, .purged = 5, .floor = 100};
+    struct context nothing = {0};
+    struct context known = {0};
+    assert_int_equal(context_add(&known, (struct version){a, 7}), ST_OK);
+
+    make(&told, (struct sibling[]){sibling(a, 7, 100, false)}, 1);
+    assert_false(fence_admits(&f, 4, &told, &nothing));
+    assert_true(fence_admits(&f, 5, &told, &nothing)); // its sender knows
+    assert_true(fence_admits(&f, 4, &told, &known));   // it is no news
+    make(&told, (struct sibling[]){sibling(a, 7, 101, false)}, 1);
+    assert_true(fence_admits(&f, 4, &told, &nothing));
+    make(&told, (struct sibling[]){sibling(a, 7, 101, false), sibling(b, 1, 99, false)}, 2);
+    assert_false(fence_admits(&f, 4, &told, &nothing));
+}
+
+static void who_is_behind_gives_way_in_what_others_do_not_know(void **state) {
+    (void)state;
+    static struct record held;
+    static struct record told;
+    struct fence f = {.round = 5, .purged = 5, .floor = 100, .is_behind = true};
+    record_clear(&told);
+    make(&held, (struct sibling[]){sibling(a, 7, 100, false)}, 1);
+    assert_true(fence_yields(&f, &held, &told));
+    f.is_behind = false;
+    assert_false(fence_yields(&f, &held, &told));
+    f.is_behind = true;
+    make(&held, (struct sibling[]){sibling(a, 7, 101, false)}, 1); // it is newer
+    assert_false(fence_yields(&f, &held, &told));
+    make(&held, (struct sibling[]){sibling(a, 7, 100, false), sibling(b, 1, 101, false)}, 2);
+    assert_false(fence_yields(&f, &held, &told));
+    make(&told, (struct sibling[]){sibling(b, 1, 101, false)}, 1); // the other has what is newer
+    assert_true(fence_yields(&f, &held, &told));
+    make(&told, (struct sibling[]){sibling(a, 7, 100, false), sibling(b, 1, 101, false)}, 2);
+    assert_false(fence_yields(&f, &held, &told)); // and all the rest: nothing to give way in
+}
+
+static void only_tombstones_are_dead_and_not_those_of_later_times(void **state) {
+    (void)state;
+    static struct record r;
+    record_clear(&r);
+    assert_false(fence_is_dead(&r, 100));
+    make(&r, (struct sibling[]){sibling(a, 1, 100, true), sibling(b, 1, 50, true)}, 2);
+    assert_true(fence_is_dead(&r, 100));
+    assert_false(fence_is_dead(&r, 99));
+    make(&r, (struct sibling[]){sibling(a, 1, 100, true), sibling(b, 1, 50, false)}, 2);
+    assert_false(fence_is_dead(&r, 100));
+}
+
+int fence_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_fence_comes_out_as_it_went_in),
+        cmocka_unit_test(rounds_and_floors_only_rise),
+        cmocka_unit_test(who_does_not_know_of_a_decided_round_is_behind),
+        cmocka_unit_test(what_was_read_before_a_round_is_admitted_only_above_its_floor),
+        cmocka_unit_test(who_is_behind_gives_way_in_what_others_do_not_know),
+        cmocka_unit_test(only_tombstones_are_dead_and_not_those_of_later_times),
+    };
+    return cmocka_run_group_tests_name("fence", cases, NULL, NULL);
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/purge.h"
+
+#include "base/bitmap.h"
+#include "node/internal.h"
+#include "node/peers.h"
+#include "node/purge_answer.h"
+
+#define PAUSE_NS (10 * NS_PER_MS) // between rounds
+#define PATIENCE_NS (5 * NS_PER_SECOND)
+
+enum {
+    REST_SHARE = 4, // times what a look takes, it rests
+};
+
+static void go_on(struct node *node);
+static void decide(struct node *node);
+static void on_step(struct timer *timer);
+
+size_t purge_memory_size(void) {
+    return 2 * (KEY_SIZE_MAX + PURGE_BYTES_MAX) + 64;
+}
+
+void purge_init(struct node *node, struct arena *arena) {
+    struct purge *p = &node->purge;
+    list_init(&p->waits);
+    p->step.fired = on_step;
+    p->after = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
+    p->last = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
+    p->entries = writer_to(ARENA_ARRAY(arena, uint8_t, PURGE_BYTES_MAX), PURGE_BYTES_MAX);
+    p->erased = writer_to(ARENA_ARRAY(arena, uint8_t, PURGE_BYTES_MAX), PURGE_BYTES_MAX);
+    p->waits_for = p->shown_waits_for = MEMBER_NONE;
+}
+
+static void pause(struct node *node, uint64_t ns) {
+    if (node->state == NODE_STOPPED) return;
+    timer_arm(&node->timers, &node->purge.step, node->env->now + ns);
+}
+
+// Looking for dead records.
+
+static void begin_round(struct purge *p) {
+    p->entries.size = 0;
+    p->count = 0;
+    p->is_full = false;
+}
+
+static void begin_look(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_IDLE;
+    p->cell = 0;
+    p->after_size = 0;
+    p->blocked = 0;
+    p->waits_for = MEMBER_NONE;
+    p->began = node->env->now;
+    // What is younger may still be on its way to a replica.
+    uint64_t wall_ms = node->env->wall_ms;
+    uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
+    p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
+    begin_round(p);
+}
+
+static void end_look(struct node *node) {
+    struct purge *p = &node->purge;
+    p->shown_blocked = p->blocked;
+    p->shown_waits_for = p->waits_for;
+    uint64_t rest = REST_SHARE * (node->env->now - p->began);
+    p->state = PURGE_RESTING;
+    pause(node, rest > node->options.purge_ns ? rest : node->options.purge_ns);
+}
+
+// Whether there are tombstones in the cell, and it is for this member to have them purged. Passes
+// the rest of a run if that is not so of any of it.
+static bool is_candidate(struct node *node, uint32_t *cell) {
+    const struct map_run *run = map_run_of(&node->map, (uint16_t)cell_slot(*cell));
+    if (run->replicas[0].member != node->self) {
+        *cell = cell_of((uint32_t)run->first + run->count, 0) - 1;
+        return false;
+    }
+    if (node->map.keyspaces[cell_place(*cell)].state != KEYSPACE_ACTIVE) return false;
+    struct store_partition p = node_cell(node, *cell);
+    return p.key_count > p.live_count;
+}
+
+// Whether all members that have copies in the group can be asked. Notes one that cannot.
+static bool can_agree(struct node *node, uint32_t group) {
+    uint8_t members[MEMBERS_MAX / 8];
+    purge_members_of(node, group, members);
+    if (!node_has_vote(node)) return false;
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (i == node->self || !bitmap_has(members, i)) continue;
+        if (peer_is_up(node, i) && node->members.entries[i].state == MEMBER_SERVING) continue;
+        node->purge.waits_for = i;
+        return false;
+    }
+    return true;
+}
+
+static bool list_dead(struct store_scan *scan, struct slice key, struct slice record,
+                      bool is_durable) {
+    struct node *node = CONTAINER_OF(scan, struct node, purge.scan);
+    struct purge *p = &node->purge;
+    struct record *r = &node->records[0];
+    if (!is_durable || record_decode(r, record) != ST_OK) return true;
+    if (!fence_is_dead(r, p->latest)) return true;
+    p->is_full = p->count == PURGE_KEYS_MAX ||
+                 p->entries.capacity - p->entries.size < CONDEMNED_SIZE + key.size;
+    if (p->is_full) return false;
+    const struct message_condemned entry = {
+        .keyspace = scan->partition.keyspace,
+        .slot = scan->partition.slot,
+        .digest = record_digest(key, record),
+        .key = key,
+    };
+    message_condemned_write(&p->entries, &entry);
+    memcpy(p->last, key.data, key.size);
+    p->last_size = (uint32_t)key.size;
+    p->count++;
+    return true;
+}
+
+static void next_cell(struct purge *p) {
+    p->cell++;
+    p->after_size = 0;
+}
+
+// What has no room in the round is for the next one.
+static void end_cell(struct purge *p) {
+    if (!p->is_full) {
+        next_cell(p);
+        return;
+    }
+    memcpy(p->after, p->last, p->last_size);
+    p->after_size = p->last_size;
+}
+
+static void on_scanned(struct store_scan *scan) {
+    struct node *node = CONTAINER_OF(scan, struct node, purge.scan);
+    node->purge.state = PURGE_IDLE;
+    end_cell(&node->purge);
+    if (node->state == NODE_SERVING) go_on(node);
+}
+
+// False: the store has to read.
+static bool look_into(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_LISTING;
+    p->scan = (struct store_scan){
+        .visit = list_dead,
+        .done = on_scanned,
+        .partition = map_partition_of(&node->map, p->cell),
+        .after = {p->after, p->after_size},
+    };
+    if (!store_each(node->store, &p->scan)) return false;
+    p->state = PURGE_IDLE;
+    end_cell(p);
+    return true;
+}
+
+// Rounds.
+
+// The round has come to nothing. Who has agreed to it refuses what is sent by those who do not know
+// of it, so all are told. What is left of the group is for the next time.
+static void pass_group(struct node *node) {
+    struct purge *p = &node->purge;
+    uint8_t members[MEMBERS_MAX / 8];
+    p->state = PURGE_IDLE;
+    fence_raise(&p->fences[p->group], p->round, 0);
+    purge_members_of(node, p->group, members);
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        struct link *link = peer_link(node, i);
+        if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
+        purge_tell_fences(node, link);
+    }
+    p->cell = cell_of((p->group + 1) * GROUP_SLOTS, 0);
+    p->after_size = 0;
+    begin_round(p);
+    pause(node, PAUSE_NS);
+}
+
+static void ask(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_ASKING;
+    p->id++;
+    p->round = node->purge.fences[p->group].round + 1;
+    memset(p->held, 0xff, sizeof(p->held));
+    purge_members_of(node, p->group, p->waiting);
+    pause(node, PATIENCE_NS);
+    const struct message_purge m = {
+        .id = p->id,
+        .author = node->epoch.author,
+        .group = (uint16_t)p->group,
+        .round = p->round,
+        .entries = writer_bytes(&p->entries),
+    };
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        struct link *link = peer_link(node, i);
+        if (i == node->self || link == NULL || !bitmap_has(p->waiting, i)) continue;
+        struct writer w = link_begin(link, 64 + (uint32_t)m.entries.size);
+        message_purge_encode(&m, &w);
+        (void)link_end(link, MESSAGE_PURGE, &w); // who does not hear of it does not answer
+    }
+    purge_check(node, NULL, &m);
+}
+
+void purge_on_answer(struct node *node, uint32_t member, const struct message_purge_done *m) {
+    struct purge *p = &node->purge;
+    bool is_awaited = p->state == PURGE_ASKING && m->id == p->id && bitmap_has(p->waiting, member);
+    if (!is_awaited) return;
+    if (m->status != ST_OK || m->held.size != (p->count + 7) / 8) {
+        // The next round is above all that anybody has agreed to.
+        fence_raise(&p->fences[p->group], m->round, 0);
+        pass_group(node);
+        return;
+    }
+    for (uint32_t i = 0; i < m->held.size; i++) p->held[i] &= m->held.data[i];
+    bitmap_remove(p->waiting, member);
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        if (bitmap_has(p->waiting, i)) return;
+    }
+    decide(node);
+}
+
+static void list_erased(struct purge *p) {
+    p->erased.size = 0;
+    struct reader r = reader_of(writer_bytes(&p->entries));
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct message_condemned entry;
+        message_condemned_read(&r, &entry);
+        if (bitmap_has(p->held, i)) message_condemned_write(&p->erased, &entry);
+    }
+}
+
+static void decide(struct node *node) {
+    struct purge *p = &node->purge;
+    list_erased(p);
+    timer_disarm(&node->timers, &p->step);
+    p->state = PURGE_ERASING;
+    if (p->erased.size == 0) {
+        purge_on_erased(node);
+        return;
+    }
+    const struct message_erase m = {
+        .author = node->epoch.author,
+        .group = (uint16_t)p->group,
+        .round = p->round,
+        .entries = writer_bytes(&p->erased),
+    };
+    uint8_t members[MEMBERS_MAX / 8];
+    purge_members_of(node, p->group, members);
+    for (uint32_t i = 0; i < node->map.member_count; i++) {
+        struct link *link = peer_link(node, i);
+        if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
+        struct writer w = link_begin(link, 64 + (uint32_t)m.entries.size);
+        message_erase_encode(&m, &w);
+        (void)link_end(link, MESSAGE_ERASE, &w);
+    }
+    if (!purge_erase(node, true, &m)) pass_group(node);
+}
+
+void purge_on_erased(struct node *node) {
+    struct purge *p = &node->purge;
+    must(p->state == PURGE_ERASING);
+    p->state = PURGE_IDLE;
+    begin_round(p);
+    pause(node, PAUSE_NS);
+}
+
+void purge_on_lost(struct node *node, uint32_t member) {
+    struct purge *p = &node->purge;
+    if (p->state == PURGE_ASKING && bitmap_has(p->waiting, member)) pass_group(node);
+}
+
+// Driving it.
+
+// Lists what is dead from where it is, as much as one round takes, of one group.
+static void go_on(struct node *node) {
+    struct purge *p = &node->purge;
+    while (p->cell < CELL_COUNT && !p->is_full) {
+        uint32_t group = cell_slot(p->cell) / GROUP_SLOTS;
+        if (p->count > 0 && group != p->group) break;
+        if (!is_candidate(node, &p->cell)) {
+            next_cell(p);
+            continue;
+        }
+        if (!can_agree(node, group)) {
+            p->blocked++;
+            next_cell(p);
+            continue;
+        }
+        p->group = group;
+        if (!look_into(node)) return;
+    }
+    if (p->count > 0) {
+        ask(node);
+    } else {
+        end_look(node);
+    }
+}
+
+static bool has_tombstones(const struct node *node) {
+    struct store_stats stats = store_stats(node->store);
+    return stats.key_count > stats.live_count;
+}
+
+static void on_step(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, purge.step);
+    struct purge *p = &node->purge;
+    if (p->state == PURGE_ASKING) { // somebody has not answered
+        pass_group(node);
+        return;
+    }
+    if (p->state == PURGE_RESTING) begin_look(node);
+    if (p->state != PURGE_IDLE) return;
+    if (has_tombstones(node)) {
+        go_on(node);
+    } else {
+        end_look(node);
+    }
+}
+
+void purge_start(struct node *node) {
+    pause(node, node->options.purge_ns);
+}
+
+void purge_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->purge.step);
+}

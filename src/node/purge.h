@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// purge.h -- tombstones go when it is proved that nobody can need them any more.
+//
+// A tombstone hides what is older, so it may go when nothing older is left: not after a time, but
+// when every replica holds it. The first replica of a slot looks for tombstones and asks all
+// members that have copies in that group of slots to agree to a round (model/fence.h):
+//
+//     PURGE   here are keys and digests of dead records. Each checks that it holds exactly these,
+//             durably, then raises its fence, durably, and says which ones it holds
+//     ERASE   those that all hold. Each notes that the round was decided, then removes them
+//
+// So it takes all of them: while one is down, or mends, nothing is purged in its groups.
+//
+// That is all that has to be atomic. A removal that does not come about leaves a tombstone, which
+// comparing brings back to the others, and a later round takes. A record that was on its way since
+// before the round is refused by the fence; its sender sends what it holds now, which is newer. A
+// member that has forgotten a round (its data is an older copy, or damaged) hears of it in FENCES,
+// as soon as a link opens; it then mends, and gives way in what the others do not know.
+//
+// A partition with a single copy is purged in the same way, by that member alone.
+#ifndef QUOIT_NODE_PURGE_H
+#define QUOIT_NODE_PURGE_H
+
+#include "base/list.h"
+#include "base/timer.h"
+#include "model/fence.h"
+#include "node/node.h"
+#include "wire/message.h"
+
+struct link;
+
+enum {
+    PURGE_KEYS_MAX = 512,         // of one round
+    PURGE_BYTES_MAX = 128 * 1024, // of its entries: one with the longest key always fits
+};
+
+enum purge_state {
+    PURGE_RESTING, // between looks at everything
+    PURGE_IDLE,    // between rounds
+    PURGE_LISTING, // the store looks for dead records
+    PURGE_ASKING,
+    PURGE_ERASING,
+};
+
+// Somebody who waits for the fences, as they are now, to be durable.
+struct purge_wait {
+    struct list link;
+    void (*durable)(struct purge_wait *wait);
+};
+
+struct purge {
+    struct fence fences[SLOT_GROUPS];
+    struct list waits;
+    uint32_t under_way; // checks and removals that the store has not finished with
+
+    // The rounds that this member proposes.
+    enum purge_state state;
+    struct timer step;
+    uint32_t cell;  // where it looks, past the key in `after`
+    uint8_t *after; // key
+    uint32_t after_size;
+    uint8_t *last; // key that was listed last
+    uint32_t last_size;
+    uint64_t began;  // going through all cells, ns
+    uint64_t latest; // timestamp: what is later is left for the next time
+    struct store_scan scan;
+    uint64_t id; // of the round, like all up to waiting
+    uint32_t group;
+    uint32_t round;
+    struct writer entries; // message_condemned
+    uint32_t count;
+    bool is_full;
+    uint8_t held[PURGE_KEYS_MAX / 8]; // by all who have answered
+    uint8_t waiting[MEMBERS_MAX / 8]; // members whose answer is still out
+    struct writer erased;             // message_condemned
+    uint32_t blocked;                 // partitions passed since it began, for want of a member
+    uint32_t waits_for;               // such a member, or MEMBER_NONE
+    uint32_t shown_blocked;           // of the last look that came to its end, like
+    uint32_t shown_waits_for;
+};
+
+size_t purge_memory_size(void);
+void purge_init(struct node *node, struct arena *arena);
+
+// This member serves from now on.
+void purge_start(struct node *node);
+void purge_stop(struct node *node);
+
+void purge_on_lost(struct node *node, uint32_t member);
+void purge_on_answer(struct node *node, uint32_t member, const struct message_purge_done *m);
+
+// Its own part of a round is done: all is removed.
+void purge_on_erased(struct node *node);
+
+#endif

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/purge_answer.h"
+
+#include "base/bitmap.h"
+#include "node/genesis.h"
+#include "node/internal.h"
+#include "node/roots.h"
+
+enum { CHECKS_MAX = 8, ERASED_AT_ONCE = 32 };
+
+void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]) {
+    memset(members, 0, MEMBERS_MAX / 8);
+    uint32_t slot = group * GROUP_SLOTS;
+    while (slot < (group + 1) * GROUP_SLOTS) {
+        const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
+        for (uint32_t i = 0; i < run->replica_count; i++) {
+            bitmap_add(members, run->replicas[i].member);
+        }
+        slot = (uint32_t)run->first + run->count;
+    }
+}
+
+static bool is_of_group(const struct message_condemned *entry, uint32_t group) {
+    return entry->slot < SLOT_COUNT && entry->slot / GROUP_SLOTS == group && entry->key.size > 0 &&
+           slot_of(entry->key) == entry->slot;
+}
+
+// Whether this member has a copy of the partition.
+static bool is_held_here(const struct node *node, const struct message_condemned *entry) {
+    return roots_share(node, entry->keyspace, entry->slot, node->self);
+}
+
+// Fences.
+
+const struct fence *purge_fence(const struct node *node, uint16_t slot) {
+    return &node->purge.fences[slot / GROUP_SLOTS];
+}
+
+uint32_t purge_round(const struct node *node, uint16_t slot) {
+    return fence_round(purge_fence(node, slot));
+}
+
+void purge_encode_fences(const struct node *node, struct writer *w) {
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&node->purge.fences[i], w);
+}
+
+enum status purge_decode_fences(struct node *node, struct slice value) {
+    struct reader r = reader_of(value);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_decode(&node->purge.fences[i], &r);
+    return reader_done(&r) ? ST_OK : ST_CORRUPT;
+}
+
+static void wait_until_durable(struct node *node, struct purge_wait *wait,
+                               void (*durable)(struct purge_wait *wait)) {
+    wait->durable = durable;
+    list_append(&node->purge.waits, &wait->link);
+    genesis_write_facts(node, FACT_FENCES);
+}
+
+void purge_on_fences_stored(struct node *node) {
+    // Who comes to wait meanwhile waits for the next time.
+    struct purge_wait *last = CONTAINER_OF(node->purge.waits.prev, struct purge_wait, link);
+    bool is_last = list_is_empty(&node->purge.waits);
+    while (!is_last) {
+        struct purge_wait *wait = CONTAINER_OF(node->purge.waits.next, struct purge_wait, link);
+        is_last = wait == last;
+        list_remove(&wait->link);
+        wait->durable(wait);
+    }
+}
+
+static void send_fences(struct node *node, struct link *link, bool is_question) {
+    if (node->state != NODE_SERVING || !link_is_open(link)) return;
+    uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    struct writer fences = writer_to(bytes, sizeof(bytes));
+    purge_encode_fences(node, &fences);
+    const struct message_fences m = {.is_question = is_question, .fences = writer_bytes(&fences)};
+    struct writer w = link_begin(link, 64 + sizeof(bytes));
+    message_fences_encode(&m, &w);
+    (void)link_end(link, MESSAGE_FENCES, &w);
+}
+
+void purge_ask_fences(struct node *node, struct link *link) {
+    send_fences(node, link, true);
+}
+
+void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m) {
+    if (node->state != NODE_SERVING) return;
+    struct reader r = reader_of(m->fences);
+    bool has_forgotten = false;
+    for (uint32_t i = 0; i < SLOT_GROUPS && !r.failed; i++) {
+        struct fence known;
+        fence_decode(&known, &r);
+        uint8_t members[MEMBERS_MAX / 8];
+        purge_members_of(node, i, members);
+        bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
+        if (r.failed || !is_shared) continue;
+        has_forgotten |= fence_learn(&node->purge.fences[i], &known);
+        fence_raise(&node->purge.fences[i], known.round, 0);
+    }
+    node->peers[link->peer].has_told_fences = !r.failed;
+    if (has_forgotten) genesis_has_missed_purges(node);
+    if (m->is_question) send_fences(node, link, false);
+}
+
+void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round) {
+    if (!node->peers[member].has_told_fences) return;
+    fence_raise(&node->purge.fences[slot / GROUP_SLOTS], round, 0);
+}
+
+void purge_tell_fences(struct node *node, struct link *link) {
+    send_fences(node, link, false);
+}
+
+void purge_doubt_all(struct node *node) {
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) node->purge.fences[i].is_behind = true;
+}
+
+bool purge_is_behind(const struct node *node) {
+    uint32_t i = 0;
+    while (i < SLOT_GROUPS && !node->purge.fences[i].is_behind) i++;
+    return i < SLOT_GROUPS;
+}
+
+void purge_end_behind(struct node *node) {
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) node->purge.fences[i].is_behind = false;
+    genesis_write_facts(node, FACT_FENCES);
+}
+
+// Checking what a round is about.
+
+struct check {
+    struct purge_wait wait;
+    struct node *node;
+    struct link *link; // who asked; NULL: this member
+    uint64_t link_life;
+    uint64_t id;
+    uint64_t author;
+    uint32_t group;
+    uint32_t round;
+    struct reader entries;
+    struct message_condemned entry; // being looked for
+    uint32_t count;                 // looked for
+    uint64_t latest;                // timestamp of those that are held
+    bool is_malformed;
+    struct store_read read;
+    uint8_t held[PURGE_KEYS_MAX / 8];
+    uint8_t bytes[]; // the entries
+};
+
+static void answer(struct node *node, struct link *link, const struct message_purge_done *done) {
+    if (link == NULL) {
+        purge_on_answer(node, node->self, done);
+        return;
+    }
+    struct writer w = link_begin(link, 64 + (uint32_t)done->held.size);
+    message_purge_done_encode(done, &w);
+    (void)link_end(link, MESSAGE_PURGE_DONE, &w);
+}
+
+static void end_check(struct check *c, enum status status) {
+    struct node *node = c->node;
+    const struct message_purge_done done = {
+        .id = c->id,
+        .status = status,
+        .round = node->purge.fences[c->group].round,
+        .held = {c->held, status == ST_OK ? (c->count + 7) / 8 : 0},
+    };
+    bool is_there = c->link == NULL || (c->link->life == c->link_life && link_is_open(c->link));
+    if (is_there && node->state == NODE_SERVING) answer(node, c->link, &done);
+    buffer_give(node, (uint8_t *)c);
+}
+
+static void on_agreed(struct purge_wait *wait) {
+    end_check(CONTAINER_OF(wait, struct check, wait), ST_OK);
+}
+
+// This member may agree to the round now.
+static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
+    return node->state == NODE_SERVING && node_has_vote(node) && author == node->epoch.author &&
+           round > node->purge.fences[group].round && round <= FENCE_ROUND_MAX;
+}
+
+// All were looked for. The fence is raised after that: what is read from now on is what was found
+// here, or newer, and only that is sent with the new round.
+static void agree(struct check *c) {
+    struct node *node = c->node;
+    node->purge.under_way--;
+    if (c->is_malformed || !may_agree(node, c->author, c->group, c->round)) {
+        end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
+        return;
+    }
+    fence_raise(&node->purge.fences[c->group], c->round, c->latest);
+    wait_until_durable(node, &c->wait, on_agreed);
+}
+
+// A tombstone of a clock that is ahead is left until that time has come, or the floor would be as
+// far ahead.
+static void take_read(struct check *c) {
+    struct record *r = &c->node->records[0];
+    uint64_t now = c->node->env->wall_ms << 16 | UINT16_MAX;
+    bool is_held = c->read.status == ST_OK &&
+                   record_digest(c->entry.key, c->read.record) == c->entry.digest &&
+                   record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now);
+    if (is_held) {
+        bitmap_add(c->held, c->count);
+        uint64_t latest = record_latest(r)->timestamp;
+        if (latest > c->latest) c->latest = latest;
+    }
+    c->count++;
+}
+
+static void on_read(struct store_read *read);
+
+// Looks for one after the other; true when it is through.
+static bool look(struct check *c) {
+    while (c->entries.rest.size > 0 && !c->is_malformed) {
+        message_condemned_read(&c->entries, &c->entry);
+        bool is_good = !c->entries.failed && c->count < PURGE_KEYS_MAX;
+        c->is_malformed = !is_good || !is_of_group(&c->entry, c->group);
+        if (c->is_malformed) return true;
+        if (!is_held_here(c->node, &c->entry)) {
+            bitmap_add(c->held, c->count++);
+            continue;
+        }
+        c->read = (struct store_read){.done = on_read, .key = c->entry.key};
+        c->read.partition = (struct partition){c->entry.keyspace, c->entry.slot};
+        if (!store_get(c->node->store, &c->read)) return false;
+        take_read(c);
+    }
+    return true;
+}
+
+static void on_read(struct store_read *read) {
+    struct check *c = CONTAINER_OF(read, struct check, read);
+    take_read(c);
+    if (look(c)) agree(c);
+}
+
+void purge_check(struct node *node, struct link *link, const struct message_purge *m) {
+    if (m->group >= SLOT_GROUPS || m->entries.size > PURGE_BYTES_MAX) return;
+    struct check *c = NULL;
+    bool is_fit = may_agree(node, m->author, m->group, m->round);
+    if (is_fit && node->purge.under_way < CHECKS_MAX) {
+        c = (void *)buffer_take(node, sizeof(*c) + m->entries.size);
+    }
+    if (c == NULL) {
+        const struct message_purge_done done = {
+            .id = m->id,
+            .status = ST_UNAVAILABLE,
+            .round = node->purge.fences[m->group].round,
+        };
+        answer(node, link, &done);
+        return;
+    }
+    *c = (struct check){
+        .node = node,
+        .link = link,
+        .link_life = link == NULL ? 0 : link->life,
+        .id = m->id,
+        .author = m->author,
+        .group = m->group,
+        .round = m->round,
+        .entries = reader_of((struct slice){c->bytes, m->entries.size}),
+    };
+    if (m->entries.size > 0) memcpy(c->bytes, m->entries.data, m->entries.size);
+    list_init(&c->wait.link);
+    node->purge.under_way++;
+    if (look(c)) agree(c);
+}
+
+// Removing.
+
+struct erase_write {
+    struct store_write write;
+    struct erasure *owner;
+    uint64_t digest;
+    bool is_busy;
+};
+
+struct erasure {
+    struct purge_wait wait;
+    struct node *node;
+    bool is_own;
+    uint32_t busy; // writes that the store has
+    struct reader entries;
+    struct erase_write writes[ERASED_AT_ONCE];
+    uint8_t bytes[]; // the entries
+};
+
+// What has changed meanwhile stays.
+static enum status remove_if_same(struct store_write *write, struct slice old, struct slice *new) {
+    struct erase_write *ew = CONTAINER_OF(write, struct erase_write, write);
+    struct node *node = ew->owner->node;
+    *new = old;
+    if (old.size == 0 || record_digest(write->key, old) != ew->digest) return ST_OK;
+    *new = (struct slice){0};
+    node->stats.purged++;
+    const struct node_options *options = &node->options;
+    if (options->purged != NULL) options->purged(options->minted_context, write->key, old);
+    return ST_OK;
+}
+
+static void erase_more(struct erasure *e);
+
+static void on_removed(struct store_write *write) {
+    struct erase_write *ew = CONTAINER_OF(write, struct erase_write, write);
+    struct erasure *e = ew->owner;
+    ew->is_busy = false;
+    e->busy--;
+    erase_more(e);
+}
+
+static void erase_next(struct erasure *e, struct erase_write *ew) {
+    struct message_condemned entry;
+    message_condemned_read(&e->entries, &entry);
+    if (e->entries.failed || !is_held_here(e->node, &entry)) return;
+    ew->owner = e;
+    ew->digest = entry.digest;
+    ew->is_busy = true;
+    ew->write = (struct store_write){
+        .apply = remove_if_same,
+        .done = on_removed,
+        .partition = {entry.keyspace, entry.slot},
+        .key = entry.key,
+    };
+    e->busy++;
+    store_put(e->node->store, &ew->write);
+}
+
+static void erase_more(struct erasure *e) {
+    struct node *node = e->node;
+    for (uint32_t i = 0; i < ERASED_AT_ONCE; i++) {
+        while (!e->writes[i].is_busy && !e->entries.failed && e->entries.rest.size > 0) {
+            erase_next(e, &e->writes[i]);
+        }
+    }
+    if (e->busy > 0) return;
+    bool is_own = e->is_own;
+    node->purge.under_way--;
+    buffer_give(node, (uint8_t *)e);
+    if (is_own) purge_on_erased(node);
+}
+
+// It is known now, and will be after a crash, that the round was decided.
+static void on_decided(struct purge_wait *wait) {
+    struct erasure *e = CONTAINER_OF(wait, struct erasure, wait);
+    e->node->purge.under_way++;
+    erase_more(e);
+}
+
+// False: the entries are not what they should be.
+static bool are_good(struct slice entries, uint32_t group) {
+    struct reader r = reader_of(entries);
+    while (r.rest.size > 0) {
+        struct message_condemned entry;
+        message_condemned_read(&r, &entry);
+        if (r.failed || !is_of_group(&entry, group)) return false;
+    }
+    return true;
+}
+
+void purge_on_erase(struct node *node, struct link *link, const struct message_erase *m) {
+    (void)link;
+    (void)purge_erase(node, false, m);
+}
+
+bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) {
+    if (m->group >= SLOT_GROUPS || m->entries.size > PURGE_BYTES_MAX) return false;
+    struct fence *f = &node->purge.fences[m->group];
+    bool has_agreed = node->state == NODE_SERVING && m->author == node->epoch.author &&
+                      m->round <= f->round && !f->is_behind;
+    if (!has_agreed || !are_good(m->entries, m->group)) return false;
+    struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);
+    if (e == NULL) return false;
+    memset(e, 0, sizeof(*e));
+    e->node = node;
+    e->is_own = is_own;
+    e->entries = reader_of((struct slice){e->bytes, m->entries.size});
+    if (m->entries.size > 0) memcpy(e->bytes, m->entries.data, m->entries.size);
+    list_init(&e->wait.link);
+    if (m->round > f->purged) f->purged = m->round;
+    wait_until_durable(node, &e->wait, on_decided);
+    return true;
+}

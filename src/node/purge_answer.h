@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// purge_answer.h -- a member's part in the rounds of others, and of its own (purge.h); its fences.
+#ifndef QUOIT_NODE_PURGE_ANSWER_H
+#define QUOIT_NODE_PURGE_ANSWER_H
+
+#include "node/purge.h"
+
+// The members that have copies of anything in the group of slots: base/bitmap.h.
+void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]);
+
+// Looks whether the records of a round are held as it says, and agrees to it. The answer goes to
+// the link or, without one, to purge_on_answer, maybe before this returns.
+void purge_check(struct node *node, struct link *link, const struct message_purge *m);
+
+// Removes the records of a round that this member has agreed to, once it is durable that the round
+// was decided; then, if it is its own, calls purge_on_erased. False: nothing is done.
+bool purge_erase(struct node *node, bool is_own, const struct message_erase *m);
+
+void purge_on_erase(struct node *node, struct link *link, const struct message_erase *m);
+
+// What a peer remembers.
+void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m);
+
+// Tells the peer which rounds this member knows of, and asks the same.
+void purge_ask_fences(struct node *node, struct link *link);
+
+// Tells, without asking.
+void purge_tell_fences(struct node *node, struct link *link);
+
+// A peer knows of a round, that maybe came to nothing: what is read from now on is sent with it.
+// Not before the peer has told its fences, or a round that was forgotten would pass for one heard
+// of.
+void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round);
+
+// The round of a slot to send records with that are read now.
+uint32_t purge_round(const struct node *node, uint16_t slot);
+
+// The fence of a slot. Lends.
+const struct fence *purge_fence(const struct node *node, uint16_t slot);
+
+// This member may have forgotten rounds in any group: its data was damaged.
+void purge_doubt_all(struct node *node);
+
+// While it mends: whether it gives way to others in some group; and that it does not any more.
+bool purge_is_behind(const struct node *node);
+void purge_end_behind(struct node *node);
+
+// The fact "fences".
+void purge_encode_fences(const struct node *node, struct writer *w);
+NODISCARD enum status purge_decode_fences(struct node *node, struct slice value);
+
+// The fences, as they are, are durable.
+void purge_on_fences_stored(struct node *node);
+
+#endif

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A member that asks for a purge which must not be: of what is not dead, without all having agreed,
+// by records of before, or by claiming that there was one.
+#include "model/fence.h"
+#include "sim/impostor_case.h"
+
+#define KEY "key"
+#define EARLY 1000
+#define LATE 2000
+
+static uint32_t group_of(const char *key) {
+    return slot_of(text(key)) / GROUP_SLOTS;
+}
+
+// A record of one sibling that we have minted, on top of all that we have before.
+static struct slice record_by(uint64_t counter, uint64_t timestamp, bool is_tombstone,
+                              uint8_t *bytes, size_t size) {
+    static struct record r;
+    const struct version dot = {{77, 1}, counter};
+    record_clear(&r);
+    assert_int_equal(context_add(&r.context, dot), ST_OK);
+    r.siblings[r.sibling_count++] = (struct sibling){
+        .dot = dot,
+        .timestamp = timestamp,
+        .is_tombstone = is_tombstone,
+        .value = is_tombstone ? (struct slice){0} : text("value"),
+    };
+    struct writer w = writer_to(bytes, size);
+    record_encode(&r, &w);
+    return writer_bytes(&w);
+}
+
+static enum status put(struct impostor *i, struct slice record, uint32_t round) {
+    const struct message_put m = {
+        .id = 5, .slot = slot_of(text(KEY)), .round = round, .key = text(KEY), .record = record};
+    uint8_t bytes[512];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_put_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_put_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
+    assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
+    return done.status;
+}
+
+static struct slice condemned(const char *key, struct slice record, uint8_t *bytes, size_t size) {
+    const struct message_condemned entry = {
+        .slot = slot_of(text(key)),
+        .digest = record_digest(text(key), record),
+        .key = text(key),
+    };
+    struct writer w = writer_to(bytes, size);
+    message_condemned_write(&w, &entry);
+    return writer_bytes(&w);
+}
+
+// What it says to a round; whether it holds the one record.
+static enum status propose(struct impostor *i, const struct message_purge *m, bool *is_held) {
+    uint8_t bytes[512];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_purge_encode(m, &w);
+    say(i, &i->dialled, MESSAGE_PURGE, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_purge_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PURGE_DONE, &frame));
+    assert_int_equal(message_purge_done_decode(&done, frame.body), ST_OK);
+    *is_held = done.status == ST_OK && done.held.size == 1 && (done.held.data[0] & 1) != 0;
+    return done.status;
+}
+
+static void erase(struct impostor *i, uint32_t round, struct slice entries) {
+    const struct message_erase m = {
+        .group = (uint16_t)group_of(KEY), .round = round, .entries = entries};
+    uint8_t bytes[512];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_erase_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_ERASE, writer_bytes(&w));
+    pass(i->world, NS_PER_SECOND);
+}
+
+static bool is_there(struct impostor *i) {
+    struct store_read read = {.partition = {.slot = slot_of(text(KEY))}, .key = text(KEY)};
+    return store_peek(node_store(real_node(i)), &read) == ST_OK;
+}
+
+static void what_was_sent_before_a_purge_does_not_come_after_it(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[3][128];
+    uint8_t list[128];
+    struct slice early = record_by(1, EARLY, false, values[0], sizeof(values[0]));
+    struct slice dead = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    struct slice newer = record_by(3, LATE + 1, false, values[2], sizeof(values[2]));
+    assert_int_equal(put(i, early, 0), ST_OK);
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    struct message_purge m = {.id = 1,
+                              .group = (uint16_t)group_of(KEY),
+                              .round = 1,
+                              .entries = condemned(KEY, dead, list, sizeof(list))};
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    assert_true(is_there(i));
+    erase(i, 1, m.entries);
+    assert_false(is_there(i));
+
+    assert_int_equal(put(i, early, 0), ST_FENCED);
+    assert_int_equal(put(i, dead, 0), ST_FENCED);
+    assert_false(is_there(i));
+    assert_int_equal(put(i, newer, 0), ST_OK);
+    assert_true(is_there(i));
+    end(i);
+}
+
+static void a_round_that_must_not_be_is_not_agreed_to(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t list[128];
+    struct slice early = record_by(1, EARLY, false, values[0], sizeof(values[0]));
+    struct slice dead = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    uint16_t group = (uint16_t)group_of(KEY);
+    assert_int_equal(put(i, early, 0), ST_OK);
+    bool is_held = true;
+    struct slice entries = condemned(KEY, early, list, sizeof(list)); // it is alive
+    struct message_purge m = {.id = 1, .group = group, .round = 1, .entries = entries};
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    m.entries = condemned(KEY, dead, list, sizeof(list)); // it is not what is held
+    m.round = 2;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    assert_int_equal(propose(i, &m, &is_held), ST_UNAVAILABLE); // again
+    m.round = 3;
+    m.author = 99; // of another map
+    assert_int_equal(propose(i, &m, &is_held), ST_UNAVAILABLE);
+    m.author = 0;
+    m.round = UINT32_MAX;
+    assert_int_equal(propose(i, &m, &is_held), ST_UNAVAILABLE);
+    m.round = 3;
+    m.group = (uint16_t)((group + 1) % SLOT_GROUPS);
+    assert_int_equal(propose(i, &m, &is_held), ST_INVALID); // not of these slots
+    m.group = group;
+    m.entries.size--;
+    assert_int_equal(propose(i, &m, &is_held), ST_INVALID);
+    assert_int_equal(put(i, dead, 2), ST_OK);
+    end(i);
+}
+
+static void nothing_is_erased_that_was_not_agreed_on(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t list[128];
+    struct slice dead = record_by(1, EARLY, true, values[0], sizeof(values[0]));
+    struct slice newer = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    struct slice entries = condemned(KEY, dead, list, sizeof(list));
+    erase(i, 1, entries); // nobody has agreed
+    assert_true(is_there(i));
+    struct message_purge m = {
+        .id = 1, .group = (uint16_t)group_of(KEY), .round = 1, .entries = entries};
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    struct slice cut = {entries.data, entries.size - 1};
+    erase(i, 1, cut);
+    assert_int_equal(put(i, newer, 1), ST_OK);
+    erase(i, 1, entries); // it is another one by now
+    assert_true(is_there(i));
+    m.round = 2;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    end(i);
+}
+
+static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t floor) {
+    uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    const struct fence claimed = {.round = round, .purged = purged, .floor = floor};
+    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&claimed, &w);
+    const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
+    uint8_t message[sizeof(bytes) + 64];
+    struct writer encoded = writer_to(message, sizeof(message));
+    message_fences_encode(&m, &encoded);
+    say(i, &i->dialled, MESSAGE_FENCES, writer_bytes(&encoded));
+    struct frame frame = {0};
+    assert_true(hear_type(i, &i->dialled, MESSAGE_FENCES, &frame));
+}
+
+static void be_up(struct impostor *i) {
+    static const uint8_t nobody[4] = {0};
+    say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+}
+
+static enum member_state state_of(struct impostor *i) {
+    be_up(i);
+    pass(i->world, NS_PER_SECOND);
+    return node_member(real_node(i), 0)->state;
+}
+
+// The round with which it sends what it holds.
+static uint32_t round_of(struct impostor *i) {
+    const struct message_get m = {.id = 1, .slot = slot_of(text(KEY)), .key = text(KEY)};
+    uint8_t bytes[128];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_get_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_GET, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_get_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_GET_DONE, &frame));
+    assert_int_equal(message_get_done_decode(&done, frame.body), ST_OK);
+    return done.round;
+}
+
+// It compares with us, and nothing differs.
+static void let_it_compare(struct impostor *i) {
+    be_up(i);
+    struct frame frame = {0};
+    struct message_branches asked;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_BRANCHES, &frame));
+    assert_int_equal(message_branches_decode(&asked, frame.body), ST_OK);
+    static const uint8_t none[SLOT_GROUPS / 8];
+    const struct message_branches_done done = {.id = asked.id, .differ = {none, sizeof(none)}};
+    uint8_t bytes[128];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_branches_done_encode(&done, &w);
+    say(i, &i->accepted, MESSAGE_BRANCHES_DONE, writer_bytes(&w));
+}
+
+static void a_round_that_others_have_agreed_to_is_this_members_too(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    assert_int_equal(round_of(i), 0);
+    claim(i, 9, 0, 0);
+    assert_int_equal(round_of(i), 9);
+    claim(i, UINT32_MAX, 0, 0); // nobody can be there
+    assert_int_equal(round_of(i), 9);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    end(i);
+}
+
+// Once to give way in what it may have forgotten, and once to have back what it should not have.
+static void who_has_forgotten_a_round_compares_twice(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    claim(i, 0, UINT32_MAX, 0); // of rounds that cannot be there is nothing to forget
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    claim(i, 4, 4, LATE);
+    assert_int_equal(state_of(i), MEMBER_MENDING);
+    assert_int_equal(round_of(i), 0);
+    let_it_compare(i);
+    assert_int_equal(state_of(i), MEMBER_MENDING);
+    assert_int_equal(round_of(i), 4);
+    let_it_compare(i);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    end(i);
+}
+
+static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const uint64_t floor = UINT64_MAX / 2; // of a clock that is far ahead
+    claim(i, 4, 4, floor);
+    let_it_compare(i);
+    let_it_compare(i);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text(KEY), .value = text("value")};
+    uint8_t bytes[256];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_forward_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_forward_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
+    assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+    assert_int_equal(done.status, ST_OK);
+    static struct record written;
+    assert_int_equal(record_decode(&written, done.record), ST_OK);
+    assert_true(record_latest(&written)->timestamp > floor);
+    end(i);
+}
+
+int hostile_purge_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(what_was_sent_before_a_purge_does_not_come_after_it),
+        cmocka_unit_test(a_round_that_must_not_be_is_not_agreed_to),
+        cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
+        cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
+        cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
+        cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
+    };
+    return cmocka_run_group_tests_name("hostile_purge", cases, NULL, NULL);
+}

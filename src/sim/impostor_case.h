@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// impostor_case.h -- for tests of what members say to each other: n1 is real, and n2 is the test,
+// which has the cluster key and says what it likes.
+#ifndef QUOIT_SIM_IMPOSTOR_CASE_H
+#define QUOIT_SIM_IMPOSTOR_CASE_H
+
+#include "sim/cluster.h"
+#include "sim/world_case.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+#include <string.h>
+
+enum { BYTES_MAX = 256 * 1024, HEARD_MAX = 16 * 1024 };
+
+// One connection between n1, which is real, and n2, which is us.
+struct line {
+    struct env_socket *stream;
+    struct mac_key send_key;
+    struct mac_key recv_key;
+    uint64_t sent;
+    uint64_t received;
+    uint8_t cluster[CLUSTER_ID_SIZE];
+    uint8_t in[BYTES_MAX];
+    uint32_t in_size;
+    uint32_t taken; // bytes of the frame handed out last
+};
+
+struct impostor {
+    struct world *world;
+    struct cluster cluster;
+    struct mac_key secret;
+    struct env *env; // of n2
+    struct env_socket *listener;
+    struct message_hello hello; // what we say of ourselves
+    struct line dialled;        // by us
+    struct line accepted;
+};
+
+static inline struct slice text(const char *string) {
+    return slice_of_string(string);
+}
+
+static inline void send_sealed(struct impostor *i, struct line *l, enum message_type type,
+                               struct slice body, const struct mac_key *key, uint64_t number) {
+    static uint8_t bytes[BYTES_MAX];
+    struct frame header = {.type = (uint8_t)type};
+    memcpy(header.cluster, l->cluster, CLUSTER_ID_SIZE);
+    if (body.size > 0) memcpy(bytes + FRAME_HEADER_SIZE, body.data, body.size);
+    frame_seal(bytes, (uint32_t)body.size, &header, key, number);
+    struct asked a;
+    env_send(i->env, ask(&a, i->world), l->stream, bytes, FRAME_HEADER_SIZE + (uint32_t)body.size);
+    (void)answer_of(&a);
+}
+
+static inline void say(struct impostor *i, struct line *l, enum message_type type,
+                       struct slice body) {
+    send_sealed(i, l, type, body, &l->send_key, l->sent++);
+}
+
+// The next frame, or false when the other side has hung up.
+static inline bool hear(struct impostor *i, struct line *l, const struct mac_key *key,
+                        uint64_t number, struct frame *frame) {
+    memmove(l->in, l->in + l->taken, l->in_size - l->taken);
+    l->in_size -= l->taken;
+    l->taken = 0;
+    for (;;) {
+        uint32_t size = 0;
+        struct slice bytes = {l->in, l->in_size};
+        if (frame_peek(bytes, BYTES_MAX, &size) == ST_OK && size <= l->in_size) {
+            l->taken = size;
+            assert_int_equal(frame_open(l->in, size, key, number, frame), ST_OK);
+            return true;
+        }
+        struct asked a;
+        env_recv(i->env, ask(&a, i->world), l->stream, l->in + l->in_size, HEARD_MAX);
+        if (answer_of(&a) != ST_OK || a.op.size == 0) return false;
+        l->in_size += a.op.size;
+    }
+}
+
+static inline bool hear_type(struct impostor *i, struct line *l, enum message_type type,
+                             struct frame *frame) {
+    do {
+        if (!hear(i, l, &l->recv_key, l->received++, frame)) return false;
+    } while (frame->type != type);
+    return true;
+}
+
+static inline void take_keys(struct impostor *i, struct line *l, uint64_t dialer, uint64_t acceptor,
+                             bool is_dialer) {
+    l->send_key = frame_key(&i->secret, dialer, acceptor, is_dialer);
+    l->recv_key = frame_key(&i->secret, dialer, acceptor, !is_dialer);
+    l->sent = 0;
+    l->received = 0;
+}
+
+static inline struct slice encoded_hello(struct impostor *i, uint8_t *bytes, size_t size) {
+    struct writer w = writer_to(bytes, size);
+    message_hello_encode(&i->hello, &w);
+    assert_false(w.failed);
+    return writer_bytes(&w);
+}
+
+// n1 dials us. Lends the frame in which it says who it is.
+static inline struct message_hello hear_hello(struct impostor *i, struct frame *frame) {
+    struct line *l = &i->accepted;
+    struct asked a;
+    env_accept(i->env, ask(&a, i->world), i->listener, &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, 0, frame));
+    assert_int_equal(message_hello_decode(&theirs, frame->body), ST_OK);
+    return theirs;
+}
+
+// n1 dials us and we answer.
+static inline void be_dialled(struct impostor *i) {
+    struct line *l = &i->accepted;
+    struct frame frame = {0};
+    struct message_hello theirs = hear_hello(i, &frame);
+    memcpy(l->cluster, frame.cluster, CLUSTER_ID_SIZE);
+    memcpy(i->dialled.cluster, frame.cluster, CLUSTER_ID_SIZE);
+    uint8_t bytes[512];
+    send_sealed(i, l, MESSAGE_WELCOME, encoded_hello(i, bytes, sizeof(bytes)), &i->secret,
+                theirs.nonce);
+    take_keys(i, l, theirs.nonce, i->hello.nonce, false);
+}
+
+// We dial n1 and prove that we are there now.
+static inline void dial(struct impostor *i) {
+    struct line *l = &i->dialled;
+    l->in_size = l->taken = 0;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &l->stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    send_sealed(i, l, MESSAGE_HELLO, encoded_hello(i, bytes, sizeof(bytes)), &i->secret, 0);
+    struct frame frame = {0};
+    struct message_hello theirs;
+    assert_true(hear(i, l, &i->secret, i->hello.nonce, &frame));
+    assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
+    take_keys(i, l, i->hello.nonce, theirs.nonce, true);
+    static const uint8_t nobody[4] = {0};
+    say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+}
+
+// Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
+// *is_certain is what it says.
+static inline bool is_welcome(struct impostor *i, uint64_t process, bool *is_certain) {
+    static struct line other;
+    memset(&other, 0, sizeof(other));
+    memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
+    uint64_t ours = i->hello.process;
+    i->hello.process = process;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
+    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
+    i->hello.process = ours;
+    struct frame frame = {0};
+    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    env_shut(i->env, other.stream);
+    if (frame.type == MESSAGE_WELCOME) return true;
+    struct message_taken taken;
+    assert_int_equal(frame.type, MESSAGE_TAKEN);
+    assert_int_equal(message_taken_decode(&taken, frame.body), ST_OK);
+    *is_certain = taken.is_certain;
+    return false;
+}
+
+static inline struct impostor *begin(void) {
+    static struct impostor impostor;
+    struct impostor *i = &impostor;
+    memset(i, 0, sizeof(*i));
+    struct world_options options = world_quiet();
+    const struct cluster_options cluster = {.members = 2};
+    i->world = world_create(test_seed(), &options);
+    cluster_init(&i->cluster, i->world, &cluster);
+    i->secret = cluster_node_options(&i->cluster).secret;
+    struct machine *machine = i->cluster.processes[1].machine;
+    (void)machine_start(machine, 64);
+    i->env = machine_env(machine);
+    i->hello = (struct message_hello){
+        .name = text("n2"),
+        .address = text("n2"),
+        .port = CLUSTER_PORT,
+        .shards = 1,
+        .weight = 1,
+        .value_size_max = cluster_node_options(&i->cluster).value_size_max,
+        .storage = 77,
+        .incarnation = 1,
+        .process = 1,
+        .nonce = 4711,
+    };
+    struct asked a;
+    env_listen(i->env, ask(&a, i->world), "n2:17379", &i->listener);
+    assert_int_equal(answer_of(&a), ST_OK);
+    cluster_start(&i->cluster, 0);
+    return i;
+}
+
+static inline struct node *real_node(struct impostor *i) {
+    struct node *node = cluster_node(&i->cluster, 0);
+    assert_non_null(node);
+    return node;
+}
+
+static inline struct impostor *begin_serving(void) {
+    struct impostor *i = begin();
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    return i;
+}
+
+static inline void end(struct impostor *i) {
+    world_destroy(i->world);
+}
+
+#endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tombstones go when all replicas hold them, not before, and what they hid stays away.
+#include "node/node.h"
+#include "sim/session_case.h"
+
+enum { MEMBERS = 3, KEYS = 300 };
+
+static uint64_t records_at(const struct site *site, uint32_t member) {
+    const struct node *node = cluster_node(&site->cluster, member);
+    return node == NULL ? 0 : node_store_stats(node).key_count;
+}
+
+static uint64_t records(const struct site *site) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < MEMBERS; i++) sum += records_at(site, i);
+    return sum;
+}
+
+// Says the same of the keys from the first on.
+static void say_all(struct site *site, struct talker *t, uint32_t first, uint32_t count,
+                    const char *verb, const char *rest, const char *answer) {
+    for (uint32_t i = first; i < first + count; i++) {
+        char words[64];
+        (void)snprintf(words, sizeof(words), "%s key%u%s\r\n", verb, i, rest);
+        expect_dialogue(site, t, words, answer);
+    }
+}
+
+static void wait_until_gone(struct site *site, uint64_t longest_ns) {
+    uint64_t until = world_now(site->world) + longest_ns;
+    while (world_now(site->world) < until && records(site) > 0) site_wait(site, 100 * NS_PER_MS);
+    assert_int_equal(records(site), 0);
+}
+
+static void of_deleted_keys_nothing_is_left(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    say_all(site, t, 0, KEYS, "DEL", "", ":1\r\n");
+    wait_until_gone(site, 30 * NS_PER_SECOND);
+    uint64_t purged = 0;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        purged += node_stats(cluster_node(&site->cluster, i)).purged;
+    }
+    assert_int_equal(purged, MEMBERS * KEYS);
+    // What is written then is found, and so it is after a second time.
+    for (int round = 0; round < 2; round++) {
+        say_all(site, t, 0, 20, "SET", " again", "+OK\r\n");
+        say_all(site, t, 0, 20, "GET", "", "$5\r\nagain\r\n");
+        assert_int_equal(records(site), MEMBERS * 20);
+        say_all(site, t, 0, 20, "DEL", "", ":1\r\n");
+        wait_until_gone(site, 30 * NS_PER_SECOND);
+    }
+    site_free(site);
+}
+
+// All in one slot, and so in one partition.
+static void more_than_one_round_takes_go_in_several(void **state) {
+    (void)state;
+    enum { MANY = 3 * 512, BATCH = 64 };
+    struct site *site = site_new(MEMBERS, NULL);
+    struct talker *t = site_talker(site, 1, false);
+    char *words = malloc(WORDS_MAX);
+    for (uint32_t verb = 0; verb < 2; verb++) {
+        for (uint32_t i = 0; i < MANY; i += BATCH) {
+            (void)strcpy(words, verb == 0 ? "MSET" : "DEL");
+            for (uint32_t j = i; j < i + BATCH; j++) {
+                words_add(words, verb == 0 ? " {t}key%u v" : " {t}key%u", j);
+            }
+            words_add(words, "\r\n");
+            expect_dialogue(site, t, words, verb == 0 ? "+OK\r\n" : ":64\r\n");
+        }
+    }
+    assert_int_equal(records(site), (uint64_t)MEMBERS * MANY);
+    wait_until_gone(site, 30 * NS_PER_SECOND);
+    free(words);
+    site_free(site);
+}
+
+static void one_alone_purges_what_is_its_own(void **state) {
+    (void)state;
+    struct site *site = site_new(1, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    say_all(site, t, 0, KEYS, "DEL", "", ":1\r\n");
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_int_equal(records_at(site, 0), 0);
+    site_free(site);
+}
+
+static void slowly(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->gossip_ns = 8 * NS_PER_SECOND;
+    node->suspect_ns = 40 * NS_PER_SECOND;
+    node->purge_ns = 60 * NS_PER_SECOND;
+}
+
+// Days of outage, and thirty of them in a full run: what was deleted and written again meanwhile is
+// what it is afterwards.
+static void while_a_replica_is_away_nothing_goes(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, slowly);
+    struct talker *t = site_talker(site, 0, false);
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    cluster_kill(&site->cluster, 2);
+    say_all(site, t, 0, KEYS, "DEL", "", ":1\r\n");
+    say_all(site, t, 0, 20, "SET", " again", "+OK\r\n");
+    site_wait(site, test_share(30, 1) * 24 * 3600 * NS_PER_SECOND);
+    assert_int_equal(records_at(site, 0), KEYS);
+    assert_int_equal(records_at(site, 1), KEYS);
+    uint32_t blocked = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct node_purge purge = node_purge_state(cluster_node(&site->cluster, i));
+        blocked += purge.blocked;
+        if (purge.blocked > 0) assert_string_equal(purge.waits_for, "n3");
+    }
+    assert_in_range(blocked, 1, KEYS);
+
+    cluster_start(&site->cluster, 2);
+    site_wait(site, 900 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < MEMBERS; i++) assert_int_equal(records_at(site, i), 20);
+    say_all(site, t, 0, 20, "GET", "", "$5\r\nagain\r\n");
+    site_free(site);
+}
+
+static uint32_t mending(const struct site *site) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        const struct node *node = cluster_node(&site->cluster, i);
+        count += node_member(node, i)->state == MEMBER_MENDING;
+    }
+    return count;
+}
+
+static void a_restart_forgets_no_round(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct talker *t = site_talker(site, 0, false);
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    say_all(site, t, 0, KEYS, "DEL", "", ":1\r\n");
+    wait_until_gone(site, 30 * NS_PER_SECOND);
+    struct actor before = store_actor(node_store(cluster_node(cluster, 2)));
+    cluster_kill(cluster, 2);
+    cluster_start(cluster, 2);
+    site_wait(site, 5 * NS_PER_SECOND);
+    assert_int_equal(mending(site), 0);
+    struct actor after = store_actor(node_store(cluster_node(cluster, 2)));
+    assert_int_equal(after.epoch, before.epoch); // or it took itself for an older copy
+    site_free(site);
+}
+
+// One member is given the disk that it had before the keys were deleted, or before they were there.
+static void an_older_copy_brings_nothing_back(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct talker *t = site_talker(site, 0, false);
+    struct machine *machine = cluster->processes[2].machine;
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct disk *copy = disk_copy(machine_disk(machine));
+    say_all(site, t, 0, KEYS - 50, "DEL", "", ":1\r\n");
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(records(site), MEMBERS * 50);
+    cluster_kill(cluster, 2);
+    machine_restore(machine, copy);
+    disk_destroy(copy);
+    say_all(site, t, 0, 20, "SET", " again", "+OK\r\n");
+    cluster_start(cluster, 2);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_int_equal(mending(site), 0);
+    assert_int_equal(records(site), MEMBERS * 70);
+    say_all(site, t, 0, 20, "GET", "", "$5\r\nagain\r\n");
+    say_all(site, t, 20, KEYS - 70, "GET", "", "$-1\r\n");
+    site_free(site);
+}
+
+// A disk that loses what the last seconds have synced: the purge, and before it the tombstone.
+static void a_loss_of_power_between_two_syncs_brings_nothing_back(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct talker *t = site_talker(site, 0, false);
+    for (uint64_t round = 0; round < 10; round++) {
+        say_all(site, t, 0, 30, "SET", " value", "+OK\r\n");
+        say_all(site, t, 0, 30, "DEL", "", ":1\r\n");
+        site_wait(site, (100 + 60 * round) * NS_PER_MS); // amid a purge, or about
+        for (uint32_t i = 1; i < MEMBERS; i++) cluster_power_loss(cluster, i);
+        for (uint32_t i = 1; i < MEMBERS; i++) cluster_start(cluster, i);
+        site_wait(site, 10 * NS_PER_SECOND);
+        say_all(site, t, 0, 30, "GET", "", "$-1\r\n");
+        wait_until_gone(site, 20 * NS_PER_SECOND);
+    }
+    site_free(site);
+}
+
+int purge_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(of_deleted_keys_nothing_is_left),
+        cmocka_unit_test(more_than_one_round_takes_go_in_several),
+        cmocka_unit_test(one_alone_purges_what_is_its_own),
+        cmocka_unit_test(while_a_replica_is_away_nothing_goes),
+        cmocka_unit_test(a_restart_forgets_no_round),
+        cmocka_unit_test(an_older_copy_brings_nothing_back),
+        cmocka_unit_test(a_loss_of_power_between_two_syncs_brings_nothing_back),
+    };
+    return cmocka_run_group_tests_name("purge", cases, NULL, NULL);
+}
