@@ -6,6 +6,7 @@
 //     put      writes: look, apply, log, memory                get    reads
 //     flush    the log's records become a table                scan   a partition in order
 //     compact  tables become fewer                             recount  facts after damage
+//     audit    facts and tables agree                          tally    adds one partition up
 //     snapshot files get second names                          backup   that, for the owner
 //     sweep    what removed keyspaces leave in memory          drop     removes one
 //
@@ -49,14 +50,30 @@ struct opening {
     uint64_t written_again;
 };
 
+// A partition being added up.
+struct tally {
+    struct store *store;           // set by the owner, like all up to ignores_copies
+    void (*done)(struct tally *t); // a stretch is over; what became of it says scan.status
+    uint8_t *after;                // KEY_SIZE_MAX bytes; NULL: all is one stretch
+    uint64_t most;                 // bytes of keys and records, after which a stretch ends
+    bool ignores_copies;           // as in struct store_scan
+
+    struct store_scan scan; // of the stretch
+    struct partition partition;
+    struct part_facts sum; // up to the key `after`
+    size_t after_size;
+    uint64_t seen; // bytes of keys and records in the stretch
+    bool is_whole; // the stretch has come to the end of the partition
+    bool is_valid; // the sum is of use: the owner, and who loses something, say when not
+};
+
 // Facts being added up anew.
 struct recount {
-    struct store_scan scan;
-    struct part_facts sum; // of the partition
-    uint32_t partition;    // being added up: its number, like
-    uint32_t last;         // to be
-    uint32_t again;        // from here on once more, if that was passed; else PARTITION_NONE
-    enum status status;    // of the first scan that failed, or ST_OK
+    struct tally tally;
+    uint32_t partition; // being added up: its number, like
+    uint32_t last;      // to be
+    uint32_t again;     // from here on once more, if that was passed; else PARTITION_NONE
+    enum status status; // of the first scan that failed, or ST_OK
     bool is_under_way;
     uint32_t bucket; // of memory, looked at next for copies of what may be lost; past all: none
     uint32_t first;  // partitions in which those lie, to `last`
@@ -70,6 +87,20 @@ struct recount {
     uint32_t found;      // the least so far, or KEYSPACE_NONE
     uint32_t table;      // of the set, to be asked next
     uint64_t generation; // of the set
+};
+
+// Checking facts and tables, round and round.
+struct audit {
+    struct tally tally;
+    struct timer timer;
+    uint32_t partition; // being added up: its number
+    uint32_t first;     // where a round begins
+    bool has_wrapped;   // past the last partition, since then
+    bool is_reading;    // a stretch is under way
+    uint64_t spent;     // bytes read since it rested
+    uint64_t count;     // partitions compared
+    uint64_t rounds;
+    uint64_t differences;
 };
 
 // Taking out what may go of keyspaces in which there are no keys any more.
@@ -130,6 +161,7 @@ struct store {
     struct recovery recovery;
     struct opening opening;
     struct recount recount;
+    struct audit audit;
     struct sweep sweep;
     struct dropping drop;
     struct snapshots snapshots;
@@ -244,9 +276,22 @@ void store_recount_init(struct store *s, struct arena *arena);
 // is under way already, it only does more, and calls back as it was asked to first.
 void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(struct store *s));
 
+// Begins to add a partition up.
+void tally_begin(struct tally *t, struct partition partition);
+
+// Adds the next stretch. True: that is done, and `done` is not called. To be called only when no
+// stretch is under way.
+bool tally_go_on(struct tally *t);
+
 // A record has changed while that may be under way.
-void store_recount_change(struct store *s, struct partition partition, struct slice key,
-                          const struct footprint *old, const struct footprint *new);
+void tally_change(struct tally *t, struct partition partition, struct slice key,
+                  const struct footprint *old, const struct footprint *new);
+
+void store_audit_init(struct store *s, struct arena *arena);
+
+// From open to close. What is being read when it stops ends soon.
+void store_audit_start(struct store *s);
+void store_audit_stop(struct store *s);
 
 // There is no index for the keyspace: says so in the log, once a second, and makes room for the
 // next time that it wants one, if that is possible.

@@ -142,6 +142,11 @@ static bool may_read_with(const struct source *s, uint32_t first, uint32_t end, 
     return blocks_size(&s->table->index, first, end) <= s->capacity && !is_left_out(s, block);
 }
 
+// Whether all that the block holds lies past what is wanted.
+static bool is_beyond(const struct source *s, uint32_t block) {
+    return !s->merge->is_reverse && sstable_block_first(s->table, block) > s->merge->last;
+}
+
 // Which blocks are read with the next one: as many as fit, up to one that is left out.
 static void choose_blocks(struct source *s) {
     s->first = s->block;
@@ -152,14 +157,16 @@ static void choose_blocks(struct source *s) {
         while (s->first > 0 && may_read_with(s, s->first - 1, s->end, s->first - 1)) s->first--;
     } else {
         uint32_t count = s->table->index.count;
-        while (s->end < count && may_read_with(s, s->first, s->end + 1, s->end)) s->end++;
+        while (s->end < count && may_read_with(s, s->first, s->end + 1, s->end) &&
+               !is_beyond(s, s->end)) {
+            s->end++;
+        }
     }
 }
 
-// Whether the block begins past what is wanted, so that it does not matter what it holds.
+// The same of the next block, with which the source is over then.
 static bool is_past(struct source *s) {
-    if (s->merge->is_reverse) return false;
-    s->is_over = sstable_block_first(s->table, s->block) > s->merge->last;
+    s->is_over = is_beyond(s, s->block);
     return s->is_over;
 }
 
@@ -193,6 +200,7 @@ static bool load(struct source *s) {
     r->to = tlsf_at(m->memory, s->bytes_block);
     r->size = (uint32_t)blocks_size(index, s->first, s->end);
     r->tries = s->end - s->first > 1 ? 1 : BLOCK_READ_TRIES;
+    m->read += r->size;
     block_read_start(r);
     return true;
 }

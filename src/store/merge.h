@@ -64,6 +64,7 @@ struct merge {
     uint32_t waiting; // sources that have to be loaded or are being
     bool is_stepping; // the first of the heap was given out
     enum status status;
+    uint64_t read; // bytes, since the owner set it to 0
     size_t seek_size;
     bool is_seek_inclusive; // of reverse
 

@@ -205,7 +205,8 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     store_note_dirty(s, entry, old_position, old_size);
     must(facts_change(&s->facts, write->partition, write->key, &change.old,
                       &now)); // it has an entry
-    store_recount_change(s, write->partition, write->key, &change.old, &now);
+    tally_change(&s->recount.tally, write->partition, write->key, &change.old, &now);
+    tally_change(&s->audit.tally, write->partition, write->key, &change.old, &now);
     list_append(&s->pending, &write->link);
 }
 

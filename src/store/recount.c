@@ -7,26 +7,11 @@
 // that was counted. So what it has made is added up once more. Copies in memory of what tables have
 // lost go before that: they would count as there until they are evicted.
 //
-// Writes go on meanwhile: one of a key that the scan has passed changes both sums, any other only
-// the old one, which is replaced when the scan has come to its end.
-//
 // Which keyspaces there are to be added up is not known from facts that may be wrong: behind the
 // last partition of one, all tables are asked for their first key past it.
 #include "store/internal.h"
 
 enum { BUCKETS_MAX = 64 }; // of memory, before env_later, which comes some thirty times in one turn
-
-static void on_scanned(struct store_scan *scan);
-
-static bool on_visited(struct store_scan *scan, struct slice key, struct slice record,
-                       bool is_durable) {
-    struct store *s = CONTAINER_OF(scan, struct store, recount.scan);
-    (void)is_durable;
-    static const struct footprint none;
-    struct footprint now = footprint_of(s->scratch, scan->partition, key, record);
-    part_facts_change(&s->recount.sum, key, &none, &now);
-    return true;
-}
 
 static void note_failure(struct store *s, enum status status) {
     struct recount *r = &s->recount;
@@ -46,10 +31,11 @@ static void go_back(struct recount *r) {
 // A partition that cannot be read to its end keeps what it had.
 static void end_partition(struct store *s) {
     struct recount *r = &s->recount;
-    struct partition p = r->scan.partition;
-    enum status status = r->scan.status;
+    struct partition p = r->tally.partition;
+    enum status status = r->tally.scan.status;
+    r->tally.is_valid = false;
     bool is_dropped = !keyspaces_serves(&s->keyspaces, p); // meanwhile
-    if (status == ST_OK && !is_dropped && !facts_replace(&s->facts, p, &r->sum)) {
+    if (status == ST_OK && !is_dropped && !facts_replace(&s->facts, p, &r->tally.sum)) {
         store_tell_keyspaces_full(s, p.keyspace);
         status = ST_TOO_LARGE;
     }
@@ -169,7 +155,11 @@ static void on_ready(struct merge *m) {
     go_on(CONTAINER_OF(m, struct store, recount.merge));
 }
 
+static void on_added_up(struct tally *t);
+
 void store_recount_init(struct store *s, struct arena *arena) {
+    s->recount.tally.store = s;
+    s->recount.tally.done = on_added_up;
     struct merge *m = &s->recount.merge;
     m->env = s->env;
     m->memory = &s->memory;
@@ -203,19 +193,16 @@ static void go_on(struct store *s) {
             if (!pass(s, partition)) return;
             continue;
         }
-        r->sum = (struct part_facts){0};
-        r->scan = (struct store_scan){.visit = on_visited, .done = on_scanned};
-        r->scan.partition = partition;
-        if (!store_each(s, &r->scan)) return;
+        tally_begin(&r->tally, partition);
+        if (!tally_go_on(&r->tally)) return;
         end_partition(s);
     }
     end(s);
 }
 
-static void on_scanned(struct store_scan *scan) {
-    struct store *s = CONTAINER_OF(scan, struct store, recount.scan);
-    end_partition(s);
-    go_on(s);
+static void on_added_up(struct tally *t) {
+    end_partition(t->store);
+    go_on(t->store);
 }
 
 void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(struct store *s)) {
@@ -234,16 +221,6 @@ void store_recount(struct store *s, uint32_t first, uint32_t last, void (*done)(
     r->again = PARTITION_NONE;
     r->status = ST_OK;
     s->keyspaces.are_kept = true;
+    s->audit.tally.is_valid = false; // something may be lost of what is in it
     later(s);
-}
-
-void store_recount_change(struct store *s, struct partition partition, struct slice key,
-                          const struct footprint *old, const struct footprint *new) {
-    struct recount *r = &s->recount;
-    const struct scanning *sc = &s->scanning;
-    bool is_it = r->is_under_way && partition_number(partition) == r->partition;
-    if (!is_it || !sc->is_under_way) return;
-    if (sc->queue.next != &r->scan.link || sc->after_size == 0) return;
-    struct slice after = {sc->after, sc->after_size};
-    if (slice_compare(key, after) <= 0) part_facts_change(&r->sum, key, old, new);
 }

@@ -92,6 +92,7 @@ static void end(struct store *s, enum status status) {
     list_remove(&scan->link);
     sc->is_under_way = false;
     scan->status = status;
+    scan->read = sc->merge.read;
     scan->done(scan);
     begin_next(s);
 }
@@ -124,6 +125,12 @@ static bool fetch(struct store *s) {
     return true;
 }
 
+// True for a copy of what the tables hold, where those are asked themselves.
+static bool is_ignored(const struct store *s, const struct store_scan *scan,
+                       const struct entry *e) {
+    return scan->ignores_copies && entry_position(e) < store_clean_before(s);
+}
+
 // The next key of both sides past the last one. False: there is none.
 static bool choose(struct store *s, struct next *next) {
     struct scanning *sc = &s->scanning;
@@ -131,17 +138,20 @@ static bool choose(struct store *s, struct next *next) {
     if (entry == 0 && !sc->has_record) return false;
     struct slice on_disk = {NULL, 0};
     if (sc->has_record) on_disk = full_key_rest(sc->merge.key);
+    const struct entry *e = entry == 0 ? NULL : memtable_entry(&s->table, entry);
     int order = -1; // of memory against the tables
-    if (entry == 0) {
+    if (e == NULL) {
         order = 1;
     } else if (sc->has_record) {
-        order = slice_compare(entry_key(memtable_entry(&s->table, entry)), on_disk);
+        order = slice_compare(entry_key(e), on_disk);
         if (current(s)->is_reverse) order = -order;
     }
-    if (order > 0) {
+    bool is_copy = e != NULL && is_ignored(s, current(s), e);
+    if (order > 0 || (order == 0 && is_copy)) {
         *next = (struct next){on_disk, sc->merge.record, true};
+    } else if (is_copy) {
+        *next = (struct next){entry_key(e), {NULL, 0}, true};
     } else {
-        const struct entry *e = memtable_entry(&s->table, entry);
         *next =
             (struct next){entry_key(e), memtable_record(&s->table, entry), store_is_shown(s, e)};
     }
@@ -212,6 +222,7 @@ static void begin_next(struct store *s) {
     sc->after_size = scan->after.size;
     sc->is_inclusive = scan->is_inclusive;
     sc->has_visited = false;
+    sc->merge.read = 0;
     begin_merge(s);
     if (!merge_is_quiet(&sc->merge)) return;
     sc->is_later = true;
@@ -251,7 +262,7 @@ static bool on_listed(void *context, uint32_t entry) {
     const struct memtable *t = &l->store->table;
     const struct entry *e = memtable_entry(t, entry);
     struct slice record = memtable_record(t, entry);
-    if (record.size == 0) return true;
+    if (record.size == 0 || is_ignored(l->store, l->scan, e)) return true;
     return l->scan->visit(l->scan, entry_key(e), record, store_is_shown(l->store, e));
 }
 
@@ -260,6 +271,7 @@ bool store_each(struct store *s, struct store_scan *scan) {
     must(scan->after.size <= KEY_SIZE_MAX);
     scan->is_cut = false;
     scan->status = ST_OK;
+    scan->read = 0;
     if (!keyspaces_serves(&s->keyspaces, scan->partition)) return true;
     uint32_t next = 0;
     uint64_t hash = partition_hash(s->lookups.hash_seed, scan->partition);

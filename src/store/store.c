@@ -76,7 +76,7 @@ size_t store_memory_size(const struct store_options *options) {
            sstable_set_memory_size() + manifest_file_memory_size() + lookups_memory_size(&lookups) +
            flush_memory_size(record) + compaction_memory_size(record) +
            compressor_memory_size(true) + snapshots_memory_size() + KEY_SIZE_MAX +
-           2 * (size_t)FULL_KEY_MAX + ROUNDING;
+           KEY_SIZE_MAX + 2 * (size_t)FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -166,6 +166,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     store_snapshots_init(s, arena);
     store_scan_init(s, arena);
     store_recount_init(s, arena);
+    store_audit_init(s, arena);
     s->scratch = ARENA_NEW(arena, struct record);
     list_init(&s->waiting);
     list_init(&s->pending);
@@ -206,6 +207,7 @@ void store_opened(struct store *s) {
     s->is_open = true;
     look_for_space(s);
     timer_arm(s->timers, &s->tick, s->env->now + TICK_NS);
+    store_audit_start(s);
     over(s, ST_OK);
 }
 
@@ -222,7 +224,7 @@ void store_open(struct store *s, store_done *done, void *context) {
 void store_close_when_quiet(struct store *s) {
     bool is_busy = s->is_looking || s->flush.state != FLUSH_IDLE || s->manifest.is_busy ||
                    s->compaction.state != COMPACTION_IDLE || s->recount.is_under_way ||
-                   s->sweep.is_under_way || s->snapshots.state != SNAPSHOT_IDLE ||
+                   s->audit.is_reading || s->sweep.is_under_way || s->snapshots.state != SNAPSHOT_IDLE ||
                    !lookups_are_idle(&s->lookups);
     if (!is_busy && !s->is_closing_tables) store_close_tables(s);
 }
@@ -263,7 +265,7 @@ void store_close(struct store *s, store_done *done, void *context) {
     must(list_is_empty(&s->finished));
     must(list_is_empty(&s->readers));
     must(list_is_empty(&s->starved));
-    must(s->recount.is_under_way || list_is_empty(&s->scanning.queue));
+    must(s->recount.is_under_way || s->audit.is_reading || list_is_empty(&s->scanning.queue));
     must(!s->drop.is_wanted);
     s->is_open = false;
     s->is_closing = true;
@@ -271,6 +273,7 @@ void store_close(struct store *s, store_done *done, void *context) {
     s->done_context = context;
     timer_disarm(s->timers, &s->tick);
     timer_disarm(s->timers, &s->hold);
+    store_audit_stop(s);
     flush_stop(&s->flush);
     compaction_stop(&s->compaction);
     snapshots_stop(&s->snapshots);
@@ -616,6 +619,9 @@ struct store_stats store_stats(const struct store *s) {
         .evicted = s->table.evicted,
         .cuts = s->compaction.cuts,
         .recounts = s->recount.count,
+        .audited = s->audit.count,
+        .audit_rounds = s->audit.rounds,
+        .audit_differences = s->audit.differences,
         .disk_free = s->disk_free,
         .snapshot_count = snapshot_set_whole(&s->snapshots.set),
         .snapshot_size = s->snapshots.set.pinned,

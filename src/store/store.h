@@ -188,7 +188,7 @@ typedef bool store_visit(struct store_scan *scan, struct slice key, struct slice
 typedef void store_scanned(struct store_scan *scan);
 
 struct store_scan {
-    store_visit *visit; // set by the caller, like all up to is_one_state
+    store_visit *visit; // set by the caller, like all up to ignores_copies
     store_scanned *done;
     struct partition partition;
     struct slice after; // borrowed until done; begins past this key; empty: at the first, or in
@@ -196,8 +196,10 @@ struct store_scan {
     bool is_inclusive;  // begins at that key, if it is there
     bool is_reverse;
     bool is_one_state;
-    enum status status; // result
-    bool is_cut;        // result: ended after the last visit, as a key before it was to change
+    bool ignores_copies; // what tables hold is visited as it is there, not as memory has a copy
+    enum status status;  // result
+    bool is_cut;         // result: ended after the last visit, as a key before it was to change
+    uint64_t read;       // result: bytes of tables
     struct list link;   // the rest is the store's
 };
 
@@ -301,7 +303,7 @@ struct store_stats {
     uint64_t live_size; // bytes a log with each record once would have, tombstones included
     uint64_t table_count;
     uint64_t table_size; // bytes of all tables
-    uint64_t flushes;    // since open, like all up to recounts
+    uint64_t flushes;    // since open, like all up to audit_differences
     uint64_t compactions;
     uint64_t bytes_logged;
     uint64_t bytes_flushed;
@@ -310,6 +312,9 @@ struct store_stats {
     uint64_t evicted;     // records that left memory for others
     uint64_t cuts;        // how often a merge ended a table as it was large enough
     uint64_t recounts;    // facts added up anew, after damage
+    uint64_t audited;     // partitions of which facts and tables were compared
+    uint64_t audit_rounds;
+    uint64_t audit_differences; // and they did not agree
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
     uint64_t disk_free;          // bytes, as of the last look
