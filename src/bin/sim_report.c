@@ -88,6 +88,8 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->blocks_read += r->blocks_read;
     sum->evicted += r->evicted;
     sum->recounts += r->recounts;
+    sum->audited += r->audited;
+    sum->audit_rounds += r->audit_rounds;
     sum->inspections += r->inspections;
 }
 
@@ -181,6 +183,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path block read", sum->blocks_read);
     n = add(lines, n, "path record evicted", sum->evicted);
     n = add(lines, n, "path facts added up anew", sum->recounts);
+    n = add(lines, n, "O30 partitions audited", sum->audited);
+    n = add(lines, n, "O30 rounds through all of them", sum->audit_rounds);
     n = add(lines, n, "path inspection", sum->inspections);
     must(n <= LINES_MAX);
     return n;

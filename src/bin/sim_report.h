@@ -33,6 +33,8 @@ struct sim_report {
     uint64_t blocks_read;
     uint64_t evicted;
     uint64_t recounts;
+    uint64_t audited;
+    uint64_t audit_rounds;
     uint64_t inspections;
 };
 

@@ -60,6 +60,8 @@ static void add_stats(struct simulation *s) {
         s->report->blocks_read += store.blocks_read;
         s->report->evicted += store.evicted;
         s->report->recounts += store.recounts;
+        s->report->audited += store.audited;
+        s->report->audit_rounds += store.audit_rounds;
     }
 }
 
@@ -86,11 +88,21 @@ static void start_members(struct simulation *s) {
     }
 }
 
+// O30
+static void check_facts(struct simulation *s) {
+    for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        const struct node *node = cluster_node(&s->cluster, i);
+        if (node == NULL || node_store_stats(node).audit_differences == 0) continue;
+        oracle_fail(&s->oracle, "O30 n%u: facts and tables do not agree", i + 1);
+    }
+}
+
 static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(struct simulation *)) {
     uint64_t until = world_now(s->world) + ns;
     while (world_now(s->world) < until && !s->oracle.has_failed) {
         if (is_reached(s)) return true;
         world_run(s->world, world_now(s->world) + LOOK_EVERY_NS);
+        check_facts(s);
     }
     return is_reached(s);
 }

@@ -47,12 +47,14 @@ struct simulation_report {
     struct steward_counts keyspaces;
     struct tenancy_counts tenancy;
     struct node_stats node;
-    uint64_t flushes; // of all stores, like all up to recounts
+    uint64_t flushes; // of all stores, like all up to audit_rounds
     uint64_t compactions;
     uint64_t cuts;
     uint64_t blocks_read;
     uint64_t evicted;
-    uint64_t recounts;    // summed over members, as of the end of each life that was seen to end
+    uint64_t recounts;
+    uint64_t audited;
+    uint64_t audit_rounds;
     uint64_t inspections; // of what a process left behind
     uint64_t mendings;    // members that had no vote for a while, and have it back
 };

@@ -69,9 +69,9 @@ static void compare(struct store *s) {
     struct audit *a = &s->audit;
     struct partition p = a->tally.partition;
     if (!keyspaces_serves(&s->keyspaces, p)) return; // it was dropped meanwhile
-    a->count++;
     const struct part_facts *said = facts_part(&s->facts, p);
     const struct part_facts *found = &a->tally.sum;
+    a->count += found->key_count > 0;
     if (memcmp(said, found, sizeof(*said)) == 0) return;
     a->differences++;
     env_log(s->env, ENV_WARNING, "audit_differs keyspace=%u slot=%u keys=%llu said=%llu",

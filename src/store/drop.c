@@ -27,6 +27,8 @@ static void on_saved(struct manifest_file *m) {
         manifest_pass_number(&s->manifest, s->drop.number - 1);
         manifest_note_drops(&m->current, &s->keyspaces);
         facts_drop(&s->facts, s->drop.keyspace);
+        tally_note_drop(&s->recount.tally);
+        tally_note_drop(&s->audit.tally);
         s->lookups.drops++;
         store_sweep_dropped(s);
         s->wants_flush = true; // of what else there is, so that the log goes

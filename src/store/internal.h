@@ -98,7 +98,7 @@ struct audit {
     bool has_wrapped;   // past the last partition, since then
     bool is_reading;    // a stretch is under way
     uint64_t spent;     // bytes read since it rested
-    uint64_t count;     // partitions compared
+    uint64_t count;     // partitions with keys that were compared
     uint64_t rounds;
     uint64_t differences;
 };
@@ -286,6 +286,10 @@ bool tally_go_on(struct tally *t);
 // A record has changed while that may be under way.
 void tally_change(struct tally *t, struct partition partition, struct slice key,
                   const struct footprint *old, const struct footprint *new);
+
+// A keyspace was dropped: what is in the sum may be gone, even when nothing speaks of that any
+// more.
+void tally_note_drop(struct tally *t);
 
 void store_audit_init(struct store *s, struct arena *arena);
 

@@ -33,8 +33,8 @@ static void end_partition(struct store *s) {
     struct recount *r = &s->recount;
     struct partition p = r->tally.partition;
     enum status status = r->tally.scan.status;
+    bool is_dropped = !r->tally.is_valid; // meanwhile
     r->tally.is_valid = false;
-    bool is_dropped = !keyspaces_serves(&s->keyspaces, p); // meanwhile
     if (status == ST_OK && !is_dropped && !facts_replace(&s->facts, p, &r->tally.sum)) {
         store_tell_keyspaces_full(s, p.keyspace);
         status = ST_TOO_LARGE;

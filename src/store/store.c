@@ -75,8 +75,8 @@ size_t store_memory_size(const struct store_options *options) {
            facts_memory_size(keyspaces) + segment_set_memory_size() + commit_log_memory_size(&log) +
            sstable_set_memory_size() + manifest_file_memory_size() + lookups_memory_size(&lookups) +
            flush_memory_size(record) + compaction_memory_size(record) +
-           compressor_memory_size(true) + snapshots_memory_size() + KEY_SIZE_MAX +
-           KEY_SIZE_MAX + 2 * (size_t)FULL_KEY_MAX + ROUNDING;
+           compressor_memory_size(true) + snapshots_memory_size() + KEY_SIZE_MAX + KEY_SIZE_MAX +
+           2 * (size_t)FULL_KEY_MAX + ROUNDING;
 }
 
 static void on_log_started(struct commit_log *log);
@@ -224,8 +224,8 @@ void store_open(struct store *s, store_done *done, void *context) {
 void store_close_when_quiet(struct store *s) {
     bool is_busy = s->is_looking || s->flush.state != FLUSH_IDLE || s->manifest.is_busy ||
                    s->compaction.state != COMPACTION_IDLE || s->recount.is_under_way ||
-                   s->audit.is_reading || s->sweep.is_under_way || s->snapshots.state != SNAPSHOT_IDLE ||
-                   !lookups_are_idle(&s->lookups);
+                   s->audit.is_reading || s->sweep.is_under_way ||
+                   s->snapshots.state != SNAPSHOT_IDLE || !lookups_are_idle(&s->lookups);
     if (!is_busy && !s->is_closing_tables) store_close_tables(s);
 }
 

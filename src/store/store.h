@@ -200,7 +200,7 @@ struct store_scan {
     enum status status;  // result
     bool is_cut;         // result: ended after the last visit, as a key before it was to change
     uint64_t read;       // result: bytes of tables
-    struct list link;   // the rest is the store's
+    struct list link;    // the rest is the store's
 };
 
 // True: all visits were made before the call returned, and done is not called. False: visits and
@@ -312,9 +312,9 @@ struct store_stats {
     uint64_t evicted;     // records that left memory for others
     uint64_t cuts;        // how often a merge ended a table as it was large enough
     uint64_t recounts;    // facts added up anew, after damage
-    uint64_t audited;     // partitions of which facts and tables were compared
+    uint64_t audited;     // partitions with keys that were compared with what the facts say
     uint64_t audit_rounds;
-    uint64_t audit_differences; // and they did not agree
+    uint64_t audit_differences; // partitions that were not what the facts say
     bool is_compacting;
     uint32_t compaction_percent; // of the merge under way
     uint64_t disk_free;          // bytes, as of the last look

@@ -3,7 +3,8 @@
 // tally.c -- what one partition holds, added up while writes go on.
 //
 // A write of a key that is in the sum already changes the sum, too; one of a key that is still to
-// come is found as it is then. So at the end the sum is that of this moment, as the facts should be.
+// come is found as it is then. So at the end the sum is that of this moment, as the facts should
+// be.
 //
 // A stretch ends behind a record, and the next begins there: between two of them other scans have
 // their turn, and whoever adds up may rest.
@@ -57,6 +58,10 @@ static struct slice passed(const struct tally *t) {
     bool is_scanning = sc->is_under_way && sc->queue.next == &t->scan.link;
     if (is_scanning) return (struct slice){sc->after, sc->after_size};
     return (struct slice){t->after, t->after_size};
+}
+
+void tally_note_drop(struct tally *t) {
+    t->is_valid &= keyspaces_serves(&t->store->keyspaces, t->partition);
 }
 
 void tally_change(struct tally *t, struct partition partition, struct slice key,
