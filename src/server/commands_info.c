@@ -263,6 +263,10 @@ static void write_store(struct server *server, struct text *text) {
     write_tables(&store, text);
     text_printf(text, "store_snapshots:%" PRIu64 "\r\nstore_snapshot_bytes:%" PRIu64 "\r\n",
                 store.snapshot_count, store.snapshot_size);
+    text_printf(text,
+                "store_audited:%" PRIu64 "\r\nstore_audit_rounds:%" PRIu64
+                "\r\nstore_audit_differences:%" PRIu64 "\r\n",
+                store.audited, store.audit_rounds, store.audit_differences);
     text_printf(text, "store_damaged:%" PRIu64 "\r\nstore_is_full:%d\r\nstore_is_failed:%d\r\n",
                 store.damaged, store.is_full, store.is_failed);
     write_durability(server, text);
