@@ -228,6 +228,48 @@ static void what_a_full_disk_refused_is_made_good(void **state) {
     site_free(site);
 }
 
+static void small_flushes(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 16384;
+}
+
+static void rot_tables(struct machine *machine) {
+    uint8_t names[8192];
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
+        if (strncmp((char *)names + at, "table-", 6) != 0) continue;
+        (void)machine_rot(machine, (char *)names + at, 100);
+    }
+}
+
+// Nobody writes, nobody reads, and all keys are in memory: the member finds what has rotted on its
+// disk, and has it from the others again.
+static void what_rots_unseen_is_mended(void **state) {
+    (void)state;
+    enum { KEYS = 1000 };
+    struct site *site = site_new(MEMBERS, small_flushes);
+    write_keys(site, site_talker(site, 0, false), "key", 0, KEYS);
+    wait_until_equal(site, 10 * NS_PER_SECOND);
+    site_wait(site, 10 * NS_PER_SECOND);
+    rot_tables(site->cluster.processes[1].machine);
+    site_wait(site, 100 * NS_PER_SECOND);
+    const struct node *node = cluster_node(&site->cluster, 1);
+    assert_true(node_store_stats(node).damaged > 0);
+    assert_false(node_store_stats(node).was_damaged); // it was made good
+    assert_int_equal(node_store_stats(node).audit_differences, 0);
+    assert_int_equal(keys_of(site, 1), KEYS);
+    assert_true(are_equal(site));
+    cluster_stop(&site->cluster, 1);
+    site_wait(site, 5 * NS_PER_SECOND);
+    cluster_start(&site->cluster, 1);
+    site_wait(site, 5 * NS_PER_SECOND);
+    node = cluster_node(&site->cluster, 1);
+    assert_int_equal(node_store_stats(node).damaged, 0);
+    assert_int_equal(keys_of(site, 1), KEYS);
+    assert_true(are_equal(site));
+    site_free(site);
+}
+
 int reconcile_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_holds_the_same_says_so_with_one_number),
@@ -238,6 +280,7 @@ int reconcile_test(void) {
         cmocka_unit_test(many_differences_in_few_slots_keep_nobody_from_a_turn),
         cmocka_unit_test(a_repair_trusts_no_digest),
         cmocka_unit_test(what_a_full_disk_refused_is_made_good),
+        cmocka_unit_test(what_rots_unseen_is_mended),
     };
     return cmocka_run_group_tests_name("reconcile", cases, NULL, NULL);
 }
