@@ -20,7 +20,7 @@
 #define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 18, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
+enum { TIMERS_OF_A_NODE = 19, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
