@@ -183,8 +183,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path block read", sum->blocks_read);
     n = add(lines, n, "path record evicted", sum->evicted);
     n = add(lines, n, "path facts added up anew", sum->recounts);
-    n = add(lines, n, "O30 partitions audited", sum->audited);
-    n = add(lines, n, "O30 rounds through all of them", sum->audit_rounds);
+    n = add(lines, n, "O32 partitions audited", sum->audited);
+    n = add(lines, n, "O32 rounds through all of them", sum->audit_rounds);
     n = add(lines, n, "path inspection", sum->inspections);
     must(n <= LINES_MAX);
     return n;

@@ -88,12 +88,12 @@ static void start_members(struct simulation *s) {
     }
 }
 
-// O30
+// O32
 static void check_facts(struct simulation *s) {
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         const struct node *node = cluster_node(&s->cluster, i);
         if (node == NULL || node_store_stats(node).audit_differences == 0) continue;
-        oracle_fail(&s->oracle, "O30 n%u: facts and tables do not agree", i + 1);
+        oracle_fail(&s->oracle, "O32 n%u: facts and tables do not agree", i + 1);
     }
 }
 
