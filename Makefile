@@ -95,7 +95,7 @@ $(programs:%=$(OUT)/%): $(OUT)/%: $$(call to_objects,$$(main.$$*)) $$(call objec
 
 $(OUT)/quoit-test: $(call to_objects,$(helpers) $(tests)) $(call objects,sim env) $(OUT)/libcore.a
 	$(say) LINK $@
-	$(call link,quoit-test) -Wl,--wrap=_cmocka_run_group_tests
+	$(call link,quoit-test) -lm -Wl,--wrap=_cmocka_run_group_tests
 
 # One program a decoder: under libFuzzer in build/fuzz, else with a main that replays files.
 replay := $(if $(filter-out fuzz,$(variant)),fuzz/replay.c)

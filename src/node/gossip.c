@@ -4,6 +4,7 @@
 #include "node/epoch.h"
 #include "node/genesis.h"
 #include "node/peers.h"
+#include "node/sight.h"
 
 static void refresh_self(struct node *node) {
     struct member_entry *e = &node->members.entries[node->self];
@@ -64,7 +65,9 @@ static void send_round(struct node *node) {
 
 static void on_round(struct timer *timer) {
     struct node *node = CONTAINER_OF(timer, struct node, gossip_timer);
-    timer_arm(&node->timers, timer, node->env->now + node->options.gossip_ns);
+    uint64_t next = node->env->now + node->options.gossip_ns;
+    timer_arm(&node->timers, timer, next);
+    sight_begin_round(node, next);
     peers_sweep(node);
     genesis_step(node);
     genesis_mend_if_damaged(node);
@@ -76,12 +79,14 @@ static void on_round(struct timer *timer) {
 
 void gossip_start(struct node *node) {
     node->load_since = node->env->now;
+    node->sight.doubt = 1;
     node->gossip_timer.fired = on_round;
     on_round(&node->gossip_timer);
 }
 
 void gossip_stop(struct node *node) {
     timer_disarm(&node->timers, &node->gossip_timer);
+    sight_end(node);
 }
 
 // What is told of this member: by a later life than this one, or in this one by another process,
@@ -105,7 +110,8 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
             if (is_of_another_life(node, &entry)) genesis_outlive(node, &entry);
             continue;
         }
-        if (members_merge_entry(&node->members, i, &entry)) node->peers[i].heard = node->env->now;
+        bool is_new_life = entry.incarnation != node->members.entries[i].incarnation;
+        if (members_merge_entry(&node->members, i, &entry)) sight_on_news(node, i, is_new_life);
     }
     uint64_t author = read_u64(&r);
     bool has_root = read_u8(&r) == 1;
@@ -115,5 +121,9 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         bool is_same_map = author == node->epoch.author;
         if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
     }
-    if (!link->is_dialer) send_table(node, link);
+    if (link->is_dialer) {
+        sight_on_answer(node, link->peer);
+    } else {
+        send_table(node, link);
+    }
 }

@@ -12,7 +12,11 @@
 
 #include "node/internal.h"
 
-enum { GOSSIP_ALL_MAX = 16, GOSSIP_FANOUT = 3 };
+enum {
+    GOSSIP_ALL_MAX = 16,
+    GOSSIP_FANOUT = 3,
+    GOSSIP_NEWS_A_ROUND = 64, // members of which there is news in a round, or more
+};
 
 void gossip_start(struct node *node);
 void gossip_stop(struct node *node);

@@ -13,11 +13,13 @@
 //     places     what cursors stand for       epoch      agreeing on the next map
 //     roots      numbers to compare by        compare    the other side of reconcile
 //     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
+//     sight      who is up
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
 #include "base/rng.h"
 #include "base/tlsf.h"
+#include "model/suspicion.h"
 #include "node/agreement.h"
 #include "node/epoch.h"
 #include "node/link.h"
@@ -42,6 +44,13 @@ struct lateness {
     uint64_t last;  // how long it was the last time, ns; 0: it was in time since
 };
 
+// How this member itself keeps time (sight.h).
+struct sight {
+    uint64_t due;   // when a round of gossip is to begin, ns; 0: none is
+    uint64_t slept; // how late all rounds together have been, ns
+    uint32_t doubt; // in ourselves
+};
+
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
@@ -49,7 +58,8 @@ struct peer {
     struct map_member described;        // as it described itself when our link opened
     uint64_t storage;                   // as it said
     uint64_t epoch;                     // of its map, as of its last frame
-    uint64_t heard;                     // when its heartbeat last advanced, ns
+    struct suspicion answers;           // to our gossip, on our link to it
+    struct suspicion news;              // its heartbeat has advanced, whoever says so
     struct link *out; // dialled by us: carries our requests and their answers; or NULL
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
@@ -127,6 +137,7 @@ struct node {
     // Gossip.
     struct members members;
     struct timer gossip_timer;
+    struct sight sight;
     uint64_t ops_before; // requests counted at the last round
     uint64_t load_since;
 
@@ -181,6 +192,14 @@ static inline uint64_t hash_held(struct slice record) {
 // has acknowledged, nor while another process may be this member, too.
 static inline bool node_has_vote(const struct node *node) {
     return !node->is_mending && node->taken_count == 0 && !node->is_ousted;
+}
+
+// The time in which silence of others is measured, ns. It stands still while a round of our own
+// gossip is overdue: what we were too late to hear is no silence.
+static inline uint64_t node_waking(const struct node *node) {
+    uint64_t now = node->env->now;
+    if (node->sight.due != 0 && now > node->sight.due) now = node->sight.due;
+    return now - node->sight.slept;
 }
 
 // Whether something that others can make happen as often as they like may be logged now, and notes

@@ -36,7 +36,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->peer = peer;
     link->nonce = rng_next(&link->node->rng);
     link->process = 0;
-    link->heard = link->node->env->now;
+    link->heard = node_waking(link->node);
     link->in_size = 0;
     link->out_size = 0;
     link->frame = NULL;
@@ -247,7 +247,7 @@ static void on_received(struct env_op *op) {
     } else if (op->status != ST_OK || op->size == 0) {
         link_shut(link);
     } else {
-        link->heard = link->node->env->now;
+        link->heard = node_waking(link->node);
         link->in_size += op->size;
         receive(link);
     }
@@ -270,7 +270,7 @@ static void on_connected(struct env_op *op) {
         return;
     }
     enter(link, LINK_GREETING);
-    link->heard = node->env->now;
+    link->heard = node_waking(node);
     struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
     peers_describe(node, link->nonce, &w);
     must(end_frame(link, MESSAGE_HELLO, &w, &node->options.secret, 0));

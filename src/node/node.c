@@ -14,6 +14,7 @@
 #include "node/read.h"
 #include "node/reconcile.h"
 #include "node/replica_survey.h"
+#include "node/sight.h"
 #include "node/survey.h"
 #include "node/write.h"
 
@@ -447,6 +448,14 @@ uint32_t node_copies(const struct node *node) {
 
 bool node_member_is_up(const struct node *node, uint32_t index) {
     return peer_is_up(node, index);
+}
+
+struct node_view node_view(const struct node *node, uint32_t index) {
+    return sight_of(node, index);
+}
+
+uint32_t node_doubt(const struct node *node) {
+    return node->sight.doubt;
 }
 
 bool node_member_is_late(const struct node *node, uint32_t index) {

@@ -295,6 +295,21 @@ uint32_t node_copies(const struct node *node);
 // True when this node now believes that the member answers.
 bool node_member_is_up(const struct node *node, uint32_t index);
 
+// What this node believes of a member, and how it comes to that (node/sight.h).
+enum verdict { VERDICT_UP, VERDICT_UNREACHABLE, VERDICT_DOWN };
+
+struct node_view {
+    enum verdict verdict;
+    uint32_t level;      // of suspicion (model/suspicion.h)
+    uint64_t silence_ns; // on the link to it
+};
+
+struct node_view node_view(const struct node *node, uint32_t index);
+
+// How much this node doubts itself: 1, not at all, to SUSPICION_DOUBT_MOST. It suspects others as
+// much later.
+uint32_t node_doubt(const struct node *node);
+
 // True when answers of the member came late, lately: it is asked after others.
 bool node_member_is_late(const struct node *node, uint32_t index);
 

@@ -5,12 +5,14 @@
 #include "node/gossip.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
+#include "node/sight.h"
 
 #include <stdio.h>
 
 #define REDIAL_FIRST_NS (50 * NS_PER_MS)
 #define REDIAL_MAX_NS (1000 * NS_PER_MS)
 #define GREETING_MAX_NS (5 * NS_PER_SECOND)
+#define DIALING_STALE_NS (1 * NS_PER_SECOND)
 #define SILENCE_LEAST_NS (3 * NS_PER_SECOND)
 #define LATE_FIRST_NS (500 * NS_PER_MS)
 #define LATE_MOST_NS (8 * NS_PER_SECOND)
@@ -64,18 +66,6 @@ static struct link *find_free_link(struct node *node) {
         if (node->links[i].state == LINK_FREE) return &node->links[i];
     }
     return NULL;
-}
-
-bool peer_is_up(const struct node *node, uint32_t member) {
-    if (member == node->self) return true;
-    must(member < node->peer_count);
-    const struct peer *peer = &node->peers[member];
-    if (peer->out == NULL || !link_is_open(peer->out)) return false;
-    // Where gossip goes to everybody, each link proves itself in both directions. Elsewhere news of
-    // the member by way of others has to do.
-    uint64_t heard = peer->out->heard;
-    if (node->peer_count > GOSSIP_ALL_MAX && peer->heard > heard) heard = peer->heard;
-    return node->env->now - heard < node->options.suspect_ns;
 }
 
 void peers_note_late(struct node *node, uint32_t member, enum errand errand) {
@@ -243,7 +233,7 @@ static bool is_taken(struct node *node, struct peer *peer, uint64_t process, boo
     const struct link *first = peer->in;
     uint64_t now = node->env->now;
     if (first == NULL || !link_is_open(first) || first->process == process) return false;
-    if (now - first->heard >= node->options.suspect_ns) return false;
+    if (node_waking(node) - first->heard >= node->options.suspect_ns) return false;
     if (peer->contester != process) {
         peer->contester = process;
         peer->contested = now;
@@ -361,7 +351,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     welcomed(node, peer);
     link_opened(link, hello.nonce);
     peer->redial_ns = REDIAL_FIRST_NS;
-    peer->heard = node->env->now;
+    sight_on_open(node, member);
     // The acceptor trusts us from our next frame on: let it be now.
     gossip_greet(node, link);
     purge_ask_fences(node, link);
@@ -370,23 +360,35 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     reconcile_on_open(node, member);
 }
 
+// A call that was not answered while the member was away may go on for long. Now it is there.
+static void dial_anew_if_stale(struct node *node, uint32_t member) {
+    struct link *out = node->peers[member].out;
+    if (out == NULL || out->state != LINK_DIALING) return;
+    if (node->env->now - out->since <= DIALING_STALE_NS) return;
+    node->peers[member].out = NULL; // it ends when the env gives it back
+    link_shut(out);
+    dial(node, member);
+}
+
 void peers_on_trusted(struct link *link) {
     struct peer *peer = &link->node->peers[link->peer];
     struct link *former = peer->in;
     peer->in = link;
     if (former != NULL) link_shut(former);
+    dial_anew_if_stale(link->node, link->peer);
     reconcile_on_open(link->node, link->peer);
 }
 
 void peers_sweep(struct node *node) {
     forget_old_claims(node);
     uint64_t now = node->env->now;
+    uint64_t waking = node_waking(node);
     // An end that vanished without a word would else keep its member down for long.
     uint64_t silence = 2 * node->options.suspect_ns;
     if (silence < SILENCE_LEAST_NS) silence = SILENCE_LEAST_NS;
     for (uint32_t i = 0; i < node->link_count; i++) {
         struct link *link = &node->links[i];
         if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
-        if (link->state == LINK_OPEN && now - link->heard > silence) link_shut(link);
+        if (link->state == LINK_OPEN && waking - link->heard > silence) link_shut(link);
     }
 }

@@ -6,9 +6,7 @@
 // two members have two links, and nothing depends on who was first. A link that breaks is dialled
 // again after a pause that doubles up to a limit; one that is silent for long is broken by us.
 //
-// A member is up when our link to it is open and something came on it lately; in a cluster too
-// large for everybody to hear from everybody, news of it by way of others will do. Being up steers
-// where requests go first. It never decides who owns what.
+// Who of them is up is decided in sight.h.
 #ifndef QUOIT_NODE_PEERS_H
 #define QUOIT_NODE_PEERS_H
 
@@ -40,6 +38,7 @@ void peers_on_closed(struct link *link);
 // Once per gossip round: breaks links that have been silent or half open for too long.
 void peers_sweep(struct node *node);
 
+// Whether requests go to the member first (sight.h).
 bool peer_is_up(const struct node *node, uint32_t member);
 
 // True unless the member was late, lately. Like being up that steers who is asked first; who was

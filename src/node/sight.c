@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/sight.h"
+
+#include "node/gossip.h"
+#include "node/peers.h"
+
+static bool all_hear_all(const struct node *node) {
+    return node->peer_count <= GOSSIP_ALL_MAX;
+}
+
+static struct suspicion_rule rule_of(const struct node *node, uint64_t expected) {
+    uint64_t patience = node->options.suspect_ns + expected - node->options.gossip_ns;
+    uint64_t longest = 2 * patience > expected ? 2 * patience : expected;
+    return (struct suspicion_rule){expected, patience, longest};
+}
+
+static struct suspicion_rule rule_of_answers(const struct node *node) {
+    return rule_of(node, node->options.gossip_ns);
+}
+
+// How far news comes in a round does not depend on how large the cluster is, so how often there is
+// some of one member does.
+static struct suspicion_rule rule_of_news(const struct node *node) {
+    uint64_t rounds = 1 + node->peer_count / GOSSIP_NEWS_A_ROUND;
+    return rule_of(node, node->options.gossip_ns * rounds);
+}
+
+static uint64_t silence_since(const struct node *node, uint64_t heard) {
+    uint64_t now = node_waking(node);
+    return now > heard ? now - heard : 0;
+}
+
+// When there was a sign on our link to the member.
+static uint64_t heard_here(const struct peer *peer) {
+    uint64_t heard = peer->answers.last;
+    bool is_open = peer->out != NULL && link_is_open(peer->out);
+    return is_open && peer->out->heard > heard ? peer->out->heard : heard;
+}
+
+// Or by way of others.
+static uint64_t heard_at_all(const struct peer *peer) {
+    uint64_t heard = heard_here(peer);
+    return peer->news.last > heard ? peer->news.last : heard;
+}
+
+static uint32_t level_of_news(const struct node *node, const struct peer *peer) {
+    struct suspicion_rule rule = rule_of_news(node);
+    return suspicion_level(&peer->news, &rule, silence_since(node, heard_at_all(peer)));
+}
+
+static uint32_t level_of(const struct node *node, const struct peer *peer) {
+    if (!all_hear_all(node)) return level_of_news(node, peer);
+    struct suspicion_rule rule = rule_of_answers(node);
+    return suspicion_level(&peer->answers, &rule, silence_since(node, heard_here(peer)));
+}
+
+static bool is_suspected(const struct node *node, uint32_t level) {
+    return level >= SUSPICION_THRESHOLD * node->sight.doubt;
+}
+
+struct node_view sight_of(const struct node *node, uint32_t member) {
+    if (member == node->self) return (struct node_view){.verdict = VERDICT_UP};
+    must(member < node->peer_count);
+    const struct peer *peer = &node->peers[member];
+    struct node_view view = {.verdict = VERDICT_DOWN, .level = level_of(node, peer)};
+    view.silence_ns = silence_since(node, heard_here(peer));
+    bool is_open = peer->out != NULL && link_is_open(peer->out);
+    if (is_open && !is_suspected(node, view.level)) {
+        view.verdict = VERDICT_UP;
+    } else if (!is_suspected(node, level_of_news(node, peer))) {
+        view.verdict = VERDICT_UNREACHABLE;
+    }
+    return view;
+}
+
+bool peer_is_up(const struct node *node, uint32_t member) {
+    return sight_of(node, member).verdict == VERDICT_UP;
+}
+
+// Whether most of those that were there lately are silent. Who has long been silent is away.
+static bool is_deaf(const struct node *node) {
+    uint32_t silent = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (i == node->self || !peer->answers.has_begun) continue;
+        if (silence_since(node, heard_at_all(peer)) > 4 * rule_of_news(node).longest) continue;
+        count++;
+        silent += level_of(node, peer) >= SUSPICION_THRESHOLD / 2;
+    }
+    return count >= 2 && 2 * silent > count;
+}
+
+void sight_begin_round(struct node *node, uint64_t next_due) {
+    struct sight *s = &node->sight;
+    uint64_t late = s->due == 0 ? 0 : node->env->now - s->due;
+    s->slept += late;
+    s->due = next_due;
+    s->doubt = suspicion_doubt(s->doubt, late / node->options.gossip_ns, is_deaf(node));
+}
+
+void sight_end(struct node *node) {
+    node->sight.due = 0;
+}
+
+void sight_on_open(struct node *node, uint32_t member) {
+    struct peer *peer = &node->peers[member];
+    struct suspicion_rule answers = rule_of_answers(node);
+    struct suspicion_rule news = rule_of_news(node);
+    suspicion_begin(&peer->answers, &answers, node_waking(node));
+    if (!peer->news.has_begun) suspicion_begin(&peer->news, &news, node_waking(node));
+}
+
+void sight_on_answer(struct node *node, uint32_t member) {
+    struct suspicion_rule rule = rule_of_answers(node);
+    suspicion_sign(&node->peers[member].answers, &rule, node_waking(node));
+}
+
+void sight_on_news(struct node *node, uint32_t member, bool is_new_life) {
+    struct suspicion *news = &node->peers[member].news;
+    struct suspicion_rule rule = rule_of_news(node);
+    if (is_new_life) {
+        suspicion_begin(news, &rule, node_waking(node));
+    } else {
+        suspicion_sign(news, &rule, node_waking(node));
+    }
+}
