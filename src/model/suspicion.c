@@ -25,6 +25,13 @@ enum {
     SUSPECTED_AT = 5612, // deviations at which the level is SUSPICION_THRESHOLD, in thousandths
 };
 
+struct suspicion_rule suspicion_rule_for(uint64_t interval, uint64_t patience, uint32_t members) {
+    uint64_t wait = interval * (members / SUSPICION_NEWS); // for one's turn
+    uint64_t most = patience + 4 * wait;
+    uint64_t expected = interval + wait;
+    return (struct suspicion_rule){expected, most, 2 * most > expected ? 2 * most : expected};
+}
+
 void suspicion_begin(struct suspicion *s, const struct suspicion_rule *rule, uint64_t now) {
     must(rule->expected <= rule->longest);
     *s = (struct suspicion){.has_begun = true, .last = now};

@@ -15,6 +15,7 @@ static void refresh_self(struct node *node) {
     bool is_durable = node->fact_written != FACT_START && (node->facts_wanted & FACT_START) == 0;
     if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
+    rumors_change(&node->rumors, node->self, node->self);
     e->storage = store_actor(node->store).storage;
     e->state = node_has_vote(node) ? MEMBER_SERVING : MEMBER_MENDING;
     e->key_count = stats.live_count;
@@ -30,18 +31,26 @@ static void refresh_self(struct node *node) {
     node->load_since = now;
 }
 
-static void send_table(struct node *node, struct link *link) {
+static void send_news(struct node *node, struct link *link) {
     if (link == NULL || !link_is_open(link)) return;
-    struct writer w = link_begin(link, 4 + node->members.count * MEMBER_ENTRY_ENCODED_SIZE + 17);
-    write_u32(&w, node->members.count);
-    for (uint32_t i = 0; i < node->members.count; i++) {
-        member_entry_encode(&node->members.entries[i], &w);
+    uint16_t rows[RUMORS_MAX];
+    uint32_t count = 0;
+    if (node->members.count > 0) {
+        // Who has another map may not know whom a row is about.
+        bool is_kept = node->peers[link->peer].epoch == node->map.epoch;
+        count = rumors_pick(&node->rumors, link->peer, is_kept, rows);
+    }
+    struct writer w = link_begin(link, GOSSIP_SIZE_MAX);
+    write_u32(&w, count);
+    for (uint32_t i = 0; i < count; i++) {
+        member_entry_encode(&node->members.entries[rows[i]], &w);
     }
     write_u64(&w, node->epoch.author);
     bool is_serving = node->state == NODE_SERVING;
     write_u8(&w, is_serving);
     write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
-    (void)link_end(link, MESSAGE_GOSSIP, &w);
+    if (!link_end(link, MESSAGE_GOSSIP, &w)) rumors_forget(&node->rumors, link->peer);
+    if (link->is_dialer && link->asked == 0) link->asked = node_waking(node);
 }
 
 void gossip_greet(struct node *node, struct link *link) {
@@ -55,11 +64,14 @@ void gossip_greet(struct node *node, struct link *link) {
 
 static void send_round(struct node *node) {
     if (node->peer_count <= GOSSIP_ALL_MAX) {
-        for (uint32_t i = 0; i < node->peer_count; i++) send_table(node, peer_link(node, i));
+        for (uint32_t i = 0; i < node->peer_count; i++) send_news(node, peer_link(node, i));
         return;
     }
     for (uint32_t i = 0; i < GOSSIP_FANOUT; i++) {
-        send_table(node, peer_link(node, rng_below(&node->rng, node->peer_count)));
+        bool is_founded = node->members.count > 0;
+        uint32_t peer = is_founded ? rumors_next_peer(&node->rumors, &node->rng)
+                                   : rng_below(&node->rng, node->peer_count);
+        send_news(node, peer_link(node, peer));
     }
 }
 
@@ -97,21 +109,39 @@ static bool is_of_another_life(const struct node *node, const struct member_entr
     return shown->incarnation == told->incarnation && told->heartbeat > shown->heartbeat;
 }
 
+// Rows come in the order of the map.
+static uint32_t find_member(const struct node *node, uint64_t id, uint32_t from) {
+    for (uint32_t i = from; i < node->members.count; i++) {
+        if (node->map.members[i].id == id) return i;
+    }
+    return MEMBER_NONE;
+}
+
+static void take_entry(struct node *node, uint32_t from, uint32_t member,
+                       const struct member_entry *entry) {
+    if (member == node->self) {
+        // A life that this member has forgotten, with its data: nobody listens to a younger.
+        if (is_of_another_life(node, entry)) genesis_outlive(node, entry);
+        return;
+    }
+    bool is_new_life = entry->incarnation != node->members.entries[member].incarnation;
+    if (!members_merge_entry(&node->members, member, entry)) return;
+    rumors_change(&node->rumors, member, from);
+    sight_on_news(node, member, is_new_life);
+}
+
 void gossip_receive(struct node *node, struct link *link, struct slice body) {
     struct reader r = reader_of(body);
     uint32_t count = read_u32(&r);
+    uint32_t next = 0;
     for (uint32_t i = 0; i < count && !r.failed; i++) {
         struct member_entry entry;
         member_entry_decode(&entry, &r);
-        if (r.failed || node->map.epoch == 0 || i >= node->members.count) continue;
-        if (entry.id != node->map.members[i].id) continue;
-        if (i == node->self) {
-            // A life that this member has forgotten, with its data: nobody listens to a younger.
-            if (is_of_another_life(node, &entry)) genesis_outlive(node, &entry);
-            continue;
-        }
-        bool is_new_life = entry.incarnation != node->members.entries[i].incarnation;
-        if (members_merge_entry(&node->members, i, &entry)) sight_on_news(node, i, is_new_life);
+        if (r.failed) break;
+        uint32_t member = find_member(node, entry.id, next);
+        if (member == MEMBER_NONE) continue;
+        next = member + 1;
+        take_entry(node, link->peer, member, &entry);
     }
     uint64_t author = read_u64(&r);
     bool has_root = read_u8(&r) == 1;
@@ -124,6 +154,6 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
     if (link->is_dialer) {
         sight_on_answer(node, link->peer);
     } else {
-        send_table(node, link);
+        send_news(node, link);
     }
 }

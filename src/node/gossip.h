@@ -2,11 +2,12 @@
 //
 // gossip.h -- telling each other how members do.
 //
-// Each round a member raises its own heartbeat and sends the whole table to all others or, in a
-// larger cluster, to a few of them chosen at random; each answers with its own. Tables merge
-// (model/members.h), so news reaches everybody in a number of rounds that grows with the logarithm
-// of their count. With the table go the author of the map (epoch.h)
-// and the root of what the receiver should hold, too (roots.h).
+// Each round a member raises its own heartbeat and tells its news to all others or, in a larger
+// cluster, to a few of them, one after the other; each answers with its own. What is news, and how
+// much of it goes with one message at most, is for model/rumors.h; entries merge
+// (model/members.h). So what a member sends in a round does not grow with the cluster. With the
+// news go the author of the map (epoch.h) and the root of what the receiver should hold, too
+// (roots.h).
 #ifndef QUOIT_NODE_GOSSIP_H
 #define QUOIT_NODE_GOSSIP_H
 
@@ -15,7 +16,7 @@
 enum {
     GOSSIP_ALL_MAX = 16,
     GOSSIP_FANOUT = 3,
-    GOSSIP_NEWS_A_ROUND = 64, // members of which there is news in a round, or more
+    GOSSIP_SIZE_MAX = 4 + RUMORS_MAX * MEMBER_ENTRY_ENCODED_SIZE + 17, // bytes of a message
 };
 
 void gossip_start(struct node *node);

@@ -19,6 +19,7 @@
 
 #include "base/rng.h"
 #include "base/tlsf.h"
+#include "model/rumors.h"
 #include "model/suspicion.h"
 #include "node/agreement.h"
 #include "node/epoch.h"
@@ -136,6 +137,7 @@ struct node {
 
     // Gossip.
     struct members members;
+    struct rumors rumors; // of the same
     struct timer gossip_timer;
     struct sight sight;
     uint64_t ops_before; // requests counted at the last round

@@ -36,6 +36,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->peer = peer;
     link->nonce = rng_next(&link->node->rng);
     link->process = 0;
+    link->asked = 0;
     link->heard = node_waking(link->node);
     link->in_size = 0;
     link->out_size = 0;
@@ -248,6 +249,7 @@ static void on_received(struct env_op *op) {
         link_shut(link);
     } else {
         link->heard = node_waking(link->node);
+        link->asked = 0;
         link->in_size += op->size;
         receive(link);
     }

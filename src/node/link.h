@@ -35,7 +35,8 @@ struct link {
     uint64_t
         life; // raised with each use of the link: an answer belongs to the life of its question
     uint64_t since; // when the state was entered, ns
-    uint64_t heard; // when bytes last came, in the time of node_waking()
+    uint64_t asked; // when gossip went out that nothing came after yet, or 0; this and
+    uint64_t heard; // when bytes last came: in the time of node_waking()
     struct env_socket *socket;
     uint64_t nonce;   // ours
     uint64_t process; // of a caller, as its HELLO says; else 0

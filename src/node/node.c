@@ -97,8 +97,8 @@ size_t node_memory_size(const struct node_options *options) {
     struct node_options o = completed(options);
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
-           o.members_max * (sizeof(struct member_entry) + 8) + fact_size_max(&o) +
-           epoch_memory_size(o.members_max, fact_size_max(&o)) +
+           o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor) + 8) +
+           fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
            places_memory_size() + purge_memory_size() + o.request_memory + 64 + scratch_size(&o) +
@@ -123,6 +123,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     map_init(&node->initial, arena, o->members_max);
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
+    rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max);
     node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);

@@ -114,6 +114,7 @@ void peers_on_closed(struct link *link) {
     uint32_t member = link->peer;
     if (member == MEMBER_NONE) return;
     struct peer *peer = &node->peers[member];
+    rumors_forget(&node->rumors, member);
     if (peer->in == link) peer->in = NULL;
     if (peer->out != link) return;
     peer->out = NULL;
@@ -379,16 +380,26 @@ void peers_on_trusted(struct link *link) {
     reconcile_on_open(link->node, link->peer);
 }
 
+// Whoever dials talks to each of the others once in a lap, and is answered.
+static bool is_silent(const struct link *link, uint64_t silence) {
+    const struct node *node = link->node;
+    uint64_t now = node_waking(node);
+    if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
+    if (node->peer_count > GOSSIP_ALL_MAX) {
+        silence += 2 * (node->peer_count / GOSSIP_FANOUT + 1) * node->options.gossip_ns;
+    }
+    return now - link->heard > silence;
+}
+
 void peers_sweep(struct node *node) {
     forget_old_claims(node);
     uint64_t now = node->env->now;
-    uint64_t waking = node_waking(node);
     // An end that vanished without a word would else keep its member down for long.
     uint64_t silence = 2 * node->options.suspect_ns;
     if (silence < SILENCE_LEAST_NS) silence = SILENCE_LEAST_NS;
     for (uint32_t i = 0; i < node->link_count; i++) {
         struct link *link = &node->links[i];
         if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
-        if (link->state == LINK_OPEN && waking - link->heard > silence) link_shut(link);
+        if (link->state == LINK_OPEN && is_silent(link, silence)) link_shut(link);
     }
 }

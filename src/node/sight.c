@@ -8,21 +8,12 @@ static bool all_hear_all(const struct node *node) {
     return node->peer_count <= GOSSIP_ALL_MAX;
 }
 
-static struct suspicion_rule rule_of(const struct node *node, uint64_t expected) {
-    uint64_t patience = node->options.suspect_ns + expected - node->options.gossip_ns;
-    uint64_t longest = 2 * patience > expected ? 2 * patience : expected;
-    return (struct suspicion_rule){expected, patience, longest};
-}
-
 static struct suspicion_rule rule_of_answers(const struct node *node) {
-    return rule_of(node, node->options.gossip_ns);
+    return suspicion_rule_for(node->options.gossip_ns, node->options.suspect_ns, 1);
 }
 
-// How far news comes in a round does not depend on how large the cluster is, so how often there is
-// some of one member does.
 static struct suspicion_rule rule_of_news(const struct node *node) {
-    uint64_t rounds = 1 + node->peer_count / GOSSIP_NEWS_A_ROUND;
-    return rule_of(node, node->options.gossip_ns * rounds);
+    return suspicion_rule_for(node->options.gossip_ns, node->options.suspect_ns, node->peer_count);
 }
 
 static uint64_t silence_since(const struct node *node, uint64_t heard) {
@@ -58,14 +49,22 @@ static bool is_suspected(const struct node *node, uint32_t level) {
     return level >= SUSPICION_THRESHOLD * node->sight.doubt;
 }
 
+// Whether requests would reach it. Where news of it counts, too, our link may be broken all the
+// same, as the silence tells that follows our gossip.
+static bool is_reached(const struct node *node, const struct peer *peer) {
+    const struct link *link = peer->out;
+    if (link == NULL || !link_is_open(link)) return false;
+    if (all_hear_all(node) || link->asked == 0) return true;
+    return silence_since(node, link->asked) < node->options.suspect_ns;
+}
+
 struct node_view sight_of(const struct node *node, uint32_t member) {
     if (member == node->self) return (struct node_view){.verdict = VERDICT_UP};
     must(member < node->peer_count);
     const struct peer *peer = &node->peers[member];
     struct node_view view = {.verdict = VERDICT_DOWN, .level = level_of(node, peer)};
     view.silence_ns = silence_since(node, heard_here(peer));
-    bool is_open = peer->out != NULL && link_is_open(peer->out);
-    if (is_open && !is_suspected(node, view.level)) {
+    if (is_reached(node, peer) && !is_suspected(node, view.level)) {
         view.verdict = VERDICT_UP;
     } else if (!is_suspected(node, level_of_news(node, peer))) {
         view.verdict = VERDICT_UNREACHABLE;

@@ -7,7 +7,7 @@
 const struct mac_key cluster_secret = {.bytes = "the sim's secret"};
 
 enum {
-    MEMBERS_OF_A_NODE = CLUSTER_MEMBERS_MAX,
+    MEMBERS_OF_A_NODE = 16,
     REQUESTS_OF_A_NODE = 128,
     VALUE_OF_A_NODE = 16 * 1024, // five of the largest that the workload writes
 };

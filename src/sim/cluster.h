@@ -12,7 +12,7 @@
 #include "server/server.h"
 #include "sim/world.h"
 
-enum { CLUSTER_MEMBERS_MAX = 16, CLUSTER_PORT = 7379 };
+enum { CLUSTER_MEMBERS_MAX = 24, CLUSTER_PORT = 7379 };
 
 enum process_state {
     PROCESS_DOWN,

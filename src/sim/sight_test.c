@@ -12,10 +12,19 @@
 // From a crash until all take the member to be down, where its signs came evenly.
 #define CRASH_NS (1600 * NS_PER_MS)
 
-enum { MEMBERS = 5 };
+enum { MEMBERS = 5, MANY = 18 };
+
+// Of ten and more members the map has another order than the processes.
+static uint32_t index_of(const struct site *site, uint32_t process) {
+    const struct cluster *c = &site->cluster;
+    const struct node *any = cluster_node(c, process == 0 ? 1 : 0);
+    uint32_t index = map_find_name(node_map(any), slice_of_string(c->processes[process].name));
+    assert_true(index < c->options.members);
+    return index;
+}
 
 static struct node_view view(const struct site *site, uint32_t from, uint32_t to) {
-    return node_view(cluster_node(&site->cluster, from), to);
+    return node_view(cluster_node(&site->cluster, from), index_of(site, to));
 }
 
 static enum verdict verdict(const struct site *site, uint32_t from, uint32_t to) {
@@ -211,6 +220,55 @@ static void who_is_deaf_doubts_itself(void **state) {
     site_free(site);
 }
 
+// In which gossip goes to some at a time, and news of a member has to do.
+
+static void make_room(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->members_max = MANY;
+    node->requests_max = 16;
+}
+
+static void in_a_larger_cluster_news_of_a_member_has_to_do(void **state) {
+    (void)state;
+    struct site *site = site_new(MANY, make_room);
+    site_wait(site, 10 * NS_PER_SECOND);
+    uint64_t sent[MANY];
+    for (uint32_t i = 0; i < MANY; i++) {
+        sent[i] = node_stats(cluster_node(&site->cluster, i)).frames_sent;
+    }
+    for (uint32_t i = 0; i < 300; i++) {
+        site_wait(site, 100 * NS_PER_MS);
+        assert_true(all_see_all(site));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        sent[i] = node_stats(cluster_node(&site->cluster, i)).frames_sent - sent[i];
+        assert_in_range(sent[i], 30 * 5 * 4, 30 * 5 * 9); // 3 a round, and the answers to as many
+    }
+    cluster_power_loss(&site->cluster, 7);
+    assert_in_range(wait_for_all(site, 7, VERDICT_DOWN), NS_PER_SECOND, CRASH_NS + 400 * NS_PER_MS);
+    cluster_start(&site->cluster, 7);
+    assert_true(wait_for_all_of_all(site) < ALL_UP_NS);
+    site_free(site);
+}
+
+// Others still hear of it, so only what its link does not answer tells that it cannot be asked.
+static void in_a_larger_cluster_a_broken_link_is_noticed(void **state) {
+    (void)state;
+    struct site *site = site_new(MANY, make_room);
+    site_wait(site, 10 * NS_PER_SECOND);
+    set_link(site, 0, 1, false);
+    set_link(site, 1, 0, false);
+    site_wait(site, 2 * MANY / 3 * ROUND_NS + 2 * NS_PER_SECOND); // two laps
+    for (uint32_t i = 0; i < 100; i++) {
+        site_wait(site, 50 * NS_PER_MS);
+        assert_int_equal(verdict(site, 0, 1), VERDICT_UNREACHABLE);
+        assert_int_equal(verdict(site, 1, 0), VERDICT_UNREACHABLE);
+    }
+    world_heal(site->world);
+    assert_true(wait_for_all_of_all(site) < ALL_UP_NS);
+    site_free(site);
+}
+
 int sight_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_suspected_while_all_is_well),
@@ -221,6 +279,8 @@ int sight_test(void) {
         cmocka_unit_test(who_is_stopped_is_down_for_the_others),
         cmocka_unit_test(who_is_heard_by_others_is_unreachable_and_not_down),
         cmocka_unit_test(who_is_deaf_doubts_itself),
+        cmocka_unit_test(in_a_larger_cluster_news_of_a_member_has_to_do),
+        cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
     };
     return cmocka_run_group_tests_name("sight", cases, NULL, NULL);
 }

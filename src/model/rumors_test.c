@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/rumors.h"
+
+#include "base/timer.h"
+#include "model/suspicion.h"
+#include "tests/test.h"
+
+#include <stdlib.h>
+
+#define ROUND_NS (200 * NS_PER_MS)
+
+enum { FANOUT = 3, MANY = 1000 };
+
+// Many members that only gossip. Each knows a version of every row.
+struct crowd {
+    uint32_t count;
+    struct rng rng;
+    struct rumors *members;
+    uint32_t *versions; // [member * count + row]
+    struct rumor *memory;
+    uint64_t rows;     // sent
+    uint64_t messages; // of these
+    uint64_t most;     // rows of one
+    uint64_t useful;   // rows that were news to the receiver
+};
+
+static void crowd_init(struct crowd *c, uint32_t count) {
+    *c = (struct crowd){.count = count, .rng = {test_seed()}};
+    c->memory = calloc((size_t)count * count, sizeof(*c->memory));
+    c->members = calloc(count, sizeof(*c->members));
+    c->versions = calloc((size_t)count * count, sizeof(*c->versions));
+    for (uint32_t i = 0; i < count; i++) {
+        rumors_init(&c->members[i], c->memory + (size_t)i * count, count);
+        rumors_begin(&c->members[i], count, i);
+    }
+}
+
+static void crowd_free(struct crowd *c) {
+    free(c->memory);
+    free(c->members);
+    free(c->versions);
+}
+
+static uint32_t *version(struct crowd *c, uint32_t member, uint32_t row) {
+    return &c->versions[(size_t)member * c->count + row];
+}
+
+static void beat(struct crowd *c, uint32_t member) {
+    ++*version(c, member, member);
+    rumors_change(&c->members[member], member, member);
+}
+
+static void say(struct crowd *c, uint32_t from, uint32_t to) {
+    uint16_t rows[RUMORS_MAX];
+    uint32_t count = rumors_pick(&c->members[from], to, true, rows);
+    c->messages++;
+    c->rows += count;
+    if (count > c->most) c->most = count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t told = *version(c, from, rows[i]);
+        if (told <= *version(c, to, rows[i])) continue;
+        *version(c, to, rows[i]) = told;
+        rumors_change(&c->members[to], rows[i], from);
+        c->useful++;
+    }
+}
+
+// Who is silent neither says nor hears anything.
+static void gossip_round(struct crowd *c, uint32_t silent) {
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (i == silent) continue;
+        beat(c, i);
+        for (uint32_t k = 0; k < FANOUT && k + 1 < c->count; k++) {
+            uint32_t to = rumors_next_peer(&c->members[i], &c->rng);
+            if (to == silent) continue;
+            say(c, i, to);
+            say(c, to, i);
+        }
+    }
+}
+
+static bool all_know(struct crowd *c, uint32_t row, uint32_t wanted, uint32_t but) {
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (i != but && *version(c, i, row) < wanted) return false;
+    }
+    return true;
+}
+
+static uint32_t rounds_until_known(struct crowd *c, uint32_t row) {
+    uint32_t wanted = *version(c, row, row) + 1; // as of the round that begins now
+    uint32_t rounds = 0;
+    while (rounds < 100 && !all_know(c, row, wanted, c->count)) {
+        gossip_round(c, c->count);
+        rounds++;
+    }
+    return rounds;
+}
+
+// From ten members to a thousand the time grows by some rounds, and a member's messages do not.
+static void what_changes_is_known_to_all_soon_however_many_they_are(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t count;
+        uint32_t most; // rounds
+    } rows[] = {{10, 6}, {60, 8}, {200, 20}, {MANY, 32}};
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct crowd c;
+        crowd_init(&c, rows[i].count);
+        for (uint32_t round = 0; round < 12; round++) gossip_round(&c, c.count);
+        c.rows = c.messages = c.useful = 0;
+        uint32_t rounds = rounds_until_known(&c, c.count / 3);
+        print_message("%u members: %u rounds, %.1f rows a message, %.2f of them news\n", c.count,
+                      rounds, (double)c.rows / (double)c.messages,
+                      (double)c.useful / (double)c.rows);
+        assert_true(rounds <= rows[i].most);
+        assert_true(c.most <= RUMORS_MAX);
+        crowd_free(&c);
+    }
+}
+
+// Members that judge others by the news of them.
+enum { JUDGES = 20, GONE = 701 };
+
+struct judge {
+    uint32_t known[MANY];
+    uint64_t heard[MANY]; // ns
+    struct suspicion of[MANY];
+};
+
+static uint32_t suspects(struct crowd *c, struct judge *judge, uint32_t member, uint64_t now) {
+    struct suspicion_rule rule = suspicion_rule_for(ROUND_NS, 6 * ROUND_NS, MANY);
+    uint32_t suspected = 0;
+    for (uint32_t row = 0; row < MANY; row++) {
+        uint32_t told = *version(c, member, row);
+        if (row == member || told == 0) continue;
+        if (told > judge->known[row]) {
+            suspicion_sign(&judge->of[row], &rule, now);
+            judge->heard[row] = now;
+        }
+        judge->known[row] = told;
+        uint32_t level = suspicion_level(&judge->of[row], &rule, now - judge->heard[row]);
+        suspected += level >= SUSPICION_THRESHOLD;
+    }
+    return suspected;
+}
+
+// News of each comes after some rounds, sometimes after many. Nobody is suspected for that, and who
+// has gone is, in time.
+static void a_member_of_very_many_is_suspected_when_it_is_gone(void **state) {
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, MANY);
+    struct judge *judges = calloc(JUDGES, sizeof(*judges));
+    uint64_t now = 0;
+    uint32_t round = 0;
+    for (; round < 70; round++, now += ROUND_NS) {
+        gossip_round(&c, c.count);
+        for (uint32_t i = 0; i < JUDGES; i++) assert_int_equal(suspects(&c, &judges[i], i, now), 0);
+    }
+    uint32_t suspicious = 0;
+    for (; suspicious < JUDGES; round++, now += ROUND_NS) {
+        gossip_round(&c, GONE);
+        suspicious = 0;
+        for (uint32_t i = 0; i < JUDGES; i++) suspicious += suspects(&c, &judges[i], i, now) == 1;
+        assert_true(round < 70 + 120);
+    }
+    print_message("gone for %u rounds\n", round - 70);
+    free(judges);
+    crowd_free(&c);
+}
+
+// What changed long ago is not crowded out by what changes all the time.
+static void who_comes_late_hears_of_what_changed_long_ago(void **state) {
+    (void)state;
+    enum { SOME = 300, PAST = 250, LATE = 7 };
+    struct crowd c;
+    crowd_init(&c, SOME);
+    for (uint32_t round = 0; round < 15; round++) gossip_round(&c, c.count);
+    uint32_t last = *version(&c, PAST, PAST);
+    for (uint32_t round = 0; round < 30; round++) gossip_round(&c, PAST);
+    assert_true(all_know(&c, PAST, last, c.count));
+    *version(&c, LATE, PAST) = 0; // as if it had just begun
+    for (uint32_t i = 0; i < SOME; i++) rumors_forget(&c.members[i], LATE);
+    uint32_t rounds = 0;
+    for (; *version(&c, LATE, PAST) < last && rounds < 100; rounds++) gossip_round(&c, PAST);
+    print_message("%u rounds\n", rounds);
+    assert_true(rounds <= 12);
+    crowd_free(&c);
+}
+
+struct pair {
+    struct rumor memory[64];
+    struct rumors r;
+};
+
+static void pair_init(struct pair *p, uint32_t count) {
+    rumors_init(&p->r, p->memory, count);
+    rumors_begin(&p->r, count, 0);
+}
+
+static void what_somebody_knows_is_not_told_again(void **state) {
+    (void)state;
+    struct pair p;
+    uint16_t rows[RUMORS_MAX];
+    pair_init(&p, 5);
+    rumors_change(&p.r, 0, 0);
+    rumors_change(&p.r, 2, 2);
+    rumors_change(&p.r, 3, 1);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), 2); // not what member 1 has said
+    assert_int_equal(rows[0], 0);
+    assert_int_equal(rows[1], 2);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), 0);
+    assert_int_equal(rumors_pick(&p.r, 2, true, rows), 2); // another has not heard it
+    assert_int_equal(rumors_pick(&p.r, 4, false, rows), 3);
+    assert_int_equal(rumors_pick(&p.r, 4, false, rows), 3); // and may not have listened
+
+    rumors_change(&p.r, 3, 4);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), 1);
+    assert_int_equal(rows[0], 3);
+    rumors_forget(&p.r, 1);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), 3);
+    rumors_forget(&p.r, 2);
+    assert_int_equal(rumors_pick(&p.r, 2, true, rows), 3); // its own row, from before, included
+}
+
+static void everybody_is_talked_to_in_each_lap(void **state) {
+    (void)state;
+    enum { LAP = 40 };
+    struct pair p;
+    struct rng rng = {test_seed()};
+    pair_init(&p, LAP);
+    uint16_t last[LAP] = {0};
+    uint32_t different = 0;
+    for (uint32_t lap = 0; lap < 50; lap++) {
+        bool seen[LAP] = {true};
+        for (uint32_t i = 0; i < LAP - 1; i++) {
+            uint32_t peer = rumors_next_peer(&p.r, &rng);
+            assert_false(seen[peer]);
+            seen[peer] = true;
+            different += last[i] != peer;
+            last[i] = (uint16_t)peer;
+        }
+    }
+    assert_true(different > 40 * LAP);
+}
+
+int rumors_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(what_changes_is_known_to_all_soon_however_many_they_are),
+        cmocka_unit_test(a_member_of_very_many_is_suspected_when_it_is_gone),
+        cmocka_unit_test(who_comes_late_hears_of_what_changed_long_ago),
+        cmocka_unit_test(what_somebody_knows_is_not_told_again),
+        cmocka_unit_test(everybody_is_talked_to_in_each_lap),
+    };
+    return cmocka_run_group_tests_name("rumors", cases, NULL, NULL);
+}
