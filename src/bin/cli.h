@@ -12,6 +12,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_MISUSED = 2 };
 int cli_bench(int count, char **arguments);
 int cli_demo(int count, char **arguments);
 int cli_import(int count, char **arguments);
+int cli_nodes(int count, char **arguments);
 int cli_repair(int count, char **arguments);
 int cli_restore(int count, char **arguments);
 int cli_snapshot(int count, char **arguments);

@@ -4,6 +4,7 @@
 #include "base/must.h"
 #include "base/text.h"
 #include "bin/cli_cluster.h"
+#include "bin/cli_options.h"
 #include "model/map.h"
 
 #include <signal.h>
@@ -111,6 +112,15 @@ redisReply *member_ask(struct member *member, const char *command) {
     if (!member_is_asked(member)) return NULL;
     (void)redisAppendCommand(member->context, command);
     return member_answer(member);
+}
+
+void members_name_absent(const struct members *m, const char *command) {
+    for (size_t i = 0; i < m->count; i++) {
+        const struct member *member = m->all[i];
+        if (member_is_asked(member)) continue;
+        cli_complain(command, "%s (%s) cannot be asked: %s", member->name, member->address,
+                     member->problem);
+    }
 }
 
 void members_free(struct members *m) {

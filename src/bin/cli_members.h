@@ -49,6 +49,9 @@ static inline bool member_is_asked(const struct member *member) {
     return member->context != NULL && member->problem[0] == '\0';
 }
 
+// Says who of them cannot be asked, and why.
+void members_name_absent(const struct members *m, const char *command);
+
 void members_free(struct members *m);
 
 #endif

@@ -57,15 +57,6 @@ static void tell(struct repair *r, size_t index) {
     r->tasks[index].state = AT_WORK;
 }
 
-static uint64_t field(const redisReply *map, const char *name) {
-    for (size_t i = 0; map->type == REDIS_REPLY_ARRAY && i + 1 < map->elements; i += 2) {
-        const redisReply *value = map->element[i + 1];
-        bool is_it = map->element[i]->str != NULL && strcmp(map->element[i]->str, name) == 0;
-        if (is_it && value->type == REDIS_REPLY_INTEGER) return (uint64_t)value->integer;
-    }
-    return 0;
-}
-
 // How far a member is. One that was started anew has forgotten what it was told. False: it was told
 // something else, by somebody else.
 static bool ask(struct repair *r, size_t index) {
@@ -75,15 +66,16 @@ static bool ask(struct repair *r, size_t index) {
     if (reply == NULL) return true;
     uint64_t first = r->is_all ? 0 : r->slot;
     uint64_t last = r->is_all ? SLOT_COUNT - 1 : r->slot;
-    bool is_ours = field(reply, "first") == first && field(reply, "last") == last;
-    uint64_t total = field(reply, "total");
+    bool is_ours = (uint64_t)cli_reply_number(reply, "first") == first &&
+                   (uint64_t)cli_reply_number(reply, "last") == last;
+    uint64_t total = (uint64_t)cli_reply_number(reply, "total");
     bool is_forgotten = total == 0 && (task->total > 0 || !is_ours);
     if (is_forgotten) {
         task->state = TO_BE_TOLD;
     } else if (is_ours) {
-        task->done = field(reply, "done");
+        task->done = (uint64_t)cli_reply_number(reply, "done");
         task->total = total;
-        if (field(reply, "peers_left") == 0) task->state = DONE;
+        if (cli_reply_number(reply, "peers_left") == 0) task->state = DONE;
     }
     freeReplyObject(reply);
     if (is_ours || is_forgotten) return true;
@@ -160,12 +152,7 @@ static void complain_of_time(const struct repair *r) {
                      r->members.all[i]->name, (unsigned long long)r->wait_s,
                      (unsigned long long)task->done, (unsigned long long)task->total);
     }
-    for (size_t i = 0; i < r->members.count; i++) {
-        const struct member *member = r->members.all[i];
-        if (member_is_asked(member)) continue;
-        cli_complain("repair", "%s (%s) cannot be asked: %s", member->name, member->address,
-                     member->problem);
-    }
+    members_name_absent(&r->members, "repair");
 }
 
 static int carry_out(struct repair *r) {

@@ -68,3 +68,22 @@ redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI
     redisFree(context);
     return NULL;
 }
+
+const redisReply *cli_reply_field(const redisReply *map, const char *name) {
+    if (map == NULL || map->type != REDIS_REPLY_ARRAY) return NULL;
+    for (size_t i = 0; i + 1 < map->elements; i += 2) {
+        const char *field = map->element[i]->str;
+        if (field != NULL && strcmp(field, name) == 0) return map->element[i + 1];
+    }
+    return NULL;
+}
+
+const char *cli_reply_text(const redisReply *map, const char *name) {
+    const redisReply *value = cli_reply_field(map, name);
+    return value != NULL && value->type == REDIS_REPLY_STRING ? value->str : NULL;
+}
+
+int64_t cli_reply_number(const redisReply *map, const char *name) {
+    const redisReply *value = cli_reply_field(map, name);
+    return value != NULL && value->type == REDIS_REPLY_INTEGER ? value->integer : 0;
+}

@@ -40,4 +40,9 @@ redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI
 void cli_server_trouble(const struct cli_server *server, const redisContext *context,
                         char problem[CLI_PROBLEM_MAX + 1]);
 
+// What a map has under that name. NULL, 0: nothing, something else, or it is no map.
+const redisReply *cli_reply_field(const redisReply *map, const char *name);
+const char *cli_reply_text(const redisReply *map, const char *name);
+int64_t cli_reply_number(const redisReply *map, const char *name);
+
 #endif

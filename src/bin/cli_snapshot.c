@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,22 +55,9 @@ static bool command(const struct cli_server *node, redisContext *context, const 
     return true;
 }
 
-static long long number_of(const redisReply *fields, const char *name) {
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const redisReply *value = fields->element[i + 1];
-        bool is_it = fields->element[i]->str != NULL && strcmp(fields->element[i]->str, name) == 0;
-        if (is_it && value->type == REDIS_REPLY_INTEGER) return value->integer;
-    }
-    return 0;
-}
-
 static const char *name_of(const redisReply *fields) {
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const char *field = fields->element[i]->str;
-        const char *value = fields->element[i + 1]->str;
-        if (field != NULL && value != NULL && strcmp(field, "name") == 0) return value;
-    }
-    return "?";
+    const char *name = cli_reply_text(fields, "name");
+    return name == NULL ? "?" : name;
 }
 
 static bool list(const struct cli_server *node, redisContext *context) {
@@ -78,9 +66,9 @@ static bool list(const struct cli_server *node, redisContext *context) {
     printf("%-*s %8s %15s %15s\n", SNAPSHOT_NAME_MAX, "NAME", "FILES", "BYTES", "OWN BYTES");
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *fields = reply->element[i];
-        printf("%-*s %8lld %15lld %15lld\n", SNAPSHOT_NAME_MAX, name_of(fields),
-               number_of(fields, "files"), number_of(fields, "bytes"),
-               number_of(fields, "own_bytes"));
+        printf("%-*s %8" PRId64 " %15" PRId64 " %15" PRId64 "\n", SNAPSHOT_NAME_MAX,
+               name_of(fields), cli_reply_number(fields, "files"),
+               cli_reply_number(fields, "bytes"), cli_reply_number(fields, "own_bytes"));
     }
     freeReplyObject(reply);
     return true;
@@ -94,9 +82,10 @@ static bool show(const struct cli_server *node, redisContext *context, const cha
     for (size_t i = 0; reply != NULL && i < reply->elements; i++) {
         const redisReply *fields = reply->element[i];
         if (strcmp(name_of(fields), name) != 0) continue;
-        printf("snapshot %s: %lld files, %s, snapshot-%s.* in %s\n", name,
-               number_of(fields, "files"), human_size((uint64_t)number_of(fields, "bytes")).text,
-               name, is_known ? setting->element[1]->str : "the directory of the node");
+        uint64_t bytes = (uint64_t)cli_reply_number(fields, "bytes");
+        printf("snapshot %s: %" PRId64 " files, %s, snapshot-%s.* in %s\n", name,
+               cli_reply_number(fields, "files"), human_size(bytes).text, name,
+               is_known ? setting->element[1]->str : "the directory of the node");
     }
     if (setting != NULL) freeReplyObject(setting);
     if (reply != NULL) freeReplyObject(reply);

@@ -153,12 +153,7 @@ static int carry_out(const struct wish *w) {
     v->members.first = w->member;
     int outcome = VERIFY_UNKNOWN;
     if (look_until_settled(v, w)) {
-        for (size_t i = 0; i < v->members.count; i++) {
-            const struct member *member = v->members.all[i];
-            if (member_is_asked(member)) continue;
-            cli_complain("verify", "%s (%s) cannot be asked: %s", member->name, member->address,
-                         member->problem);
-        }
+        members_name_absent(&v->members, "verify");
         if (w->as_json) {
             print_json(v);
         } else {

@@ -224,7 +224,7 @@ static const struct key keys[] = {
     {"hedge-ms", "MS", "30", FIELD(hedge_ms), parse_ms, MS,
      "Silence after which a read asks further replicas.", false},
     {"suspect-ms", "MS", "1200", FIELD(suspect_ms), parse_ms, MS,
-     "Silence after which another node counts as down.", false},
+     "Silence after which another node counts as down, when its signs came evenly.", false},
     {"multi", "atomic|batch", "atomic", FIELD(has_batch), parse_multi, "atomic or batch",
      "What MULTI and EXEC are where a cluster has several nodes: refused, as they could not be "
      "atomic, or a plain batch of commands.",

@@ -16,6 +16,7 @@ static const struct command {
 } commands[] = {
     {"demo", "starts a cluster on this machine, or stops it", cli_demo},
     {"status", "shows the members of a cluster and how they do", cli_status},
+    {"nodes", "shows what each member thinks of each other one", cli_nodes},
     {"verify", "shows whether all copies of the data are the same", cli_verify},
     {"repair", "compares all keys of all copies, and makes them the same", cli_repair},
     {"snapshot", "keeps the data of a node as it is now, in its directory", cli_snapshot},

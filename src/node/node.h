@@ -301,7 +301,7 @@ enum verdict { VERDICT_UP, VERDICT_UNREACHABLE, VERDICT_DOWN };
 struct node_view {
     enum verdict verdict;
     uint32_t level;      // of suspicion (model/suspicion.h)
-    uint64_t silence_ns; // on the link to it
+    uint64_t silence_ns; // on the link to it; UINT64_MAX: it was never open
 };
 
 struct node_view node_view(const struct node *node, uint32_t index);

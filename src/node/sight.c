@@ -63,7 +63,8 @@ struct node_view sight_of(const struct node *node, uint32_t member) {
     must(member < node->peer_count);
     const struct peer *peer = &node->peers[member];
     struct node_view view = {.verdict = VERDICT_DOWN, .level = level_of(node, peer)};
-    view.silence_ns = silence_since(node, heard_here(peer));
+    view.silence_ns = UINT64_MAX;
+    if (peer->answers.has_begun) view.silence_ns = silence_since(node, heard_here(peer));
     if (is_reached(node, peer) && !is_suspected(node, view.level)) {
         view.verdict = VERDICT_UP;
     } else if (!is_suspected(node, level_of_news(node, peer))) {

@@ -406,6 +406,8 @@ const struct command_spec command_table[] = {
     CONTAINER("quoit", CLUSTER, "A container for what only Quoit has to say"),
     COMMAND("quoit|status", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_quoit_status), "",
             "Shows the members of the cluster and how they do"),
+    COMMAND("quoit|view", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_quoit_view), "",
+            "Shows which other members are up to this one, and how it comes to that"),
     COMMAND("quoit|digest", 2, NO_KEYS, CLUSTER, 0, LOCAL(local_quoit_digest), "",
             "Sums up the records that this member holds"),
     COMMAND("quoit|digests", 4, NO_KEYS, CLUSTER, 0, LOCAL(local_quoit_digests), "first last",

@@ -223,6 +223,7 @@ uint64_t server_saved_s(const struct server *server);
 
 // commands_quoit.c
 command_local_function local_quoit_status;
+command_local_function local_quoit_view;
 command_local_function local_quoit_digest;
 command_local_function local_quoit_digests;
 command_local_function local_quoit_repair;

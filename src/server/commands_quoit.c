@@ -29,8 +29,21 @@ static void count_slots(const struct node *node, struct slot_counts *counts) {
     }
 }
 
+static const char *verdict_text(enum verdict verdict) {
+    switch (verdict) {
+    case VERDICT_UP:
+        return "up";
+    case VERDICT_UNREACHABLE:
+        return "unreachable";
+    case VERDICT_DOWN:
+        return "down";
+    }
+    unreachable();
+}
+
 static const char *state_text(const struct node *node, uint32_t index) {
-    if (!node_member_is_up(node, index)) return "down";
+    enum verdict verdict = node_view(node, index).verdict;
+    if (verdict != VERDICT_UP) return verdict_text(verdict);
     switch (node_member(node, index)->state) {
     case MEMBER_STARTING:
         return "starting";
@@ -104,6 +117,35 @@ void local_quoit_status(struct command *c, struct reply *r) {
     count_slots(node, &counts);
     reply_array(r, map->member_count);
     for (uint32_t i = 0; i < map->member_count; i++) reply_member(r, node, i, &counts);
+}
+
+static void reply_view(struct reply *r, const struct node *node, uint32_t index) {
+    struct node_view view = node_view(node, index);
+    char phi[32];
+    bool is_heard = view.silence_ns != UINT64_MAX;
+    snprintf(phi, sizeof(phi), "%" PRIu32 ".%02" PRIu32, view.level / 100, view.level % 100);
+    reply_map(r, 6);
+    reply_text(r, "name", node_map(node)->members[index].name);
+    reply_text(r, "state", verdict_text(view.verdict));
+    reply_text(r, "phi", phi);
+    reply_bulk_string(r, "silence_ms");
+    reply_integer(r, is_heard ? (int64_t)(view.silence_ns / NS_PER_MS) : -1);
+    reply_number(r, "late", node_member_is_late(node, index));
+    reply_number(r, "self", index == node_self(node));
+}
+
+void local_quoit_view(struct command *c, struct reply *r) {
+    const struct node *node = c->session->server->node;
+    const struct map *map = node_map(node);
+    if (map->epoch == 0) {
+        command_refuse_not_serving(c, r);
+        return;
+    }
+    reply_map(r, 2);
+    reply_number(r, "doubt", node_doubt(node));
+    reply_bulk_string(r, "members");
+    reply_array(r, map->member_count);
+    for (uint32_t i = 0; i < map->member_count; i++) reply_view(r, node, i);
 }
 
 static bool is_refused(const struct command *c, struct reply *r) {

@@ -220,6 +220,28 @@ static void who_is_deaf_doubts_itself(void **state) {
     site_free(site);
 }
 
+// As each of them is asked.
+static void members_tell_what_they_think_of_each_other(void **state) {
+    (void)state;
+    struct site *site = begin();
+    struct talker *t = site_talker(site, 0, false);
+    expect_part(
+        answer_to(site, t, "QUOIT VIEW\r\n"),
+        "*4\r\n$5\r\ndoubt\r\n:1\r\n$7\r\nmembers\r\n*5\r\n*12\r\n$4\r\nname\r\n$2\r\nn1\r\n"
+        "$5\r\nstate\r\n$2\r\nup\r\n$3\r\nphi\r\n$4\r\n0.00\r\n$10\r\nsilence_ms\r\n:0\r\n"
+        "$4\r\nlate\r\n:0\r\n$4\r\nself\r\n:1\r\n");
+    set_link(site, 0, 1, false);
+    cluster_power_loss(&site->cluster, 2);
+    site_wait(site, 4 * NS_PER_SECOND);
+    const char *heard = answer_to(site, t, "QUOIT VIEW\r\n");
+    expect_part(heard, "$2\r\nn2\r\n$5\r\nstate\r\n$11\r\nunreachable\r\n");
+    expect_part(heard, "$2\r\nn3\r\n$5\r\nstate\r\n$4\r\ndown\r\n$3\r\nphi\r\n$5\r\n88.56\r\n");
+    heard = answer_to(site, t, "QUOIT STATUS\r\n");
+    expect_part(heard, "$5\r\nstate\r\n$11\r\nunreachable\r\n");
+    expect_part(heard, "$5\r\nstate\r\n$4\r\ndown\r\n");
+    site_free(site);
+}
+
 // In which gossip goes to some at a time, and news of a member has to do.
 
 static void make_room(struct node_options *node, struct server_options *server) {
@@ -279,6 +301,7 @@ int sight_test(void) {
         cmocka_unit_test(who_is_stopped_is_down_for_the_others),
         cmocka_unit_test(who_is_heard_by_others_is_unreachable_and_not_down),
         cmocka_unit_test(who_is_deaf_doubts_itself),
+        cmocka_unit_test(members_tell_what_they_think_of_each_other),
         cmocka_unit_test(in_a_larger_cluster_news_of_a_member_has_to_do),
         cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
     };

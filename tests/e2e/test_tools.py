@@ -120,6 +120,37 @@ def test_status_shows_a_node_that_is_down(world):
     nodes[1].send(signal.SIGCONT)
 
 
+def test_nodes_shows_what_each_thinks_of_the_others(world):
+    nodes = world.cluster(3)
+
+    def look(*options):
+        return world.run(world.quoit, "nodes", "--port", nodes[0].port, *options)
+
+    def seen():
+        code, output = world.run(world.quoit, "nodes", "--port", nodes[0].port, "--json")
+        view = json.loads(output[output.index("{"):])
+        return code, view["not_up"], {(node["name"], sight["name"]): sight["state"]
+                                      for node in view["nodes"] for sight in node["sees"]}
+    pairs = {(a, b): "up" for a in ("n0", "n1", "n2") for b in ("n0", "n1", "n2") if a != b}
+    eventually(lambda: seen() == (0, 0, pairs), 20, "all are up to all")
+    code, output = look()
+    assert code == 0 and "0 not up" in output and "3 of 3 members" in output, output
+    assert output.count(" up ") == 6 and "\033" not in output, output
+    nodes[2].kill()
+    eventually(lambda: seen() == (2, 2, {("n0", "n1"): "up", ("n1", "n0"): "up", ("n0", "n2"): "down",
+                                         ("n1", "n2"): "down"}), 20, "n2 is down to the others")
+    code, output = look("--trouble")
+    assert code == 2 and "n2 (127.0.0.1:" in output and "2 not up" in output, output
+    assert output.count(" down ") == 2 and " up " not in output, output
+    nodes[2].start()
+    eventually(lambda: seen() == (0, 0, pairs), 20, "all are up to all again")
+    nodes[2].send(signal.SIGSTOP)
+    code, output = look()
+    assert code == 2 and "did not answer within 3 s" in output, output
+    nodes[2].send(signal.SIGCONT)
+    eventually(lambda: seen() == (0, 0, pairs), 20, "all are up to all once more")
+
+
 def test_commands_give_the_password(world):
     password = os.path.join(world.directory, "password")
     wrong = os.path.join(world.directory, "wrong")
