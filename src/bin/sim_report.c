@@ -81,6 +81,10 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->backups.checked += r->backups.checked;
     add_maps(&sum->maps, &r->maps);
     add_keyspaces(sum, r);
+    sum->watched.up += r->watched.up;
+    sum->watched.gone += r->watched.gone;
+    sum->watched.well += r->watched.well;
+    sum->watched.after_pause += r->watched.after_pause;
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
@@ -160,6 +164,10 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O28 reads whose value was known", sum->tenancy.certain);
     n = add(lines, n, "O28 reads after a flush", sum->tenancy.flushed);
     n = add(lines, n, "O29 changes with no keys in their way", sum->tenancy.moves);
+    n = add(lines, n, "O30 looks at who must be up", sum->watched.up);
+    n = add(lines, n, "O30 looks at who must not be", sum->watched.gone);
+    n = add(lines, n, "O30 looks at who must not be down", sum->watched.well);
+    n = add(lines, n, "O30 of these by who was stopped", sum->watched.after_pause);
     n = add(lines, n, "keyspaces created", sum->keyspaces.created);
     n = add(lines, n, "keyspaces altered", sum->keyspaces.altered);
     n = add(lines, n, "keyspaces altered, if empty", sum->keyspaces.moved);

@@ -26,6 +26,7 @@ struct sim_report {
     struct steward_counts keyspaces;
     struct tenancy_counts tenancy;
     struct mapmaker_counts maps;
+    struct watcher_counts watched;
     struct node_stats node;
     uint64_t flushes;
     uint64_t compactions;

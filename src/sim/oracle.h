@@ -37,9 +37,10 @@
 //     only
 //         what some other write has superseded: with it nobody replaces what he has not seen
 //     O27 maps: see mapmaker.h
-//     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
+//     O30 who is up: see watcher.h
 //     O31 what was purged is gone for good, whoever was away or has forgotten: no value that a
 //         purged tombstone had superseded is read again, or is there at the end
+//     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
 //     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H

@@ -31,6 +31,7 @@ struct simulation {
     struct keeper keeper;
     struct mapmaker mapmaker;
     struct steward steward;
+    struct watcher watcher;
     struct rng rng;
     uint32_t files_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
 };
@@ -100,6 +101,7 @@ static void check_facts(struct simulation *s) {
 static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(struct simulation *)) {
     uint64_t until = world_now(s->world) + ns;
     while (world_now(s->world) < until && !s->oracle.has_failed) {
+        watcher_look(&s->watcher);
         if (is_reached(s)) return true;
         world_run(s->world, world_now(s->world) + LOOK_EVERY_NS);
         check_facts(s);
@@ -200,6 +202,7 @@ static void heal(struct simulation *s) {
     mapmaker_stop(&s->mapmaker);
     steward_stop(&s->steward);
     nemesis_heal(&s->nemesis);
+    watcher_calm(&s->watcher);
     const char *complaint = s->nemesis.amnesia.complaint;
     if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
@@ -335,6 +338,7 @@ static void fill_report(struct simulation *s) {
     r->backups = s->keeper.counts;
     r->maps = s->mapmaker.counts;
     r->keyspaces = s->steward.counts;
+    r->watched = s->watcher.counts;
     r->tenancy = s->steward.tenancy.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
@@ -402,6 +406,7 @@ static void draw(struct simulation *s) {
         o.sync_interval_ns == 0 && (s->options->troubles == 0 || !nemesis_forgets(&s->nemesis));
     steward_init(&s->steward, &s->nemesis, &s->oracle, may_have_steward);
     keeper_init(&s->keeper, &s->nemesis, &s->oracle);
+    watcher_init(&s->watcher, &s->nemesis, &s->oracle);
     mapmaker_init(&s->mapmaker, &s->nemesis, &s->oracle);
     draw_world(s);
     uint32_t keys = 3 + rng_below(&s->rng, 30);

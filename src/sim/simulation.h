@@ -17,6 +17,7 @@
 #include "sim/nemesis.h"
 #include "sim/oracle.h"
 #include "sim/steward.h"
+#include "sim/watcher.h"
 #include "sim/workload.h"
 
 struct simulation_options {
@@ -46,6 +47,7 @@ struct simulation_report {
     struct mapmaker_counts maps;
     struct steward_counts keyspaces;
     struct tenancy_counts tenancy;
+    struct watcher_counts watched;
     struct node_stats node;
     uint64_t flushes; // of all stores, like all up to audit_rounds
     uint64_t compactions;
