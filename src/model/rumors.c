@@ -5,9 +5,11 @@
 
 enum { SENDS_TOLD_APART = 4 };
 
-void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity) {
+void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity, uint32_t most) {
     must(capacity < RUMOR_BY_NONE);
-    *r = (struct rumors){.all = memory, .capacity = capacity};
+    must(most >= 3);
+    must(most <= RUMORS_MAX);
+    *r = (struct rumors){.all = memory, .capacity = capacity, .most = most};
 }
 
 void rumors_begin(struct rumors *r, uint32_t count, uint32_t self) {
@@ -53,17 +55,31 @@ static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_
     return row;
 }
 
+void rumors_want(struct rumors *r, uint32_t member) {
+    must(member < r->count);
+    r->all[member].is_wanted = true;
+}
+
+static void pick_wanted(struct rumors *r, uint32_t to, uint32_t *picked) {
+    for (uint32_t row = 0; row < r->count; row++) {
+        bool is_wanted = r->all[row].is_wanted && *picked < r->most;
+        if (is_wanted && is_news(r, row, to)) *picked += pick(r, row);
+        r->all[row].is_wanted = false;
+    }
+}
+
 uint32_t rumors_pick(struct rumors *r, uint32_t to, bool is_kept, uint16_t rows[RUMORS_MAX]) {
     must(to < r->count);
     must(to != r->self);
     uint32_t picked = 0;
     if (is_news(r, r->self, to)) picked += pick(r, r->self);
     if (is_news(r, to, to)) picked += pick(r, to);
+    pick_wanted(r, to, &picked);
     for (uint32_t sends = 0; sends < SENDS_TOLD_APART; sends++) {
-        (void)pick_from(r, to, sends, RUMORS_MAX - RUMORS_IN_TURN, &picked);
+        (void)pick_from(r, to, sends, r->most - r->most / 4, &picked);
     }
-    uint32_t next = pick_from(r, to, UINT16_MAX, RUMORS_MAX, &picked);
-    if (picked == RUMORS_MAX) {
+    uint32_t next = pick_from(r, to, UINT16_MAX, r->most, &picked);
+    if (picked == r->most) {
         r->turn = next;
     } else if (is_kept) {
         r->all[to].told = r->changes; // that was all there is

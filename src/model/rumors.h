@@ -2,11 +2,11 @@
 //
 // rumors.h -- which news of members the next message of gossip carries, and who gets it.
 //
-// A message carries at most RUMORS_MAX rows, however many members there are: first the sender's own
-// and the receiver's, then those that were passed on least often since they last changed, and in
-// the last few places whatever is next as all are gone through in turn. Others know most changes
-// soon (each is passed on by everybody who hears of it), and what changes no more is not starved by
-// what always does.
+// A message carries at most RUMORS_MAX rows, however many members there are: first the sender's
+// own, the receiver's and those that this one asks for, then those that were passed on least often
+// since they last changed, and in the last few places whatever is next as all are gone through in
+// turn. Others know most changes soon (each is passed on by everybody who hears of it), and what
+// changes no more is not starved by what always does.
 //
 // What the receiver has been told since it last changed, or has told us itself, is not news. So in
 // a small cluster, where everything fits, no row is sent twice.
@@ -22,8 +22,7 @@
 #include <stdint.h>
 
 enum {
-    RUMORS_MAX = 64,       // rows in a message
-    RUMORS_IN_TURN = 16,   // of these
+    RUMORS_MAX = 64,       // rows in a message, of which a quarter in turn
     RUMOR_BY_NONE = 65535, // nobody is known to have said it
 };
 
@@ -33,6 +32,7 @@ struct rumor {
     uint16_t by;      // who told us of it
     uint16_t sends;   // since
     bool is_picked;
+    bool is_wanted;
     // And of it as a receiver:
     uint16_t order; // whom it is the turn of
     uint64_t told;  // number of the change up to which it has been told everything
@@ -41,6 +41,7 @@ struct rumor {
 struct rumors {
     struct rumor *all; // borrowed; one for each member
     uint32_t capacity;
+    uint32_t most; // rows in a message
     uint32_t count;
     uint32_t self;
     uint64_t changes;
@@ -48,14 +49,17 @@ struct rumors {
     uint32_t lap;  // members talked to in this lap
 };
 
-// Borrows memory for `capacity` members.
-void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity);
+// Borrows memory for `capacity` members. A message has `most` rows at most, 3 to RUMORS_MAX.
+void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity, uint32_t most);
 
 // There are so many members from now on, and nothing is known of them.
 void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self);
 
 // The row of the member has changed, as member `by` says.
 void rumors_change(struct rumors *rumors, uint32_t member, uint32_t by);
+
+// The member asks for this row: it is in the next choice, if it is news.
+void rumors_want(struct rumors *rumors, uint32_t member);
 
 // Chooses the rows for a message to a member; returns how many, in ascending order. With `is_kept`
 // the receiver is sure to remember what it is told.

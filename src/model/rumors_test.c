@@ -30,7 +30,7 @@ static void crowd_init(struct crowd *c, uint32_t count) {
     c->members = calloc(count, sizeof(*c->members));
     c->versions = calloc((size_t)count * count, sizeof(*c->versions));
     for (uint32_t i = 0; i < count; i++) {
-        rumors_init(&c->members[i], c->memory + (size_t)i * count, count);
+        rumors_init(&c->members[i], c->memory + (size_t)i * count, count, RUMORS_MAX);
         rumors_begin(&c->members[i], count, i);
     }
 }
@@ -186,13 +186,15 @@ static void who_comes_late_hears_of_what_changed_long_ago(void **state) {
     crowd_free(&c);
 }
 
+enum { PAIR_ROWS = 200 };
+
 struct pair {
-    struct rumor memory[64];
+    struct rumor memory[PAIR_ROWS];
     struct rumors r;
 };
 
 static void pair_init(struct pair *p, uint32_t count) {
-    rumors_init(&p->r, p->memory, count);
+    rumors_init(&p->r, p->memory, count, RUMORS_MAX);
     rumors_begin(&p->r, count, 0);
 }
 
@@ -219,6 +221,30 @@ static void what_somebody_knows_is_not_told_again(void **state) {
     assert_int_equal(rumors_pick(&p.r, 1, true, rows), 3);
     rumors_forget(&p.r, 2);
     assert_int_equal(rumors_pick(&p.r, 2, true, rows), 3); // its own row, from before, included
+}
+
+static bool has_row(const uint16_t *rows, uint32_t count, uint16_t row) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i] == row) return true;
+    }
+    return false;
+}
+
+// Whatever else there is to tell; once, and if it is news.
+static void what_is_asked_for_is_told_first(void **state) {
+    (void)state;
+    enum { ROW = 150 };
+    struct pair p;
+    uint16_t rows[RUMORS_MAX];
+    pair_init(&p, PAIR_ROWS);
+    for (uint32_t i = 0; i < PAIR_ROWS; i++) rumors_change(&p.r, i, i);
+    assert_false(has_row(rows, rumors_pick(&p.r, 1, true, rows), ROW));
+    rumors_want(&p.r, ROW);
+    assert_true(has_row(rows, rumors_pick(&p.r, 1, true, rows), ROW));
+    rumors_want(&p.r, ROW);
+    assert_false(has_row(rows, rumors_pick(&p.r, ROW, true, rows), ROW)); // who said it
+    for (uint32_t i = 0; i < PAIR_ROWS; i++) rumors_change(&p.r, i, i);
+    assert_false(has_row(rows, rumors_pick(&p.r, 1, true, rows), ROW));
 }
 
 static void everybody_is_talked_to_in_each_lap(void **state) {
@@ -248,6 +274,7 @@ int rumors_test(void) {
         cmocka_unit_test(a_member_of_very_many_is_suspected_when_it_is_gone),
         cmocka_unit_test(who_comes_late_hears_of_what_changed_long_ago),
         cmocka_unit_test(what_somebody_knows_is_not_told_again),
+        cmocka_unit_test(what_is_asked_for_is_told_first),
         cmocka_unit_test(everybody_is_talked_to_in_each_lap),
     };
     return cmocka_run_group_tests_name("rumors", cases, NULL, NULL);

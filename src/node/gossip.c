@@ -31,6 +31,13 @@ static void refresh_self(struct node *node) {
     node->load_since = now;
 }
 
+static void write_doubts(struct node *node, struct writer *w) {
+    uint16_t members[SIGHT_DOUBTED_MAX];
+    uint32_t count = node->members.count == 0 ? 0 : sight_doubted(node, members);
+    write_u8(w, (uint8_t)count);
+    for (uint32_t i = 0; i < count; i++) write_u64(w, node->map.members[members[i]].id);
+}
+
 static void send_news(struct node *node, struct link *link) {
     if (link == NULL || !link_is_open(link)) return;
     uint16_t rows[RUMORS_MAX];
@@ -49,6 +56,7 @@ static void send_news(struct node *node, struct link *link) {
     bool is_serving = node->state == NODE_SERVING;
     write_u8(&w, is_serving);
     write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
+    write_doubts(node, &w);
     if (!link_end(link, MESSAGE_GOSSIP, &w)) rumors_forget(&node->rumors, link->peer);
     if (link->is_dialer && link->asked == 0) link->asked = node_waking(node);
 }
@@ -130,6 +138,15 @@ static void take_entry(struct node *node, uint32_t from, uint32_t member,
     sight_on_news(node, member, is_new_life);
 }
 
+// A greeting has none.
+static void take_doubts(struct node *node, struct reader *r) {
+    uint32_t count = r->failed || reader_done(r) ? 0 : read_u8(r);
+    for (uint32_t i = 0; i < count && !r->failed; i++) {
+        uint32_t member = find_member(node, read_u64(r), 0);
+        if (member != MEMBER_NONE) rumors_want(&node->rumors, member);
+    }
+}
+
 void gossip_receive(struct node *node, struct link *link, struct slice body) {
     struct reader r = reader_of(body);
     uint32_t count = read_u32(&r);
@@ -151,6 +168,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         bool is_same_map = author == node->epoch.author;
         if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
     }
+    take_doubts(node, &r);
     if (link->is_dialer) {
         sight_on_answer(node, link->peer);
     } else {

@@ -34,6 +34,7 @@ struct node_options node_default_options(void) {
         .hedge_ns = 30 * NS_PER_MS,
         .gossip_ns = 200 * NS_PER_MS,
         .suspect_ns = 1200 * NS_PER_MS,
+        .gossip_rows = RUMORS_MAX,
         .reconcile_ns = 60 * NS_PER_SECOND,
         .purge_ns = 5 * NS_PER_SECOND,
         .store =
@@ -123,7 +124,8 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     map_init(&node->initial, arena, o->members_max);
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
-    rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max);
+    rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max,
+                o->gossip_rows);
     node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);

@@ -77,18 +77,40 @@ bool peer_is_up(const struct node *node, uint32_t member) {
     return sight_of(node, member).verdict == VERDICT_UP;
 }
 
-// Whether most of those that were there lately are silent. Who has long been silent is away.
+// Who has been silent for long is away.
+static bool was_there_lately(const struct node *node, uint32_t member) {
+    const struct peer *peer = &node->peers[member];
+    if (member == node->self || !peer->answers.has_begun) return false;
+    return silence_since(node, heard_at_all(peer)) <= 4 * rule_of_news(node).longest;
+}
+
+static bool is_silent(const struct node *node, uint32_t member) {
+    return level_of(node, &node->peers[member]) >= SUSPICION_THRESHOLD / 2;
+}
+
+// Whether most of those that were there lately are silent.
 static bool is_deaf(const struct node *node) {
     uint32_t silent = 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < node->peer_count; i++) {
-        const struct peer *peer = &node->peers[i];
-        if (i == node->self || !peer->answers.has_begun) continue;
-        if (silence_since(node, heard_at_all(peer)) > 4 * rule_of_news(node).longest) continue;
+        if (!was_there_lately(node, i)) continue;
         count++;
-        silent += level_of(node, peer) >= SUSPICION_THRESHOLD / 2;
+        silent += is_silent(node, i);
     }
     return count >= 2 && 2 * silent > count;
+}
+
+// From anywhere on, so that where there are many each has its chance.
+uint32_t sight_doubted(struct node *node, uint16_t members[SIGHT_DOUBTED_MAX]) {
+    if (all_hear_all(node)) return 0;
+    uint32_t count = 0;
+    uint32_t first = rng_below(&node->rng, node->peer_count);
+    for (uint32_t i = 0; i < node->peer_count && count < SIGHT_DOUBTED_MAX; i++) {
+        uint32_t member = (first + i) % node->peer_count;
+        bool is_doubted = was_there_lately(node, member) && is_silent(node, member);
+        if (is_doubted) members[count++] = (uint16_t)member;
+    }
+    return count;
 }
 
 void sight_begin_round(struct node *node, uint64_t next_due) {

@@ -38,6 +38,11 @@ void sight_on_answer(struct node *node, uint32_t member);
 // The heartbeat of the member has advanced, or it has begun another life.
 void sight_on_news(struct node *node, uint32_t member, bool is_new_life);
 
+// Members that we begin to be suspicious of: others are asked what they have heard of them. Writes
+// up to SIGHT_DOUBTED_MAX, and returns how many. None where all hear of all anyway.
+enum { SIGHT_DOUBTED_MAX = 8 };
+uint32_t sight_doubted(struct node *node, uint16_t members[SIGHT_DOUBTED_MAX]);
+
 struct node_view sight_of(const struct node *node, uint32_t member);
 
 #endif

@@ -273,6 +273,26 @@ static void in_a_larger_cluster_news_of_a_member_has_to_do(void **state) {
     site_free(site);
 }
 
+static void make_short(struct node_options *node, struct server_options *server) {
+    make_room(node, server);
+    node->gossip_rows = 3;
+}
+
+// Each message has news of one member besides the two that talk, so some would not be heard of for
+// long if nobody asked for them.
+static void who_is_doubted_is_asked_for(void **state) {
+    (void)state;
+    struct site *site = site_new(MANY, make_short);
+    site_wait(site, 10 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 600; i++) {
+        site_wait(site, 100 * NS_PER_MS);
+        assert_true(all_see_all(site));
+    }
+    cluster_power_loss(&site->cluster, 7);
+    assert_true(wait_for_all(site, 7, VERDICT_DOWN) < 10 * NS_PER_SECOND);
+    site_free(site);
+}
+
 // Others still hear of it, so only what its link does not answer tells that it cannot be asked.
 static void in_a_larger_cluster_a_broken_link_is_noticed(void **state) {
     (void)state;
@@ -303,6 +323,7 @@ int sight_test(void) {
         cmocka_unit_test(who_is_deaf_doubts_itself),
         cmocka_unit_test(members_tell_what_they_think_of_each_other),
         cmocka_unit_test(in_a_larger_cluster_news_of_a_member_has_to_do),
+        cmocka_unit_test(who_is_doubted_is_asked_for),
         cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
     };
     return cmocka_run_group_tests_name("sight", cases, NULL, NULL);
