@@ -121,6 +121,13 @@ static bool is_wanted(enum fault fault) {
     return true;
 }
 
+static uint32_t add_watched(struct line *lines, uint32_t n, const struct watcher_counts *watched) {
+    n = add(lines, n, "O30 looks at who must be up", watched->up);
+    n = add(lines, n, "O30 looks at who must not be", watched->gone);
+    n = add(lines, n, "O30 looks at who must not be down", watched->well);
+    return add(lines, n, "O30 of these by who was stopped", watched->after_pause);
+}
+
 static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
@@ -164,10 +171,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O28 reads whose value was known", sum->tenancy.certain);
     n = add(lines, n, "O28 reads after a flush", sum->tenancy.flushed);
     n = add(lines, n, "O29 changes with no keys in their way", sum->tenancy.moves);
-    n = add(lines, n, "O30 looks at who must be up", sum->watched.up);
-    n = add(lines, n, "O30 looks at who must not be", sum->watched.gone);
-    n = add(lines, n, "O30 looks at who must not be down", sum->watched.well);
-    n = add(lines, n, "O30 of these by who was stopped", sum->watched.after_pause);
+    n = add_watched(lines, n, &sum->watched);
     n = add(lines, n, "keyspaces created", sum->keyspaces.created);
     n = add(lines, n, "keyspaces altered", sum->keyspaces.altered);
     n = add(lines, n, "keyspaces altered, if empty", sum->keyspaces.moved);

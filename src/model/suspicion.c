@@ -20,8 +20,9 @@ static const uint32_t tails[] = {
 
 enum {
     TAILS = sizeof(tails) / sizeof(tails[0]),
-    STEP = 1024,         // in a quarter of a deviation
-    WEIGHT = 16,         // intervals remembered, about
+    STEP = 1024,              // in a quarter of a deviation
+    OFF_MOST_US = 1000000000, // whose square is counted, WEIGHT times, in 64 bits
+    WEIGHT = 16,              // intervals remembered, about
     SUSPECTED_AT = 5612, // deviations at which the level is SUSPICION_THRESHOLD, in thousandths
 };
 
@@ -50,6 +51,7 @@ void suspicion_sign(struct suspicion *s, const struct suspicion_rule *rule, uint
     uint64_t us = interval / NS_PER_US;
     uint64_t mean = s->mean_sum / WEIGHT;
     uint64_t off = us > mean ? us - mean : mean - us;
+    if (off > OFF_MOST_US) off = OFF_MOST_US;
     s->mean_sum += us - mean;
     s->variance_sum += off * off - s->variance_sum / WEIGHT;
 }
@@ -58,9 +60,10 @@ void suspicion_sign(struct suspicion *s, const struct suspicion_rule *rule, uint
 static uint64_t root_of(uint64_t square) {
     if (square < 2) return square;
     uint64_t root = square / 2 < UINT32_MAX ? square / 2 : UINT32_MAX;
-    for (uint64_t next = root;; root = next) {
-        next = (root + square / root) / 2;
+    for (;;) {
+        uint64_t next = (root + square / root) / 2;
         if (next >= root) return root;
+        root = next;
     }
 }
 

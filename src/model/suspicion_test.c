@@ -170,6 +170,28 @@ static void time_that_stands_still_does_no_harm(void **state) {
     assert_int_equal(s.last, now);
 }
 
+// Whatever is configured.
+static void nothing_is_too_long_to_be_computed_with(void **state) {
+    (void)state;
+    struct suspicion_rule slow =
+        suspicion_rule_for(3600 * NS_PER_SECOND, 86400 * NS_PER_SECOND, 1000);
+    struct suspicion s = {0};
+    uint64_t now = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        now += i % 2 == 0 ? slow.longest : 0;
+        suspicion_sign(&s, &slow, now);
+    }
+    assert_int_equal(suspicion_level(&s, &slow, slow.expected), 0);
+    assert_true(suspicion_level(&s, &slow, slow.patience + 4 * slow.longest) >=
+                SUSPICION_THRESHOLD);
+    assert_true(suspicion_level(&s, &slow, 2 * slow.longest) > 0);
+    struct suspicion_rule fast = suspicion_rule_for(1, 1, 1);
+    suspicion_begin(&s, &fast, 0);
+    suspicion_sign(&s, &fast, 1);
+    assert_int_equal(suspicion_level(&s, &fast, 1), 0);
+    assert_true(suspicion_level(&s, &fast, NS_PER_SECOND) == SUSPICION_MOST);
+}
+
 // With the doubt in oneself grows the time that others are given, up to a limit.
 static void doubt_in_oneself_makes_patient(void **state) {
     (void)state;
@@ -210,6 +232,7 @@ int suspicion_test(void) {
         cmocka_unit_test(a_long_pause_does_not_make_the_next_one_likely),
         cmocka_unit_test(a_new_life_begins_anew),
         cmocka_unit_test(time_that_stands_still_does_no_harm),
+        cmocka_unit_test(nothing_is_too_long_to_be_computed_with),
         cmocka_unit_test(doubt_in_oneself_makes_patient),
         cmocka_unit_test(doubt_grows_with_what_goes_wrong_and_goes_slowly),
     };

@@ -386,7 +386,8 @@ static bool is_silent(const struct link *link, uint64_t silence) {
     uint64_t now = node_waking(node);
     if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
     if (node->peer_count > GOSSIP_ALL_MAX) {
-        silence += 2 * (node->peer_count / GOSSIP_FANOUT + 1) * node->options.gossip_ns;
+        uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
+        silence += 2 * lap * node->options.gossip_ns;
     }
     return now - link->heard > silence;
 }
