@@ -21,11 +21,14 @@ static uint64_t silence_since(const struct node *node, uint64_t heard) {
     return now > heard ? now - heard : 0;
 }
 
+static bool is_open(const struct peer *peer) {
+    return peer->out != NULL && link_is_open(peer->out);
+}
+
 // When there was a sign on our link to the member.
 static uint64_t heard_here(const struct peer *peer) {
     uint64_t heard = peer->answers.last;
-    bool is_open = peer->out != NULL && link_is_open(peer->out);
-    return is_open && peer->out->heard > heard ? peer->out->heard : heard;
+    return is_open(peer) && peer->out->heard > heard ? peer->out->heard : heard;
 }
 
 // Or by way of others.
@@ -52,10 +55,9 @@ static bool is_suspected(const struct node *node, uint32_t level) {
 // Whether requests would reach it. Where news of it counts, too, our link may be broken all the
 // same, as the silence tells that follows our gossip.
 static bool is_reached(const struct node *node, const struct peer *peer) {
-    const struct link *link = peer->out;
-    if (link == NULL || !link_is_open(link)) return false;
-    if (all_hear_all(node) || link->asked == 0) return true;
-    return silence_since(node, link->asked) < node->options.suspect_ns;
+    if (!is_open(peer)) return false;
+    if (all_hear_all(node) || peer->out->asked == 0) return true;
+    return silence_since(node, peer->out->asked) < node->options.suspect_ns;
 }
 
 struct node_view sight_of(const struct node *node, uint32_t member) {
@@ -88,12 +90,13 @@ static bool is_silent(const struct node *node, uint32_t member) {
     return level_of(node, &node->peers[member]) >= SUSPICION_THRESHOLD / 2;
 }
 
-// Whether most of those that were there lately are silent.
+// Whether most of those that were there lately are silent. A connection that is closed was not
+// silent: somebody has said so.
 static bool is_deaf(const struct node *node) {
     uint32_t silent = 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (!was_there_lately(node, i)) continue;
+        if (!was_there_lately(node, i) || !is_open(&node->peers[i])) continue;
         count++;
         silent += is_silent(node, i);
     }
