@@ -18,10 +18,9 @@ struct crowd {
     struct rumors *members;
     uint32_t *versions; // [member * count + row]
     struct rumor *memory;
-    uint64_t rows;     // sent
-    uint64_t messages; // of these
-    uint64_t most;     // rows of one
-    uint64_t useful;   // rows that were news to the receiver
+    uint64_t rows;   // sent
+    uint64_t most;   // rows of one
+    uint64_t useful; // rows that were news to the receiver
 };
 
 static void crowd_init(struct crowd *c, uint32_t count) {
@@ -53,7 +52,6 @@ static void beat(struct crowd *c, uint32_t member) {
 static void say(struct crowd *c, uint32_t from, uint32_t to) {
     uint16_t rows[RUMORS_MAX];
     uint32_t count = rumors_pick(&c->members[from], to, true, rows);
-    c->messages++;
     c->rows += count;
     if (count > c->most) c->most = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -107,11 +105,9 @@ static void what_changes_is_known_to_all_soon_however_many_they_are(void **state
         struct crowd c;
         crowd_init(&c, rows[i].count);
         for (uint32_t round = 0; round < 12; round++) gossip_round(&c, c.count);
-        c.rows = c.messages = c.useful = 0;
+        c.rows = c.useful = 0;
         uint32_t rounds = rounds_until_known(&c, c.count / 3);
-        print_message("%u members: %u rounds, %.1f rows a message, %.2f of them news\n", c.count,
-                      rounds, (double)c.rows / (double)c.messages,
-                      (double)c.useful / (double)c.rows);
+        assert_true(c.useful * 10 >= c.rows);
         assert_true(rounds <= rows[i].most);
         assert_true(c.most <= RUMORS_MAX);
         crowd_free(&c);
@@ -164,7 +160,6 @@ static void a_member_of_very_many_is_suspected_when_it_is_gone(void **state) {
         for (uint32_t i = 0; i < JUDGES; i++) suspicious += suspects(&c, &judges[i], i, now) == 1;
         assert_true(round < 70 + 120);
     }
-    print_message("gone for %u rounds\n", round - 70);
     free(judges);
     crowd_free(&c);
 }
@@ -181,7 +176,6 @@ static void who_comes_late_hears_of_what_changed_long_ago(void **state) {
     for (uint32_t i = 0; i < SOME; i++) rumors_forget(&c.members[i], LATE);
     uint32_t rounds = 0;
     for (; *version(&c, LATE, PAST) == 0 && rounds < 100; rounds++) gossip_round(&c, PAST);
-    print_message("%u rounds\n", rounds);
     assert_true(rounds <= 40);
     crowd_free(&c);
 }
