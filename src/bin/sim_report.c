@@ -84,7 +84,6 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->watched.up += r->watched.up;
     sum->watched.gone += r->watched.gone;
     sum->watched.well += r->watched.well;
-    sum->watched.after_pause += r->watched.after_pause;
     add_node(&sum->node, &r->node);
     sum->flushes += r->flushes;
     sum->compactions += r->compactions;
@@ -124,8 +123,7 @@ static bool is_wanted(enum fault fault) {
 static uint32_t add_watched(struct line *lines, uint32_t n, const struct watcher_counts *watched) {
     n = add(lines, n, "O30 looks at who must be up", watched->up);
     n = add(lines, n, "O30 looks at who must not be", watched->gone);
-    n = add(lines, n, "O30 looks at who must not be down", watched->well);
-    return add(lines, n, "O30 of these by who was stopped", watched->after_pause);
+    return add(lines, n, "O30 looks at who must not be down", watched->well);
 }
 
 static uint32_t collect(const struct sim_report *sum, struct line *lines) {

@@ -296,15 +296,17 @@ static void who_is_doubted_is_asked_for(void **state) {
 // Others still hear of it, so only what its link does not answer tells that it cannot be asked.
 static void in_a_larger_cluster_a_broken_link_is_noticed(void **state) {
     (void)state;
+    enum { BROKEN = 8 };
     struct site *site = site_new(MANY, make_room);
     site_wait(site, 10 * NS_PER_SECOND);
-    set_link(site, 0, 1, false);
-    set_link(site, 1, 0, false);
-    site_wait(site, 2 * MANY / 3 * ROUND_NS + 2 * NS_PER_SECOND); // two laps
-    for (uint32_t i = 0; i < 100; i++) {
-        site_wait(site, 50 * NS_PER_MS);
-        assert_int_equal(verdict(site, 0, 1), VERDICT_UNREACHABLE);
-        assert_int_equal(verdict(site, 1, 0), VERDICT_UNREACHABLE);
+    for (uint32_t i = 1; i <= BROKEN; i++) {
+        set_link(site, 0, i, false);
+        set_link(site, i, 0, false);
+    }
+    site_wait(site, (uint64_t)2 * (MANY / 3) * ROUND_NS + CRASH_NS); // two laps
+    for (uint32_t i = 1; i <= BROKEN; i++) {
+        assert_int_equal(verdict(site, 0, i), VERDICT_UNREACHABLE);
+        assert_int_equal(verdict(site, i, 0), VERDICT_UNREACHABLE);
     }
     world_heal(site->world);
     assert_true(wait_for_all_of_all(site) < ALL_UP_NS);

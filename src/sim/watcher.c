@@ -8,7 +8,6 @@
 #define GONE_WITHIN_NS (4 * NS_PER_SECOND)
 // For whoever has just come, or come back, to be known.
 #define KNOWN_WITHIN_NS (8 * NS_PER_SECOND)
-#define A_MOMENT_NS (1 * NS_PER_SECOND)
 
 void watcher_init(struct watcher *w, const struct nemesis *nemesis, struct oracle *oracle) {
     *w = (struct watcher){.nemesis = nemesis, .oracle = oracle};
@@ -81,7 +80,6 @@ static void judge(struct watcher *w, uint32_t from, uint32_t to, uint64_t now) {
     if (!w->is_rough && is_whole_long && has_been(looks->serving_since, KNOWN_WITHIN_NS, now) &&
         has_been(other->well_since, KNOWN_WITHIN_NS, now)) {
         w->counts.well++;
-        w->counts.after_pause += !has_been(looks->well_since, A_MOMENT_NS, now);
         if (view.verdict == VERDICT_DOWN) what = "c: is down";
     }
     if (what == NULL) return;

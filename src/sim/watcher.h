@@ -17,10 +17,9 @@
 #include "sim/oracle.h"
 
 struct watcher_counts {
-    uint64_t up;          // O30 a: pairs looked at
-    uint64_t gone;        // O30 b
-    uint64_t well;        // O30 c
-    uint64_t after_pause; // of these: the one that looks was stopped a moment ago
+    uint64_t up;   // O30 a: pairs looked at
+    uint64_t gone; // O30 b
+    uint64_t well; // O30 c
 };
 
 // Of one member, as of the last look; times are the world's.
