@@ -52,7 +52,8 @@ struct purge_wait {
 struct purge {
     struct fence fences[SLOT_GROUPS];
     struct list waits;
-    uint32_t under_way; // checks and removals that the store has not finished with
+    uint32_t wait_count; // of these
+    uint32_t under_way;  // checks and removals that the store has not finished with
 
     // The rounds that this member proposes.
     enum purge_state state;

@@ -6,7 +6,7 @@
 #include "node/internal.h"
 #include "node/roots.h"
 
-enum { CHECKS_MAX = 8, ERASED_AT_ONCE = 32 };
+enum { CHECKS_MAX = 8, WAITS_MAX = 16, ERASED_AT_ONCE = 32 };
 
 void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]) {
     memset(members, 0, MEMBERS_MAX / 8);
@@ -54,6 +54,7 @@ static void wait_until_durable(struct node *node, struct purge_wait *wait,
                                void (*durable)(struct purge_wait *wait)) {
     wait->durable = durable;
     list_append(&node->purge.waits, &wait->link);
+    node->purge.wait_count++;
     genesis_write_facts(node, FACT_FENCES);
 }
 
@@ -65,6 +66,7 @@ void purge_on_fences_stored(struct node *node) {
         struct purge_wait *wait = CONTAINER_OF(node->purge.waits.next, struct purge_wait, link);
         is_last = wait == last;
         list_remove(&wait->link);
+        node->purge.wait_count--;
         wait->durable(wait);
     }
 }
@@ -175,6 +177,11 @@ static void on_agreed(struct purge_wait *wait) {
     end_check(CONTAINER_OF(wait, struct check, wait), ST_OK);
 }
 
+// Whether there is room for one more round. A disk that takes nothing lets them wait for long.
+static bool has_room(const struct node *node) {
+    return node->purge.under_way < CHECKS_MAX && node->purge.wait_count < WAITS_MAX;
+}
+
 // This member may agree to the round now.
 static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
     return node->state == NODE_SERVING && node_has_vote(node) && author == node->epoch.author &&
@@ -241,7 +248,7 @@ void purge_check(struct node *node, struct link *link, const struct message_purg
     if (m->group >= SLOT_GROUPS || m->entries.size > PURGE_BYTES_MAX) return;
     struct check *c = NULL;
     bool is_fit = may_agree(node, m->author, m->group, m->round);
-    if (is_fit && node->purge.under_way < CHECKS_MAX) {
+    if (is_fit && has_room(node)) {
         c = (void *)buffer_take(node, sizeof(*c) + m->entries.size);
     }
     if (c == NULL) {
@@ -370,7 +377,7 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     struct fence *f = &node->purge.fences[m->group];
     bool has_agreed = node->state == NODE_SERVING && m->author == node->epoch.author &&
                       m->round <= f->round && !f->is_behind;
-    if (!has_agreed || !are_good(m->entries, m->group)) return false;
+    if (!has_agreed || !has_room(node) || !are_good(m->entries, m->group)) return false;
     struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);
     if (e == NULL) return false;
     memset(e, 0, sizeof(*e));

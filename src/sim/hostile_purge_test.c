@@ -56,16 +56,25 @@ static struct slice condemned(const char *key, struct slice record, uint8_t *byt
     return writer_bytes(&w);
 }
 
-// What it says to a round; whether it holds the one record.
-static enum status propose(struct impostor *i, const struct message_purge *m, bool *is_held) {
+static void ask_round(struct impostor *i, const struct message_purge *m) {
     uint8_t bytes[512];
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_purge_encode(m, &w);
     say(i, &i->dialled, MESSAGE_PURGE, writer_bytes(&w));
-    struct frame frame = {0};
+}
+
+static struct message_purge_done hear_round(struct impostor *i, struct frame *frame) {
     struct message_purge_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_PURGE_DONE, &frame));
-    assert_int_equal(message_purge_done_decode(&done, frame.body), ST_OK);
+    assert_true(hear_type(i, &i->dialled, MESSAGE_PURGE_DONE, frame));
+    assert_int_equal(message_purge_done_decode(&done, frame->body), ST_OK);
+    return done;
+}
+
+// What it says to a round; whether it holds the one record.
+static enum status propose(struct impostor *i, const struct message_purge *m, bool *is_held) {
+    ask_round(i, m);
+    struct frame frame = {0};
+    struct message_purge_done done = hear_round(i, &frame);
     *is_held = done.status == ST_OK && done.held.size == 1 && (done.held.data[0] & 1) != 0;
     return done.status;
 }
@@ -146,6 +155,29 @@ static void a_round_that_must_not_be_is_not_agreed_to(void **state) {
     m.entries.size--;
     assert_int_equal(propose(i, &m, &is_held), ST_INVALID);
     assert_int_equal(put(i, dead, 2), ST_OK);
+    end(i);
+}
+
+// What waits for a disk that takes nothing is not more and more.
+static void rounds_that_wait_for_the_disk_are_few(void **state) {
+    (void)state;
+    enum { ROUNDS = 40, MOST = 32 };
+    struct impostor *i = begin_serving();
+    struct machine *machine = i->cluster.processes[0].machine;
+    machine_slow_disk(machine, 1000);
+    struct message_purge m = {.group = (uint16_t)group_of(KEY)};
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        m.id = m.round = round;
+        ask_round(i, &m);
+    }
+    pass(i->world, 200 * NS_PER_MS);
+    machine_slow_disk(machine, 1);
+    uint32_t agreed = 0;
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        struct frame frame = {0};
+        agreed += hear_round(i, &frame).status == ST_OK;
+    }
+    assert_in_range(agreed, 1, MOST);
     end(i);
 }
 
@@ -288,6 +320,7 @@ int hostile_purge_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_was_sent_before_a_purge_does_not_come_after_it),
         cmocka_unit_test(a_round_that_must_not_be_is_not_agreed_to),
+        cmocka_unit_test(rounds_that_wait_for_the_disk_are_few),
         cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
