@@ -3,6 +3,7 @@
 
 void fence_encode(const struct fence *f, struct writer *w) {
     write_u32(w, f->round);
+    write_u32(w, f->agreed);
     write_u32(w, f->purged);
     write_u64(w, f->floor);
     write_u8(w, f->is_behind);
@@ -10,19 +11,26 @@ void fence_encode(const struct fence *f, struct writer *w) {
 
 void fence_decode(struct fence *f, struct reader *r) {
     f->round = read_u32(r);
+    f->agreed = read_u32(r);
     f->purged = read_u32(r);
     f->floor = read_u64(r);
     f->is_behind = read_u8(r) != 0;
 }
 
-void fence_raise(struct fence *f, uint32_t round, uint64_t timestamp) {
+void fence_hear(struct fence *f, uint32_t round) {
     if (round > f->round && round <= FENCE_ROUND_MAX) f->round = round;
+}
+
+void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp) {
+    fence_hear(f, round);
+    f->agreed = f->round;
     if (timestamp > f->floor) f->floor = timestamp;
 }
 
 bool fence_learn(struct fence *f, const struct fence *known) {
-    if (known->purged <= f->round || known->purged > FENCE_ROUND_MAX) return false;
-    f->round = f->purged = known->purged;
+    if (known->purged <= f->agreed || known->purged > FENCE_ROUND_MAX) return false;
+    fence_hear(f, known->purged);
+    f->agreed = f->purged = known->purged;
     if (known->floor > f->floor) f->floor = known->floor;
     f->is_behind = true;
     return true;

@@ -7,19 +7,20 @@
 // forgotten: a copy from before, a disk with damage. So members purge in rounds, one for a group of
 // slots at a time, and each keeps of its groups:
 //
-//     round   the last round that it has agreed to
-//     purged  the last that was decided
+//     round   the last round that it knows of
+//     agreed  the last that it has agreed to itself
+//     purged  the last that was decided, as far as it knows
 //     floor   the highest timestamp that a record of these rounds had
 //
-// What a member sends of its records carries its round as of when it read them. A receiver that has
-// agreed to a later one does not take what is not above the floor: the sender may have read it
+// What a member sends of its records carries its round as of when it read them. A receiver that
+// knows of a later one does not take what is not above the floor: the sender may have read it
 // before the round. New records are above it, since whoever mints them goes by the floor, too.
 //
 // Who hears of a round that was decided and that he does not know of has forgotten it: all have to
 // agree. He is behind, and gives way to those who remember.
 //
-// That a floor does is true because a write is later than all that it supersedes (node/write.c): of
-// what a purged tombstone has superseded nothing is above the floor.
+// That a floor does is true because a write is later than all that it meets and supersedes
+// (node/write.c): of that nothing is above the floor when its tombstone was purged.
 #ifndef QUOIT_MODEL_FENCE_H
 #define QUOIT_MODEL_FENCE_H
 
@@ -27,12 +28,13 @@
 
 struct fence {
     uint32_t round; // 0: none yet
+    uint32_t agreed;
     uint32_t purged;
     uint64_t floor; // timestamp
     bool is_behind;
 };
 
-enum { FENCE_ENCODED_SIZE = 17 };
+enum { FENCE_ENCODED_SIZE = 21 };
 
 // Whoever claims more rounds than this invents them: there must always be a later one.
 #define FENCE_ROUND_MAX (UINT32_MAX / 2)
@@ -40,13 +42,11 @@ enum { FENCE_ENCODED_SIZE = 17 };
 void fence_encode(const struct fence *f, struct writer *w);
 void fence_decode(struct fence *f, struct reader *r);
 
-// The round to send records with that are read now; 0: one that proves nothing.
-static inline uint32_t fence_round(const struct fence *f) {
-    return f->is_behind ? 0 : f->round;
-}
-
 // Agrees to a round, in which records up to that timestamp go.
-void fence_raise(struct fence *f, uint32_t round, uint64_t timestamp);
+void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp);
+
+// Somebody knows of a round, that maybe came to nothing.
+void fence_hear(struct fence *f, uint32_t round);
 
 // Takes over what another member remembers: true if this one has forgotten it, and so is behind.
 bool fence_learn(struct fence *f, const struct fence *known);

@@ -23,7 +23,7 @@ static void make(struct record *r, const struct sibling *siblings, uint32_t coun
 
 static void a_fence_comes_out_as_it_went_in(void **state) {
     (void)state;
-    const struct fence f = {.round = 1, .purged = 2, .floor = 3, .is_behind = true};
+    const struct fence f = {.round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true};
     uint8_t bytes[FENCE_ENCODED_SIZE];
     struct writer w = writer_to(bytes, sizeof(bytes));
     fence_encode(&f, &w);
@@ -34,6 +34,7 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
     fence_decode(&g, &r);
     assert_true(reader_done(&r));
     assert_int_equal(g.round, 1);
+    assert_int_equal(g.agreed, 4);
     assert_int_equal(g.purged, 2);
     assert_int_equal(g.floor, 3);
     assert_true(g.is_behind);
@@ -42,29 +43,30 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
 static void rounds_and_floors_only_rise(void **state) {
     (void)state;
     struct fence f = {0};
-    fence_raise(&f, 5, 100);
-    fence_raise(&f, 4, 90);
+    fence_agree(&f, 5, 100);
+    fence_hear(&f, 4);
     assert_int_equal(f.round, 5);
     assert_int_equal(f.floor, 100);
-    fence_raise(&f, FENCE_ROUND_MAX + 1u, 0); // nobody can be there
+    fence_hear(&f, FENCE_ROUND_MAX + 1u); // nobody can be there
     assert_int_equal(f.round, 5);
-    assert_int_equal(fence_round(&f), 5);
-    f.is_behind = true;
-    assert_int_equal(fence_round(&f), 0);
+    fence_hear(&f, 7);
+    assert_int_equal(f.round, 7);
+    assert_int_equal(f.agreed, 5); // to hear of a round is not to agree to it
 }
 
 // A round that a peer has agreed to may have come to nothing; one that was decided had this
 // member's word.
 static void who_does_not_know_of_a_decided_round_is_behind(void **state) {
     (void)state;
-    struct fence f = {.round = 5, .purged = 3, .floor = 100};
+    struct fence f = {.round = 8, .agreed = 5, .purged = 3, .floor = 100};
     assert_false(fence_learn(&f, &(struct fence){.round = 9, .purged = 5, .floor = 900}));
     assert_false(f.is_behind);
     assert_int_equal(f.floor, 100);
     assert_false(fence_learn(&f, &(struct fence){.purged = FENCE_ROUND_MAX + 1u}));
     assert_true(fence_learn(&f, &(struct fence){.round = 9, .purged = 6, .floor = 900}));
     assert_true(f.is_behind);
-    assert_int_equal(f.round, 6);
+    assert_int_equal(f.round, 8);
+    assert_int_equal(f.agreed, 6);
     assert_int_equal(f.purged, 6);
     assert_int_equal(f.floor, 900);
 }

@@ -216,19 +216,14 @@ static void put_fact(struct node *node, uint8_t fact, struct slice key, const st
     store_put(node->store, &node->fact_write);
 }
 
-// That votes were forgotten is stored before it is that this member is whole again; and in what it
-// is behind, before it mends.
+// That votes were forgotten is stored before it is that this member is whole again. Fences come
+// last, since there may be new ones all the time; a member that mends doubts all of them anyway.
 static void write_next_fact(struct node *node) {
     if (node->fact_written != 0) return;
     struct writer w = writer_to(node->fact, node->fact_capacity);
     if (node->facts_wanted & FACT_VOTE) {
         epoch_encode_vote(node, &w);
         put_fact(node, FACT_VOTE, SLICE("vote"), &w);
-        return;
-    }
-    if (node->facts_wanted & FACT_FENCES) {
-        purge_encode_fences(node, &w);
-        put_fact(node, FACT_FENCES, SLICE("fences"), &w);
         return;
     }
     if (node->facts_wanted & FACT_START) {
@@ -239,6 +234,11 @@ static void write_next_fact(struct node *node) {
     if (node->facts_wanted & FACT_MAP) {
         encode_map(node, &w);
         put_fact(node, FACT_MAP, SLICE("map"), &w);
+        return;
+    }
+    if (node->facts_wanted & FACT_FENCES) {
+        purge_encode_fences(node, &w);
+        put_fact(node, FACT_FENCES, SLICE("fences"), &w);
         return;
     }
     started(node, ST_OK);

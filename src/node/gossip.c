@@ -150,6 +150,7 @@ static void take_doubts(struct node *node, struct reader *r) {
 void gossip_receive(struct node *node, struct link *link, struct slice body) {
     struct reader r = reader_of(body);
     uint32_t count = read_u32(&r);
+    if (count > RUMORS_MAX) return;
     uint32_t next = 0;
     for (uint32_t i = 0; i < count && !r.failed; i++) {
         struct member_entry entry;

@@ -165,7 +165,7 @@ static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
     p->state = PURGE_IDLE;
-    fence_raise(&p->fences[p->group], p->round, 0);
+    fence_hear(&p->fences[p->group], p->round);
     purge_members_of(node, p->group, members);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
@@ -175,7 +175,8 @@ static void pass_group(struct node *node) {
     p->cell = cell_of((p->group + 1) * GROUP_SLOTS, 0);
     p->after_size = 0;
     begin_round(p);
-    pause(node, PAUSE_NS);
+    // Not in step with another member, that proposes in the same group.
+    pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
 
 static void ask(struct node *node) {
@@ -209,7 +210,7 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     if (!is_awaited) return;
     if (m->status != ST_OK || m->held.size != (p->count + 7) / 8) {
         // The next round is above all that anybody has agreed to.
-        fence_raise(&p->fences[p->group], m->round, 0);
+        fence_hear(&p->fences[p->group], m->round);
         pass_group(node);
         return;
     }
@@ -244,6 +245,7 @@ static void decide(struct node *node) {
         .author = node->epoch.author,
         .group = (uint16_t)p->group,
         .round = p->round,
+        .floor = p->fences[p->group].floor,
         .entries = writer_bytes(&p->erased),
     };
     uint8_t members[MEMBERS_MAX / 8];
@@ -266,9 +268,13 @@ void purge_on_erased(struct node *node) {
     pause(node, PAUSE_NS);
 }
 
+// Also when it has answered: its next life may not know of that.
 void purge_on_lost(struct node *node, uint32_t member) {
     struct purge *p = &node->purge;
-    if (p->state == PURGE_ASKING && bitmap_has(p->waiting, member)) pass_group(node);
+    if (p->state != PURGE_ASKING) return;
+    uint8_t members[MEMBERS_MAX / 8];
+    purge_members_of(node, p->group, members);
+    if (bitmap_has(members, member)) pass_group(node);
 }
 
 // Driving it.

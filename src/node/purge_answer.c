@@ -37,7 +37,7 @@ const struct fence *purge_fence(const struct node *node, uint16_t slot) {
 }
 
 uint32_t purge_round(const struct node *node, uint16_t slot) {
-    return fence_round(purge_fence(node, slot));
+    return node->is_mending ? 0 : purge_fence(node, slot)->round;
 }
 
 void purge_encode_fences(const struct node *node, struct writer *w) {
@@ -98,16 +98,18 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
         bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
         if (r.failed || !is_shared) continue;
         has_forgotten |= fence_learn(&node->purge.fences[i], &known);
-        fence_raise(&node->purge.fences[i], known.round, 0);
+        fence_hear(&node->purge.fences[i], known.round);
     }
     node->peers[link->peer].has_told_fences = !r.failed;
     if (has_forgotten) genesis_has_missed_purges(node);
+    // Its link is new, and so may be its life: what it has agreed to in a former it may not know.
+    if (m->is_question) purge_on_lost(node, link->peer);
     if (m->is_question) send_fences(node, link, false);
 }
 
 void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round) {
     if (!node->peers[member].has_told_fences) return;
-    fence_raise(&node->purge.fences[slot / GROUP_SLOTS], round, 0);
+    fence_hear(&node->purge.fences[slot / GROUP_SLOTS], round);
 }
 
 void purge_tell_fences(struct node *node, struct link *link) {
@@ -197,7 +199,7 @@ static void agree(struct check *c) {
         end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
         return;
     }
-    fence_raise(&node->purge.fences[c->group], c->round, c->latest);
+    fence_agree(&node->purge.fences[c->group], c->round, c->latest);
     wait_until_durable(node, &c->wait, on_agreed);
 }
 
@@ -295,12 +297,15 @@ struct erasure {
     uint8_t bytes[]; // the entries
 };
 
-// What has changed meanwhile stays.
+// What has changed meanwhile stays, and what this member would not have agreed to.
 static enum status remove_if_same(struct store_write *write, struct slice old, struct slice *new) {
     struct erase_write *ew = CONTAINER_OF(write, struct erase_write, write);
     struct node *node = ew->owner->node;
+    struct record *r = &node->records[0];
     *new = old;
     if (old.size == 0 || record_digest(write->key, old) != ew->digest) return ST_OK;
+    uint64_t floor = purge_fence(node, write->partition.slot)->floor;
+    if (record_decode(r, old) != ST_OK || !fence_is_dead(r, floor)) return ST_OK;
     *new = (struct slice){0};
     node->stats.purged++;
     const struct node_options *options = &node->options;
@@ -374,9 +379,11 @@ void purge_on_erase(struct node *node, struct link *link, const struct message_e
 
 bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) {
     if (m->group >= SLOT_GROUPS || m->entries.size > PURGE_BYTES_MAX) return false;
+    if (node->state != NODE_SERVING || m->author != node->epoch.author) return false;
     struct fence *f = &node->purge.fences[m->group];
-    bool has_agreed = node->state == NODE_SERVING && m->author == node->epoch.author &&
-                      m->round <= f->round && !f->is_behind;
+    const struct fence decided = {.purged = m->round, .floor = m->floor};
+    if (fence_learn(f, &decided)) genesis_has_missed_purges(node);
+    bool has_agreed = m->round > 0 && m->round <= f->agreed && !f->is_behind;
     if (!has_agreed || !has_room(node) || !are_good(m->entries, m->group)) return false;
     struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);
     if (e == NULL) return false;

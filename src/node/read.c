@@ -119,8 +119,8 @@ void read_start(struct operation *o, uint32_t need) {
     node->stats.reads++;
     quorum_init(&o->quorum, o->replica_count, need);
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
-    bool is_replica = o->self_place != REPLICAS_MAX;
-    o->purge_round = is_replica ? purge_round(node, o->partition.slot) : UINT32_MAX;
+    bool is_asked_too = o->self_place != REPLICAS_MAX && node_has_vote(node);
+    o->purge_round = is_asked_too ? purge_round(node, o->partition.slot) : UINT32_MAX;
     operation_ask_enough(o, need, ask);
     if (o->replica_count > need) {
         delay_begin(&node->operations.hedges, &o->hedge);
@@ -232,11 +232,12 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     uint32_t place = operation_waiting_place(o, member);
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
-    if (m->round < o->purge_round) o->purge_round = m->round;
+    bool is_used = m->status == ST_OK || m->status == ST_NOT_FOUND;
+    if (is_used && m->round < o->purge_round) o->purge_round = m->round;
     purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
-    } else if (m->status == ST_OK || m->status == ST_NOT_FOUND) {
+    } else if (is_used) {
         take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
     } else {
         take_refusal(o, place, m->status);

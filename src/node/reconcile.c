@@ -553,6 +553,20 @@ static void merge_records(struct node *node, struct slice records, uint32_t roun
     }
 }
 
+// While this member is behind it gives way to who is whole, and leaves alone who mends, too: that
+// one may lack what only this one has.
+static void exchange(struct node *node, const struct message_compare_done *m) {
+    const struct fence *fence = purge_fence(node, (uint16_t)node->reconcile.slot);
+    bool is_whole = m->round > 0 || fence->round == 0;
+    if (fence->is_behind && !is_whole) return;
+    if (fence->is_behind) {
+        give_way(node, m);
+    } else {
+        send_wanted(node, m->wanted);
+    }
+    merge_records(node, m->records, m->round);
+}
+
 // Where the next question begins. A part without progress waits for a disk and is asked for again;
 // not for ever.
 static void advance(struct reconcile *rec, const struct message_compare_done *m) {
@@ -580,12 +594,7 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     bool goes_back = m->covered.size > 0 && slice_compare(m->covered, after) <= 0;
     if (goes_back && !m->is_last) return; // that would never end
     purge_hear(node, member, (uint16_t)rec->slot, m->round);
-    if (purge_fence(node, (uint16_t)rec->slot)->is_behind) {
-        give_way(node, m);
-    } else {
-        send_wanted(node, m->wanted);
-    }
-    merge_records(node, m->records, m->round);
+    exchange(node, m);
     rec->moved += 1 + (uint32_t)(m->wanted.size / 32);
     advance(rec, m);
     if (rec->moved < MOVED_MAX && rec->merging < MERGING_MAX) {

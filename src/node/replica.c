@@ -122,11 +122,14 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     if (st == ST_OK) st = record_decode(known, old);
     if (st != ST_OK) return st;
     const struct fence *fence = purge_fence(node, write->partition.slot);
-    if (!fence_admits(fence, job->round, told, &known->context)) return ST_FENCED;
+    // Who mends takes what it can get, once it has given way to those who remember.
+    bool takes_all = node->is_mending && !fence->is_behind;
+    if (!takes_all && !fence_admits(fence, job->round, told, &known->context)) return ST_FENCED;
     // All that comes into this store comes this way: after what knows better nothing is minted.
     // What cannot be is not taken, or no later epoch could follow.
     if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
-    if (old.size == 0 || fence_yields(fence, known, told)) {
+    bool is_trusted = job->round > 0;
+    if (old.size == 0 || (is_trusted && fence_yields(fence, known, told))) {
         *new = job->record;
         return ST_OK;
     }

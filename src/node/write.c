@@ -105,6 +105,9 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     bool is_plain = o->kind == REQUEST_REPLACE;
     if (!is_plain && genesis_has_forgotten(node, &before->context)) return ST_INVALID;
     if (genesis_has_forgotten(node, seen)) return ST_INVALID;
+    // An old value is written again only where it still is: it may have been deleted and purged.
+    bool is_old = o->timestamp != 0 && o->timestamp <= purge_fence(node, o->partition.slot)->floor;
+    if (is_old && !context_descends(&before->context, seen)) return ST_BUSY;
     struct version dot = {store_actor(node->store), store_mint(node->store)};
     o->dot = dot;
     o->purge_round = purge_round(node, o->partition.slot);

@@ -270,6 +270,37 @@ static void what_rots_unseen_is_mended(void **state) {
     site_free(site);
 }
 
+// Of two members one has lost its disk, and what the other has is damaged here and there: that is
+// all there is, and it does not go for the sake of one that has nothing. Before, something was
+// purged in most slots.
+static void what_one_lost_is_not_given_up_by_one_that_is_damaged(void **state) {
+    (void)state;
+    enum { KEYS = 2000, GONE = 1000 };
+    struct site *site = site_new(2, small_flushes);
+    struct talker *t = site_talker(site, 0, false);
+    write_keys(site, t, "key", 0, KEYS);
+    write_keys(site, t, "gone", 0, GONE);
+    for (uint32_t i = 0; i < GONE; i++) {
+        char words[32];
+        (void)snprintf(words, sizeof(words), "DEL gone%u\r\n", i);
+        expect_dialogue(site, t, words, ":1\r\n");
+    }
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(keys_of(site, 0), KEYS);
+    assert_int_equal(keys_of(site, 1), KEYS);
+    cluster_kill(&site->cluster, 0);
+    cluster_kill(&site->cluster, 1);
+    rot_tables(site->cluster.processes[0].machine);
+    machine_wipe(site->cluster.processes[1].machine);
+    for (uint32_t i = 0; i < 2; i++) cluster_start(&site->cluster, i);
+    site_wait(site, 100 * NS_PER_SECOND);
+    assert_in_range(keys_of(site, 0), KEYS / 2, KEYS);
+    assert_int_equal(keys_of(site, 0), keys_of(site, 1));
+    assert_int_equal(node_member(cluster_node(&site->cluster, 0), 0)->state, MEMBER_SERVING);
+    assert_int_equal(node_member(cluster_node(&site->cluster, 1), 1)->state, MEMBER_SERVING);
+    site_free(site);
+}
+
 int reconcile_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_holds_the_same_says_so_with_one_number),
@@ -281,6 +312,7 @@ int reconcile_test(void) {
         cmocka_unit_test(a_repair_trusts_no_digest),
         cmocka_unit_test(what_a_full_disk_refused_is_made_good),
         cmocka_unit_test(what_rots_unseen_is_mended),
+        cmocka_unit_test(what_one_lost_is_not_given_up_by_one_that_is_damaged),
     };
     return cmocka_run_group_tests_name("reconcile", cases, NULL, NULL);
 }

@@ -191,8 +191,8 @@ static const char *file_of(struct office *o, const char *prefix, char name[ENV_F
     for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
         const char *found = (char *)names + at;
         if (strncmp(found, prefix, strlen(prefix)) != 0) continue;
-        if (disk_find(machine_disk(o->shop->machine), found) == NULL)
-            continue; // it was removed        assert_string_equal(name, "");
+        if (disk_find(machine_disk(o->shop->machine), found) == NULL) continue; // it was removed
+        assert_string_equal(name, "");
         assert_true(strlen(found) <= ENV_FILE_NAME_MAX);
         memcpy(name, found, strlen(found) + 1);
     }

@@ -173,6 +173,7 @@ static void go_on(struct store *s) {
         }
         bool goes_on =
             next.record.size == 0 || scan->visit(scan, next.key, next.record, next.is_durable);
+        must(next.key.data != NULL);
         memcpy(sc->after, next.key.data, next.key.size);
         sc->after_size = next.key.size;
         sc->is_inclusive = false;

@@ -555,6 +555,7 @@ void message_erase_encode(const struct message_erase *m, struct writer *w) {
     write_u64(w, m->author);
     write_u16(w, m->group);
     write_u32(w, m->round);
+    write_u64(w, m->floor);
     write_sized(w, m->entries);
 }
 
@@ -563,6 +564,7 @@ enum status message_erase_decode(struct message_erase *m, struct slice body) {
     m->author = read_u64(&r);
     m->group = read_u16(&r);
     m->round = read_u32(&r);
+    m->floor = read_u64(&r);
     m->entries = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }

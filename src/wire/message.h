@@ -262,7 +262,7 @@ struct message_purge {
 struct message_purge_done {
     uint64_t id;
     enum status status; // ST_OK: agreed, but for what is not held; else not at all
-    uint32_t round;     // the last that was agreed to
+    uint32_t round;     // the last that it knows of
     struct slice held;  // base/bitmap.h: the entry at place i is held, or not here
 };
 
@@ -270,6 +270,7 @@ struct message_erase {
     uint64_t author;
     uint16_t group;
     uint32_t round;
+    uint64_t floor;       // of the sender
     struct slice entries; // message_condemned: those that all hold
 };
 

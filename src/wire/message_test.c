@@ -115,7 +115,7 @@ static const struct message_purge purge = {
 static const struct message_purge_done purge_done = {
     .id = 1, .status = ST_UNAVAILABLE, .round = 2, .held = TEXT("\x01")};
 static const struct message_erase erase = {
-    .author = 1, .group = 2, .round = 3, .entries = TEXT("entries")};
+    .author = 1, .group = 2, .round = 3, .floor = 4, .entries = TEXT("entries")};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
 #define CHECK_MESSAGE(name, all)                                                                   \
