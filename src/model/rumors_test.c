@@ -241,6 +241,20 @@ static void what_is_asked_for_is_told_first(void **state) {
     assert_false(has_row(rows, rumors_pick(&p.r, 1, true, rows), ROW));
 }
 
+// Wherever it is the turn of: others have passed on the rest.
+static void what_was_passed_on_least_is_told_first(void **state) {
+    (void)state;
+    struct pair p;
+    uint16_t rows[RUMORS_MAX];
+    pair_init(&p, PAIR_ROWS);
+    for (uint32_t i = 0; i < PAIR_ROWS; i++) rumors_change(&p.r, i, i);
+    for (uint32_t i = 0; i < 100; i++) (void)rumors_pick(&p.r, 1 + i % 9, false, rows);
+    for (uint16_t row = 20; row < PAIR_ROWS; row++) {
+        rumors_change(&p.r, row, row);
+        assert_true(has_row(rows, rumors_pick(&p.r, 1, false, rows), row));
+    }
+}
+
 static void everybody_is_talked_to_in_each_lap(void **state) {
     (void)state;
     enum { LAP = 40 };
@@ -269,6 +283,7 @@ int rumors_test(void) {
         cmocka_unit_test(who_comes_late_hears_of_what_changed_long_ago),
         cmocka_unit_test(what_somebody_knows_is_not_told_again),
         cmocka_unit_test(what_is_asked_for_is_told_first),
+        cmocka_unit_test(what_was_passed_on_least_is_told_first),
         cmocka_unit_test(everybody_is_talked_to_in_each_lap),
     };
     return cmocka_run_group_tests_name("rumors", cases, NULL, NULL);

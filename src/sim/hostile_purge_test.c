@@ -187,7 +187,7 @@ static void nothing_is_erased_that_was_not_agreed_on(void **state) {
     uint8_t values[2][128];
     uint8_t list[128];
     struct slice dead = record_by(1, EARLY, true, values[0], sizeof(values[0]));
-    struct slice newer = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    struct slice newer = record_by(2, EARLY, true, values[1], sizeof(values[1]));
     assert_int_equal(put(i, dead, 0), ST_OK);
     struct slice entries = condemned(KEY, dead, list, sizeof(list));
     erase(i, 0, entries); // nobody has agreed
