@@ -126,6 +126,24 @@ static uint32_t add_watched(struct line *lines, uint32_t n, const struct watcher
     return add(lines, n, "O30 looks at who must not be down", watched->well);
 }
 
+static uint32_t add_oracle_lines(struct line *lines, uint32_t n, const struct oracle_counts *o) {
+    n = add(lines, n, "O1 acks found durable", o->durable_checks);
+    n = add(lines, n, "O2 acknowledged writes", o->acks);
+    n = add(lines, n, "O2 tombstones with their writer", o->deletes);
+    n = add(lines, n, "O3 keys ending with siblings", o->concurrent);
+    n = add(lines, n, "O6 keys compared on all replicas", o->converged);
+    n = add(lines, n, "O8 reads judged", o->reads);
+    n = add(lines, n, "O8 reads behind a write in a batch", o->pipelined);
+    n = add(lines, n, "O22 ranges", o->ranges);
+    n = add(lines, n, "O22 ranges that go on", o->ranges_cut);
+    n = add(lines, n, "O12 dots", o->dots);
+    n = add(lines, n, "O12 dots minted again unseen", o->dots_again);
+    n = add(lines, n, "O12 dots of older copies", o->dots_forked);
+    n = add(lines, n, "O31 events purged", o->purged);
+    n = add(lines, n, "O31 reads after a purge", o->purged_reads);
+    return n;
+}
+
 static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) {
@@ -135,20 +153,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         if (is_wanted((enum fault)i)) n = add(lines, n, fault_name((enum fault)i), sum->faults[i]);
     }
-    n = add(lines, n, "O1 acks found durable", sum->oracle.durable_checks);
-    n = add(lines, n, "O2 acknowledged writes", sum->oracle.acks);
-    n = add(lines, n, "O2 tombstones with their writer", sum->oracle.deletes);
-    n = add(lines, n, "O3 keys ending with siblings", sum->oracle.concurrent);
-    n = add(lines, n, "O6 keys compared on all replicas", sum->oracle.converged);
-    n = add(lines, n, "O8 reads judged", sum->oracle.reads);
-    n = add(lines, n, "O8 reads behind a write in a batch", sum->oracle.pipelined);
-    n = add(lines, n, "O22 ranges", sum->oracle.ranges);
-    n = add(lines, n, "O22 ranges that go on", sum->oracle.ranges_cut);
-    n = add(lines, n, "O12 dots", sum->oracle.dots);
-    n = add(lines, n, "O12 dots minted again unseen", sum->oracle.dots_again);
-    n = add(lines, n, "O12 dots of older copies", sum->oracle.dots_forked);
-    n = add(lines, n, "O31 events purged", sum->oracle.purged);
-    n = add(lines, n, "O31 reads after a purge", sum->oracle.purged_reads);
+    n = add_oracle_lines(lines, n, &sum->oracle);
     n = add(lines, n, "O12 own dots held, compared", sum->oracle.dots_outdone);
     n = add(lines, n, "O19 refusals", sum->oracle.refusals);
     n = add(lines, n, "O23 snapshots made", sum->backups.made);

@@ -249,9 +249,9 @@ static void what_was_passed_on_least_is_told_first(void **state) {
     pair_init(&p, PAIR_ROWS);
     for (uint32_t i = 0; i < PAIR_ROWS; i++) rumors_change(&p.r, i, i);
     for (uint32_t i = 0; i < 100; i++) (void)rumors_pick(&p.r, 1 + i % 9, false, rows);
-    for (uint16_t row = 20; row < PAIR_ROWS; row++) {
+    for (uint32_t row = 20; row < PAIR_ROWS; row++) {
         rumors_change(&p.r, row, row);
-        assert_true(has_row(rows, rumors_pick(&p.r, 1, false, rows), row));
+        assert_true(has_row(rows, rumors_pick(&p.r, 1, false, rows), (uint16_t)row));
     }
 }
 

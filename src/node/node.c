@@ -434,7 +434,7 @@ uint32_t node_self(const struct node *node) {
 }
 
 const struct member_entry *node_member(const struct node *node, uint32_t index) {
-    must(index < node->members.count);
+    must(index < node->map.member_count); // there may be a map, and nothing known of members yet
     return &node->members.entries[index];
 }
 
