@@ -355,7 +355,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     sight_on_open(node, member);
     // The acceptor trusts us from our next frame on: let it be now.
     gossip_greet(node, link);
-    purge_ask_fences(node, link);
+    purge_send_fences(node, link, true);
     env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
     genesis_step(node);
     reconcile_on_open(node, member);

@@ -170,7 +170,7 @@ static void pass_group(struct node *node) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
         if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
-        purge_tell_fences(node, link);
+        purge_send_fences(node, link, false);
     }
     p->cell = cell_of((p->group + 1) * GROUP_SLOTS, 0);
     p->after_size = 0;

@@ -71,7 +71,7 @@ void purge_on_fences_stored(struct node *node) {
     }
 }
 
-static void send_fences(struct node *node, struct link *link, bool is_question) {
+void purge_send_fences(struct node *node, struct link *link, bool is_question) {
     if (node->state != NODE_SERVING || !link_is_open(link)) return;
     uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
     struct writer fences = writer_to(bytes, sizeof(bytes));
@@ -80,10 +80,6 @@ static void send_fences(struct node *node, struct link *link, bool is_question) 
     struct writer w = link_begin(link, 64 + sizeof(bytes));
     message_fences_encode(&m, &w);
     (void)link_end(link, MESSAGE_FENCES, &w);
-}
-
-void purge_ask_fences(struct node *node, struct link *link) {
-    send_fences(node, link, true);
 }
 
 void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m) {
@@ -104,16 +100,12 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
     if (has_forgotten) genesis_has_missed_purges(node);
     // Its link is new, and so may be its life: what it has agreed to in a former it may not know.
     if (m->is_question) purge_on_lost(node, link->peer);
-    if (m->is_question) send_fences(node, link, false);
+    if (m->is_question) purge_send_fences(node, link, false);
 }
 
 void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round) {
     if (!node->peers[member].has_told_fences) return;
     fence_hear(&node->purge.fences[slot / GROUP_SLOTS], round);
-}
-
-void purge_tell_fences(struct node *node, struct link *link) {
-    send_fences(node, link, false);
 }
 
 void purge_doubt_all(struct node *node) {

@@ -22,15 +22,13 @@ void purge_on_erase(struct node *node, struct link *link, const struct message_e
 // What a peer remembers.
 void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m);
 
-// Tells the peer which rounds this member knows of, and asks the same.
-void purge_ask_fences(struct node *node, struct link *link);
-
-// Tells, without asking.
-void purge_tell_fences(struct node *node, struct link *link);
+// Tells the peer which rounds this member knows of, and asks the same with `is_question`. Says
+// nothing before this member serves.
+void purge_send_fences(struct node *node, struct link *link, bool is_question);
 
 // A peer knows of a round, that maybe came to nothing: what is read from now on is sent with it.
-// Not before the peer has told its fences, or a round that was forgotten would pass for one heard
-// of.
+// Not before the peer has told its fences: who has forgotten a round would send what is older as if
+// it was newer.
 void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round);
 
 // The round of a slot to send records with that are read now.
