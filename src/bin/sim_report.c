@@ -140,6 +140,7 @@ static uint32_t add_oracle_lines(struct line *lines, uint32_t n, const struct or
     n = add(lines, n, "O12 dots minted again unseen", o->dots_again);
     n = add(lines, n, "O12 dots of older copies", o->dots_forked);
     n = add(lines, n, "O31 events purged", o->purged);
+    n = add(lines, n, "O31 events superseded", o->superseded);
     n = add(lines, n, "O31 reads after a purge", o->purged_reads);
     return n;
 }

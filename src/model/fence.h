@@ -19,8 +19,8 @@
 // Who hears of a round that was decided and that he does not know of has forgotten it: all have to
 // agree. He is behind, and gives way to those who remember.
 //
-// That a floor does is true because a write is later than all that it meets and supersedes
-// (node/write.c): of that nothing is above the floor when its tombstone was purged.
+// That a floor does is true because a write is later than all that it supersedes (node/write.c):
+// of that nothing is above the floor when its tombstone was purged.
 #ifndef QUOIT_MODEL_FENCE_H
 #define QUOIT_MODEL_FENCE_H
 

@@ -3,11 +3,11 @@
 
 #include "base/base64.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2, VERSION_WITHOUT_TIMESTAMP = 1 };
 
 #define PURPOSE "context token"
 
-// What the MAC of a token says; `body` is its version and its context.
+// What the MAC of a token says; `body` is all of it before the MAC.
 static struct mac claim_mac(const struct mac_key *secret, struct slice key, struct slice body) {
     uint8_t bytes[sizeof(PURPOSE) + MAC_SIZE + TOKEN_SIZE_MAX];
     struct mac key_mac = mac_of(secret, key);
@@ -20,11 +20,12 @@ static struct mac claim_mac(const struct mac_key *secret, struct slice key, stru
 }
 
 size_t token_encode(const struct mac_key *secret, struct slice key, const struct context *context,
-                    char text[TOKEN_TEXT_MAX]) {
+                    uint64_t timestamp, char text[TOKEN_TEXT_MAX]) {
     uint8_t bytes[TOKEN_SIZE_MAX];
     struct writer w = writer_to(bytes, sizeof(bytes));
     write_u8(&w, FORMAT_VERSION);
     context_encode(context, &w);
+    write_u64(&w, timestamp);
     struct mac mac = claim_mac(secret, key, writer_bytes(&w));
     write_bytes(&w, (struct slice){mac.bytes, MAC_SIZE});
     must(!w.failed);
@@ -32,8 +33,9 @@ size_t token_encode(const struct mac_key *secret, struct slice key, const struct
 }
 
 enum status token_decode(const struct mac_key *secret, struct slice key, struct slice text,
-                         struct context *context) {
+                         struct context *context, uint64_t *timestamp) {
     context_clear(context);
+    *timestamp = 0;
     uint8_t bytes[TOKEN_SIZE_MAX];
     size_t size = 0;
     if (base64_decode(text, bytes, sizeof(bytes), &size) != ST_OK) return ST_INVALID;
@@ -49,7 +51,12 @@ enum status token_decode(const struct mac_key *secret, struct slice key, struct 
     struct reader r = reader_of(body);
     uint8_t version = read_u8(&r);
     context_decode(context, &r);
-    if (version == FORMAT_VERSION && reader_done(&r)) return ST_OK;
+    uint64_t latest = version == FORMAT_VERSION ? read_u64(&r) : 0;
+    bool is_known = version == FORMAT_VERSION || version == VERSION_WITHOUT_TIMESTAMP;
+    if (is_known && reader_done(&r)) {
+        *timestamp = latest;
+        return ST_OK;
+    }
     context_clear(context);
     return ST_INVALID;
 }

@@ -18,6 +18,7 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
         .need = need,
         .expires_ms = o->expires_ms,
         .timestamp = o->timestamp,
+        .seen_timestamp = o->extra_timestamp,
         .key = o->key,
         .value = o->value,
         .seen = o->seen,
@@ -142,6 +143,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
     o->is_tombstone = m->is_tombstone;
     o->expires_ms = m->expires_ms;
     o->timestamp = m->timestamp;
+    o->extra_timestamp = m->seen_timestamp;
     if (!keep(o, m)) {
         operation_finish(o, ST_BUSY);
         return;

@@ -299,6 +299,7 @@ static void start(struct operation *o) {
     o->is_tombstone = request->is_tombstone;
     o->expires_ms = request->expires_ms;
     o->timestamp = request->timestamp;
+    o->extra_timestamp = request->seen_timestamp;
     if (request->seen != NULL) {
         size_t size = context_encoded_size(request->seen);
         o->extra = buffer_take(o->node, size);

@@ -130,6 +130,7 @@ struct request {
     uint64_t expires_ms;        // of writes: 0 never
     uint64_t timestamp;         // of writes: 0: now
     const struct context *seen; // of REQUEST_WRITE: borrowed until done; NULL: nothing
+    uint64_t seen_timestamp;    // of writes: nothing that `seen` covers is later
     struct level level;         // set
     uint64_t cursor;            // of REQUEST_SCAN: 0 begins
     uint32_t limit;             // of REQUEST_SCAN: keys wanted, about; of REQUEST_RANGE: at most

@@ -70,7 +70,7 @@ struct operation {
     uint32_t record_size;
     uint8_t *extra; // buffer: encoded context that the first round had not covered
     uint32_t extra_size;
-    uint64_t extra_timestamp; // the highest of what `extra` covers and the first round met
+    uint64_t extra_timestamp; // nothing that `seen` covers, or the first round met, is later
 
     struct gather *gather; // buffer: of scans and ranges; or NULL
     struct range *range;   // buffer: of ranges, once the keys are known; or NULL

@@ -24,8 +24,9 @@ static uint64_t next_timestamp(struct node *node, uint64_t superseded) {
     return superseded < UINT64_MAX ? superseded + 1 : superseded;
 }
 
-// The highest of the siblings that are superseded: here, where the first round met them, and by
-// tombstones that were purged.
+// The highest of the siblings that are superseded: here, where the client or the first round met
+// them, and by tombstones that were purged. What a client says of them is in a token, so a member
+// said it: it makes this key's time as late as the value's own would where that is held.
 static uint64_t superseded_timestamp(const struct operation *o, const struct record *before,
                                      const struct context *seen) {
     uint64_t highest = purge_fence(o->node, o->partition.slot)->floor;

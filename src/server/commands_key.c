@@ -99,6 +99,7 @@ static void rewrite(struct step *step, const struct sibling *sibling, uint64_t e
     request->expires_ms = expires_ms;
     request->timestamp = timestamp;
     request->seen = step_held_context(step);
+    request->seen_timestamp = timestamp;
     request->level = policy_write(c->session, request->key);
     step_submit(step, on_changed);
 }

@@ -40,9 +40,14 @@ static uint32_t shown(const struct command *c, const struct record *record,
     return count;
 }
 
-static void write_context(const struct command *c, struct reply *r, const struct context *context) {
+// What the context covers of the record and is not in it any more, something that is has replaced,
+// and is later.
+static void write_context(const struct command *c, struct reply *r, const struct context *context,
+                          const struct record *record) {
+    const struct sibling *latest = record_latest(record);
+    uint64_t timestamp = latest == NULL ? 0 : latest->timestamp;
     char token[TOKEN_TEXT_MAX];
-    size_t size = token_encode(secret_of(c), c->arguments[1], context, token);
+    size_t size = token_encode(secret_of(c), c->arguments[1], context, timestamp, token);
     reply_bulk(r, SLICE("context"));
     reply_bulk(r, (struct slice){(const uint8_t *)token, size});
 }
@@ -92,7 +97,7 @@ static void on_kv_get(struct step *step) {
     struct reply *r = answer_open(c, size);
     if (r == NULL) return;
     reply_map(r, 2);
-    write_context(c, r, &record->context);
+    write_context(c, r, &record->context, record);
     reply_bulk(r, SLICE("values"));
     reply_array(r, count);
     for (uint32_t i = 0; i < count; i++) write_value(c, r, values[i], now_ms);
@@ -170,7 +175,7 @@ static void on_kv_written(struct step *step) {
     record_context_of_writer(record, seen, step->request.dot, known);
     struct reply *r = answer_open_reserved(c, WRITTEN_SIZE);
     reply_map(r, 2);
-    write_context(c, r, known);
+    write_context(c, r, known, record);
     reply_bulk(r, SLICE("values"));
     const struct sibling *values[SIBLINGS_MAX];
     reply_integer(r, shown(c, record, values));
@@ -186,9 +191,12 @@ static void fail_write(struct command *c, enum status status) {
 static void write_over(struct command *c, const struct kv_options *options) {
     struct step *step = &c->step;
     struct context *context = &c->session->server->context;
+    uint64_t *timestamp = &step->request.seen_timestamp;
     step->request.seen = NULL;
+    *timestamp = 0;
     if (options->context.data != NULL) {
-        if (token_decode(secret_of(c), c->arguments[1], options->context, context) != ST_OK) {
+        struct slice token = options->context;
+        if (token_decode(secret_of(c), c->arguments[1], token, context, timestamp) != ST_OK) {
             fail_write(c, ST_INVALID);
             return;
         }
@@ -232,6 +240,7 @@ void start_kv_del(struct command *c) {
     request->key = c->arguments[1];
     request->timestamp = 0;
     request->seen = NULL;
+    request->seen_timestamp = 0;
     request->level = options.level;
     step_submit(&c->step, on_kv_written);
 }

@@ -116,6 +116,7 @@ static void replace(struct step *step, struct slice key, struct slice value, ste
     request->value = value;
     request->timestamp = 0;
     request->seen = NULL;
+    request->seen_timestamp = 0;
     request->level = policy_write(step->command->session, key);
     step_submit(step, then);
 }

@@ -3,6 +3,7 @@
 // What a coordinator makes of answers that come late, or not at all: cases that need one disk
 // slower than another, or one member worse off than the rest.
 #include "base/text.h"
+#include "model/token.h"
 #include "node/node.h"
 #include "sim/session_case.h"
 
@@ -294,6 +295,52 @@ static void a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say(voi
     }
 }
 
+// The value is at one replica. Another one writes over it, which has only the word of the client of
+// how late it is, or of n1, which has no copy and forwards it.
+static void a_write_is_later_than_what_its_context_covers(void **state) {
+    (void)state;
+    const uint64_t ahead = UINT64_C(1) << 62;
+    for (uint32_t members = 3; members <= 4; members++) {
+        struct site *site = site_new(members, NULL);
+        struct talker *t = site_talker(site, 0, false);
+        expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+        site_wait(site, NS_PER_SECOND);
+        char name[16] = "k";
+        uint32_t writer = 0;
+        if (members == 4) find_foreign_key(site, name, &writer);
+        const struct slice key = slice_of_string(name);
+        const struct node *node = cluster_node(&site->cluster, 0);
+        const struct map_run *run = map_run_of(node_map(node), slot_of(key));
+        uint32_t holder = run->replicas[run->replicas[0].member == writer].member;
+        plant_at(site, holder, key, SLICE("early"), ahead);
+
+        struct talker *reader = site_talker(site, holder, false);
+        char words[TOKEN_MAX + 64];
+        char token[TOKEN_MAX];
+        expect_dialogue(site, reader, "CONSISTENCY READ ONE\r\n", "+OK\r\n");
+        (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", name);
+        talker_say(reader, words, strlen(words));
+        site_wait(site, NS_PER_SECOND);
+        talker_context(reader, token);
+        (void)snprintf(words, sizeof(words), "KV.PUT %s late CONTEXT %s\r\n", name, token);
+        talker_say(t, words, strlen(words));
+        site_wait(site, NS_PER_SECOND);
+        for (uint32_t i = 0; i < members; i++) {
+            if (map_place_in(run, i) == REPLICAS_MAX) continue;
+            assert_true(held_timestamp(site, i, key) > ahead);
+        }
+        // What its answer says is as late.
+        static struct context context;
+        uint64_t timestamp = 0;
+        talker_context(t, token);
+        assert_int_equal(
+            token_decode(&cluster_secret, key, slice_of_string(token), &context, &timestamp),
+            ST_OK);
+        assert_true(timestamp == held_timestamp(site, writer, key));
+        site_free(site);
+    }
+}
+
 // n1 and n2 are asked. What they say alike is the answer; of the rest one holds something newer,
 // one something that the other has never heard of, and one a delete. Each is read by itself: then a
 // majority has it, and neither alone shows anything older.
@@ -381,6 +428,7 @@ int coordinator_test(void) {
         cmocka_unit_test(a_replica_that_cannot_mint_is_passed_over),
         cmocka_unit_test(large_values_of_every_copy_fit_one_record),
         cmocka_unit_test(a_write_is_later_than_what_it_supersedes_whatever_the_clocks_say),
+        cmocka_unit_test(a_write_is_later_than_what_its_context_covers),
         cmocka_unit_test(whatever_each_replica_takes_alone_all_can_merge),
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
         cmocka_unit_test(a_range_settles_what_members_differ_about),

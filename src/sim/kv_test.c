@@ -3,21 +3,11 @@
 // What clients see of concurrent values, and replace by the contexts that they are given.
 #include "sim/session_case.h"
 
-enum { TOKEN_MAX = 512 };
-
 // Says the words, and puts the context of the reply into `token`.
 static void say(struct site *site, struct talker *t, const char *words, char token[TOKEN_MAX]) {
     talker_say(t, words, strlen(words));
     site_wait(site, NS_PER_SECOND);
-    char *heard = (char *)t->heard;
-    heard[t->heard_size] = '\0';
-    char *context = strstr(heard, "context\r\n$");
-    assert_non_null(context);
-    context = strchr(context + 9, '\n');
-    assert_non_null(context);
-    context++;
-    int size = (int)(strchr(context, '\r') - context);
-    assert_in_range(snprintf(token, TOKEN_MAX, "%.*s", size, context), 1, TOKEN_MAX - 1);
+    talker_context(t, token);
 }
 
 static bool has_heard(const struct talker *t, const char *text) {

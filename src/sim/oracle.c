@@ -241,6 +241,20 @@ static uint32_t find_delete(const struct oracle *oracle, uint32_t key) {
     return found;
 }
 
+// O31. A purge goes by that.
+static void check_later(struct oracle *oracle, uint32_t key, const struct sibling *written,
+                        const struct context *seen) {
+    if (oracle->keys[key].is_forked) return;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        if (e->key != key || e->is_dead || !e->is_kept || !context_covers(seen, e->dot)) continue;
+        oracle->counts.superseded++;
+        if (written->timestamp >= e->timestamp) continue;
+        oracle_fail(oracle, "O31 key=%s dot %llu is earlier than what it supersedes, w%u",
+                    oracle->keys[key].name, (unsigned long long)written->dot.counter, e->write);
+    }
+}
+
 void oracle_on_minted(void *context, struct slice key, const struct sibling *written,
                       const struct context *seen) {
     struct oracle *oracle = context;
@@ -258,6 +272,7 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
     } else {
         bury_earlier(oracle, written->dot);
     }
+    check_later(oracle, index, written, seen);
     oracle->events = grow(oracle->events, oracle->event_count, sizeof(*oracle->events));
     struct oracle_event *e = &oracle->events[oracle->event_count];
     *e = (struct oracle_event){
@@ -265,6 +280,7 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
         .write = ORACLE_NONE,
         .dot = written->dot,
         .at = now(oracle),
+        .timestamp = written->timestamp,
         .seen_count = seen->count,
         .seen = memory_take(seen->count + 1, sizeof(*e->seen)),
     };

@@ -39,7 +39,8 @@
 //     O27 maps: see mapmaker.h
 //     O30 who is up: see watcher.h
 //     O31 what was purged is gone for good, whoever was away or has forgotten: no value that a
-//         purged tombstone had superseded is read again, or is there at the end
+//         purged tombstone had superseded is read again, or is there at the end; and whatever the
+//         clocks say, a write is not earlier than one that it supersedes
 //     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
 //     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
@@ -76,7 +77,8 @@ struct oracle_event {
     uint32_t key;
     uint32_t write; // or ORACLE_NONE: a tombstone, of one of several
     struct version dot;
-    uint64_t at;        // when it was minted
+    uint64_t at; // when it was minted
+    uint64_t timestamp;
     bool is_dead;       // a crash took it before anybody knew of it
     bool is_kept;       // it was durable before its member could end
     uint64_t purged_at; // when a purge first took it, or what superseded it; 0: never
@@ -122,6 +124,7 @@ struct oracle_counts {
     uint64_t dots_outdone;   // O12: compared with what their member holds
     uint64_t refusals;       // O19
     uint64_t purged;         // O31: events
+    uint64_t superseded;     // O31: events that a write had seen when it was minted
     uint64_t purged_reads;   // O31: of keys something of which was purged before
     uint64_t unknowns;
 };

@@ -15,6 +15,8 @@
 
 enum { TALKERS_MAX = 48, HEARD_MAX = 16 * 1024 * 1024, WORDS_MAX = 64 * 1024 };
 
+enum { TOKEN_MAX = 512 };
+
 // A client on a machine of its own. It sends `words` in pieces, and keeps what it hears.
 struct talker {
     struct env *env;
@@ -248,6 +250,19 @@ static inline uint64_t info_number(struct site *site, struct talker *t, const ch
     const char *found = strstr((const char *)t->heard, start);
     assert_non_null(found);
     return strtoull(found + strlen(start), NULL, 10);
+}
+
+// The context in what was heard.
+static inline void talker_context(struct talker *t, char token[TOKEN_MAX]) {
+    char *heard = (char *)t->heard;
+    heard[t->heard_size] = '\0';
+    char *context = strstr(heard, "context\r\n$");
+    assert_non_null(context);
+    context = strchr(context + 9, '\n');
+    assert_non_null(context);
+    context++;
+    int size = (int)(strchr(context, '\r') - context);
+    assert_in_range(snprintf(token, TOKEN_MAX, "%.*s", size, context), 1, TOKEN_MAX - 1);
 }
 
 #endif

@@ -226,7 +226,8 @@ static void take_context(const struct workload_client *w, const struct call *cal
     struct slice key = text_of(workload->oracle->keys[call->key].name);
     context_clear(context);
     if (token[0] == '\0') return;
-    must(token_decode(&cluster_secret, key, text_of(token), context) == ST_OK);
+    uint64_t timestamp = 0;
+    must(token_decode(&cluster_secret, key, text_of(token), context, &timestamp) == ST_OK);
 }
 
 // What a write answered: a context and a count.

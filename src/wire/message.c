@@ -158,6 +158,7 @@ void message_forward_encode(const struct message_forward *m, struct writer *w) {
     write_u32(w, m->need);
     write_u64(w, m->expires_ms);
     write_u64(w, m->timestamp);
+    write_u64(w, m->seen_timestamp);
     write_sized(w, m->key);
     write_sized(w, m->value);
     write_sized(w, m->seen);
@@ -172,6 +173,7 @@ enum status message_forward_decode(struct message_forward *m, struct slice body)
     m->need = read_u32(&r);
     m->expires_ms = read_u64(&r);
     m->timestamp = read_u64(&r);
+    m->seen_timestamp = read_u64(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->value = read_sized(&r, VALUE_SIZE_MAX);
     m->seen = read_sized(&r, UINT32_MAX);

@@ -128,6 +128,7 @@ struct message_forward {
     uint32_t need; // replicas to wait for
     uint64_t expires_ms;
     uint64_t timestamp;
+    uint64_t seen_timestamp; // nothing that `seen` covers is later
     struct slice key;
     struct slice value;
     struct slice seen; // encoded context

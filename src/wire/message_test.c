@@ -48,6 +48,7 @@ static const struct message_forward forward = {.id = 1,
                                                .need = 3,
                                                .expires_ms = 4,
                                                .timestamp = 5,
+                                               .seen_timestamp = 6,
                                                .key = TEXT("key"),
                                                .value = TEXT("value"),
                                                .seen = TEXT("seen")};
