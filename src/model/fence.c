@@ -23,7 +23,7 @@ void fence_hear(struct fence *f, uint32_t round) {
 
 void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp) {
     fence_hear(f, round);
-    f->agreed = f->round;
+    if (round > f->agreed) f->agreed = round;
     if (timestamp > f->floor) f->floor = timestamp;
 }
 

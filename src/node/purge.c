@@ -160,12 +160,12 @@ static bool look_into(struct node *node) {
 // Rounds.
 
 // The round has come to nothing. Who has agreed to it refuses what is sent by those who do not know
-// of it, so all are told. What is left of the group is for the next time.
+// of it, so all are told, if it is durable here; else they hear of it when they are refused. What
+// is left of the group is for the next time.
 static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
     p->state = PURGE_IDLE;
-    fence_hear(&p->fences[p->group], p->round);
     purge_members_of(node, p->group, members);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
@@ -183,7 +183,7 @@ static void ask(struct node *node) {
     struct purge *p = &node->purge;
     p->state = PURGE_ASKING;
     p->id++;
-    p->round = node->purge.fences[p->group].round + 1;
+    p->round = purge_next_round(node, p->group);
     memset(p->held, 0xff, sizeof(p->held));
     purge_members_of(node, p->group, p->waiting);
     pause(node, PATIENCE_NS);

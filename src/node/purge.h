@@ -7,7 +7,8 @@
 // members that have copies in that group of slots to agree to a round (model/fence.h):
 //
 //     PURGE   here are keys and digests of dead records. Each checks that it holds exactly these,
-//             durably, then raises its fence, durably, and says which ones it holds
+//             durably, then raises its fence, durably, and says which ones it holds. Nothing is
+//             sent with a round before that: after a crash another round could have its number
 //     ERASE   those that all hold. Each notes that the round was decided, then removes them
 //
 // So it takes all of them: while one is down, or mends, nothing is purged in its groups.
@@ -51,6 +52,7 @@ struct purge_wait {
 
 struct purge {
     struct fence fences[SLOT_GROUPS];
+    struct fence agreeing[SLOT_GROUPS]; // what is not durable yet: round and floor
     struct list waits;
     uint32_t wait_count; // of these
     uint32_t under_way;  // checks and removals that the store has not finished with

@@ -40,8 +40,19 @@ uint32_t purge_round(const struct node *node, uint16_t slot) {
     return node->is_mending ? 0 : purge_fence(node, slot)->round;
 }
 
+uint32_t purge_next_round(const struct node *node, uint32_t group) {
+    uint32_t known = node->purge.fences[group].round;
+    uint32_t agreeing = node->purge.agreeing[group].round;
+    return 1 + (known > agreeing ? known : agreeing);
+}
+
 void purge_encode_fences(const struct node *node, struct writer *w) {
-    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&node->purge.fences[i], w);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        const struct fence *agreeing = &node->purge.agreeing[i];
+        struct fence next = node->purge.fences[i];
+        fence_agree(&next, agreeing->round, agreeing->floor);
+        fence_encode(&next, w);
+    }
 }
 
 enum status purge_decode_fences(struct node *node, struct slice value) {
@@ -75,7 +86,7 @@ void purge_send_fences(struct node *node, struct link *link, bool is_question) {
     if (node->state != NODE_SERVING || !link_is_open(link)) return;
     uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
     struct writer fences = writer_to(bytes, sizeof(bytes));
-    purge_encode_fences(node, &fences);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&node->purge.fences[i], &fences);
     const struct message_fences m = {.is_question = is_question, .fences = writer_bytes(&fences)};
     struct writer w = link_begin(link, 64 + sizeof(bytes));
     message_fences_encode(&m, &w);
@@ -168,7 +179,9 @@ static void end_check(struct check *c, enum status status) {
 }
 
 static void on_agreed(struct purge_wait *wait) {
-    end_check(CONTAINER_OF(wait, struct check, wait), ST_OK);
+    struct check *c = CONTAINER_OF(wait, struct check, wait);
+    fence_agree(&c->node->purge.fences[c->group], c->round, c->latest);
+    end_check(c, ST_OK);
 }
 
 // Whether there is room for one more round. A disk that takes nothing lets them wait for long.
@@ -179,10 +192,10 @@ static bool has_room(const struct node *node) {
 // This member may agree to the round now.
 static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
     return node->state == NODE_SERVING && node_has_vote(node) && author == node->epoch.author &&
-           round > node->purge.fences[group].round && round <= FENCE_ROUND_MAX;
+           round >= purge_next_round(node, group) && round <= FENCE_ROUND_MAX;
 }
 
-// All were looked for. The fence is raised after that: what is read from now on is what was found
+// All were looked for. The fence is raised after that: what is read from then on is what was found
 // here, or newer, and only that is sent with the new round.
 static void agree(struct check *c) {
     struct node *node = c->node;
@@ -191,7 +204,7 @@ static void agree(struct check *c) {
         end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
         return;
     }
-    fence_agree(&node->purge.fences[c->group], c->round, c->latest);
+    fence_agree(&node->purge.agreeing[c->group], c->round, c->latest);
     wait_until_durable(node, &c->wait, on_agreed);
 }
 

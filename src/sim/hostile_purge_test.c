@@ -89,6 +89,20 @@ static void erase(struct impostor *i, uint32_t round, struct slice entries) {
     pass(i->world, NS_PER_SECOND);
 }
 
+// The round with which it sends what it holds.
+static uint32_t round_of(struct impostor *i) {
+    const struct message_get m = {.id = 1, .slot = slot_of(text(KEY)), .key = text(KEY)};
+    uint8_t bytes[128];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_get_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_GET, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_get_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_GET_DONE, &frame));
+    assert_int_equal(message_get_done_decode(&done, frame.body), ST_OK);
+    return done.round;
+}
+
 static bool is_there(struct impostor *i) {
     struct store_read read = {.partition = {.slot = slot_of(text(KEY))}, .key = text(KEY)};
     return store_peek(node_store(real_node(i)), &read) == ST_OK;
@@ -181,6 +195,32 @@ static void rounds_that_wait_for_the_disk_are_few(void **state) {
     end(i);
 }
 
+// What is sent with a round says that it was read after it. A crash that takes the round would let
+// another one have the same number.
+static void a_round_counts_when_it_is_durable(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct machine *machine = i->cluster.processes[0].machine;
+    uint8_t values[2][128];
+    struct slice early = record_by(1, EARLY, false, values[0], sizeof(values[0]));
+    assert_int_equal(put(i, early, 0), ST_OK);
+    machine_slow_disk(machine, 1000);
+    struct message_purge m = {.id = 1, .group = (uint16_t)group_of(KEY), .round = 1};
+    ask_round(i, &m);
+    pass(i->world, 20 * NS_PER_MS);
+    assert_int_equal(round_of(i), 0);
+    m.id = 2; // nobody agrees to it twice
+    ask_round(i, &m);
+    struct frame frame = {0};
+    assert_int_equal(hear_round(i, &frame).status, ST_UNAVAILABLE);
+    struct message_purge_done done = hear_round(i, &frame);
+    assert_int_equal(done.status, ST_OK);
+    assert_int_equal(done.round, 1);
+    assert_int_equal(round_of(i), 1);
+    machine_slow_disk(machine, 1);
+    end(i);
+}
+
 static void nothing_is_erased_that_was_not_agreed_on(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -231,20 +271,6 @@ static enum member_state state_of(struct impostor *i) {
     be_up(i);
     pass(i->world, NS_PER_SECOND);
     return node_member(real_node(i), 0)->state;
-}
-
-// The round with which it sends what it holds.
-static uint32_t round_of(struct impostor *i) {
-    const struct message_get m = {.id = 1, .slot = slot_of(text(KEY)), .key = text(KEY)};
-    uint8_t bytes[128];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_get_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_GET, writer_bytes(&w));
-    struct frame frame = {0};
-    struct message_get_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_GET_DONE, &frame));
-    assert_int_equal(message_get_done_decode(&done, frame.body), ST_OK);
-    return done.round;
 }
 
 // It compares with us, and nothing differs.
@@ -353,6 +379,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(what_was_sent_before_a_purge_does_not_come_after_it),
         cmocka_unit_test(a_round_that_must_not_be_is_not_agreed_to),
         cmocka_unit_test(rounds_that_wait_for_the_disk_are_few),
+        cmocka_unit_test(a_round_counts_when_it_is_durable),
         cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
