@@ -17,8 +17,13 @@ void fence_decode(struct fence *f, struct reader *r) {
     f->is_behind = read_u8(r) != 0;
 }
 
+bool fence_believes(const struct fence *f, uint32_t round) {
+    if (round > FENCE_ROUND_MAX) return false;
+    return round <= f->round || round - f->round <= FENCE_LEAP_MAX;
+}
+
 void fence_hear(struct fence *f, uint32_t round) {
-    if (round > f->round && round <= FENCE_ROUND_MAX) f->round = round;
+    if (round > f->round && fence_believes(f, round)) f->round = round;
 }
 
 void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp) {
@@ -27,11 +32,12 @@ void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp) {
     if (timestamp > f->floor) f->floor = timestamp;
 }
 
-bool fence_learn(struct fence *f, const struct fence *known) {
-    if (known->purged <= f->agreed || known->purged > FENCE_ROUND_MAX) return false;
+bool fence_learn(struct fence *f, const struct fence *known, uint64_t latest) {
+    if (known->purged <= f->agreed || !fence_believes(f, known->purged)) return false;
     fence_hear(f, known->purged);
     f->agreed = f->purged = known->purged;
-    if (known->floor > f->floor) f->floor = known->floor;
+    uint64_t floor = known->floor < latest ? known->floor : latest;
+    if (floor > f->floor) f->floor = floor;
     f->is_behind = true;
     return true;
 }

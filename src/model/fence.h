@@ -36,11 +36,17 @@ struct fence {
 
 enum { FENCE_ENCODED_SIZE = 21 };
 
-// Whoever claims more rounds than this invents them: there must always be a later one.
+// Whoever claims more rounds than this invents them: there must always be a later one. So does who
+// claims that one has missed so many: of a group they are those of years. A single word of a peer
+// that has gone mad does not use up what there is.
 #define FENCE_ROUND_MAX (UINT32_MAX / 2)
+#define FENCE_LEAP_MAX (UINT32_C(1) << 24)
 
 void fence_encode(const struct fence *f, struct writer *w);
 void fence_decode(struct fence *f, struct reader *r);
+
+// Whether there can be such a round, for all that is known here.
+bool fence_believes(const struct fence *f, uint32_t round);
 
 // Agrees to a round, in which records up to that timestamp go.
 void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp);
@@ -48,8 +54,9 @@ void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp);
 // Somebody knows of a round, that maybe came to nothing.
 void fence_hear(struct fence *f, uint32_t round);
 
-// Takes over what another member remembers: true if this one has forgotten it, and so is behind.
-bool fence_learn(struct fence *f, const struct fence *known);
+// Takes over what another member remembers: true if this one has forgotten it, and so is behind. A
+// floor cannot be above that timestamp.
+bool fence_learn(struct fence *f, const struct fence *known, uint64_t latest);
 
 // Whether a record that was read in `round` may be merged into what is known.
 bool fence_admits(const struct fence *f, uint32_t round, const struct record *told,

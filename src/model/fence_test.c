@@ -49,9 +49,17 @@ static void rounds_and_floors_only_rise(void **state) {
     assert_int_equal(f.floor, 100);
     fence_hear(&f, FENCE_ROUND_MAX + 1u); // nobody can be there
     assert_int_equal(f.round, 5);
+    fence_hear(&f, 6 + FENCE_LEAP_MAX); // nobody can have missed so many
+    assert_int_equal(f.round, 5);
     fence_hear(&f, 7);
     assert_int_equal(f.round, 7);
     assert_int_equal(f.agreed, 5); // to hear of a round is not to agree to it
+    fence_agree(&f, 6, 200);
+    assert_int_equal(f.round, 7);
+    assert_int_equal(f.agreed, 6);
+    assert_int_equal(f.floor, 200);
+    fence_hear(&f, 7 + FENCE_LEAP_MAX);
+    assert_int_equal(f.round, 7 + FENCE_LEAP_MAX);
 }
 
 // A round that a peer has agreed to may have come to nothing; one that was decided had this
@@ -59,16 +67,19 @@ static void rounds_and_floors_only_rise(void **state) {
 static void who_does_not_know_of_a_decided_round_is_behind(void **state) {
     (void)state;
     struct fence f = {.round = 8, .agreed = 5, .purged = 3, .floor = 100};
-    assert_false(fence_learn(&f, &(struct fence){.round = 9, .purged = 5, .floor = 900}));
+    assert_false(fence_learn(&f, &(struct fence){.round = 9, .purged = 5, .floor = 900}, 999));
     assert_false(f.is_behind);
     assert_int_equal(f.floor, 100);
-    assert_false(fence_learn(&f, &(struct fence){.purged = FENCE_ROUND_MAX + 1u}));
-    assert_true(fence_learn(&f, &(struct fence){.round = 9, .purged = 6, .floor = 900}));
+    assert_false(fence_learn(&f, &(struct fence){.purged = FENCE_ROUND_MAX + 1u}, 999));
+    assert_false(fence_learn(&f, &(struct fence){.purged = 9 + FENCE_LEAP_MAX}, 999));
+    assert_true(fence_learn(&f, &(struct fence){.round = 9, .purged = 6, .floor = 900}, 999));
     assert_true(f.is_behind);
     assert_int_equal(f.round, 8);
     assert_int_equal(f.agreed, 6);
     assert_int_equal(f.purged, 6);
     assert_int_equal(f.floor, 900);
+    assert_true(fence_learn(&f, &(struct fence){.purged = 7, .floor = UINT64_MAX}, 999));
+    assert_int_equal(f.floor, 999);
 }
 
 static void what_was_read_before_a_round_is_admitted_only_above_its_floor(void **state) {

@@ -6,7 +6,12 @@
 #include "node/internal.h"
 #include "node/roots.h"
 
-enum { CHECKS_MAX = 8, WAITS_MAX = 16, ERASED_AT_ONCE = 32 };
+enum {
+    CHECKS_MAX = 8,
+    WAITS_MAX = 16,
+    ERASED_AT_ONCE = 32,
+    CLOCKS_APART_MS = 24 * 3600 * 1000,
+};
 
 void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]) {
     memset(members, 0, MEMBERS_MAX / 8);
@@ -38,6 +43,14 @@ const struct fence *purge_fence(const struct node *node, uint16_t slot) {
 
 uint32_t purge_round(const struct node *node, uint16_t slot) {
     return node->is_mending ? 0 : purge_fence(node, slot)->round;
+}
+
+// Who agrees to a round looks that what it is about is not still to come, by a clock of which there
+// is one in each of the members. A floor that is further ahead than clocks are set back was never
+// agreed to: everything that is written would have to be later than that.
+static uint64_t floor_max(const struct node *node) {
+    uint64_t ms = node->env->wall_ms + CLOCKS_APART_MS;
+    return ms < UINT64_MAX >> 16 ? ms << 16 : UINT64_MAX;
 }
 
 uint32_t purge_next_round(const struct node *node, uint32_t group) {
@@ -97,6 +110,7 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
     if (node->state != NODE_SERVING) return;
     struct reader r = reader_of(m->fences);
     bool has_forgotten = false;
+    const uint64_t latest = floor_max(node);
     for (uint32_t i = 0; i < SLOT_GROUPS && !r.failed; i++) {
         struct fence known;
         fence_decode(&known, &r);
@@ -104,7 +118,7 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
         purge_members_of(node, i, members);
         bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
         if (r.failed || !is_shared) continue;
-        has_forgotten |= fence_learn(&node->purge.fences[i], &known);
+        has_forgotten |= fence_learn(&node->purge.fences[i], &known, latest);
         fence_hear(&node->purge.fences[i], known.round);
     }
     node->peers[link->peer].has_told_fences = !r.failed;
@@ -192,7 +206,8 @@ static bool has_room(const struct node *node) {
 // This member may agree to the round now.
 static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
     return node->state == NODE_SERVING && node_has_vote(node) && author == node->epoch.author &&
-           round >= purge_next_round(node, group) && round <= FENCE_ROUND_MAX;
+           round >= purge_next_round(node, group) &&
+           fence_believes(&node->purge.fences[group], round);
 }
 
 // All were looked for. The fence is raised after that: what is read from then on is what was found
@@ -387,7 +402,7 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     if (node->state != NODE_SERVING || m->author != node->epoch.author) return false;
     struct fence *f = &node->purge.fences[m->group];
     const struct fence decided = {.purged = m->round, .floor = m->floor};
-    if (fence_learn(f, &decided)) genesis_has_missed_purges(node);
+    if (fence_learn(f, &decided, floor_max(node))) genesis_has_missed_purges(node);
     bool has_agreed = m->round > 0 && m->round <= f->agreed && !f->is_behind;
     if (!has_agreed || !has_room(node) || !are_good(m->entries, m->group)) return false;
     struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);

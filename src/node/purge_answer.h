@@ -31,8 +31,8 @@ void purge_send_fences(struct node *node, struct link *link, bool is_question);
 // it was newer.
 void purge_hear(struct node *node, uint32_t member, uint16_t slot, uint32_t round);
 
-// The round of a slot to send records with that are read now: the last that is known of and durable,
-// here or where it was heard.
+// The round of a slot to send records with that are read now: the last that is known of and
+// durable, here or where it was heard.
 uint32_t purge_round(const struct node *node, uint16_t slot);
 
 // What a round of the group is to be called now, at least.

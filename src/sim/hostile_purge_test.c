@@ -162,6 +162,8 @@ static void a_round_that_must_not_be_is_not_agreed_to(void **state) {
     m.author = 0;
     m.round = UINT32_MAX;
     assert_int_equal(propose(i, &m, &is_held), ST_UNAVAILABLE);
+    m.round = FENCE_ROUND_MAX; // the last there could ever be
+    assert_int_equal(propose(i, &m, &is_held), ST_UNAVAILABLE);
     m.round = 3;
     m.group = (uint16_t)((group + 1) % SLOT_GROUPS);
     assert_int_equal(propose(i, &m, &is_held), ST_INVALID); // not of these slots
@@ -296,6 +298,8 @@ static void a_round_that_others_have_agreed_to_is_this_members_too(void **state)
     assert_int_equal(round_of(i), 9);
     claim(i, UINT32_MAX, 0, 0); // nobody can be there
     assert_int_equal(round_of(i), 9);
+    claim(i, FENCE_ROUND_MAX, 0, 0); // and nobody has missed so many: others could not follow
+    assert_int_equal(round_of(i), 9);
     assert_int_equal(state_of(i), MEMBER_SERVING);
     end(i);
 }
@@ -305,6 +309,7 @@ static void who_has_forgotten_a_round_compares_twice(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
     claim(i, 0, UINT32_MAX, 0); // of rounds that cannot be there is nothing to forget
+    claim(i, 0, FENCE_ROUND_MAX, 0);
     assert_int_equal(state_of(i), MEMBER_SERVING);
     claim(i, 4, 4, LATE);
     assert_int_equal(state_of(i), MEMBER_MENDING);
@@ -335,7 +340,9 @@ static struct message_forward_done forward(struct impostor *i, const struct mess
 static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
-    const uint64_t floor = UINT64_MAX / 2; // of a clock that is far ahead
+    const uint64_t hour = UINT64_C(3600) * 1000 << 16;
+    const uint64_t now = machine_env(i->cluster.processes[0].machine)->wall_ms << 16;
+    const uint64_t floor = now + hour; // of a clock that is ahead
     claim(i, 4, 4, floor);
     let_it_compare(i);
     let_it_compare(i);
@@ -361,6 +368,15 @@ static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **s
     static struct record written;
     assert_int_equal(record_decode(&written, done.record), ST_OK);
     assert_true(record_latest(&written)->timestamp > floor);
+
+    claim(i, 5, 5, UINT64_MAX); // that was never agreed to: nothing could be later
+    let_it_compare(i);
+    let_it_compare(i);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    done = forward(i, &m, &frame);
+    assert_int_equal(done.status, ST_OK);
+    assert_int_equal(record_decode(&written, done.record), ST_OK);
+    assert_in_range(record_latest(&written)->timestamp, now + 24 * hour, now + 25 * hour);
     end(i);
 }
 
