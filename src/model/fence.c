@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fence.h"
 
+enum { FORMAT_VERSION = 1 };
+
 void fence_encode(const struct fence *f, struct writer *w) {
     write_u32(w, f->round);
     write_u32(w, f->agreed);
@@ -15,6 +17,18 @@ void fence_decode(struct fence *f, struct reader *r) {
     f->purged = read_u32(r);
     f->floor = read_u64(r);
     f->is_behind = read_u8(r) != 0;
+}
+
+void fences_encode(const struct fence fences[SLOT_GROUPS], struct writer *w) {
+    write_u8(w, FORMAT_VERSION);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&fences[i], w);
+}
+
+enum status fences_decode(struct fence fences[SLOT_GROUPS], struct slice bytes) {
+    struct reader r = reader_of(bytes);
+    if (read_u8(&r) != FORMAT_VERSION) return ST_INVALID;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_decode(&fences[i], &r);
+    return reader_done(&r) ? ST_OK : ST_CORRUPT;
 }
 
 bool fence_believes(const struct fence *f, uint32_t round) {

@@ -34,7 +34,7 @@ struct fence {
     bool is_behind;
 };
 
-enum { FENCE_ENCODED_SIZE = 21 };
+enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 1 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
 
 // Whoever claims more rounds than this invents them: there must always be a later one. So does who
 // claims that one has missed so many: of a group they are those of years. A single word of a peer
@@ -44,6 +44,11 @@ enum { FENCE_ENCODED_SIZE = 21 };
 
 void fence_encode(const struct fence *f, struct writer *w);
 void fence_decode(struct fence *f, struct reader *r);
+
+// Those of all groups, as a member stores them: u8 version 1, then one after the other. ST_INVALID
+// when the version is another one, ST_CORRUPT when they are not what they should be.
+void fences_encode(const struct fence fences[SLOT_GROUPS], struct writer *w);
+NODISCARD enum status fences_decode(struct fence fences[SLOT_GROUPS], struct slice bytes);
 
 // Whether there can be such a round, for all that is known here.
 bool fence_believes(const struct fence *f, uint32_t round);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fence.h"
 
+#include "tests/golden.h"
 #include "tests/test.h"
 
 static const struct actor a = {1, 1};
@@ -38,6 +39,29 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
     assert_int_equal(g.purged, 2);
     assert_int_equal(g.floor, 3);
     assert_true(g.is_behind);
+}
+
+static void fences_are_stored_as_in_all_releases(void **state) {
+    (void)state;
+    struct fence fences[SLOT_GROUPS];
+    struct fence got[SLOT_GROUPS];
+    uint8_t bytes[FENCES_ENCODED_SIZE + 1];
+    uint8_t memory[FENCES_ENCODED_SIZE + 1];
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        fences[i] = (struct fence){.round = 2 + i, .agreed = 1 + i, .purged = i, .floor = 1000 + i};
+        fences[i].is_behind = i % 2 == 1;
+    }
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    fences_encode(fences, &w);
+    golden_compare("fences.v1", writer_bytes(&w));
+    struct slice golden = golden_read("fences.v1", memory, sizeof(memory));
+    assert_int_equal(fences_decode(got, golden), ST_OK);
+    assert_int_equal(got[SLOT_GROUPS - 1].floor, 1000 + SLOT_GROUPS - 1);
+    assert_int_equal(fences_decode(got, (struct slice){bytes, w.size - 1}), ST_CORRUPT);
+    assert_int_equal(fences_decode(got, (struct slice){bytes, w.size + 1}), ST_CORRUPT);
+    assert_int_equal(fences_decode(got, (struct slice){0}), ST_INVALID);
+    bytes[0] = 2; // of a later release
+    assert_int_equal(fences_decode(got, writer_bytes(&w)), ST_INVALID);
 }
 
 static void rounds_and_floors_only_rise(void **state) {
@@ -136,6 +160,7 @@ static void only_tombstones_are_dead_and_not_those_of_later_times(void **state) 
 int fence_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_fence_comes_out_as_it_went_in),
+        cmocka_unit_test(fences_are_stored_as_in_all_releases),
         cmocka_unit_test(rounds_and_floors_only_rise),
         cmocka_unit_test(who_does_not_know_of_a_decided_round_is_behind),
         cmocka_unit_test(what_was_read_before_a_round_is_admitted_only_above_its_floor),

@@ -60,18 +60,24 @@ uint32_t purge_next_round(const struct node *node, uint32_t group) {
 }
 
 void purge_encode_fences(const struct node *node, struct writer *w) {
+    struct fence next[SLOT_GROUPS];
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
         const struct fence *agreeing = &node->purge.agreeing[i];
-        struct fence next = node->purge.fences[i];
-        fence_agree(&next, agreeing->round, agreeing->floor);
-        fence_encode(&next, w);
+        next[i] = node->purge.fences[i];
+        fence_agree(&next[i], agreeing->round, agreeing->floor);
     }
+    fences_encode(next, w);
 }
 
 enum status purge_decode_fences(struct node *node, struct slice value) {
-    struct reader r = reader_of(value);
-    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_decode(&node->purge.fences[i], &r);
-    return reader_done(&r) ? ST_OK : ST_CORRUPT;
+    enum status st = fences_decode(node->purge.fences, value);
+    if (st == ST_INVALID) {
+        env_log(node->env, ENV_ERROR,
+                "which purges this member knows of is stored in a version that this program does "
+                "not read: another release has used the directory version=%u",
+                value.data[0]);
+    }
+    return st;
 }
 
 static void wait_until_durable(struct node *node, struct purge_wait *wait,
