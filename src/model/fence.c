@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fence.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 1, IS_BEHIND = 1, HAS_FORGOTTEN = 2 };
 
 void fence_encode(const struct fence *f, struct writer *w) {
     write_u32(w, f->round);
     write_u32(w, f->agreed);
     write_u32(w, f->purged);
     write_u64(w, f->floor);
-    write_u8(w, f->is_behind);
+    write_u8(w, (uint8_t)((f->is_behind ? IS_BEHIND : 0) | (f->has_forgotten ? HAS_FORGOTTEN : 0)));
 }
 
 void fence_decode(struct fence *f, struct reader *r) {
@@ -16,7 +16,9 @@ void fence_decode(struct fence *f, struct reader *r) {
     f->agreed = read_u32(r);
     f->purged = read_u32(r);
     f->floor = read_u64(r);
-    f->is_behind = read_u8(r) != 0;
+    uint8_t flags = read_u8(r);
+    f->is_behind = (flags & IS_BEHIND) != 0;
+    f->has_forgotten = (flags & HAS_FORGOTTEN) != 0;
 }
 
 void fences_encode(const struct fence fences[SLOT_GROUPS], struct writer *w) {
@@ -53,6 +55,7 @@ bool fence_learn(struct fence *f, const struct fence *known, uint64_t latest) {
     uint64_t floor = known->floor < latest ? known->floor : latest;
     if (floor > f->floor) f->floor = floor;
     f->is_behind = true;
+    f->has_forgotten = true;
     return true;
 }
 

@@ -30,8 +30,9 @@ struct fence {
     uint32_t round; // 0: none yet
     uint32_t agreed;
     uint32_t purged;
-    uint64_t floor; // timestamp
-    bool is_behind;
+    uint64_t floor;     // timestamp
+    bool is_behind;     // gives way, for now: it has forgotten rounds, or its data was damaged
+    bool has_forgotten; // it is the former
 };
 
 enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 1 + SLOT_GROUPS * FENCE_ENCODED_SIZE };

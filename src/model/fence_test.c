@@ -24,7 +24,7 @@ static void make(struct record *r, const struct sibling *siblings, uint32_t coun
 
 static void a_fence_comes_out_as_it_went_in(void **state) {
     (void)state;
-    const struct fence f = {.round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true};
+    const struct fence f = {.round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true, .has_forgotten = true};
     uint8_t bytes[FENCE_ENCODED_SIZE];
     struct writer w = writer_to(bytes, sizeof(bytes));
     fence_encode(&f, &w);
@@ -39,6 +39,7 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
     assert_int_equal(g.purged, 2);
     assert_int_equal(g.floor, 3);
     assert_true(g.is_behind);
+    assert_true(g.has_forgotten);
 }
 
 static void fences_are_stored_as_in_all_releases(void **state) {
@@ -50,6 +51,7 @@ static void fences_are_stored_as_in_all_releases(void **state) {
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
         fences[i] = (struct fence){.round = 2 + i, .agreed = 1 + i, .purged = i, .floor = 1000 + i};
         fences[i].is_behind = i % 2 == 1;
+        fences[i].has_forgotten = i % 4 == 1;
     }
     struct writer w = writer_to(bytes, sizeof(bytes));
     fences_encode(fences, &w);
@@ -98,6 +100,7 @@ static void who_does_not_know_of_a_decided_round_is_behind(void **state) {
     assert_false(fence_learn(&f, &(struct fence){.purged = 9 + FENCE_LEAP_MAX}, 999));
     assert_true(fence_learn(&f, &(struct fence){.round = 9, .purged = 6, .floor = 900}, 999));
     assert_true(f.is_behind);
+    assert_true(f.has_forgotten);
     assert_int_equal(f.round, 8);
     assert_int_equal(f.agreed, 6);
     assert_int_equal(f.purged, 6);

@@ -87,6 +87,7 @@ struct comparison {
     struct slice key; // of the entry next in turn; empty: none left
     uint64_t digest;
     uint32_t round;  // of purging, in which the records are read
+    bool is_behind;  // likewise
     uint16_t leaves; // bit i: keys of leaf i are compared
     struct writer wanted;
     struct writer records;
@@ -146,6 +147,7 @@ static void answer_compare(const struct comparison *c) {
     const struct message_compare_done done = {
         .id = c->id,
         .is_last = c->is_open && !c->is_cut,
+        .is_behind = c->is_behind,
         .round = c->round,
         .covered = {c->covered, c->covered_size},
         .wanted = writer_bytes(&c->wanted),
@@ -192,6 +194,7 @@ void compare_on_keys(struct node *node, struct link *link, const struct message_
     c->id = m->id;
     purge_hear(node, link->peer, m->slot, m->round);
     c->round = purge_round(node, m->slot);
+    c->is_behind = purge_fence(node, m->slot)->is_behind;
     c->leaves = m->leaves;
     c->entries = reader_of((struct slice){c->bytes, m->entries.size});
     c->wanted = writer_to(c->bytes + asked, wanted_max);

@@ -149,8 +149,19 @@ bool purge_is_behind(const struct node *node) {
     return i < SLOT_GROUPS;
 }
 
+bool purge_is_in_doubt(const struct node *node) {
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        const struct fence *f = &node->purge.fences[i];
+        if (f->is_behind && !f->has_forgotten) return true;
+    }
+    return false;
+}
+
 void purge_end_behind(struct node *node) {
-    for (uint32_t i = 0; i < SLOT_GROUPS; i++) node->purge.fences[i].is_behind = false;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        node->purge.fences[i].is_behind = false;
+        node->purge.fences[i].has_forgotten = false;
+    }
     genesis_write_facts(node, FACT_FENCES);
 }
 

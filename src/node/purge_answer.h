@@ -41,11 +41,13 @@ uint32_t purge_next_round(const struct node *node, uint32_t group);
 // The fence of a slot. Lends.
 const struct fence *purge_fence(const struct node *node, uint16_t slot);
 
-// This member may have forgotten rounds in any group: its data was damaged.
+// This member may have something of before a purge in any group: its data was damaged.
 void purge_doubt_all(struct node *node);
 
-// While it mends: whether it gives way to others in some group; and that it does not any more.
+// While it mends: whether it gives way to others in some group; in some where it has forgotten no
+// round, as far as it knows; and that it does not any more.
 bool purge_is_behind(const struct node *node);
+bool purge_is_in_doubt(const struct node *node);
 void purge_end_behind(struct node *node);
 
 // The fact "fences".

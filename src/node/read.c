@@ -152,7 +152,7 @@ static bool repair(struct operation *o, uint32_t place, uint64_t id) {
     node->stats.read_repairs++;
     struct slice record = operation_record(o);
     if (place == o->self_place) {
-        const struct told told = {o->partition, o->key, record, o->purge_round};
+        const struct told told = {o->partition, o->key, record, o->purge_round, false, false};
         return replica_merge(node, &told, id == 0 ? NULL : on_self_repaired, id);
     }
     struct link *link = peer_link(node, o->replicas[place]);

@@ -4,6 +4,7 @@
 #include "base/bitmap.h"
 #include "node/compare.h"
 #include "node/genesis.h"
+#include "node/lacking.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
 #include "node/roots.h"
@@ -27,10 +28,11 @@ enum {
 static void on_step(struct timer *timer);
 static void go_on(struct node *node);
 static void take_groups(struct node *node);
+static void compare_with_all_if_mending(struct node *node);
 
 size_t reconcile_memory_size(uint32_t members_max) {
     return SLOT_COUNT / 8 + KEY_SIZE_MAX + COMPARE_LISTED_MAX +
-           members_max * sizeof(struct reconcile_peer) + 256;
+           members_max * sizeof(struct reconcile_peer) + lacking_memory_size() + 256;
 }
 
 void reconcile_init(struct node *node, struct arena *arena) {
@@ -39,6 +41,7 @@ void reconcile_init(struct node *node, struct arena *arena) {
     rec->differ = ARENA_ARRAY(arena, uint8_t, SLOT_COUNT / 8);
     rec->after = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
     rec->listed = ARENA_ARRAY(arena, uint8_t, COMPARE_LISTED_MAX);
+    lacking_init(node, arena);
     rec->step.fired = on_step;
 }
 
@@ -72,19 +75,36 @@ static void abandon(struct node *node) {
     pause(node, HITCH_PAUSE_NS);
 }
 
+static void begin_noting(struct node *node) {
+    node->reconcile.is_noting = node->is_mending && purge_is_in_doubt(node);
+    if (node->reconcile.is_noting) lacking_clear(node);
+}
+
+static void go_through_with_all(struct node *node) {
+    memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
+    node->reconcile.losses = store_losses(node->store);
+    node->reconcile.had_hitch = true; // what is being compared was from before
+    compare_with_all_if_mending(node);
+}
+
 // Mending is over when everything was compared with everybody, and nothing was lost meanwhile.
 // Where this member was behind it has only given way until then, also in what some other one does
 // hold: so it compares once more.
 static void end_mending_if_through(struct node *node) {
+    struct reconcile *rec = &node->reconcile;
     if (!node->is_mending) return;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (i != node->self && !bitmap_has(node->reconcile.through, i)) return;
+        if (i != node->self && !bitmap_has(rec->through, i)) return;
     }
-    bool has_lost = store_losses(node->store) != node->reconcile.losses;
-    bool was_behind = !has_lost && purge_is_behind(node);
-    if (was_behind) purge_end_behind(node);
-    if (has_lost || (was_behind && node->map.member_count > 1)) {
+    if (store_losses(node->store) != rec->losses) {
         reconcile_with_all(node);
+        return;
+    }
+    bool goes_on = purge_is_behind(node) && node->map.member_count > 1;
+    if (!rec->is_noting && purge_is_behind(node)) purge_end_behind(node);
+    rec->is_noting = false;
+    if (goes_on) {
+        go_through_with_all(node);
     } else {
         genesis_on_mended(node);
     }
@@ -495,6 +515,14 @@ static bool take(struct node *node, const struct told *told) {
     return true;
 }
 
+static bool is_named(struct slice wanted, struct slice key) {
+    struct reader r = reader_of(wanted);
+    while (!r.failed && r.rest.size > 0) {
+        if (slice_equal(read_sized(&r, KEY_SIZE_MAX), key)) return !r.failed;
+    }
+    return false;
+}
+
 static bool has_record_of(struct slice records, struct slice key) {
     struct reader r = reader_of(records);
     while (!r.failed && r.rest.size > 0) {
@@ -505,6 +533,16 @@ static bool has_record_of(struct slice records, struct slice key) {
     return false;
 }
 
+// Whether this member, which is behind, gives way in what the peer does not know of the key. Where
+// it has forgotten rounds it does; where its data was damaged only if nobody else holds the same:
+// two that are damaged at once do not both drop what they hold.
+static bool is_doomed(const struct node *node, struct slice key) {
+    const struct reconcile *rec = &node->reconcile;
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
+    return purge_fence(node, partition.slot)->has_forgotten ||
+           lacking_everywhere(node, partition, key);
+}
+
 // Of a member that is behind nobody takes anything: what the peer lacks it may be rid of.
 static void give_way(struct node *node, const struct message_compare_done *m) {
     struct reconcile *rec = &node->reconcile;
@@ -513,8 +551,18 @@ static void give_way(struct node *node, const struct message_compare_done *m) {
     while (!r.failed && r.rest.size > 0) {
         nothing.key = read_sized(&r, KEY_SIZE_MAX);
         if (r.failed || nothing.key.size == 0) break;
-        if (has_record_of(m->records, nothing.key)) continue;
+        if (has_record_of(m->records, nothing.key) || !is_doomed(node, nothing.key)) continue;
         if (!take(node, &nothing)) rec->had_hitch = true;
+    }
+}
+
+static void note_lacking(struct node *node, struct slice wanted) {
+    struct reconcile *rec = &node->reconcile;
+    struct partition partition = {rec->keyspace, (uint16_t)rec->slot};
+    struct reader r = reader_of(wanted);
+    while (!r.failed && r.rest.size > 0) {
+        struct slice key = read_sized(&r, KEY_SIZE_MAX);
+        if (!r.failed) lacking_note(node, rec->peer, partition, key);
     }
 }
 
@@ -536,14 +584,22 @@ static void send_wanted(struct node *node, struct slice wanted) {
     }
 }
 
-static void merge_records(struct node *node, struct slice records, uint32_t round) {
+static void merge_records(struct node *node, const struct message_compare_done *m) {
     struct reconcile *rec = &node->reconcile;
-    struct told told = {.partition = {rec->keyspace, (uint16_t)rec->slot}, .round = round};
-    struct reader r = reader_of(records);
+    struct told told = {
+        .partition = {rec->keyspace, (uint16_t)rec->slot},
+        .round = m->round,
+        .is_in_doubt = m->is_behind,
+    };
+    bool is_behind = purge_fence(node, told.partition.slot)->is_behind;
+    struct reader r = reader_of(m->records);
     while (!r.failed && r.rest.size > 0) {
         told.key = read_sized(&r, KEY_SIZE_MAX);
         told.record = read_sized(&r, node->record_max);
         bool fits = !r.failed && told.key.size > 0 && slot_of(told.key) == rec->slot;
+        // What is compared with others must be what it was.
+        if (is_behind && rec->is_noting && is_named(m->wanted, told.key)) continue;
+        told.is_kept = is_behind && !is_doomed(node, told.key);
         if (fits && told.record.size > 0 && take(node, &told)) {
             node->stats.reconciled++;
             node->stats.reconciled_bytes += told.key.size + told.record.size;
@@ -554,17 +610,19 @@ static void merge_records(struct node *node, struct slice records, uint32_t roun
 }
 
 // While this member is behind it gives way to who is whole, and leaves alone who mends, too: that
-// one may lack what only this one has.
+// one may lack what only this one has. Before it does it has noted what all of them lack.
 static void exchange(struct node *node, const struct message_compare_done *m) {
     const struct fence *fence = purge_fence(node, (uint16_t)node->reconcile.slot);
     bool is_whole = m->round > 0 || fence->round == 0;
+    bool is_noting = fence->is_behind && node->reconcile.is_noting;
+    if (is_noting) note_lacking(node, m->wanted);
     if (fence->is_behind && !is_whole) return;
     if (fence->is_behind) {
-        give_way(node, m);
+        if (!is_noting) give_way(node, m);
     } else {
         send_wanted(node, m->wanted);
     }
-    merge_records(node, m->records, m->round);
+    merge_records(node, m);
 }
 
 // Where the next question begins. A part without progress waits for a disk and is asked for again;
@@ -643,6 +701,7 @@ void reconcile_start(struct node *node) {
     struct reconcile *rec = &node->reconcile;
     rec->losses = store_losses(node->store);
     if (node->is_mending) purge_doubt_all(node);
+    begin_noting(node);
     for (uint32_t i = 0; i < node->options.members_max; i++) {
         rec->peers[i].equal = node->env->now;
         rec->peers[i].rest_ns = REST_LEAST_NS;
@@ -663,10 +722,8 @@ void reconcile_on_map(struct node *node) {
 }
 
 void reconcile_with_all(struct node *node) {
-    memset(node->reconcile.through, 0, sizeof(node->reconcile.through));
-    node->reconcile.losses = store_losses(node->store);
-    node->reconcile.had_hitch = true; // what is being compared was from before
-    compare_with_all_if_mending(node);
+    begin_noting(node);
+    go_through_with_all(node);
 }
 
 void reconcile_stop(struct node *node) {

@@ -18,7 +18,9 @@
 // comparisons doubles, up to options.reconcile_ns, until the roots were equal once.
 //
 // A member that is mending compares with everybody, first in the map or not, and has its vote back
-// when it has been through with all.
+// when it has been through with all. While it is behind (model/fence.h) it goes through with all
+// more often: to note what they lack, to drop what of before a purge it may hold, and then as all
+// others do.
 #ifndef QUOIT_NODE_RECONCILE_H
 #define QUOIT_NODE_RECONCILE_H
 
@@ -81,8 +83,10 @@ struct reconcile {
     uint8_t *after;  // the key up to which the slot was compared
     uint32_t after_size;
     struct listing listing;
-    uint8_t *listed; // bytes of its entries
-    uint64_t losses; // of the store, when it began to go through with all
+    uint8_t *listed;  // bytes of its entries
+    uint64_t losses;  // of the store, when it began to go through with all
+    uint8_t *lacking; // bits: lacking.h
+    bool is_noting;   // while behind: what peers lack is noted, and nothing dropped yet
     bool had_hitch;
     bool is_pausing;   // between two parts
     uint32_t merging;  // records taken from the peer and not yet durable here, or being read for it

@@ -123,12 +123,12 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     if (st != ST_OK) return st;
     const struct fence *fence = purge_fence(node, write->partition.slot);
     // Who mends takes what it can get, once it has given way to those who remember.
-    bool takes_all = node->is_mending && !fence->is_behind;
+    bool takes_all = node->is_mending && !fence->is_behind && !job->is_in_doubt;
     if (!takes_all && !fence_admits(fence, job->round, told, &known->context)) return ST_FENCED;
     // All that comes into this store comes this way: after what knows better nothing is minted.
     // What cannot be is not taken, or no later epoch could follow.
     if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
-    bool is_trusted = job->round > 0;
+    bool is_trusted = job->round > 0 && !job->is_kept;
     if (old.size == 0 || (is_trusted && fence_yields(fence, known, told))) {
         *new = job->record;
         return ST_OK;
@@ -179,6 +179,8 @@ static enum status begin_merge(struct replica_job *job, const struct told *told)
     job->record = told->record;
     (void)buffer_keep(buffer_keep(job->bytes, &job->write.key), &job->record);
     job->round = told->round;
+    job->is_in_doubt = told->is_in_doubt;
+    job->is_kept = told->is_kept;
     store_put(node->store, &job->write);
     genesis_renew_if_forgotten(node); // so that it becomes durable with what has shown it
     return ST_OK;
@@ -199,7 +201,7 @@ void replica_on_put(struct node *node, struct link *link, const struct message_p
         return;
     }
     job->flags = m->flags;
-    const struct told told = {{m->keyspace, m->slot}, m->key, m->record, m->round};
+    const struct told told = {{m->keyspace, m->slot}, m->key, m->record, m->round, false, false};
     enum status st = begin_merge(job, &told);
     if (st == ST_OK) return;
     refuse_put(link, m->id, st);

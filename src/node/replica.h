@@ -26,6 +26,8 @@ struct replica_job {
     uint8_t *bytes; // buffer: key, then record
     struct slice record;
     uint32_t round; // of purging, in which it was read
+    bool is_in_doubt;
+    bool is_kept;
     uint64_t held;
     uint8_t *context; // buffer: what was known outside the record's context
     uint32_t context_size;
@@ -56,6 +58,8 @@ struct told {
     struct slice key;
     struct slice record; // empty: nothing
     uint32_t round;      // of purging, in which it was read
+    bool is_in_doubt;    // who holds it is behind: nothing is taken that may be of before a purge
+    bool is_kept;        // what is held here is, though this member is behind
 };
 
 // Merges a record into this node's own store, durably; then calls `merged` (or nobody, if NULL),

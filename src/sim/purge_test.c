@@ -178,6 +178,38 @@ static void an_older_copy_brings_nothing_back(void **state) {
     site_free(site);
 }
 
+// Two of three at once: what they hold alike is not there for that.
+static void two_older_copies_bring_nothing_back(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct talker *t = site_talker(site, 0, false);
+    struct disk *copies[MEMBERS] = {NULL};
+    say_all(site, t, 0, KEYS, "SET", " value", "+OK\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        copies[i] = disk_copy(machine_disk(cluster->processes[i].machine));
+    }
+    say_all(site, t, 0, KEYS - 50, "DEL", "", ":1\r\n");
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(records(site), MEMBERS * 50);
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        cluster_kill(cluster, i);
+        machine_restore(cluster->processes[i].machine, copies[i]);
+        disk_destroy(copies[i]);
+    }
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        cluster_start(cluster, i);
+        site_wait(site, i * 200 * NS_PER_MS); // so that one is done before the other
+    }
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_int_equal(mending(site), 0);
+    assert_int_equal(records(site), MEMBERS * 50);
+    say_all(site, t, 0, KEYS - 50, "GET", "", "$-1\r\n");
+    say_all(site, t, KEYS - 50, 50, "GET", "", "$5\r\nvalue\r\n");
+    site_free(site);
+}
+
 static void synced_at_intervals(struct node_options *node, struct server_options *server) {
     (void)server;
     node->store.sync_interval_ns = 200 * NS_PER_MS;
@@ -219,6 +251,7 @@ int purge_test(void) {
         cmocka_unit_test(while_a_replica_is_away_nothing_goes),
         cmocka_unit_test(a_restart_forgets_no_round),
         cmocka_unit_test(an_older_copy_brings_nothing_back),
+        cmocka_unit_test(two_older_copies_bring_nothing_back),
         cmocka_unit_test(with_syncs_at_once),
         cmocka_unit_test(with_syncs_at_intervals),
     };

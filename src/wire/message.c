@@ -398,6 +398,7 @@ enum status message_compare_decode(struct message_compare *m, struct slice body)
 void message_compare_done_encode(const struct message_compare_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, m->is_last);
+    write_u8(w, m->is_behind);
     write_u32(w, m->round);
     write_sized(w, m->covered);
     write_sized(w, m->wanted);
@@ -408,6 +409,7 @@ enum status message_compare_done_decode(struct message_compare_done *m, struct s
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->is_last = read_bool(&r);
+    m->is_behind = read_bool(&r);
     m->round = read_u32(&r);
     m->covered = read_sized(&r, KEY_SIZE_MAX);
     m->wanted = read_sized(&r, UINT32_MAX);

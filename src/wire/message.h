@@ -241,6 +241,7 @@ struct message_compare {
 struct message_compare_done {
     uint64_t id;
     bool is_last;         // everything asked for was compared
+    bool is_behind;       // the records may be of before a purge (model/fence.h)
     uint32_t round;       // of purging, in which the records were read
     struct slice covered; // else: up to this key; empty: nothing yet, ask again
     struct slice wanted;  // u32 size, key: send me what you hold

@@ -94,6 +94,7 @@ static const struct message_keyspaces keyspaces = {.id = 1, .epoch = 2};
 static const struct message_keyspaces_done keyspaces_done = {.id = 1, .epoch = 2, .held = 4};
 static const struct message_compare_done compare_done = {.id = 1,
                                                          .is_last = true,
+                                                         .is_behind = true,
                                                          .round = 2,
                                                          .covered = TEXT("c"),
                                                          .wanted = TEXT("wanted"),
