@@ -4,6 +4,7 @@
 // process of another, or make it believe what cannot be.
 #include "base/text.h"
 #include "model/paxos.h"
+#include "model/rumors.h"
 #include "sim/impostor_case.h"
 
 #include <string.h>
@@ -437,22 +438,27 @@ static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(v
     end(i);
 }
 
-// The map of n1, changed, as members agree on it.
-static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
+// A map as members agree on it.
+static struct slice encoded_map(const struct map *next, uint64_t author) {
     static uint8_t bytes[4096];
+    size_t size = map_encoded_size(next);
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_bytes(&w, (struct slice){next->cluster.bytes, CLUSTER_ID_SIZE});
+    write_u32(&w, (uint32_t)size);
+    map_encode(next, write_room(&w, size), size);
+    for (uint32_t member = 0; member < 2; member++) write_u64(&w, 78); // storage ids
+    write_u64(&w, author);
+    return writer_bytes(&w);
+}
+
+// The map of n1, changed.
+static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
     struct map next = *node_map(real_node(i));
     struct map_member members[2] = {next.members[0], next.members[1]};
     next.members = members;
     next.epoch = epoch;
     members[1].port = port;
-    size_t size = map_encoded_size(&next);
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    write_bytes(&w, (struct slice){next.cluster.bytes, CLUSTER_ID_SIZE});
-    write_u32(&w, (uint32_t)size);
-    map_encode(&next, write_room(&w, size), size);
-    for (uint32_t member = 0; member < 2; member++) write_u64(&w, 78); // storage ids
-    write_u64(&w, author);
-    return writer_bytes(&w);
+    return encoded_map(&next, author);
 }
 
 static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t port) {
@@ -523,6 +529,73 @@ static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **sta
     end(i);
 }
 
+// The map of n1 with one more keyspace that comes.
+static struct slice map_with_coming(struct impostor *i, const char *name) {
+    struct map next = *node_map(real_node(i));
+    uint32_t place = keyspace_find_free(next.keyspaces);
+    struct keyspace *k = &next.keyspaces[place];
+    *k = (struct keyspace){.state = KEYSPACE_COMING, .number = (uint16_t)next.next_keyspace++};
+    k->replication = next.keyspaces[KEYSPACE_DEFAULT].replication;
+    memcpy(k->name, name, strlen(name));
+    next.epoch++;
+    return encoded_map(&next, 4712);
+}
+
+// What n1 sends us next of its map: a question about keyspaces of that epoch, with the id, or a
+// ballot for the next epoch.
+static enum message_type hear_of_map(struct impostor *i, uint64_t epoch, uint64_t *id) {
+    for (;;) {
+        struct frame frame = {0};
+        struct message_keyspaces question;
+        struct message_prepare ballot;
+        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
+        if (frame.type == MESSAGE_KEYSPACES) {
+            assert_int_equal(message_keyspaces_decode(&question, frame.body), ST_OK);
+            *id = question.id;
+            if (question.epoch == epoch) return frame.type;
+        }
+        if (frame.type == MESSAGE_PREPARE) {
+            assert_int_equal(message_prepare_decode(&ballot, frame.body), ST_OK);
+            if (ballot.instance == epoch + 1) return frame.type;
+        }
+    }
+}
+
+// n1 has heard of all that no keys stand in the way of one keyspace. Before it can say so in a map
+// somebody else's comes, in which there is another one: of that nobody has been asked.
+static void what_was_found_for_one_map_is_not_decided_for_the_next(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint64_t id = 0;
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "a"));
+    assert_int_equal(hear_of_map(i, 2, &id), MESSAGE_KEYSPACES);
+    const struct message_keyspaces_done done = {.id = id, .epoch = 2};
+    uint8_t bytes[64];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_keyspaces_done_encode(&done, &w);
+    say(i, &i->accepted, MESSAGE_KEYSPACES_DONE, writer_bytes(&w));
+    while (hear_of_map(i, 2, &id) != MESSAGE_PREPARE) continue;
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "b"));
+    assert_int_equal(hear_of_map(i, 3, &id), MESSAGE_KEYSPACES);
+    end(i);
+}
+
+// A message of gossip has so many rows at most, whoever sends it.
+static void gossip_of_too_many_rows_tells_nothing(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct member_entry us = {.incarnation = 1, .heartbeat = 1, .state = MEMBER_SERVING};
+    us.key_count = 1;
+    tell_of_us(i, &us, RUMORS_MAX);
+    pass(i->world, 50 * NS_PER_MS);
+    assert_int_equal(node_member(real_node(i), 1)->key_count, 1);
+    us.heartbeat = us.key_count = 2;
+    tell_of_us(i, &us, RUMORS_MAX + 1);
+    pass(i->world, 50 * NS_PER_MS);
+    assert_int_equal(node_member(real_node(i), 1)->key_count, 1);
+    end(i);
+}
+
 static void random_bodies_end_the_connection_at_most(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -557,6 +630,8 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
         cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
+        cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
+        cmocka_unit_test(gossip_of_too_many_rows_tells_nothing),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };
     return cmocka_run_group_tests_name("hostile peer", cases, NULL, NULL);

@@ -5,6 +5,8 @@
 #include "model/fence.h"
 #include "sim/impostor_case.h"
 
+#include <stdio.h>
+
 #define KEY "key"
 #define EARLY 1000
 #define LATE 2000
@@ -31,9 +33,10 @@ static struct slice record_by(uint64_t counter, uint64_t timestamp, bool is_tomb
     return writer_bytes(&w);
 }
 
-static enum status put(struct impostor *i, struct slice record, uint32_t round) {
+static enum status put_at(struct impostor *i, const char *key, struct slice record,
+                          uint32_t round) {
     const struct message_put m = {
-        .id = 5, .slot = slot_of(text(KEY)), .round = round, .key = text(KEY), .record = record};
+        .id = 5, .slot = slot_of(text(key)), .round = round, .key = text(key), .record = record};
     uint8_t bytes[512];
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_put_encode(&m, &w);
@@ -43,6 +46,10 @@ static enum status put(struct impostor *i, struct slice record, uint32_t round) 
     assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
     assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
     return done.status;
+}
+
+static enum status put(struct impostor *i, struct slice record, uint32_t round) {
+    return put_at(i, KEY, record, round);
 }
 
 static struct slice condemned(const char *key, struct slice record, uint8_t *bytes, size_t size) {
@@ -103,9 +110,13 @@ static uint32_t round_of(struct impostor *i) {
     return done.round;
 }
 
-static bool is_there(struct impostor *i) {
-    struct store_read read = {.partition = {.slot = slot_of(text(KEY))}, .key = text(KEY)};
+static bool is_there_at(struct impostor *i, const char *key) {
+    struct store_read read = {.partition = {.slot = slot_of(text(key))}, .key = text(key)};
     return store_peek(node_store(real_node(i)), &read) == ST_OK;
+}
+
+static bool is_there(struct impostor *i) {
+    return is_there_at(i, KEY);
 }
 
 static void what_was_sent_before_a_purge_does_not_come_after_it(void **state) {
@@ -250,11 +261,15 @@ static void nothing_is_erased_that_was_not_agreed_on(void **state) {
     end(i);
 }
 
-static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t floor) {
+static void claim_of(struct impostor *i, uint32_t group, uint32_t groups,
+                     const struct fence *claimed) {
     uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
     struct writer w = writer_to(bytes, sizeof(bytes));
-    const struct fence claimed = {.round = round, .purged = purged, .floor = floor};
-    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&claimed, &w);
+    static const struct fence nothing;
+    for (uint32_t at = 0; at < SLOT_GROUPS; at++) {
+        bool is_claimed = at >= group && at < group + groups;
+        fence_encode(is_claimed ? claimed : &nothing, &w);
+    }
     const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
     uint8_t message[sizeof(bytes) + 64];
     struct writer encoded = writer_to(message, sizeof(message));
@@ -262,6 +277,11 @@ static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t 
     say(i, &i->dialled, MESSAGE_FENCES, writer_bytes(&encoded));
     struct frame frame = {0};
     assert_true(hear_type(i, &i->dialled, MESSAGE_FENCES, &frame));
+}
+
+static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t floor) {
+    const struct fence claimed = {.round = round, .purged = purged, .floor = floor};
+    claim_of(i, 0, SLOT_GROUPS, &claimed);
 }
 
 static void be_up(struct impostor *i) {
@@ -380,6 +400,192 @@ static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **s
     end(i);
 }
 
+// Who has agreed to a round about one record has not agreed to let go of a later one.
+static void nothing_is_erased_that_is_later_than_what_was_agreed_on(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t lists[2][128];
+    const char *other = "{" KEY "}b"; // in the same group
+    struct slice dead = record_by(1, EARLY, true, values[0], sizeof(values[0]));
+    struct slice later = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    assert_int_equal(put_at(i, other, later, 0), ST_OK);
+    struct message_purge m = {.id = 1,
+                              .group = (uint16_t)group_of(KEY),
+                              .round = 1,
+                              .entries = condemned(KEY, dead, lists[0], sizeof(lists[0]))};
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase(i, 1, condemned(other, later, lists[1], sizeof(lists[1])));
+    assert_true(is_there_at(i, other));
+    erase(i, 1, m.entries);
+    assert_false(is_there(i));
+    end(i);
+}
+
+// That it has agreed is durable, and so it knows what it is told to erase in its next life.
+static void a_restart_between_the_word_and_the_deed_forgets_neither(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t value[128];
+    uint8_t list[128];
+    struct slice dead = record_by(1, EARLY, true, value, sizeof(value));
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    struct message_purge m = {.id = 1,
+                              .group = (uint16_t)group_of(KEY),
+                              .round = 1,
+                              .entries = condemned(KEY, dead, list, sizeof(list))};
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    cluster_power_loss(&i->cluster, 0);
+    cluster_start(&i->cluster, 0);
+    i->accepted.in_size = i->accepted.taken = 0;
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    assert_int_equal(round_of(i), 1);
+    const struct fence decided = {.round = 1, .purged = 1, .floor = EARLY}; // that is no news
+    claim_of(i, group_of(KEY), 1, &decided);
+    assert_int_equal(state_of(i), MEMBER_SERVING);
+    assert_true(is_there(i));
+    erase(i, 1, m.entries);
+    assert_false(is_there(i));
+    end(i);
+}
+
+static struct message_put hear_put(struct impostor *i, struct frame *frame) {
+    struct message_put m;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_PUT, frame));
+    assert_int_equal(message_put_decode(&m, frame->body), ST_OK);
+    return m;
+}
+
+static void answer_put(struct impostor *i, uint64_t id, enum status status, uint32_t round) {
+    uint8_t bytes[64];
+    const struct message_put_done m = {.id = id, .status = status, .round = round};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_put_done_encode(&m, &w);
+    say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
+}
+
+static void ask_write(struct impostor *i) {
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_REPLACE, .need = 2, .key = text(KEY), .value = text("value")};
+    uint8_t bytes[256];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_forward_encode(&m, &w);
+    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+}
+
+static enum status hear_written(struct impostor *i) {
+    struct frame frame = {0};
+    struct message_forward_done done;
+    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
+    assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+    return done.status;
+}
+
+// We have agreed to a round since it was minted. Where it is still what its replica holds, it is so
+// in that round, too; else what is there now is not what was written.
+static void a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there(void **state) {
+    (void)state;
+    for (int is_overwritten = 0; is_overwritten < 2; is_overwritten++) {
+        struct impostor *i = begin_serving();
+        uint8_t value[128];
+        claim(i, 0, 0, 0);
+        be_up(i);
+        pass(i->world, 50 * NS_PER_MS);
+        ask_write(i);
+        struct frame frame = {0};
+        struct message_put m = hear_put(i, &frame);
+        assert_int_equal(m.round, 0);
+        uint64_t id = m.id;
+        struct slice other = record_by(1, LATE, false, value, sizeof(value));
+        if (is_overwritten) assert_int_equal(put(i, other, 0), ST_OK);
+        answer_put(i, id, ST_FENCED, 3);
+        if (is_overwritten) {
+            assert_int_equal(hear_written(i), ST_TIMEOUT);
+        } else {
+            m = hear_put(i, &frame);
+            assert_int_equal(m.round, 3);
+            assert_int_equal(m.id, id);
+            answer_put(i, id, ST_OK, 3);
+            assert_int_equal(hear_written(i), ST_OK);
+        }
+        end(i);
+    }
+}
+
+// A key of a slot that n1 is first for, so that it proposes rounds.
+static void find_own_key(struct impostor *i, char name[16]) {
+    const struct map *map = node_map(real_node(i));
+    uint32_t number = 0;
+    do {
+        (void)snprintf(name, 16, "k%u", number++);
+    } while (map_run_of(map, slot_of(text(name)))->replicas[0].member != node_self(real_node(i)));
+}
+
+// Soon after it is made, which takes some seconds: it does not wait for long.
+static struct message_purge hear_proposal(struct impostor *i) {
+    static const uint8_t nobody[4] = {0};
+    struct frame frame = {0};
+    struct message_purge m;
+    do {
+        const struct member_entry us = {
+            .incarnation = 1, .heartbeat = world_now(i->world), .state = MEMBER_SERVING};
+        tell_of_us(i, &us, 1);
+        say(i, &i->dialled, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
+    } while (frame.type != MESSAGE_PURGE);
+    assert_int_equal(message_purge_decode(&m, frame.body), ST_OK);
+    return m;
+}
+
+static void agree_to(struct impostor *i, uint64_t id) {
+    static const uint8_t held[1] = {1};
+    uint8_t bytes[64];
+    const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_purge_done_encode(&m, &w);
+    say(i, &i->accepted, MESSAGE_PURGE_DONE, writer_bytes(&w));
+    pass(i->world, NS_PER_SECOND);
+}
+
+// Whose link has opened, or broken, in a round may have begun another life, which does not know of
+// what the one before has agreed to.
+static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
+    (void)state;
+    for (int is_broken = 0; is_broken < 2; is_broken++) {
+        struct impostor *i = begin_serving();
+        char key[16];
+        uint8_t value[128];
+        find_own_key(i, key);
+        claim(i, 0, 0, 0);
+        struct slice dead = record_by(1, EARLY, true, value, sizeof(value));
+        assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+        struct message_purge m = hear_proposal(i);
+        assert_int_equal(m.round, 1);
+        if (is_broken) {
+            env_shut(i->env, i->accepted.stream);
+            i->accepted.in_size = i->accepted.taken = 0;
+            be_dialled(i);
+        } else {
+            claim(i, 0, 0, 0);
+        }
+        agree_to(i, m.id);
+        assert_true(is_there_at(i, key));
+        m = hear_proposal(i);
+        assert_true(m.round > 1);
+        agree_to(i, m.id);
+        assert_false(is_there_at(i, key));
+        end(i);
+    }
+}
+
 // The others have decided with a word of its that it has forgotten.
 static void who_is_told_to_erase_what_it_has_not_agreed_to_mends(void **state) {
     (void)state;
@@ -400,6 +606,10 @@ int hostile_purge_test(void) {
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
         cmocka_unit_test(who_is_told_to_erase_what_it_has_not_agreed_to_mends),
+        cmocka_unit_test(nothing_is_erased_that_is_later_than_what_was_agreed_on),
+        cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
+        cmocka_unit_test(a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there),
+        cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
         cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
     };
     return cmocka_run_group_tests_name("hostile_purge", cases, NULL, NULL);

@@ -209,6 +209,24 @@ static inline struct node *real_node(struct impostor *i) {
     return node;
 }
 
+// We are up, and this is so of us: in so many rows, of which the first counts.
+static inline void tell_of_us(struct impostor *i, const struct member_entry *us, uint32_t rows) {
+    static uint8_t bytes[16 * 1024];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_u32(&w, rows);
+    struct member_entry entry = *us;
+    entry.id = node_map(real_node(i))->members[1].id;
+    for (uint32_t row = 0; row < rows; row++) {
+        member_entry_encode(&entry, &w);
+        entry.id = 0; // nobody
+    }
+    write_u64(&w, node_map_author(real_node(i)));
+    write_u8(&w, 0);
+    write_u64(&w, 0);
+    assert_false(w.failed);
+    say(i, &i->accepted, MESSAGE_GOSSIP, writer_bytes(&w));
+}
+
 static inline struct impostor *begin_serving(void) {
     struct impostor *i = begin();
     be_dialled(i);
