@@ -2,6 +2,7 @@
 //
 // A member that asks for a purge which must not be: of what is not dead, without all having agreed,
 // by records of before, or by claiming that there was one.
+#include "base/bitmap.h"
 #include "model/fence.h"
 #include "sim/impostor_case.h"
 
@@ -310,6 +311,48 @@ static void let_it_compare(struct impostor *i) {
     say(i, &i->accepted, MESSAGE_BRANCHES_DONE, writer_bytes(&w));
 }
 
+// It compares with us, and we hold the record, which may be of before a purge or not.
+static void let_it_find(struct impostor *i, struct slice record, bool is_behind) {
+    be_up(i);
+    struct frame frame = {0};
+    uint8_t bytes[512];
+    uint8_t groups[SLOT_GROUPS / 8] = {0};
+    uint8_t slots[GROUP_SLOTS / 8] = {0};
+    bitmap_add(groups, group_of(KEY));
+    bitmap_add(slots, slot_of(text(KEY)) % GROUP_SLOTS);
+    struct message_branches branches;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_BRANCHES, &frame));
+    assert_int_equal(message_branches_decode(&branches, frame.body), ST_OK);
+    const struct message_branches_done branches_done = {.id = branches.id,
+                                                        .differ = {groups, sizeof(groups)}};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_branches_done_encode(&branches_done, &w);
+    say(i, &i->accepted, MESSAGE_BRANCHES_DONE, writer_bytes(&w));
+    struct message_digests digests;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_DIGESTS, &frame));
+    assert_int_equal(message_digests_decode(&digests, frame.body), ST_OK);
+    const struct message_digests_done digests_done = {.id = digests.id,
+                                                      .differ = {slots, sizeof(slots)}};
+    w = writer_to(bytes, sizeof(bytes));
+    message_digests_done_encode(&digests_done, &w);
+    say(i, &i->accepted, MESSAGE_DIGESTS_DONE, writer_bytes(&w));
+    struct message_compare compare;
+    assert_true(hear_type(i, &i->accepted, MESSAGE_COMPARE, &frame));
+    assert_int_equal(message_compare_decode(&compare, frame.body), ST_OK);
+    uint8_t list[256];
+    struct writer records = writer_to(list, sizeof(list));
+    write_sized(&records, text(KEY));
+    write_sized(&records, record);
+    const struct message_compare_done compare_done = {.id = compare.id,
+                                                      .is_last = true,
+                                                      .is_behind = is_behind,
+                                                      .records = writer_bytes(&records)};
+    w = writer_to(bytes, sizeof(bytes));
+    message_compare_done_encode(&compare_done, &w);
+    say(i, &i->accepted, MESSAGE_COMPARE_DONE, writer_bytes(&w));
+    pass(i->world, 100 * NS_PER_MS);
+}
+
 static void a_round_that_others_have_agreed_to_is_this_members_too(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -340,6 +383,23 @@ static void who_has_forgotten_a_round_compares_twice(void **state) {
     let_it_compare(i);
     assert_int_equal(state_of(i), MEMBER_SERVING);
     assert_int_equal(round_of(i), 4);
+    end(i);
+}
+
+// What we hold may be there only because we have forgotten, too: as long as we do not know it
+// waits.
+static void who_mends_takes_nothing_of_before_a_purge_from_one_that_is_behind(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t value[128];
+    struct slice early = record_by(1, EARLY, false, value, sizeof(value));
+    claim(i, 4, 4, LATE);
+    let_it_compare(i); // and gives way
+    let_it_find(i, early, true);
+    assert_false(is_there(i));
+    assert_int_equal(state_of(i), MEMBER_MENDING);
+    let_it_find(i, early, false);
+    assert_true(is_there(i));
     end(i);
 }
 
@@ -605,6 +665,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
+        cmocka_unit_test(who_mends_takes_nothing_of_before_a_purge_from_one_that_is_behind),
         cmocka_unit_test(who_is_told_to_erase_what_it_has_not_agreed_to_mends),
         cmocka_unit_test(nothing_is_erased_that_is_later_than_what_was_agreed_on),
         cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
