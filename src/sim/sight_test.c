@@ -242,6 +242,29 @@ static void members_tell_what_they_think_of_each_other(void **state) {
     site_free(site);
 }
 
+// A member that has a map and waits for its disk before it goes by it knows nothing of the others
+// yet.
+static void who_has_a_map_and_does_not_serve_yet_tells_what_it_knows(void **state) {
+    (void)state;
+    struct site *site = site_prepare(2, NULL);
+    for (uint32_t i = 0; i < 2; i++) cluster_start(&site->cluster, i);
+    uint64_t until = world_now(site->world) + NS_PER_SECOND;
+    while (cluster_node(&site->cluster, 0) == NULL) assert_true(world_step(site->world, until));
+    const struct node *node = cluster_node(&site->cluster, 0);
+    machine_slow_disk(site->cluster.processes[0].machine, 1000);
+    struct talker *t = site_talker(site, 0, false);
+    while (node_map(node)->epoch == 0) assert_true(world_step(site->world, until));
+    assert_int_equal(node_state(node), NODE_FOUNDING);
+    const char *words = "QUOIT STATUS\r\n";
+    talker_say(t, words, strlen(words));
+    site_wait(site, 20 * NS_PER_MS);
+    assert_int_equal(node_state(node), NODE_FOUNDING);
+    t->heard[t->heard_size] = '\0';
+    expect_part((const char *)t->heard, "$5\r\nstate\r\n$8\r\nstarting\r\n");
+    expect_part((const char *)t->heard, "$11\r\nincarnation\r\n:0\r\n");
+    site_free(site);
+}
+
 // In which gossip goes to some at a time, and news of a member has to do.
 
 static void make_room(struct node_options *node, struct server_options *server) {
@@ -324,6 +347,7 @@ int sight_test(void) {
         cmocka_unit_test(who_is_heard_by_others_is_unreachable_and_not_down),
         cmocka_unit_test(who_is_deaf_doubts_itself),
         cmocka_unit_test(members_tell_what_they_think_of_each_other),
+        cmocka_unit_test(who_has_a_map_and_does_not_serve_yet_tells_what_it_knows),
         cmocka_unit_test(in_a_larger_cluster_news_of_a_member_has_to_do),
         cmocka_unit_test(who_is_doubted_is_asked_for),
         cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
