@@ -24,7 +24,8 @@ static void make(struct record *r, const struct sibling *siblings, uint32_t coun
 
 static void a_fence_comes_out_as_it_went_in(void **state) {
     (void)state;
-    const struct fence f = {.round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true, .has_forgotten = true};
+    const struct fence f = {
+        .round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true, .has_forgotten = true};
     uint8_t bytes[FENCE_ENCODED_SIZE];
     struct writer w = writer_to(bytes, sizeof(bytes));
     fence_encode(&f, &w);
