@@ -19,6 +19,12 @@ enum {
     // stored like any other and never leaves the node.
     SLOT_SYSTEM = SLOT_COUNT,
 
+    // Likewise: what it keeps for other members until these can have it (node/hints.h).
+    SLOT_HINTS,
+
+    // Past both.
+    SLOT_END,
+
     // Parts of what one slot of a keyspace holds that are told apart likewise.
     STORE_LEAVES = 16,
 

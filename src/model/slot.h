@@ -17,7 +17,7 @@
 
 struct partition {
     uint16_t keyspace; // 0 is `default`
-    uint16_t slot;     // below SLOT_COUNT, or SLOT_SYSTEM
+    uint16_t slot;     // below SLOT_END; the node's own, from SLOT_COUNT on, are in keyspace 0
 };
 
 // The part of the key that decides its slot: its hash tag, or all of it. Lends a view of the key.

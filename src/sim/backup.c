@@ -136,7 +136,9 @@ static const char *scan_all(struct reader_process *p) {
     uint32_t count = store_keyspaces(p->store, keyspaces, NUMBERS_MAX);
     must(count <= NUMBERS_MAX);
     uint64_t said = 0;
-    const char *wrong = scan_partition(p, (struct partition){.slot = SLOT_SYSTEM}, &said);
+    const char *wrong = NULL;
+    for (uint16_t slot = SLOT_COUNT; slot < SLOT_END && wrong == NULL; slot++)
+        wrong = scan_partition(p, (struct partition){.slot = slot}, &said);
     for (uint32_t i = 0; i < count; i++) {
         struct partition at = {.keyspace = keyspaces[i]};
         for (; at.slot < SLOT_COUNT && wrong == NULL; at.slot++)

@@ -21,7 +21,7 @@ struct footprint footprint_of(struct record *scratch, struct partition partition
     f.digest = record_digest(key, record);
     f.size = (uint32_t)(key.size + record.size);
     f.is_live = true;
-    if (partition.slot == SLOT_SYSTEM || record_decode(scratch, record) != ST_OK) return f;
+    if (partition.slot >= SLOT_COUNT || record_decode(scratch, record) != ST_OK) return f;
     f.is_live = record_has_value(scratch);
     return f;
 }

@@ -163,7 +163,7 @@ static void what_cannot_be_is_no_facts(void **state) {
         uint32_t value;
         enum status status;
     } bad[] = {
-        {part_size, SLOT_SYSTEM + 1, ST_CORRUPT},                     // no such partition
+        {part_size, SLOT_END, ST_CORRUPT},                            // no such partition
         {3 * part_size, UINT32_C(7) << 16 | SLOT_SYSTEM, ST_CORRUPT}, // nor such a one
         {0, second, ST_CORRUPT},                                      // the second twice
         {part_size, first, ST_CORRUPT},                               // the first twice

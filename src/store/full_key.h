@@ -26,7 +26,7 @@ static inline struct partition partition_of_number(uint32_t number) {
 
 // Whether there is such a partition.
 static inline bool partition_is_good(struct partition p) {
-    return p.slot < SLOT_COUNT || (p.slot == SLOT_SYSTEM && p.keyspace == 0);
+    return p.slot < SLOT_COUNT || (p.slot < SLOT_END && p.keyspace == 0);
 }
 
 // Writes FULL_KEY_HEAD + key.size bytes; returns how many.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/keyspaces.h"
 
+enum { OWN = SLOT_END - SLOT_COUNT }; // partitions of the node itself, in keyspace 0
+
 size_t keyspaces_memory_size(uint32_t max) {
     return max * (sizeof(struct keyspace_place) + sizeof(struct keyspace_use)) + (size_t)64 * 2;
 }
@@ -73,7 +75,7 @@ void keyspaces_note_dropped(struct keyspaces *k, const uint16_t *numbers, uint32
 }
 
 bool keyspaces_is_dropped(const struct keyspaces *k, struct partition partition) {
-    if (partition.slot == SLOT_SYSTEM) return false;
+    if (partition.slot >= SLOT_COUNT) return false;
     for (uint32_t i = 0; i < k->dropped_count; i++) {
         if (k->dropped[i] == partition.keyspace) return true;
     }
@@ -82,8 +84,8 @@ bool keyspaces_is_dropped(const struct keyspaces *k, struct partition partition)
 
 uint32_t keyspaces_next(const struct keyspaces *k, uint32_t partition) {
     struct partition p = partition_of_number(partition);
-    struct partition next = {p.keyspace, p.slot < SLOT_SYSTEM ? p.slot + 1 : SLOT_SYSTEM};
-    bool is_there = p.slot < SLOT_SYSTEM && keyspaces_find(k, p.keyspace) != KEYSPACE_NONE;
+    struct partition next = {p.keyspace, p.slot < SLOT_END ? p.slot + 1 : SLOT_END};
+    bool is_there = p.slot < SLOT_END && keyspaces_find(k, p.keyspace) != KEYSPACE_NONE;
     if (is_there && partition_is_good(next)) return partition_number(next);
     uint32_t place = place_of(k, (uint32_t)p.keyspace + 1);
     if (place == k->count) return PARTITION_NONE;
@@ -93,9 +95,9 @@ uint32_t keyspaces_next(const struct keyspaces *k, uint32_t partition) {
 uint32_t keyspaces_before(const struct keyspaces *k, uint32_t partition) {
     struct partition p = partition_of_number(partition);
     uint32_t place = place_of(k, p.keyspace);
-    uint32_t count = place * SLOT_COUNT + (place > 0); // the node's own is one more
+    uint32_t count = place * SLOT_COUNT + (place > 0 ? OWN : 0);
     bool is_there = place < k->count && k->places[place].number == p.keyspace;
-    uint32_t most = SLOT_COUNT + (place == 0);
+    uint32_t most = SLOT_COUNT + (place == 0 ? OWN : 0);
     if (!is_there) return count;
     return count + (p.slot < most ? p.slot : most);
 }

@@ -7,7 +7,7 @@
 // Memory is set aside for as many keyspaces as can have keys at a time. A keyspace takes an index
 // with its first key, and keeps it until another one needs it and nothing is left of the first: no
 // key that the facts count, no entry in memory. Keyspace 0 always has index 0; the node's own
-// partition, SLOT_SYSTEM, is in it alone.
+// partitions, from SLOT_SYSTEM on, are in it alone.
 //
 // What has no index has no keys: nobody needs to look for them.
 //
@@ -20,7 +20,7 @@
 #include "store/full_key.h"
 
 enum {
-    KEYSPACE_PARTS = SLOT_COUNT + 1,
+    KEYSPACE_PARTS = SLOT_END,
     KEYSPACES_DROPPED_MAX = 16, // of which something is left
 };
 

@@ -43,6 +43,7 @@ static void keyspace_0_has_index_0_and_others_wait_for_their_first_key(void **st
         assert_int_equal(keyspaces_part(k, (struct partition){numbers[i], 5}), KEYSPACE_NONE);
     }
     assert_int_equal(keyspaces_part(k, (struct partition){0, SLOT_SYSTEM}), SLOT_SYSTEM);
+    assert_int_equal(keyspaces_part(k, (struct partition){0, SLOT_HINTS}), SLOT_HINTS);
     uint32_t index = keyspaces_take(k, 65535);
     assert_int_equal(index, 1);
     assert_int_equal(keyspaces_part(k, (struct partition){65535, 5}), KEYSPACE_PARTS + 5);
@@ -131,7 +132,7 @@ static void partitions_come_in_the_order_of_their_numbers(void **state) {
     uint32_t at = 0;
     uint32_t count = 0;
     for (uint32_t i = 0; i < 4; i++) {
-        uint32_t slots = i == 0 ? SLOT_COUNT + 1 : SLOT_COUNT; // the node's own is in keyspace 0
+        uint32_t slots = i == 0 ? SLOT_END : SLOT_COUNT; // the node's own are in keyspace 0
         for (uint32_t slot = 0; slot < slots; slot++) {
             struct partition partition = {in_order[i], (uint16_t)slot};
             assert_int_equal(at, partition_number(partition));
@@ -144,7 +145,7 @@ static void partitions_come_in_the_order_of_their_numbers(void **state) {
     assert_int_equal(keyspaces_next(k, 8u << 16 | 5), 300u << 16);
     assert_int_equal(keyspaces_next(k, 7u << 16 | UINT16_MAX), 300u << 16);
     assert_int_equal(keyspaces_next(k, UINT32_MAX), PARTITION_NONE);
-    assert_int_equal(keyspaces_before(k, 8u << 16 | 5), 2 * SLOT_COUNT + 1);
+    assert_int_equal(keyspaces_before(k, 8u << 16 | 5), SLOT_COUNT + SLOT_END);
     assert_int_equal(keyspaces_before(k, UINT32_MAX), count);
     fixture_free(f);
 }

@@ -516,14 +516,23 @@ void store_tell_keyspaces_full(struct store *s, uint16_t keyspace) {
             s->options.keyspaces_max);
 }
 
-static const struct partition system_partition = {.slot = SLOT_SYSTEM};
+// What the node's own partitions count.
+static struct part_facts own_facts(const struct store *s) {
+    struct part_facts sum = {0};
+    for (uint16_t slot = SLOT_COUNT; slot < SLOT_END; slot++) {
+        const struct part_facts *part = facts_part(&s->facts, (struct partition){.slot = slot});
+        sum.key_count += part->key_count;
+        sum.live_count += part->live_count;
+    }
+    return sum;
+}
 
 uint32_t store_keyspaces(const struct store *s, uint16_t *numbers, uint32_t max) {
     const struct keyspaces *k = &s->keyspaces;
     uint32_t count = 0;
     for (uint32_t i = 0; i < k->count; i++) {
         uint64_t keys = k->uses[k->places[i].index].keys;
-        if (i == 0) keys -= facts_part(&s->facts, system_partition)->key_count;
+        if (i == 0) keys -= own_facts(s).key_count;
         if (keys == 0) continue;
         if (count < max) numbers[count] = k->places[i].number;
         count++;
@@ -596,10 +605,10 @@ static uint64_t live_size(const struct store *s) {
 
 struct store_stats store_stats(const struct store *s) {
     const struct part_facts *all = &s->facts.totals;
-    const struct part_facts *system = facts_part(&s->facts, system_partition);
+    struct part_facts own = own_facts(s);
     return (struct store_stats){
-        .key_count = all->key_count - system->key_count,
-        .live_count = all->live_count - system->live_count,
+        .key_count = all->key_count - own.key_count,
+        .live_count = all->live_count - own.live_count,
         .memory_used = s->table.tlsf.used + s->memory.used,
         .memory_max = s->options.memory_max + tables_memory(&s->options),
         .dirty_size = s->dirty_size + s->frozen_size,

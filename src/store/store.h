@@ -226,7 +226,7 @@ uint32_t store_leaf_of(struct slice key);
 // something else.
 uint64_t store_changes(const struct store *store, uint32_t group);
 
-// Forgets all keys of a keyspace, but for the node's own partition. Nobody may write there again,
+// Forgets all keys of a keyspace, but for the node's own partitions. Nobody may write there again,
 // ever: while something of it is left that is refused with ST_INVALID. ST_OK: `done` is called
 // later, once: ST_OK: it has no keys any more, for good; other statuses as from env: it has all it
 // had, or after the next start none. Else nothing is done: ST_BUSY: another is being dropped;
@@ -235,7 +235,7 @@ typedef void store_dropped(void *context, enum status status);
 NODISCARD enum status store_drop(struct store *store, uint16_t keyspace, store_dropped *done,
                                  void *context);
 
-// The keyspaces that have keys here, the node's own partition aside: their numbers, ascending, the
+// The keyspaces that have keys here, the node's own partitions aside: their numbers, ascending, the
 // first `max` of them. Returns how many there are.
 uint32_t store_keyspaces(const struct store *store, uint16_t *numbers, uint32_t max);
 
@@ -293,7 +293,7 @@ size_t store_restore_memory_size(void);
 uint64_t store_restored_for(const struct store *store);
 
 struct store_stats {
-    uint64_t key_count; // all partitions but the system's
+    uint64_t key_count; // all partitions but the node's own
     uint64_t live_count;
     uint64_t memory_used;
     uint64_t memory_max;
