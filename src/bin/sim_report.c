@@ -13,6 +13,9 @@ static void add_node(struct node_stats *sum, const struct node_stats *n) {
     sum->timeouts += n->timeouts;
     sum->unavailable += n->unavailable;
     sum->renewals += n->renewals;
+    sum->hints_kept += n->hints_kept;
+    sum->hints_handed += n->hints_handed;
+    sum->hints_dropped += n->hints_dropped;
 }
 
 static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o) {
@@ -192,6 +195,9 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path write forwarded", sum->node.forwarded);
     n = add(lines, n, "path time-out", sum->node.timeouts);
     n = add(lines, n, "path epoch renewed", sum->node.renewals);
+    n = add(lines, n, "path hint kept", sum->node.hints_kept);
+    n = add(lines, n, "path hint handed off", sum->node.hints_handed);
+    n = add(lines, n, "path hint dropped", sum->node.hints_dropped);
     n = add(lines, n, "path no quorum", sum->node.unavailable);
     n = add(lines, n, "path flush", sum->flushes);
     n = add(lines, n, "path tables merged", sum->compactions);

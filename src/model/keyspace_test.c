@@ -141,7 +141,7 @@ static void writes_none(struct keyspace table[KEYSPACES_MAX]) {
     table[2].write = (struct level){LEVEL_COUNT, 0};
 }
 static void has_a_level_that_nothing_keeps(struct keyspace table[KEYSPACES_MAX]) {
-    table[2].write = (struct level){LEVEL_SLOPPY, 0};
+    table[2].write = (struct level){LEVEL_LOCAL_QUORUM, 0};
 }
 static void counts_where_there_is_nothing_to_count(struct keyspace table[KEYSPACES_MAX]) {
     table[2].read = (struct level){LEVEL_QUORUM, 1};

@@ -46,9 +46,8 @@ const char *level_gap(struct level level) {
     case LEVEL_LOCAL_QUORUM:
     case LEVEL_EACH_QUORUM:
         return "copies in several data centres";
-    case LEVEL_SLOPPY:
-        return "stand-ins for replicas that are down";
     case LEVEL_UNSET:
+    case LEVEL_SLOPPY:
     case LEVEL_QUORUM:
     case LEVEL_ALL:
     case LEVEL_COUNT:
@@ -60,6 +59,7 @@ const char *level_gap(struct level level) {
 enum status level_need(struct level level, uint32_t replicas, uint32_t *need) {
     switch (level.kind) {
     case LEVEL_QUORUM:
+    case LEVEL_SLOPPY:
         *need = replicas / 2 + 1;
         break;
     case LEVEL_ALL:
@@ -73,7 +73,6 @@ enum status level_need(struct level level, uint32_t replicas, uint32_t *need) {
     case LEVEL_LOCAL_ONE:
     case LEVEL_LOCAL_QUORUM:
     case LEVEL_EACH_QUORUM:
-    case LEVEL_SLOPPY:
     default:
         unreachable();
     }

@@ -14,6 +14,7 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
         .id = o->id,
         .kind = (uint8_t)o->kind,
         .is_tombstone = o->is_tombstone,
+        .is_sloppy = o->is_sloppy,
         .keyspace = o->partition.keyspace,
         .need = need,
         .expires_ms = o->expires_ms,
@@ -141,6 +142,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
     o->from_id = m->id;
     o->kind = (enum request_kind)m->kind;
     o->is_tombstone = m->is_tombstone;
+    o->is_sloppy = m->is_sloppy;
     o->expires_ms = m->expires_ms;
     o->timestamp = m->timestamp;
     o->extra_timestamp = m->seen_timestamp;

@@ -85,6 +85,7 @@ static void serve(struct node *node) {
     peers_dial_all(node);
     reconcile_start(node);
     purge_start(node);
+    handoff_start(node);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (peer_link(node, i) != NULL) purge_send_fences(node, peer_link(node, i), true);
     }

@@ -13,7 +13,8 @@
 //     places     what cursors stand for       epoch      agreeing on the next map
 //     roots      numbers to compare by        compare    the other side of reconcile
 //     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
-//     sight      who is up
+//     sight      who is up                    stand_in  who takes the place of who is not
+//     hints      what is kept for others      handoff   and brought to them
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -23,6 +24,7 @@
 #include "model/suspicion.h"
 #include "node/agreement.h"
 #include "node/epoch.h"
+#include "node/handoff.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
@@ -66,11 +68,12 @@ struct peer {
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
-    bool says_taken;      // to it another process is the member that we are
-    uint64_t claimed;     // when it said so last, ns
-    uint64_t contester;   // the process that greeted as this member while another one was it
-    uint64_t contested;   // when it did first, ns
-    bool has_told_fences; // in this life: purge_answer.h
+    bool says_taken;        // to it another process is the member that we are
+    uint64_t claimed;       // when it said so last, ns
+    uint64_t contester;     // the process that greeted as this member while another one was it
+    uint64_t contested;     // when it did first, ns
+    bool has_told_fences;   // in this life: purge_answer.h
+    uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
 };
 
 struct node {
@@ -149,7 +152,9 @@ struct node {
     struct reconcile reconcile;
     struct roots roots;
     struct purge purge;
-    uint32_t comparing; // questions of others about keys that wait for the store
+    struct handoff handoff;
+    uint32_t hints_busy; // that the store has not finished with
+    uint32_t comparing;  // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way
@@ -160,7 +165,8 @@ struct node {
     // Scratch, for use within one callback.
     struct record records[4];
     struct context contexts[2];
-    uint8_t *scratch; // record_max bytes, and at least SCRATCH_SIZE_MIN
+    uint8_t *scratch;
+    uint32_t scratch_size; // room for a hint with the largest record, at least SCRATCH_SIZE_MIN
     struct store_read quick_read;
 };
 

@@ -7,6 +7,7 @@
 #include "node/gather.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge.h"
@@ -15,13 +16,14 @@
 #include "node/reconcile.h"
 #include "node/replica_survey.h"
 #include "node/sight.h"
+#include "node/stand_in.h"
 #include "node/survey.h"
 #include "node/write.h"
 
 #define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
 
-enum { TIMERS_OF_A_NODE = 19, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
+enum { TIMERS_OF_A_NODE = 20, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -37,6 +39,7 @@ struct node_options node_default_options(void) {
         .gossip_rows = RUMORS_MAX,
         .reconcile_ns = 60 * NS_PER_SECOND,
         .purge_ns = 5 * NS_PER_SECOND,
+        .hints_max = (uint64_t)1 << 30,
         .store =
             {
                 .memory_max = (uint64_t)1 << 30,
@@ -58,6 +61,11 @@ static uint32_t record_max(const struct node_options *options) {
            SIBLINGS_MAX * 32 + 64;
 }
 
+// What is stored for others has its key beside it.
+static uint32_t hint_max(const struct node_options *options) {
+    return record_max(options) + KEY_SIZE_MAX + HINT_HEAD_SIZE;
+}
+
 // The largest is an answer to COMPARE; a map of all members is smaller.
 static uint32_t message_max(const struct node_options *options) {
     return record_max(options) + 2 * KEY_SIZE_MAX + 512 * 1024 + MESSAGE_OVERHEAD;
@@ -65,7 +73,7 @@ static uint32_t message_max(const struct node_options *options) {
 
 static struct node_options completed(const struct node_options *options) {
     struct node_options o = *options;
-    o.store.record_size_max = record_max(options) + KEY_SIZE_MAX;
+    o.store.record_size_max = hint_max(options);
     // A segment holds its header, the largest record with its key, and where it ends.
     uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
     if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
@@ -75,7 +83,7 @@ static struct node_options completed(const struct node_options *options) {
 }
 
 static uint32_t scratch_size(const struct node_options *options) {
-    uint32_t size = record_max(options);
+    uint32_t size = hint_max(options);
     return size > SCRATCH_SIZE_MIN ? size : SCRATCH_SIZE_MIN;
 }
 
@@ -130,13 +138,15 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
     epoch_init(node, arena);
-    node->scratch = ARENA_ARRAY(arena, uint8_t, scratch_size(o));
+    node->scratch_size = scratch_size(o);
+    node->scratch = ARENA_ARRAY(arena, uint8_t, node->scratch_size);
     peers_init(node, arena);
     operations_init(node, arena, o->requests_max);
     replica_init(node, arena, o->requests_max);
     reconcile_init(node, arena);
     roots_init(node, arena);
     purge_init(node, arena);
+    handoff_init(node);
     places_init(&node->places, arena);
     agreement_init(node);
     tlsf_init(&node->buffers, arena, o->request_memory);
@@ -213,6 +223,7 @@ static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
     if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
     if (node->purge.under_way > 0 || node->purge.state == PURGE_LISTING) return false;
+    if (node->hints_busy > 0 || handoff_is_busy(node)) return false;
     if (node->fact_written != 0 || node->is_accepting) return false;
     if (!list_is_empty(&node->epoch.changes)) return false;
     if (agreement_is_busy(node)) return false;
@@ -242,6 +253,7 @@ void node_stop(struct node *node, node_done *done, void *context) {
     gossip_stop(node);
     reconcile_stop(node);
     purge_stop(node);
+    handoff_stop(node);
     agreement_stop(node);
     epoch_stop(node);
     timer_arm(&node->timers, &node->stop_timer, node->env->now);
@@ -280,6 +292,7 @@ static void start(struct operation *o) {
         operation_finish(o, ST_BUSY);
         return;
     }
+    o->is_sloppy = request->level.kind == LEVEL_SLOPPY;
     enum status st = level_need(request->level, o->replica_count, &need);
     if (st != ST_OK) {
         quorum_init(&o->quorum, o->replica_count, o->replica_count);
@@ -292,7 +305,7 @@ static void start(struct operation *o) {
         return;
     }
     if (o->kind == REQUEST_RANGE) {
-        range_start(o, need);
+        range_start(o, o->is_sloppy ? stand_in_need_of_replicas(o, need) : need);
         return;
     }
     o->value = request->value;
@@ -409,6 +422,7 @@ void node_peer_lost(struct node *node, uint32_t member) {
     }
     reconcile_on_lost(node, member);
     purge_on_lost(node, member);
+    handoff_on_lost(node, member);
 }
 
 // Facts.
@@ -488,6 +502,10 @@ struct store_partition node_slot(const struct node *node, uint16_t slot) {
         sum.digest += p.digest;
     }
     return sum;
+}
+
+struct store_partition node_hints(const struct node *node) {
+    return store_partition_of(node->store, hints_partition);
 }
 
 struct node_stats node_stats(const struct node *node) {

@@ -63,6 +63,7 @@ struct node_options {
     uint64_t suspect_ns;       // silence after which a member counts as down (sight.h)
     uint32_t gossip_rows;      // members of which a message of gossip has news, at most
     uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most
+    uint64_t hints_max;        // bytes of what is kept for members that cannot be reached
     uint64_t purge_ns;         // between looks for tombstones to purge, at least, and their age
     struct store_options store;
     node_minted *minted;  // may be NULL
@@ -342,6 +343,10 @@ struct node_stats {
     uint64_t sibling_writes; // writes of this member that left SIBLINGS_MANY values or more
     uint32_t siblings_most;  // values that one of them has left
     uint64_t purged;         // tombstones removed here, as every replica held them
+    uint64_t hints_kept;     // hints written here
+    uint64_t hints_refused;  // that were to be kept here and were not
+    uint64_t hints_handed;   // that the member they were for has now
+    uint64_t hints_dropped;  // that nobody can need any more
 };
 
 struct node_stats node_stats(const struct node *node);
@@ -349,6 +354,7 @@ struct node_stats node_stats(const struct node *node);
 // keyspaces together, but for the leaves.
 struct store_partition node_cell(const struct node *node, uint32_t cell);
 struct store_partition node_slot(const struct node *node, uint16_t slot);
+struct store_partition node_hints(const struct node *node); // kept for others; a key each
 struct store_stats node_store_stats(const struct node *node);
 
 // Merges all tables of this member into one level, in the background. Requires NODE_SERVING.

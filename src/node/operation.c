@@ -53,6 +53,8 @@ struct operation *operation_take(struct node *node) {
     o->is_answering = false;
     o->is_finished = false;
     o->is_storing = false;
+    o->is_sloppy = false;
+    o->stood_in = 0;
     o->is_forwarded_away = false;
     o->is_repairing = false;
     o->is_damaged = false;
@@ -87,7 +89,7 @@ struct operation *operation_find(struct node *node, uint64_t id) {
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
     uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        if (o->replicas[i] == member && (waiting >> i & 1) != 0) return i;
+        if ((waiting >> i & 1) != 0 && operation_member(o, i) == member) return i;
     }
     return REPLICAS_MAX;
 }
@@ -96,7 +98,7 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
 enum { ASK_PASSES = 4 };
 
 static int pass_of(const struct operation *o, uint32_t place) {
-    uint32_t member = o->replicas[place];
+    uint32_t member = operation_member(o, place);
     bool is_prompt = peer_is_prompt(o->node, member, ERRAND_READ);
     if (place == o->self_place) return is_prompt ? 0 : 2;
     if (!peer_is_up(o->node, member)) return 3;
@@ -118,7 +120,7 @@ void operation_note_late(struct operation *o) {
     enum errand errand = o->is_forwarded_away ? ERRAND_WRITE : ERRAND_READ;
     uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        if ((waiting >> i & 1) != 0) peers_note_late(o->node, o->replicas[i], errand);
+        if ((waiting >> i & 1) != 0) peers_note_late(o->node, operation_member(o, i), errand);
     }
 }
 

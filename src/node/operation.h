@@ -12,6 +12,7 @@
 #define QUOIT_NODE_OPERATION_H
 
 #include "base/delay.h"
+#include "model/hint.h"
 #include "model/map.h"
 #include "model/quorum.h"
 #include "node/node.h"
@@ -32,6 +33,7 @@ struct operation {
     bool is_answering;      // finished while starting: answered at the end of this turn
     bool is_forwarded_away; // another member coordinates it
     bool is_storing;        // the store has `write` or `read`
+    bool is_sloppy;         // members that stand in for replicas count, too
     uint8_t round;          // of a write: 1, then maybe 2
     struct version dot;     // of a write: minted last
     uint32_t purge_round;   // in which `record` was read, or minted (purge.h)
@@ -60,6 +62,9 @@ struct operation {
     uint32_t self_place; // of this node among the replicas, or REPLICAS_MAX
     uint32_t replica_count;
     uint16_t replicas[REPLICAS_MAX]; // members
+    uint32_t stood_in;               // bit i: for replica i another member is asked:
+    uint16_t stand_ins[REPLICAS_MAX];
+    uint8_t hint_key[HINT_KEY_SIZE]; // of reads: under which this member stands in
     uint32_t asked;                  // bit i: replica i was asked in this round
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX]; // of reads: of what replica i holds, 0: nothing
@@ -102,6 +107,12 @@ void operation_renew_id(struct operation *o);
 
 // The operation with that id, or NULL. One that is finished, or never began, is not found.
 struct operation *operation_find(struct node *node, uint64_t id);
+
+// Who is asked in that place: the replica, or who stands in for it.
+static inline uint32_t operation_member(const struct operation *o, uint32_t place) {
+    bool is_stood_in = (o->stood_in >> place & 1) != 0;
+    return is_stood_in ? o->stand_ins[place] : o->replicas[place];
+}
 
 // The place of the member among the replicas that were asked in this round and whose word is still
 // out, or REPLICAS_MAX.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/read.h"
 
+#include "node/hints.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
+#include "node/stand_in.h"
 
 static void decide(struct operation *o);
 
 static uint32_t place_of(const struct operation *o, uint32_t member) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        if (o->replicas[i] == member) return i;
+        if (operation_member(o, i) == member) return i;
     }
     return REPLICAS_MAX;
 }
@@ -44,14 +46,28 @@ static void take_refusal(struct operation *o, uint32_t place, enum status status
     vote(o, place, false);
 }
 
+static bool is_stood_in(const struct operation *o, uint32_t place) {
+    return (o->stood_in >> place & 1) != 0;
+}
+
+// The place in which this member was asked: as a replica, or as a stand-in.
+static uint32_t own_place(const struct operation *o) {
+    return o->self_place != REPLICAS_MAX ? o->self_place : place_of(o, o->node->self);
+}
+
 static void take_read(struct operation *o) {
-    const struct store_read *read = &o->read;
+    struct store_read *read = &o->read;
+    uint32_t place = own_place(o);
+    if (is_stood_in(o, place)) {
+        uint32_t round = hints_open(read, o->key);
+        if (read->status == ST_OK && round < o->purge_round) o->purge_round = round;
+    }
     if (read->status == ST_OK) {
-        take_answer(o, o->self_place, read->record);
+        take_answer(o, place, read->record);
     } else if (read->status == ST_NOT_FOUND) {
-        take_answer(o, o->self_place, (struct slice){0});
+        take_answer(o, place, (struct slice){0});
     } else {
-        take_refusal(o, o->self_place, read->status);
+        take_refusal(o, place, read->status);
     }
 }
 
@@ -64,7 +80,7 @@ static void on_own_read(struct store_read *read) {
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, o->node->self, ERRAND_READ);
     // While it was under way damage may have been found, and what is damaged counts as not there.
     if (!node_has_vote(o->node)) {
-        vote(o, o->self_place, false);
+        vote(o, own_place(o), false);
     } else {
         take_read(o);
     }
@@ -82,8 +98,15 @@ static void ask_self(struct operation *o) {
     if (!o->is_storing) take_read(o);
 }
 
+static void ask_own_hint(struct operation *o, uint32_t place) {
+    o->read = (struct store_read){.done = on_own_read};
+    hints_aim(&o->read, o->hint_key, o->replicas[place], o->partition.keyspace, o->key);
+    o->is_storing = !store_get(o->node->store, &o->read);
+    if (!o->is_storing) take_read(o);
+}
+
 static void ask_peer(struct operation *o, uint32_t place) {
-    struct link *link = peer_link(o->node, o->replicas[place]);
+    struct link *link = peer_link(o->node, operation_member(o, place));
     if (link == NULL) {
         vote(o, place, false);
         return;
@@ -93,6 +116,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
         .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
+        .target = is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
         .key = o->key,
     };
     o->hashes[place] = get.held; // what "the same" will mean
@@ -105,6 +129,8 @@ static void ask(struct operation *o, uint32_t place) {
     o->asked |= 1u << place;
     if (place == o->self_place) {
         ask_self(o);
+    } else if (operation_member(o, place) == o->node->self) {
+        ask_own_hint(o, place);
     } else {
         ask_peer(o, place);
     }
@@ -117,6 +143,7 @@ static bool is_asked(const struct operation *o, uint32_t place) {
 void read_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.reads++;
+    if (o->is_sloppy) need = stand_in_choose(o, need);
     quorum_init(&o->quorum, o->replica_count, need);
     memset(o->hashes, 0, sizeof(o->hashes[0]) * o->replica_count);
     bool is_asked_too = o->self_place != REPLICAS_MAX && node_has_vote(node);
@@ -175,7 +202,8 @@ static void answer(struct operation *o) {
 }
 
 // The needed answers are in. Whoever answered with less than the whole is brought up to date; if
-// fewer than a majority hold the whole, the answer waits until they do.
+// fewer than a majority hold the whole, the answer waits until they do, unless it is a sloppy one.
+// Who stands in is left as it is.
 static void complete(struct operation *o) {
     uint64_t whole = hash_held(operation_record(o));
     uint32_t answered = o->quorum.yes;
@@ -184,10 +212,12 @@ static void complete(struct operation *o) {
         if ((answered >> i & 1) != 0 && o->hashes[i] == whole) current |= 1u << i;
     }
     uint32_t majority = o->replica_count / 2 + 1;
-    bool must_wait = o->quorum.need > 1 && quorum_count(current) < majority && whole != 0;
+    bool has_promise = o->quorum.need > 1 && !o->is_sloppy;
+    bool must_wait = has_promise && quorum_count(current) < majority && whole != 0;
     if (!must_wait) {
+        uint32_t stale = answered & ~current & ~o->stood_in;
         for (uint32_t i = 0; i < o->replica_count; i++) {
-            if (((answered & ~current) >> i & 1) != 0) (void)repair(o, i, 0);
+            if ((stale >> i & 1) != 0) (void)repair(o, i, 0);
         }
         answer(o);
         return;
@@ -233,8 +263,9 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
     bool is_used = m->status == ST_OK || m->status == ST_NOT_FOUND;
-    if (is_used && m->round < o->purge_round) o->purge_round = m->round;
-    purge_hear(o->node, member, o->partition.slot, m->round);
+    bool brings_none = is_stood_in(o, place) && m->status == ST_NOT_FOUND;
+    if (is_used && !brings_none && m->round < o->purge_round) o->purge_round = m->round;
+    if (!is_stood_in(o, place)) purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (is_used) {

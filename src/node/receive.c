@@ -7,6 +7,7 @@
 #include "node/gather.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/purge_answer.h"
 #include "node/read.h"
@@ -54,6 +55,7 @@ RECEIVE_REQUEST(keyspaces, agreement_on_question)
 RECEIVE_REQUEST(fences, purge_on_fences)
 RECEIVE_REQUEST(purge, purge_check)
 RECEIVE_REQUEST(erase, purge_on_erase)
+RECEIVE_REQUEST(hint, hints_on_hint)
 
 // Answers. One that comes too late finds no operation, and that is all.
 
@@ -83,11 +85,23 @@ static void put_answered(struct operation *o, uint32_t member, const struct mess
         return true;                                                                               \
     }
 
-RECEIVE_ANSWER(put_done, put_answered)
+RECEIVE_ANSWER(hint_done, write_on_hinted)
 RECEIVE_ANSWER(get_done, read_on_answer)
 RECEIVE_ANSWER(forward_done, forward_on_answer)
 RECEIVE_ANSWER(scan_done, gather_on_answer)
 RECEIVE_ANSWER(count_done, count_on_answer)
+
+static bool receive_put_done(struct node *node, struct link *link, struct slice body) {
+    struct message_put_done m;
+    if (message_put_done_decode(&m, body) != ST_OK) return false;
+    if ((m.id & MESSAGE_ID_HANDOFF) != 0) {
+        handoff_on_answer(node, link->peer, &m);
+        return true;
+    }
+    struct operation *o = operation_find(node, m.id);
+    if (o != NULL) put_answered(o, link->peer, &m);
+    return true;
+}
 
 // Of something that has no operation.
 #define RECEIVE_REPLY(name, handler)                                                               \
@@ -144,6 +158,8 @@ static const struct {
     [MESSAGE_PURGE] = {receive_purge, .is_request = true},
     [MESSAGE_PURGE_DONE] = {receive_purge_done, .is_answer = true},
     [MESSAGE_ERASE] = {receive_erase, .is_request = true},
+    [MESSAGE_HINT] = {receive_hint, .is_request = true},
+    [MESSAGE_HINT_DONE] = {receive_hint_done, .is_answer = true},
 };
 
 static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {

@@ -2,6 +2,7 @@
 #include "node/replica.h"
 
 #include "node/genesis.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
@@ -221,8 +222,8 @@ bool replica_merge(struct node *node, const struct told *told,
 
 // Getting.
 
-static void answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
-                       const struct store_read *read) {
+void replica_answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
+                        const struct store_read *read) {
     struct message_get_done done = {.id = id, .status = read->status, .round = round};
     if (read->status == ST_OK) {
         done.is_same = held != 0 && held == hash_held(read->record);
@@ -238,12 +239,16 @@ static void on_read(struct store_read *read) {
     struct link *link = link_of(job);
     if (!node_has_vote(job->node))
         read->status = ST_UNAVAILABLE; // what is damaged is not just absent
-    if (link != NULL) answer_get(link, job->id, job->held, job->round, read);
+    if (link != NULL) replica_answer_get(link, job->id, job->held, job->round, read);
     give_job(job);
 }
 
 // Most answers are at hand; only for the others is anything kept.
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m) {
+    if (m->target != MESSAGE_NO_MEMBER) {
+        hints_on_get(node, link, m);
+        return;
+    }
     struct store_read read = {
         .done = on_read,
         .partition = {m->keyspace, m->slot},
@@ -254,13 +259,13 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node) &&
                 node_is_current(node, m->key, m->keyspace);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
-        answer_get(link, m->id, m->held, round, &read);
+        replica_answer_get(link, m->id, m->held, round, &read);
         return;
     }
     struct replica_job *job = take_job(node, link, m->id);
     if (job == NULL) {
         read.status = ST_UNAVAILABLE;
-        answer_get(link, m->id, 0, round, &read);
+        replica_answer_get(link, m->id, 0, round, &read);
         return;
     }
     job->held = m->held;
@@ -268,7 +273,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     job->bytes = buffer_take(node, m->key.size);
     if (job->bytes == NULL) {
         read.status = ST_BUSY;
-        answer_get(link, m->id, 0, round, &read);
+        replica_answer_get(link, m->id, 0, round, &read);
         give_job(job);
         return;
     }
@@ -276,7 +281,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     job->read = read;
     job->read.key.data = job->bytes;
     if (!store_get(node->store, &job->read)) return;
-    answer_get(link, m->id, m->held, round, &job->read);
+    replica_answer_get(link, m->id, m->held, round, &job->read);
     give_job(job);
 }
 

@@ -52,6 +52,10 @@ size_t replica_memory_size(uint32_t capacity);
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m);
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m);
 
+// Answers a GET with what was read, unless the asker holds the same: `held` is its hash.
+void replica_answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
+                        const struct store_read *read);
+
 // What somebody holds of a key.
 struct told {
     struct partition partition;

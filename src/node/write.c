@@ -3,9 +3,11 @@
 
 #include "node/forward.h"
 #include "node/genesis.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
+#include "node/stand_in.h"
 
 static void store_round(struct operation *o);
 static void decide(struct operation *o);
@@ -144,7 +146,25 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
 
 // Sending.
 
+static bool send_hint(struct operation *o, uint32_t place) {
+    struct link *link = peer_link(o->node, o->stand_ins[place]);
+    if (link == NULL) return false;
+    const struct message_hint hint = {
+        .id = o->id,
+        .target = o->replicas[place],
+        .keyspace = o->partition.keyspace,
+        .slot = o->partition.slot,
+        .round = o->purge_round,
+        .key = o->key,
+        .record = operation_record(o),
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)(hint.key.size + hint.record.size));
+    message_hint_encode(&hint, &w);
+    return link_end(link, MESSAGE_HINT, &w);
+}
+
 static bool send_record(struct operation *o, uint32_t place) {
+    if ((o->stood_in >> place & 1) != 0) return send_hint(o, place);
     struct link *link = peer_link(o->node, o->replicas[place]);
     if (link == NULL) return false;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
@@ -209,6 +229,7 @@ static void on_stored(struct store_write *write) {
             o->asked |= 1u << i;
         } else {
             quorum_vote(&o->quorum, i, false);
+            hints_note(o->node, o->replicas[i], o->partition, o->key);
         }
     }
     decide(o);
@@ -229,8 +250,9 @@ static void store_round(struct operation *o) {
 void write_start(struct operation *o, uint32_t need) {
     struct node *node = o->node;
     node->stats.writes++;
+    if (o->is_sloppy) need = stand_in_choose(o, need);
     o->quorum.need = need;
-    if (voter_count(o) < need) {
+    if (!o->is_sloppy && voter_count(o) < need) {
         quorum_init(&o->quorum, o->replica_count, need);
         o->quorum.yes = (1u << voter_count(o)) - 1; // as many as could have been asked
         operation_finish(o, ST_UNAVAILABLE);
@@ -291,12 +313,22 @@ static void decide(struct operation *o) {
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
+    if ((o->stood_in >> place & 1) != 0) return;
     purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_FENCED && send_again(o, place)) return;
     bool is_good = m->status == ST_OK;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
     if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m);
     quorum_vote(&o->quorum, place, is_good);
+    decide(o);
+}
+
+void write_on_hinted(struct operation *o, uint32_t member, const struct message_hint_done *m) {
+    uint32_t place = operation_waiting_place(o, member);
+    bool is_awaited = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
+    if (!is_awaited || place == REPLICAS_MAX || o->is_storing) return;
+    if ((o->stood_in >> place & 1) == 0) return;
+    quorum_vote(&o->quorum, place, m->status == ST_OK);
     decide(o);
 }
 

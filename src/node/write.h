@@ -17,6 +17,7 @@
 
 void write_start(struct operation *o, uint32_t need);
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m);
+void write_on_hinted(struct operation *o, uint32_t member, const struct message_hint_done *m);
 void write_on_lost(struct operation *o, uint32_t member);
 
 #endif

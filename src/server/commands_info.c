@@ -282,6 +282,17 @@ static void write_purge(const struct node *node, struct text *text) {
                 purge.waits_for);
 }
 
+static void write_hints(const struct node *node, struct text *text) {
+    struct store_partition hints = node_hints(node);
+    struct node_stats n = node_stats(node);
+    text_printf(text, "hints:%" PRIu64 "\r\nhints_bytes:%" PRIu64 "\r\nhints_kept:%" PRIu64 "\r\n",
+                hints.key_count, hints.size, n.hints_kept);
+    text_printf(text,
+                "hints_handed_off:%" PRIu64 "\r\nhints_dropped:%" PRIu64
+                "\r\nhints_refused:%" PRIu64 "\r\n",
+                n.hints_handed, n.hints_dropped, n.hints_refused);
+}
+
 static void write_quoit(struct server *server, struct text *text) {
     const struct node *node = server->node;
     const struct map *map = node_map(node);
@@ -315,6 +326,7 @@ static void write_quoit(struct server *server, struct text *text) {
                 "\r\nunequal_seconds:%" PRIu64 "\r\n",
                 n.reconciled_bytes, n.compare_bytes, (uint64_t)(unequal_ns / NS_PER_SECOND));
     write_purge(node, text);
+    write_hints(node, text);
     text_printf(text,
                 "sibling_writes:%" PRIu64 "\r\nsiblings_most:%" PRIu32 "\r\nepochs_renewed:%" PRIu64
                 "\r\ndot_conflicts:%" PRIu64 "\r\n",

@@ -56,8 +56,8 @@ static const struct line refusals[] = {
     {"KEYSPACE CREATE a COMPRESSION configuration\r\n", BAD_COMPRESSION},
     {"KEYSPACE ALTER default COMPRESSION 1\r\n", BAD_COMPRESSION},
     {"KEYSPACE CREATE a COMPRESSION\r\n", "-ERR syntax error\r\n"},
-    {"KEYSPACE CREATE a READ SLOPPY\r\n",
-     "-ERR level SLOPPY needs stand-ins for replicas that are down, which this version does not "
+    {"KEYSPACE CREATE a READ LOCAL_ONE\r\n",
+     "-ERR level LOCAL_ONE needs copies in several data centres, which this version does not "
      "have; not done\r\n"},
     {"KEYSPACE CREATE a REPLICATION 1 READ 2\r\n",
      "-ERR a level of the keyspace asks for more copies than a key has; not done\r\n"},

@@ -429,7 +429,7 @@ static struct slice trace_of(const struct oracle *oracle, uint32_t write, uint8_
 static void check_durable(struct oracle *oracle, uint32_t write) {
     uint8_t memory[4096];
     const struct oracle_write *w = &oracle->writes[write];
-    uint32_t need = w->needs.write;
+    uint32_t need = w->needs.write > 0 ? w->needs.write : 1; // SLOPPY: as many as there were
     if (oracle->syncs_late || oracle->is_compressed || oracle->counts.acks % 8 != 1) return;
     if (w->is_tombstone && w->event == ORACLE_NONE) return;
     if (w->event != ORACLE_NONE && oracle->events[w->event].purged_at > 0) return;
@@ -511,7 +511,7 @@ struct past {
 static bool must_see(const struct oracle *oracle, const struct past *past,
                      const struct oracle_write *w) {
     if (past->need + w->needs.write <= oracle_copies(oracle)) return false;
-    if (w->needs.write == 1 && oracle_has_lost_bytes(oracle)) return false;
+    if (w->needs.write <= 1 && oracle_has_lost_bytes(oracle)) return false;
     if (!w->is_tombstone) return true;
     return is_majority(oracle, past->need) && is_majority(oracle, w->needs.read);
 }

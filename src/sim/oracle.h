@@ -11,7 +11,7 @@
 //
 //     O1  an OK at level W: at that instant W members hold the write durably
 //     O2  no acknowledged write is lost: it is there at the end, or superseded by one that knew it
-//         (but one at level ONE, once a member has lost its bytes)
+//         (but one at level ONE or SLOPPY, once a member has lost its bytes)
 //     O3  siblings are exact: those that no other write knew, no more and no fewer
 //     O4  nothing is invented: what is read was written to that key
 //     O5  nothing that was deleted or overwritten comes back: O8 for what is read, O3 and O6 for
@@ -54,7 +54,8 @@ enum { ORACLE_KEYS_MAX = 128, ORACLE_GUESTS_MAX = 64, ORACLE_WRITES_MAX = 1 << 1
 
 enum outcome { OUTCOME_PENDING, OUTCOME_OK, OUTCOME_NOT_DONE, OUTCOME_UNKNOWN };
 
-// How many replicas the reads and the writes of a connection ask for.
+// How many replicas the reads and the writes of a connection ask for. 0: a sloppy quorum, of which
+// no replica needs to be one.
 struct oracle_needs {
     uint32_t read;
     uint32_t write;
@@ -206,7 +207,8 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
 // A record was purged; a node_purged with the oracle as its context.
 void oracle_on_purged(void *context, struct slice key, struct slice record);
 
-// True when all members serve under one map, see each other and hold the same in every slot.
+// True when all members serve under one map, see each other, hold the same in every slot and keep
+// no hints any more.
 bool oracle_is_converged(const struct oracle *oracle);
 
 // At the end, after convergence: O2, O3, O6, and one cluster.

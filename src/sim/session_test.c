@@ -123,8 +123,8 @@ static const struct line levels[] = {
      "-ERR level 2 is more than the copies of a key, 1; not done\r\n"},
     {"CONSISTENCY READ ONE WRITE 3\r\n",
      "-ERR level 3 is more than the copies of a key, 1; not done\r\n"},
-    {"CONSISTENCY WRITE SLOPPY\r\n",
-     "-ERR level SLOPPY needs stand-ins for replicas that are down, "
+    {"CONSISTENCY WRITE EACH_QUORUM\r\n",
+     "-ERR level EACH_QUORUM needs copies in several data centres, "
      "which this version does not have; not done\r\n"},
     {"KV.GET k R local_quorum\r\n", "-ERR level LOCAL_QUORUM needs copies in several data centres, "
                                     "which this version does not have; not done\r\n"},

@@ -54,6 +54,9 @@ static void add_stats(struct simulation *s) {
         sum->frames_refused += n.frames_refused;
         sum->busy += n.busy;
         sum->renewals += n.renewals;
+        sum->hints_kept += n.hints_kept;
+        sum->hints_handed += n.hints_handed;
+        sum->hints_dropped += n.hints_dropped;
         struct store_stats store = node_store_stats(node);
         s->report->flushes += store.flushes;
         s->report->compactions += store.compactions;

@@ -44,16 +44,17 @@ static struct slice text_of(const char *string) {
 
 static uint32_t need_of(const struct workload *workload, const char *level) {
     uint32_t copies = oracle_copies(workload->oracle);
+    if (level != NULL && strcmp(level, "SLOPPY") == 0) return 0;
     if (level != NULL && strcmp(level, "ONE") == 0) return 1;
     if (level != NULL && strcmp(level, "ALL") == 0) return copies;
     return copies / 2 + 1;
 }
 
 static void draw_levels(struct workload_client *w) {
-    static const char *const levels[3] = {"ONE", "QUORUM", "ALL"};
+    static const char *const levels[4] = {"ONE", "QUORUM", "ALL", "SLOPPY"};
     if (rng_chance(&w->rng, 1, 2)) {
-        w->read_level = levels[rng_below(&w->rng, 3)];
-        w->write_level = levels[rng_below(&w->rng, 3)];
+        w->read_level = levels[rng_below(&w->rng, 4)];
+        w->write_level = levels[rng_below(&w->rng, 4)];
     }
     w->needs.read = w->needs.write = need_of(w->workload, NULL);
 }

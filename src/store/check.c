@@ -317,9 +317,8 @@ static enum status on_record(struct recovery *r, uint64_t position, const struct
     c->findings.counts.records++;
     const char *name = segment_name(c, position_number(position));
     struct stretch where = {position_offset(position), frame->size};
-    if (record_decode(c->scratch, frame->change.record) != ST_OK) {
-        ADD(c, name, where, CHECK_LOST, "what should be a record is none");
-    }
+    const char *flaw = check_flaw(c->scratch, frame->change.partition, frame->change.record);
+    if (flaw != NULL) ADD(c, name, where, CHECK_LOST, "%s", flaw);
     if (position < r->position && position + frame->size > r->position) {
         ADD(c, name, where, CHECK_LOST, "tables go up to the middle of a record");
     }

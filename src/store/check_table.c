@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/check_table.h"
 
+#include "model/hint.h"
+
 #include <inttypes.h>
 
 static uint32_t parts_size_of(uint32_t keyspaces_max) {
@@ -127,6 +129,14 @@ static void ask_filter(struct table_check *c, uint64_t hash) {
     c->unfiltered_count += !sstable_may_hold(c->table, hash);
 }
 
+const char *check_flaw(struct record *scratch, struct partition partition, struct slice record) {
+    struct hint hint;
+    bool is_hint = partition.slot == SLOT_HINTS && record.size > 0;
+    if (is_hint && hint_decode(&hint, record) != ST_OK) return "what should be a hint is none";
+    enum status st = record_decode(scratch, is_hint ? hint.record : record);
+    return st == ST_OK ? NULL : "what should be a record is none";
+}
+
 // Counts an entry. NULL, or what is wrong with it.
 static const char *take_entry(struct table_check *c, uint32_t block) {
     struct slice full = c->cursor.key;
@@ -151,7 +161,7 @@ static const char *take_entry(struct table_check *c, uint32_t block) {
     c->seen.data_size += key.size + record.size;
     c->findings->counts.records++;
     c->removed_count += record.size == 0 && c->table->sequence == 0;
-    return record_decode(c->scratch, record) == ST_OK ? NULL : "what should be a record is none";
+    return check_flaw(c->scratch, partition, record);
 }
 
 static bool is_separated(const struct table_check *c, uint32_t block) {

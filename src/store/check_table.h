@@ -69,4 +69,7 @@ void table_check_init(struct table_check *c, struct arena *arena, uint32_t recor
 // Looks at a table, of which number, sequence, first and last are set.
 void table_check_start(struct table_check *c, struct sstable *t, uint64_t storage);
 
+// NULL, or what is wrong with what a partition has of a key (empty: it was removed).
+const char *check_flaw(struct record *scratch, struct partition partition, struct slice record);
+
 #endif

@@ -119,6 +119,7 @@ void message_get_encode(const struct message_get *m, struct writer *w) {
     write_u16(w, m->keyspace);
     write_u16(w, m->slot);
     write_u64(w, m->held);
+    write_u16(w, m->target);
     write_sized(w, m->key);
 }
 
@@ -128,6 +129,7 @@ enum status message_get_decode(struct message_get *m, struct slice body) {
     m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
     m->held = read_u64(&r);
+    m->target = read_u16(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     return verdict(&r);
 }
@@ -154,6 +156,7 @@ void message_forward_encode(const struct message_forward *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, m->kind);
     write_u8(w, m->is_tombstone);
+    write_u8(w, m->is_sloppy);
     write_u16(w, m->keyspace);
     write_u32(w, m->need);
     write_u64(w, m->expires_ms);
@@ -169,6 +172,7 @@ enum status message_forward_decode(struct message_forward *m, struct slice body)
     m->id = read_u64(&r);
     m->kind = read_u8(&r);
     m->is_tombstone = read_bool(&r);
+    m->is_sloppy = read_bool(&r);
     m->keyspace = read_u16(&r);
     m->need = read_u32(&r);
     m->expires_ms = read_u64(&r);
@@ -570,6 +574,40 @@ enum status message_erase_decode(struct message_erase *m, struct slice body) {
     m->round = read_u32(&r);
     m->floor = read_u64(&r);
     m->entries = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_hint_encode(const struct message_hint *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u16(w, m->target);
+    write_u16(w, m->keyspace);
+    write_u16(w, m->slot);
+    write_u32(w, m->round);
+    write_sized(w, m->key);
+    write_sized(w, m->record);
+}
+
+enum status message_hint_decode(struct message_hint *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->target = read_u16(&r);
+    m->keyspace = read_u16(&r);
+    m->slot = read_u16(&r);
+    m->round = read_u32(&r);
+    m->key = read_sized(&r, KEY_SIZE_MAX);
+    m->record = read_sized(&r, UINT32_MAX);
+    return verdict(&r);
+}
+
+void message_hint_done_encode(const struct message_hint_done *m, struct writer *w) {
+    write_u64(w, m->id);
+    write_u8(w, (uint8_t)m->status);
+}
+
+enum status message_hint_done_decode(struct message_hint_done *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->id = read_u64(&r);
+    m->status = read_status(&r);
     return verdict(&r);
 }
 

@@ -46,7 +46,9 @@
     X(FENCES) /* which rounds of purging I know of */                                              \
     X(PURGE)  /* agree to a round: do you hold exactly these dead records? */                      \
     X(PURGE_DONE)                                                                                  \
-    X(ERASE) /* all have agreed: remove them */
+    X(ERASE) /* all have agreed: remove them */                                                    \
+    X(HINT)  /* keep a record until this member can have it */                                     \
+    X(HINT_DONE)
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -86,6 +88,9 @@ struct message_taken {
 
 enum { PUT_WANTS_CONTEXT = 1 };
 
+// Ids with this bit are those of hints that are handed off (node/handoff.h), others of operations.
+#define MESSAGE_ID_HANDOFF (UINT64_C(1) << 63)
+
 struct message_put {
     uint64_t id; // 0: no answer wanted
     uint8_t flags;
@@ -104,11 +109,14 @@ struct message_put_done {
     struct slice context; // encoded: what the replica knew outside the record's context; or empty
 };
 
+#define MESSAGE_NO_MEMBER UINT16_MAX
+
 struct message_get {
     uint64_t id;
     uint16_t keyspace;
     uint16_t slot;
-    uint64_t held; // hash of the record that the asker holds: if equal, do not send it; 0: none
+    uint64_t held;   // hash of the record that the asker holds: if equal, do not send it; 0: none
+    uint16_t target; // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
     struct slice key;
 };
 
@@ -124,6 +132,7 @@ struct message_forward {
     uint64_t id;
     uint8_t kind; // enum request_kind of node.h
     bool is_tombstone;
+    bool is_sloppy; // stand-ins count
     uint16_t keyspace;
     uint32_t need; // replicas to wait for
     uint64_t expires_ms;
@@ -283,6 +292,21 @@ struct message_condemned {
     struct slice key;
 };
 
+struct message_hint {
+    uint64_t id;
+    uint16_t target; // member
+    uint16_t keyspace;
+    uint16_t slot;
+    uint32_t round; // of purging, in which the record was minted
+    struct slice key;
+    struct slice record;
+};
+
+struct message_hint_done {
+    uint64_t id;
+    enum status status;
+};
+
 // The next map is agreed on as model/paxos.h says; an instance is its epoch. Values are the bytes
 // of FOUNDED.
 struct message_prepare {
@@ -359,6 +383,8 @@ MESSAGE_CODEC(fences)
 MESSAGE_CODEC(purge)
 MESSAGE_CODEC(purge_done)
 MESSAGE_CODEC(erase)
+MESSAGE_CODEC(hint)
+MESSAGE_CODEC(hint_done)
 
 // One of the entries of SCAN_DONE, in a row of them. Reading fails on what is none.
 void message_listed_write(struct writer *w, const struct message_listed *m);

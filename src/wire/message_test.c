@@ -38,12 +38,13 @@ static const struct message_put put = {.id = 1,
 static const struct message_put_done put_done = {
     .id = 1, .status = ST_FENCED, .round = 3, .timestamp = 2, .context = TEXT("context")};
 static const struct message_get get = {
-    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .key = TEXT("key")};
+    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .target = 5, .key = TEXT("key")};
 static const struct message_get_done get_done = {
     .id = 1, .status = ST_NOT_FOUND, .is_same = true, .round = 2, .record = TEXT("record")};
 static const struct message_forward forward = {.id = 1,
                                                .kind = 2,
                                                .is_tombstone = true,
+                                               .is_sloppy = true,
                                                .keyspace = 9,
                                                .need = 3,
                                                .expires_ms = 4,
@@ -118,6 +119,14 @@ static const struct message_purge_done purge_done = {
     .id = 1, .status = ST_UNAVAILABLE, .round = 2, .held = TEXT("\x01")};
 static const struct message_erase erase = {
     .author = 1, .group = 2, .round = 3, .floor = 4, .entries = TEXT("entries")};
+static const struct message_hint hint = {.id = 1,
+                                         .target = 2,
+                                         .keyspace = 3,
+                                         .slot = 4,
+                                         .round = 5,
+                                         .key = TEXT("key"),
+                                         .record = TEXT("record")};
+static const struct message_hint_done hint_done = {.id = 1, .status = ST_NO_SPACE};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
 #define CHECK_MESSAGE(name, all)                                                                   \
@@ -174,6 +183,8 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(purge, &all);
     CHECK_MESSAGE(purge_done, &all);
     CHECK_MESSAGE(erase, &all);
+    CHECK_MESSAGE(hint, &all);
+    CHECK_MESSAGE(hint_done, &all);
     assert_false(all.failed);
     golden_compare("messages.v1", writer_bytes(&all));
 }

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/handoff.h"
+
+#include "node/hints.h"
+#include "node/internal.h"
+#include "node/peers.h"
+#include "node/purge_answer.h"
+
+#define PAUSE_NS (1 * NS_PER_MS)
+#define ROUND_NS (1 * NS_PER_SECOND)
+#define PATIENCE_NS (5 * NS_PER_SECOND)
+
+enum { REST_SHARE = 3, INDEX_BITS = 8 };
+
+static_assert(HANDOFF_BATCH <= 1 << INDEX_BITS, "an id names each item of a batch");
+
+static void on_step(struct timer *timer);
+static void list(struct node *node);
+
+void handoff_init(struct node *node) {
+    node->handoff.step.fired = on_step;
+    for (uint32_t i = 0; i < HANDOFF_BATCH; i++) node->handoff.items[i].node = node;
+}
+
+static void rest(struct node *node, uint64_t ns) {
+    node->handoff.state = HANDOFF_RESTING;
+    if (node->state != NODE_SERVING) return;
+    timer_arm(&node->timers, &node->handoff.step, node->env->now + ns);
+}
+
+static void go_to(struct handoff *h, uint32_t target) {
+    hint_key_first(h->after, (uint16_t)target);
+}
+
+static void give_items(struct node *node) {
+    struct handoff *h = &node->handoff;
+    for (uint32_t i = 0; i < h->count; i++) buffer_give(node, h->items[i].value);
+    h->count = 0;
+    h->size = 0;
+}
+
+// Who mends takes what it is given, but its word does not count. Who took nothing rests for a
+// while, so that the others have their turn.
+static bool is_reached(struct node *node, uint32_t target) {
+    if (target >= node->map.member_count || target == node->self) return false;
+    bool is_mending = node->members.entries[target].state == MEMBER_MENDING;
+    uint64_t refused = node->peers[target].refused_hints;
+    if (refused != 0 && node->env->now - refused < ROUND_NS) return false;
+    return peer_link(node, target) != NULL && peer_is_up(node, target) && !is_mending;
+}
+
+// Sending.
+
+static bool is_stored(const struct handoff *h) {
+    bool is = false;
+    for (uint32_t i = 0; i < h->count; i++) is |= h->items[i].is_stored;
+    return is;
+}
+
+static void end_batch_if_over(struct node *node) {
+    struct handoff *h = &node->handoff;
+    bool is_waiting = is_stored(h);
+    for (uint32_t i = 0; i < h->count; i++) is_waiting |= h->items[i].is_waiting;
+    if (h->state != HANDOFF_SENDING || is_waiting) return;
+    node->peers[h->target].refused_hints = h->has_moved ? 0 : node->env->now;
+    give_items(node);
+    go_to(h, h->target + 1);
+    uint64_t took = node->env->now - h->began;
+    rest(node, REST_SHARE * took > PAUSE_NS ? REST_SHARE * took : PAUSE_NS);
+}
+
+// What was kept since goes out another time.
+static enum status remove_if_same(struct store_write *write, struct slice old, struct slice *new) {
+    const struct handoff_item *item = CONTAINER_OF(write, struct handoff_item, removal);
+    *new = old;
+    if (old.size > 0 && hash_bytes(old, 0) == item->hash) *new = (struct slice){0};
+    return ST_OK;
+}
+
+static void on_removed(struct store_write *write) {
+    struct handoff_item *item = CONTAINER_OF(write, struct handoff_item, removal);
+    item->is_stored = false;
+    end_batch_if_over(item->node);
+}
+
+static void remove_item(struct handoff_item *item) {
+    item->is_stored = true;
+    item->node->handoff.has_moved = true;
+    item->removal = (struct store_write){
+        .apply = remove_if_same,
+        .done = on_removed,
+        .partition = hints_partition,
+        .key = {item->hint_key, HINT_KEY_SIZE},
+    };
+    store_put(item->node->store, &item->removal);
+}
+
+static void drop_item(struct handoff_item *item) {
+    item->node->stats.hints_dropped++;
+    remove_item(item);
+}
+
+static void send(struct handoff_item *item, uint32_t round, struct slice record) {
+    struct node *node = item->node;
+    struct handoff *h = &node->handoff;
+    struct link *link = peer_link(node, h->target);
+    if (link == NULL) return;
+    const struct message_put put = {
+        .id = MESSAGE_ID_HANDOFF | h->serial << INDEX_BITS | (uint64_t)(item - h->items),
+        .keyspace = item->keyspace,
+        .slot = slot_of(item->hint.key),
+        .round = round,
+        .key = item->hint.key,
+        .record = record,
+    };
+    struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + record.size));
+    message_put_encode(&put, &w);
+    item->is_waiting = link_end(link, MESSAGE_PUT, &w);
+}
+
+// What this replica holds itself, in place of what was noted. It may have been purged.
+static void send_own(struct handoff_item *item) {
+    if (item->read.status == ST_OK) {
+        send(item, item->hint.round, item->read.record);
+    } else if (item->read.status == ST_NOT_FOUND) {
+        drop_item(item);
+    }
+}
+
+static void on_own_read(struct store_read *read) {
+    struct handoff_item *item = CONTAINER_OF(read, struct handoff_item, read);
+    item->is_stored = false;
+    if (item->node->state == NODE_SERVING) send_own(item);
+    end_batch_if_over(item->node);
+}
+
+static void begin_item(struct handoff_item *item) {
+    struct node *node = item->node;
+    // All keys of the keyspace were dropped at once.
+    if (keyspace_find_number(node->map.keyspaces, item->keyspace) == KEYSPACES_MAX) {
+        drop_item(item);
+        return;
+    }
+    if (item->hint.record.size > 0) {
+        send(item, item->hint.round, item->hint.record);
+        return;
+    }
+    uint16_t slot = slot_of(item->hint.key);
+    item->hint.round = purge_round(node, slot);
+    item->read = (struct store_read){.done = on_own_read, .key = item->hint.key};
+    item->read.partition = (struct partition){item->keyspace, slot};
+    item->is_stored = !store_get(node->store, &item->read);
+    if (!item->is_stored) send_own(item);
+}
+
+static void begin_batch(struct node *node) {
+    struct handoff *h = &node->handoff;
+    h->state = HANDOFF_SENDING;
+    h->has_wrapped = false;
+    h->has_moved = false;
+    h->serial++;
+    timer_arm(&node->timers, &h->step, node->env->now + PATIENCE_NS);
+    for (uint32_t i = 0; i < h->count; i++) begin_item(&h->items[i]);
+    end_batch_if_over(node);
+}
+
+void handoff_on_answer(struct node *node, uint32_t member, const struct message_put_done *m) {
+    struct handoff *h = &node->handoff;
+    uint64_t id = m->id & ~MESSAGE_ID_HANDOFF;
+    uint64_t index = id & ((1 << INDEX_BITS) - 1);
+    bool is_awaited = h->state == HANDOFF_SENDING && member == h->target &&
+                      id >> INDEX_BITS == h->serial && index < h->count &&
+                      h->items[index].is_waiting;
+    if (!is_awaited) return;
+    struct handoff_item *item = &h->items[index];
+    item->is_waiting = false;
+    if (m->status == ST_OK) {
+        node->stats.hints_handed++;
+        remove_item(item);
+    } else if (m->status == ST_FENCED) {
+        drop_item(item);
+    }
+    end_batch_if_over(node);
+}
+
+static void give_up(struct node *node) {
+    struct handoff *h = &node->handoff;
+    for (uint32_t i = 0; i < h->count; i++) h->items[i].is_waiting = false;
+    end_batch_if_over(node);
+}
+
+void handoff_on_lost(struct node *node, uint32_t member) {
+    if (node->handoff.state == HANDOFF_SENDING && member == node->handoff.target) give_up(node);
+}
+
+// Listing.
+
+// False ends the list: with all that one batch takes, or where the hints of the next target begin.
+static bool on_hint(struct store_scan *scan, struct slice key, struct slice value,
+                    bool is_durable) {
+    struct node *node = CONTAINER_OF(scan, struct node, handoff.scan);
+    struct handoff *h = &node->handoff;
+    struct handoff_item *item = &h->items[h->count];
+    uint16_t target;
+    if (!hint_key_read(key, &target, &item->keyspace)) return true;
+    if (h->count > 0 && target != h->target) return false;
+    h->target = target;
+    h->has_passed = !is_reached(node, target);
+    if (h->has_passed || node->state != NODE_SERVING) return false;
+    bool is_large = h->count > 0 && h->size + value.size > HANDOFF_BYTES_MAX;
+    if (is_large || h->count == HANDOFF_BATCH) return false;
+    if (!is_durable) return true;
+    item->value = buffer_take(node, value.size);
+    if (item->value == NULL) return false;
+    memcpy(item->value, value.data, value.size);
+    memcpy(item->hint_key, key.data, HINT_KEY_SIZE);
+    item->hash = hash_bytes(value, 0);
+    item->is_waiting = false;
+    item->is_stored = false;
+    if (hint_decode(&item->hint, (struct slice){item->value, value.size}) != ST_OK) {
+        buffer_give(node, item->value);
+        return true;
+    }
+    h->size += (uint32_t)value.size;
+    h->count++;
+    return true;
+}
+
+// True: there is more to list at once.
+static bool end_list(struct node *node) {
+    struct handoff *h = &node->handoff;
+    if (node->state != NODE_SERVING) {
+        give_items(node);
+        rest(node, 0);
+        return false;
+    }
+    if (h->count > 0) {
+        begin_batch(node);
+        return false;
+    }
+    if (h->has_passed) {
+        h->has_passed = false;
+        go_to(h, h->target + 1);
+        return true;
+    }
+    // At the end: once more from the first, then there is nothing to do for now.
+    go_to(h, 0);
+    h->has_wrapped = !h->has_wrapped;
+    if (!h->has_wrapped) rest(node, ROUND_NS);
+    return h->has_wrapped;
+}
+
+static void on_listed(struct store_scan *scan) {
+    struct node *node = CONTAINER_OF(scan, struct node, handoff.scan);
+    if (end_list(node)) list(node);
+}
+
+static void list(struct node *node) {
+    struct handoff *h = &node->handoff;
+    do {
+        h->state = HANDOFF_LISTING;
+        h->scan = (struct store_scan){
+            .visit = on_hint,
+            .done = on_listed,
+            .partition = hints_partition,
+            .after = {h->after, HINT_KEY_SIZE},
+            .is_inclusive = true,
+        };
+        if (!store_each(node->store, &h->scan)) return;
+    } while (end_list(node));
+}
+
+static void on_step(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, handoff.step);
+    struct handoff *h = &node->handoff;
+    if (h->state == HANDOFF_SENDING) {
+        give_up(node);
+        return;
+    }
+    if (store_partition_of(node->store, hints_partition).key_count == 0) {
+        rest(node, ROUND_NS);
+        return;
+    }
+    h->began = node->env->now;
+    list(node);
+}
+
+void handoff_start(struct node *node) {
+    rest(node, ROUND_NS);
+}
+
+void handoff_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->handoff.step);
+    give_up(node);
+}
+
+bool handoff_is_busy(const struct node *node) {
+    return node->handoff.state == HANDOFF_LISTING || is_stored(&node->handoff);
+}
