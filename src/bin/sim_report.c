@@ -38,6 +38,7 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->dots_forked += o->dots_forked;
     sum->dots_outdone += o->dots_outdone;
     sum->refusals += o->refusals;
+    sum->handed += o->handed;
     sum->unknowns += o->unknowns;
     sum->purged += o->purged;
     sum->purged_reads += o->purged_reads;
@@ -142,6 +143,7 @@ static uint32_t add_oracle_lines(struct line *lines, uint32_t n, const struct or
     n = add(lines, n, "O12 dots", o->dots);
     n = add(lines, n, "O12 dots minted again unseen", o->dots_again);
     n = add(lines, n, "O12 dots of older copies", o->dots_forked);
+    n = add(lines, n, "O33 hints handed off", o->handed);
     n = add(lines, n, "O31 events purged", o->purged);
     n = add(lines, n, "O31 events superseded", o->superseded);
     n = add(lines, n, "O31 reads after a purge", o->purged_reads);

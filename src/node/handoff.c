@@ -72,8 +72,16 @@ static void end_batch_if_over(struct node *node) {
 // What was kept since goes out another time.
 static enum status remove_if_same(struct store_write *write, struct slice old, struct slice *new) {
     const struct handoff_item *item = CONTAINER_OF(write, struct handoff_item, removal);
+    const struct node_options *options = &item->node->options;
+    struct hint hint;
     *new = old;
-    if (old.size > 0 && hash_bytes(old, 0) == item->hash) *new = (struct slice){0};
+    if (old.size == 0 || hash_bytes(old, 0) != item->hash) return ST_OK;
+    *new = (struct slice){0};
+    bool is_told = options->handed != NULL && !item->is_dropped && hint_decode(&hint, old) == ST_OK;
+    if (is_told) {
+        uint32_t target = item->node->handoff.target;
+        options->handed(options->minted_context, target, hint.key, hint.record);
+    }
     return ST_OK;
 }
 
@@ -97,6 +105,7 @@ static void remove_item(struct handoff_item *item) {
 
 static void drop_item(struct handoff_item *item) {
     item->node->stats.hints_dropped++;
+    item->is_dropped = true;
     remove_item(item);
 }
 
@@ -217,6 +226,7 @@ static bool on_hint(struct store_scan *scan, struct slice key, struct slice valu
     item->hash = hash_bytes(value, 0);
     item->is_waiting = false;
     item->is_stored = false;
+    item->is_dropped = false;
     if (hint_decode(&item->hint, (struct slice){item->value, value.size}) != ST_OK) {
         buffer_give(node, item->value);
         return true;

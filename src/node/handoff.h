@@ -39,6 +39,7 @@ struct handoff_item {
     struct hint hint; // lent from `value`
     bool is_waiting;  // for the target's word
     bool is_stored;   // the store has `read` or `removal`
+    bool is_dropped;  // nobody can need it any more
     struct store_read read;
     struct store_write removal;
 };

@@ -41,6 +41,9 @@ typedef void node_minted(void *context, struct slice key, const struct sibling *
 // Likewise of each record that is purged, when a member removes it.
 typedef void node_purged(void *context, struct slice key, struct slice record);
 
+// Likewise of each record that was kept for a member, when that has it and it is kept no more.
+typedef void node_handed(void *context, uint32_t target, struct slice key, struct slice record);
+
 struct node_options {
     struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
     const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
@@ -68,7 +71,8 @@ struct node_options {
     struct store_options store;
     node_minted *minted;  // may be NULL
     node_purged *purged;  // likewise
-    void *minted_context; // of both
+    node_handed *handed;  // likewise
+    void *minted_context; // of all three
 };
 
 // The defaults a server starts from; strings are NULL, self and secret empty.

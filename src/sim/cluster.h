@@ -59,6 +59,7 @@ struct cluster_options {
     bool is_direct;
     node_minted *minted;
     node_purged *purged;
+    node_handed *handed;
     void *minted_context;
 
     // Called when a process has ended, one way or another, and left its files; may be NULL.

@@ -424,6 +424,17 @@ static struct slice trace_of(const struct oracle *oracle, uint32_t write, uint8_
     return dot_bytes(oracle->events[w->event].dot, to, capacity);
 }
 
+// Whether a power loss would leave the member with the write, or what has superseded it, or it had
+// it and its disk has lost bytes since.
+static bool has_copy(const struct oracle *oracle, uint32_t member, const struct oracle_write *w,
+                     struct slice trace) {
+    const struct process *p = &oracle->cluster->processes[member];
+    bool has_lost_it = p->bytes_lost > w->start; // before the client heard of its OK
+    return has_lost_it || is_on_disk(p->machine, trace) || is_covered_on_disk(oracle, member, w) ||
+           is_superseded_at(oracle, member, w) ||
+           (p->state != PROCESS_UP && has_newer_on_disk(oracle, member, w));
+}
+
 // O1, one write in eight: looking for it on every disk takes its time. A DEL that minted nothing,
 // as there was nothing to delete, or of which it cannot be told, is not looked for.
 static void check_durable(struct oracle *oracle, uint32_t write) {
@@ -436,11 +447,7 @@ static void check_durable(struct oracle *oracle, uint32_t write) {
     struct slice trace = trace_of(oracle, write, memory, sizeof(memory));
     uint32_t copies = 0;
     for (uint32_t i = 0; i < oracle->cluster->options.members; i++) {
-        const struct process *p = &oracle->cluster->processes[i];
-        bool has_lost_it = p->bytes_lost > w->start; // before the client heard of its OK
-        copies += has_lost_it || is_on_disk(p->machine, trace) ||
-                  is_covered_on_disk(oracle, i, w) || is_superseded_at(oracle, i, w) ||
-                  (p->state != PROCESS_UP && has_newer_on_disk(oracle, i, w));
+        copies += has_copy(oracle, i, w, trace);
     }
     oracle->counts.durable_checks++;
     if (copies < need) {
@@ -461,6 +468,27 @@ void oracle_end_write(struct oracle *oracle, uint32_t write, enum outcome outcom
     if (outcome != OUTCOME_OK) return;
     oracle->counts.acks++;
     check_durable(oracle, write);
+}
+
+void oracle_on_handed(void *context, uint32_t target, struct slice key, struct slice hint) {
+    static struct record record;
+    uint8_t memory[4096];
+    struct oracle *oracle = context;
+    uint32_t index = oracle_find_key(oracle, key);
+    if (index == ORACLE_NONE || hint.size == 0 || oracle->syncs_late || oracle->is_compressed)
+        return;
+    if (record_decode(&record, hint) != ST_OK || oracle->counts.handed++ % 4 != 0) return;
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        const struct oracle_event *e = &oracle->events[i];
+        bool is_of_it = e->key == index && !e->is_dead && e->write != ORACLE_NONE;
+        if (!is_of_it || e->purged_at > 0 || !holds(&record, e->dot)) continue;
+        const struct oracle_write *w = &oracle->writes[e->write];
+        if (w->event != i) continue; // written once more, in a second round
+        struct slice trace = trace_of(oracle, e->write, memory, sizeof(memory));
+        if (has_copy(oracle, target, w, trace)) continue;
+        oracle_fail(oracle, "O33 key=%s the hint with w%u is gone, n%u does not have it",
+                    oracle->keys[index].name, e->write, target + 1);
+    }
 }
 
 // O31. The last life of a member may have forgotten what was not synced yet, and know that only

@@ -42,6 +42,7 @@
 //         purged tombstone had superseded is read again, or is there at the end; and whatever the
 //         clocks say, a write is not earlier than one that it supersedes
 //     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
+//     O33 a hint goes when the member it is for holds durably what was kept, not before
 //     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
@@ -124,6 +125,7 @@ struct oracle_counts {
     uint64_t dots_forked;    // O12: minted by a member that could not know better yet
     uint64_t dots_outdone;   // O12: compared with what their member holds
     uint64_t refusals;       // O19
+    uint64_t handed;         // O33: hints that went, every fourth is looked at
     uint64_t purged;         // O31: events
     uint64_t superseded;     // O31: events that a write had seen when it was minted
     uint64_t purged_reads;   // O31: of keys something of which was purged before
@@ -206,6 +208,9 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
 
 // A record was purged; a node_purged with the oracle as its context.
 void oracle_on_purged(void *context, struct slice key, struct slice record);
+
+// A hint was handed off; a node_handed with the oracle as its context.
+void oracle_on_handed(void *context, uint32_t target, struct slice key, struct slice hint);
 
 // True when all members serve under one map, see each other, hold the same in every slot and keep
 // no hints any more.

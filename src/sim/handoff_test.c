@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sloppy quorums: what is written while replicas are down, who keeps it, and how it comes to them.
+#include "node/node.h"
+#include "sim/session_case.h"
+
+enum { MEMBERS = 5, KEYS = 40 };
+
+static struct node *node_at(struct site *site, uint32_t member) {
+    return cluster_node(&site->cluster, member);
+}
+
+static const struct map_run *run_of(struct site *site, const char *key) {
+    return map_run_of(node_map(node_at(site, 0)), slot_of(slice_of_string(key)));
+}
+
+static bool has_copy(struct site *site, const char *key, uint32_t member) {
+    return map_place_in(run_of(site, key), member) < REPLICATION_DEFAULT;
+}
+
+// The next key, from number *next on, that both members have copies of (or not).
+static void find_key(struct site *site, uint32_t *next, uint32_t a, bool has_a, uint32_t b,
+                     bool has_b, char key[16]) {
+    do {
+        (void)snprintf(key, 16, "key%u", (*next)++);
+    } while (has_copy(site, key, a) != has_a || has_copy(site, key, b) != has_b);
+}
+
+// Whether purging of the key waits for the member.
+static bool shares_group(struct site *site, const char *key, uint32_t member) {
+    uint32_t first = slot_of(slice_of_string(key)) / GROUP_SLOTS * GROUP_SLOTS;
+    const struct map *map = node_map(node_at(site, 1));
+    for (uint32_t i = 0; i < GROUP_SLOTS; i++) {
+        const struct map_run *run = map_run_of(map, (uint16_t)(first + i));
+        if (map_place_in(run, member) < REPLICATION_DEFAULT) return true;
+    }
+    return false;
+}
+
+static uint64_t hints(struct site *site) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < site->cluster.options.members; i++) {
+        if (node_at(site, i) != NULL) sum += node_hints(node_at(site, i)).key_count;
+    }
+    return sum;
+}
+
+static uint64_t handed(struct site *site) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < site->cluster.options.members; i++) {
+        if (node_at(site, i) != NULL) sum += node_stats(node_at(site, i)).hints_handed;
+    }
+    return sum;
+}
+
+static void wait_until_handed_off(struct site *site) {
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (world_now(site->world) < until && (!site_is_serving(site) || hints(site) > 0)) {
+        site_wait(site, NS_PER_SECOND / 10);
+    }
+    assert_true(site_is_serving(site));
+    assert_int_equal(hints(site), 0);
+}
+
+static void say(struct site *site, struct talker *t, const char *verb, const char *key,
+                const char *rest, const char *answer) {
+    char words[128];
+    (void)snprintf(words, sizeof(words), "%s %s%s\r\n", verb, key, rest);
+    expect_dialogue(site, t, words, answer);
+}
+
+// Whether the member, as a replica, has the key.
+static bool holds(struct site *site, uint32_t member, const char *key) {
+    struct store_read read = {.key = slice_of_string(key)};
+    read.partition.slot = slot_of(read.key);
+    enum status st = store_peek(node_store(node_at(site, member)), &read);
+    assert_true(st == ST_OK || st == ST_NOT_FOUND);
+    return st == ST_OK;
+}
+
+static void never_compared(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->reconcile_ns = 3600 * NS_PER_SECOND;
+}
+
+// Two of three replicas are down.
+static void what_stand_ins_keep_counts_is_read_and_comes_home(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[KEYS][16];
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < KEYS; i++) find_key(site, &next, 3, true, 4, true, keys[i]);
+    cluster_kill(&site->cluster, 3);
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        talker_say(t, "RESET\r\n", 7);
+        talker_wait(site, t, 8);
+        char words[64];
+        (void)snprintf(words, sizeof(words), "SET %.15s v\r\n", keys[i]);
+        expect_part(answer_to(site, t, words), "-NOQUORUM");
+        expect_dialogue(site, t, "CONSISTENCY READ SLOPPY WRITE SLOPPY\r\n", "+OK\r\n");
+        say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    }
+    assert_int_equal(hints(site), 2 * KEYS); // one for each of the two
+    for (uint32_t i = 0; i < 3; i++) {
+        struct talker *other = site_talker(site, i, false);
+        expect_dialogue(site, other, "CONSISTENCY READ SLOPPY\r\n", "+OK\r\n");
+        for (uint32_t k = 0; k < KEYS; k++) say(site, other, "GET", keys[k], "", "$1\r\nv\r\n");
+    }
+    cluster_start(&site->cluster, 3);
+    cluster_start(&site->cluster, 4);
+    wait_until_handed_off(site);
+    assert_true(handed(site) > KEYS);
+    struct talker *strict = site_talker(site, 4, false);
+    expect_dialogue(site, strict, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < KEYS; i++) {
+        say(site, strict, "GET", keys[i], "", "$1\r\nv\r\n");
+        assert_true(holds(site, 3, keys[i]));
+        assert_true(holds(site, 4, keys[i]));
+    }
+    site_free(site);
+}
+
+// The record is on a stand-in alone when the one replica that had it is down, too.
+static void a_stand_in_alone_has_it_and_keeps_it_through_a_loss_of_power(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char key[16];
+    uint32_t next = 0;
+    find_key(site, &next, 3, true, 4, true, key);
+    uint32_t third = 0;
+    while (!has_copy(site, key, third)) third++;
+    uint32_t stand_in = third == 0 ? 1 : 0;
+    cluster_kill(&site->cluster, 3);
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, stand_in, false);
+    expect_dialogue(site, t, "CONSISTENCY READ SLOPPY WRITE SLOPPY\r\n", "+OK\r\n");
+    say(site, t, "SET", key, " v", "+OK\r\n");
+    cluster_kill(&site->cluster, third);
+    site_wait(site, 20 * NS_PER_SECOND);
+    say(site, t, "GET", key, "", "$1\r\nv\r\n");
+    assert_int_equal(hints(site), 2);
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i != third) cluster_power_loss(&site->cluster, i);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i != third) cluster_start(&site->cluster, i);
+    }
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_true(holds(site, 3, key)); // from its stand-in: no replica that is up had it
+    assert_int_equal(hints(site), 1); // for the other
+    cluster_start(&site->cluster, 4);
+    cluster_start(&site->cluster, third);
+    wait_until_handed_off(site);
+    site_free(site);
+}
+
+// Strict levels count no hints, but who is away is told when it is back, before it is compared.
+static void strict_writes_leave_hints_that_do_not_count(void **state) {
+    (void)state;
+    struct site *site = site_new(3, never_compared);
+    struct talker *t = site_talker(site, 0, false);
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 20 * NS_PER_SECOND);
+    expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+    expect_part(answer_to(site, t, "SET key v\r\n"), "-NOQUORUM");
+    expect_dialogue(site, t, "CONSISTENCY WRITE QUORUM\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < 3; i++) expect_dialogue(site, t, "SET key v\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "SET other v\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "DEL other\r\n", ":1\r\n");
+    assert_int_equal(hints(site), 2); // one for a key, however often it was written
+    assert_int_equal(node_hints(node_at(site, 0)).key_count, 2);
+    cluster_start(&site->cluster, 2);
+    wait_until_handed_off(site);
+    assert_true(holds(site, 2, "key"));
+    assert_int_equal(handed(site), 2);
+    site_free(site);
+}
+
+// Two targets: to one the link is cut in one direction, so that what it is sent is not answered.
+static void who_takes_nothing_does_not_keep_others_from_theirs(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char key[16];
+    uint32_t next = 0;
+    cluster_kill(&site->cluster, 3);
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < 60; i++) {
+        find_key(site, &next, 3, true, 4, false, key);
+        say(site, t, "SET", key, " v", "+OK\r\n");
+        find_key(site, &next, 3, false, 4, true, key);
+        say(site, t, "SET", key, " v", "+OK\r\n");
+    }
+    assert_int_equal(hints(site), 120);
+    cluster_start(&site->cluster, 4); // the hints for 3 stand before those for 4
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 60);
+    cluster_start(&site->cluster, 3);
+    wait_until_handed_off(site);
+    site_free(site);
+}
+
+// What was deleted and purged while a stand-in that kept it was down is not brought back by it.
+static void a_late_hint_brings_back_nothing_that_was_purged(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[KEYS][16];
+    uint32_t next = 0;
+    // No copies at 0, so that it may stand in for 4.
+    for (uint32_t i = 0; i < KEYS; i++) {
+        do {
+            find_key(site, &next, 0, false, 4, true, keys[i]);
+        } while (shares_group(site, keys[i], 0));
+    }
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 1, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    uint64_t kept = node_hints(node_at(site, 0)).key_count;
+    assert_in_range(kept, 1, KEYS);
+    cluster_kill(&site->cluster, 0);
+    cluster_start(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    expect_dialogue(site, t, "RESET\r\n", "+RESET\r\n");
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "DEL", keys[i], "", ":1\r\n");
+    site_wait(site, 60 * NS_PER_SECOND);
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        assert_int_equal(node_store_stats(node_at(site, i)).key_count, 0);
+    }
+    cluster_start(&site->cluster, 0);
+    wait_until_handed_off(site);
+    assert_int_equal(node_stats(node_at(site, 0)).hints_dropped, kept);
+    site_wait(site, 60 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "GET", keys[i], "", "$-1\r\n");
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_int_equal(node_store_stats(node_at(site, i)).key_count, 0);
+    }
+    site_free(site);
+}
+
+static void little_room(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->hints_max = 2000;
+}
+
+// What there is no room for is not said to be kept, and nothing is dropped for it.
+static void without_room_a_stand_in_refuses(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, little_room);
+    char key[16];
+    uint32_t next = 0;
+    cluster_kill(&site->cluster, 3);
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    uint32_t done = 0;
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        find_key(site, &next, 3, true, 4, true, key);
+        char words[128];
+        (void)snprintf(words, sizeof(words), "SET %s value-of-some-length-%040u\r\n", key, i);
+        const char *answer = answer_to(site, t, words);
+        bool is_done = strcmp(answer, "+OK\r\n") == 0;
+        if (!is_done) expect_part(answer, "-UNKNOWN");
+        done += is_done;
+        refused += !is_done;
+    }
+    assert_in_range(done, 1, KEYS - 1);
+    assert_in_range(refused, 1, KEYS - 1);
+    for (uint32_t i = 0; i < 3; i++) assert_in_range(node_hints(node_at(site, i)).size, 0, 2000);
+    assert_true(hints(site) > 0);
+    site_free(site);
+}
+
+int handoff_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(what_stand_ins_keep_counts_is_read_and_comes_home),
+        cmocka_unit_test(a_stand_in_alone_has_it_and_keeps_it_through_a_loss_of_power),
+        cmocka_unit_test(strict_writes_leave_hints_that_do_not_count),
+        cmocka_unit_test(who_takes_nothing_does_not_keep_others_from_theirs),
+        cmocka_unit_test(a_late_hint_brings_back_nothing_that_was_purged),
+        cmocka_unit_test(without_room_a_stand_in_refuses),
+    };
+    return cmocka_run_group_tests_name("handoff", cases, NULL, NULL);
+}
