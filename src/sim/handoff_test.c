@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sloppy quorums: what is written while replicas are down, who keeps it, and how it comes to them.
+#include "model/hint.h"
 #include "node/node.h"
 #include "sim/session_case.h"
 
@@ -159,6 +160,58 @@ static void a_stand_in_alone_has_it_and_keeps_it_through_a_loss_of_power(void **
     site_free(site);
 }
 
+// Of three hosts that could be reached two have said that they have it.
+static void an_answer_of_a_stand_in_means_that_it_is_durable(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    uint32_t next = 0;
+    cluster_kill(&site->cluster, 3);
+    cluster_kill(&site->cluster, 4);
+    for (uint32_t i = 0; i < 10; i++) {
+        site_wait(site, 20 * NS_PER_SECOND);
+        char key[16];
+        find_key(site, &next, 3, true, 4, true, key);
+        struct talker *t = site_talker(site, 0, false);
+        expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+        uint64_t before = hints(site);
+        say(site, t, "SET", key, " v", "+OK\r\n");
+        for (uint32_t k = 0; k < 3; k++) cluster_power_loss(&site->cluster, k);
+        for (uint32_t k = 0; k < 3; k++) cluster_start(&site->cluster, k);
+        site_wait(site, 20 * NS_PER_SECOND);
+        assert_true(hints(site) > before);
+    }
+    site_free(site);
+}
+
+static void on_three_hosts(struct node_options *node, struct server_options *server) {
+    (void)server;
+    uint32_t number = (uint32_t)(node->self.name[1] - '1');
+    (void)snprintf(node->self.host, sizeof(node->self.host), "h%u", number % 3);
+}
+
+// The replicas that can be reached are on the hosts of all others.
+static void nobody_stands_in_on_the_host_of_a_replica(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, on_three_hosts);
+    char key[16];
+    uint32_t next = 0;
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < KEYS; i++) {
+        find_key(site, &next, 2, true, i % 2, true, key);
+        say(site, t, "SET", key, " v", "+OK\r\n");
+    }
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        if (i != 2) bytes += node_hints(node_at(site, i)).size;
+    }
+    assert_int_equal(hints(site), KEYS);
+    assert_in_range(bytes, 1, KEYS * (HINT_KEY_SIZE + HINT_HEAD_SIZE + 6)); // no records in them
+    site_free(site);
+}
+
 // Strict levels count no hints, but who is away is told when it is back, before it is compared.
 static void strict_writes_leave_hints_that_do_not_count(void **state) {
     (void)state;
@@ -174,6 +227,7 @@ static void strict_writes_leave_hints_that_do_not_count(void **state) {
     expect_dialogue(site, t, "DEL other\r\n", ":1\r\n");
     assert_int_equal(hints(site), 2); // one for a key, however often it was written
     assert_int_equal(node_hints(node_at(site, 0)).key_count, 2);
+    assert_int_equal(node_store_stats(node_at(site, 0)).key_count, 2); // hints are no keys
     cluster_start(&site->cluster, 2);
     wait_until_handed_off(site);
     assert_true(holds(site, 2, "key"));
@@ -181,7 +235,36 @@ static void strict_writes_leave_hints_that_do_not_count(void **state) {
     site_free(site);
 }
 
-// Two targets: to one the link is cut in one direction, so that what it is sent is not answered.
+static void hints_for_keys_that_were_all_dropped_go(void **state) {
+    (void)state;
+    struct site *site = site_new(3, NULL);
+    struct talker *t = site_talker(site, 0, false);
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 1000; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "key%u", i);
+        say(site, t, "SET", key, " v", "+OK\r\n");
+    }
+    cluster_start(&site->cluster, 2);
+    // As soon as all agree, which is before all is handed off.
+    bool is_done = false;
+    for (uint32_t i = 0; i < 2000 && !is_done; i++) {
+        site_wait(site, NS_PER_SECOND / 100);
+        talker_say(t, "FLUSHALL\r\n", 10);
+        talker_wait(site, t, 5);
+        is_done = t->heard_size == 5;
+    }
+    assert_true(is_done);
+    wait_until_handed_off(site);
+    assert_true(node_stats(node_at(site, 0)).hints_dropped > 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(node_store_stats(node_at(site, i)).key_count, 0);
+    }
+    site_free(site);
+}
+
+// The hints for one stand before those for the other.
 static void who_takes_nothing_does_not_keep_others_from_theirs(void **state) {
     (void)state;
     struct site *site = site_new(MEMBERS, NULL);
@@ -199,7 +282,7 @@ static void who_takes_nothing_does_not_keep_others_from_theirs(void **state) {
         say(site, t, "SET", key, " v", "+OK\r\n");
     }
     assert_int_equal(hints(site), 120);
-    cluster_start(&site->cluster, 4); // the hints for 3 stand before those for 4
+    cluster_start(&site->cluster, 4);
     site_wait(site, 20 * NS_PER_SECOND);
     assert_int_equal(hints(site), 60);
     cluster_start(&site->cluster, 3);
@@ -285,7 +368,10 @@ int handoff_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_stand_ins_keep_counts_is_read_and_comes_home),
         cmocka_unit_test(a_stand_in_alone_has_it_and_keeps_it_through_a_loss_of_power),
+        cmocka_unit_test(an_answer_of_a_stand_in_means_that_it_is_durable),
+        cmocka_unit_test(nobody_stands_in_on_the_host_of_a_replica),
         cmocka_unit_test(strict_writes_leave_hints_that_do_not_count),
+        cmocka_unit_test(hints_for_keys_that_were_all_dropped_go),
         cmocka_unit_test(who_takes_nothing_does_not_keep_others_from_theirs),
         cmocka_unit_test(a_late_hint_brings_back_nothing_that_was_purged),
         cmocka_unit_test(without_room_a_stand_in_refuses),
