@@ -157,7 +157,7 @@ static bool parse_yes(const char *text, void *to) {
 #define FIELD(name) offsetof(struct config, name)
 #define WORD "letters, digits, '-', '_' and '.', at most 63"
 #define SIZE "a number of bytes, with K, M or G"
-#define LEVEL "ONE, TWO, THREE, QUORUM, ALL or a number up to 32"
+#define LEVEL "ONE, TWO, THREE, QUORUM, ALL, SLOPPY or a number up to 32"
 #define MS "a number of milliseconds from 1 to 3600000"
 
 static const struct key keys[] = {
@@ -217,6 +217,8 @@ static const struct key keys[] = {
      false},
     {"value-max", "SIZE", "1M", FIELD(value_max), parse_value_max, SIZE ", from 64K to 8M",
      "Largest value. The same on every node.", false},
+    {"hints-max", "SIZE", "1G", FIELD(hints_max), parse_size, SIZE,
+     "Most that is kept on disk for nodes that cannot be reached.", false},
     {"clients-max", "NUMBER", "10000", FIELD(clients_max), parse_clients,
      "a number from 1 to 1000000", "Connections of clients.", false},
     {"timeout-ms", "MS", "3000", FIELD(timeout_ms), parse_ms, MS,

@@ -47,6 +47,7 @@ struct config {
     uint64_t replication;
     uint64_t timeout_ms;
     uint64_t hedge_ms;
+    uint64_t hints_max; // bytes
     uint64_t suspect_ms;
     uint64_t idle_s; // 0: never
     uint64_t stall_s;

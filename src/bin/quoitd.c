@@ -171,6 +171,7 @@ static void make_options(struct daemon *d) {
     node->value_size_max = (uint32_t)config->value_max;
     node->timeout_ns = config->timeout_ms * NS_PER_MS;
     node->hedge_ns = config->hedge_ms * NS_PER_MS;
+    node->hints_max = config->hints_max;
     node->suspect_ns = config->suspect_ms * NS_PER_MS;
     node->store.sync_interval_ns = config->interval_ms * NS_PER_MS;
     node->store.codec = config->compression;

@@ -126,7 +126,7 @@ bool parse_bit_offset(struct slice argument, uint64_t size_max, uint32_t width, 
 bool level_of_argument(struct slice argument, struct level *level, char problem[PROBLEM_SIZE]) {
     struct text out = text_over(problem, PROBLEM_SIZE);
     if (level_parse(argument, level) != ST_OK) {
-        text_string(&out, "ERR a level is ONE, TWO, THREE, QUORUM, ALL or a number up to ");
+        text_string(&out, "ERR a level is ONE, TWO, THREE, QUORUM, ALL, SLOPPY or a number up to ");
         text_u64(&out, REPLICAS_MAX);
     } else if (level_gap(*level) != NULL) {
         char name[LEVEL_TEXT_SIZE];
