@@ -65,7 +65,7 @@ static void wait_until_handed_off(struct site *site) {
 
 static void say(struct site *site, struct talker *t, const char *verb, const char *key,
                 const char *rest, const char *answer) {
-    char words[128];
+    char words[800];
     (void)snprintf(words, sizeof(words), "%s %s%s\r\n", verb, key, rest);
     expect_dialogue(site, t, words, answer);
 }
@@ -349,7 +349,7 @@ static void without_room_a_stand_in_refuses(void **state) {
     uint32_t refused = 0;
     for (uint32_t i = 0; i < KEYS; i++) {
         find_key(site, &next, 3, true, 4, true, key);
-        char words[128];
+        char words[800];
         (void)snprintf(words, sizeof(words), "SET %s value-of-some-length-%040u\r\n", key, i);
         const char *answer = answer_to(site, t, words);
         bool is_done = strcmp(answer, "+OK\r\n") == 0;
