@@ -99,7 +99,8 @@ static void erase(struct impostor *i, uint32_t round, struct slice entries) {
 
 // The round with which it sends what it holds.
 static uint32_t round_of(struct impostor *i) {
-    const struct message_get m = {.id = 1, .slot = slot_of(text(KEY)), .key = text(KEY)};
+    const struct message_get m = {
+        .id = 1, .slot = slot_of(text(KEY)), .target = MESSAGE_NO_MEMBER, .key = text(KEY)};
     uint8_t bytes[128];
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_get_encode(&m, &w);
