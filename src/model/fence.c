@@ -21,14 +21,17 @@ void fence_decode(struct fence *f, struct reader *r) {
     f->has_forgotten = (flags & HAS_FORGOTTEN) != 0;
 }
 
-void fences_encode(const struct fence fences[SLOT_GROUPS], struct writer *w) {
+void fences_encode(const struct fence fences[SLOT_GROUPS], uint64_t clock_ms, struct writer *w) {
     write_u8(w, FORMAT_VERSION);
+    write_u64(w, clock_ms);
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&fences[i], w);
 }
 
-enum status fences_decode(struct fence fences[SLOT_GROUPS], struct slice bytes) {
+enum status fences_decode(struct fence fences[SLOT_GROUPS], uint64_t *clock_ms,
+                          struct slice bytes) {
     struct reader r = reader_of(bytes);
     if (read_u8(&r) != FORMAT_VERSION) return ST_INVALID;
+    *clock_ms = read_u64(&r);
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_decode(&fences[i], &r);
     return reader_done(&r) ? ST_OK : ST_CORRUPT;
 }
@@ -80,10 +83,11 @@ bool fence_yields(const struct fence *f, const struct record *held, const struct
     return is_doubtful;
 }
 
-bool fence_is_dead(const struct record *r, uint64_t latest) {
+bool fence_is_dead(const struct record *r, uint64_t latest, uint64_t expired_ms) {
     for (uint32_t i = 0; i < r->sibling_count; i++) {
         const struct sibling *s = &r->siblings[i];
-        if (!s->is_tombstone || s->timestamp > latest) return false;
+        bool has_expired = s->expires_ms != 0 && s->expires_ms <= expired_ms;
+        if ((!s->is_tombstone && !has_expired) || s->timestamp > latest) return false;
     }
     return r->sibling_count > 0;
 }

@@ -35,7 +35,7 @@ struct fence {
     bool has_forgotten; // it is the former
 };
 
-enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 1 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
+enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 9 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
 
 // Whoever claims more rounds than this invents them: there must always be a later one. So does who
 // claims that one has missed so many: of a group they are those of years. A single word of a peer
@@ -48,8 +48,9 @@ void fence_decode(struct fence *f, struct reader *r);
 
 // Those of all groups, as a member stores them: u8 version 1, then one after the other. ST_INVALID
 // when the version is another one, ST_CORRUPT when they are not what they should be.
-void fences_encode(const struct fence fences[SLOT_GROUPS], struct writer *w);
-NODISCARD enum status fences_decode(struct fence fences[SLOT_GROUPS], struct slice bytes);
+void fences_encode(const struct fence fences[SLOT_GROUPS], uint64_t clock_ms, struct writer *w);
+NODISCARD enum status fences_decode(struct fence fences[SLOT_GROUPS], uint64_t *clock_ms,
+                                    struct slice bytes);
 
 // Whether there can be such a round, for all that is known here.
 bool fence_believes(const struct fence *f, uint32_t round);
@@ -72,8 +73,8 @@ bool fence_admits(const struct fence *f, uint32_t round, const struct record *to
 // is behind, and has something that the peer does not know, but nothing such above the floor.
 bool fence_yields(const struct fence *f, const struct record *held, const struct record *told);
 
-// Whether a record may be purged: nothing but tombstones, of which none is later than the
-// timestamp.
-bool fence_is_dead(const struct record *r, uint64_t latest);
+// Whether a record may be purged: nothing but tombstones, and values that have expired by then (ms
+// since 1970), of which none is later than the timestamp.
+bool fence_is_dead(const struct record *r, uint64_t latest, uint64_t expired_ms);
 
 #endif

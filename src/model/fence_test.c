@@ -55,16 +55,18 @@ static void fences_are_stored_as_in_all_releases(void **state) {
         fences[i].has_forgotten = i % 4 == 1;
     }
     struct writer w = writer_to(bytes, sizeof(bytes));
-    fences_encode(fences, &w);
+    fences_encode(fences, 9, &w);
     golden_compare("fences.v1", writer_bytes(&w));
     struct slice golden = golden_read("fences.v1", memory, sizeof(memory));
-    assert_int_equal(fences_decode(got, golden), ST_OK);
+    uint64_t clock_ms = 0;
+    assert_int_equal(fences_decode(got, &clock_ms, golden), ST_OK);
+    assert_int_equal(clock_ms, 9);
     assert_int_equal(got[SLOT_GROUPS - 1].floor, 1000 + SLOT_GROUPS - 1);
-    assert_int_equal(fences_decode(got, (struct slice){bytes, w.size - 1}), ST_CORRUPT);
-    assert_int_equal(fences_decode(got, (struct slice){bytes, w.size + 1}), ST_CORRUPT);
-    assert_int_equal(fences_decode(got, (struct slice){0}), ST_INVALID);
+    assert_int_equal(fences_decode(got, &clock_ms, (struct slice){bytes, w.size - 1}), ST_CORRUPT);
+    assert_int_equal(fences_decode(got, &clock_ms, (struct slice){bytes, w.size + 1}), ST_CORRUPT);
+    assert_int_equal(fences_decode(got, &clock_ms, (struct slice){0}), ST_INVALID);
     bytes[0] = 2; // of a later release
-    assert_int_equal(fences_decode(got, writer_bytes(&w)), ST_INVALID);
+    assert_int_equal(fences_decode(got, &clock_ms, writer_bytes(&w)), ST_INVALID);
 }
 
 static void rounds_and_floors_only_rise(void **state) {
@@ -149,16 +151,22 @@ static void who_is_behind_gives_way_in_what_others_do_not_know(void **state) {
     assert_false(fence_yields(&f, &held, &told)); // and all the rest: nothing to give way in
 }
 
-static void only_tombstones_are_dead_and_not_those_of_later_times(void **state) {
+static void tombstones_and_what_has_expired_are_dead_and_not_those_of_later_times(void **state) {
     (void)state;
     static struct record r;
     record_clear(&r);
-    assert_false(fence_is_dead(&r, 100));
+    assert_false(fence_is_dead(&r, 100, 1000));
     make(&r, (struct sibling[]){sibling(a, 1, 100, true), sibling(b, 1, 50, true)}, 2);
-    assert_true(fence_is_dead(&r, 100));
-    assert_false(fence_is_dead(&r, 99));
+    assert_true(fence_is_dead(&r, 100, 1000));
+    assert_false(fence_is_dead(&r, 99, 1000));
     make(&r, (struct sibling[]){sibling(a, 1, 100, true), sibling(b, 1, 50, false)}, 2);
-    assert_false(fence_is_dead(&r, 100));
+    assert_false(fence_is_dead(&r, 100, 1000));
+    struct sibling expiring = sibling(b, 1, 50, false);
+    expiring.expires_ms = 1000;
+    make(&r, (struct sibling[]){sibling(a, 1, 100, true), expiring}, 2);
+    assert_true(fence_is_dead(&r, 100, 1000));
+    assert_false(fence_is_dead(&r, 100, 999));
+    assert_false(fence_is_dead(&r, 99, 1000));
 }
 
 int fence_test(void) {
@@ -169,7 +177,7 @@ int fence_test(void) {
         cmocka_unit_test(who_does_not_know_of_a_decided_round_is_behind),
         cmocka_unit_test(what_was_read_before_a_round_is_admitted_only_above_its_floor),
         cmocka_unit_test(who_is_behind_gives_way_in_what_others_do_not_know),
-        cmocka_unit_test(only_tombstones_are_dead_and_not_those_of_later_times),
+        cmocka_unit_test(tombstones_and_what_has_expired_are_dead_and_not_those_of_later_times),
     };
     return cmocka_run_group_tests_name("fence", cases, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 //     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
 //     sight      who is up                    stand_in  who takes the place of who is not
 //     hints      what is kept for others      handoff   and brought to them
+//     expiry     when something expires
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -24,6 +25,7 @@
 #include "model/suspicion.h"
 #include "node/agreement.h"
 #include "node/epoch.h"
+#include "node/expiry.h"
 #include "node/handoff.h"
 #include "node/link.h"
 #include "node/node.h"
@@ -152,6 +154,7 @@ struct node {
     struct reconcile reconcile;
     struct roots roots;
     struct purge purge;
+    struct expiry expiry;
     struct handoff handoff;
     uint32_t hints_busy; // that the store has not finished with
     uint32_t comparing;  // questions of others about keys that wait for the store

@@ -110,8 +110,8 @@ size_t node_memory_size(const struct node_options *options) {
            fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
-           places_memory_size() + purge_memory_size() + o.request_memory + 64 + scratch_size(&o) +
-           store_memory_size(&o.store) + 4096;
+           places_memory_size() + purge_memory_size() + expiry_memory_size() + o.request_memory +
+           64 + scratch_size(&o) + store_memory_size(&o.store) + 4096;
 }
 
 struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options) {
@@ -146,6 +146,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     reconcile_init(node, arena);
     roots_init(node, arena);
     purge_init(node, arena);
+    expiry_init(&node->expiry, arena);
     handoff_init(node);
     places_init(&node->places, arena);
     agreement_init(node);

@@ -2,15 +2,19 @@
 #include "node/purge.h"
 
 #include "base/bitmap.h"
+#include "node/genesis.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
 
 #define PAUSE_NS (10 * NS_PER_MS) // between rounds
 #define PATIENCE_NS (5 * NS_PER_SECOND)
+#define VISITED_PAUSE_NS (1 * NS_PER_MS)
 
 enum {
-    REST_SHARE = 4, // times what a look takes, it rests
+    REST_SHARE = 4,    // times what the store takes to list a cell, it rests
+    VISITED_MAX = 512, // records between two pauses
+    CLOCK_STORED_MS = 3600 * 1000,
 };
 
 static void go_on(struct node *node);
@@ -52,11 +56,13 @@ static void begin_look(struct node *node) {
     p->after_size = 0;
     p->blocked = 0;
     p->waits_for = MEMBER_NONE;
-    p->began = node->env->now;
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
+    uint64_t clock_ms = purge_now_ms(node);
+    p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
+    if (p->clock.ms > p->clock_stored + CLOCK_STORED_MS) genesis_write_facts(node, FACT_FENCES);
     begin_round(p);
 }
 
@@ -64,13 +70,17 @@ static void end_look(struct node *node) {
     struct purge *p = &node->purge;
     p->shown_blocked = p->blocked;
     p->shown_waits_for = p->waits_for;
-    uint64_t rest = REST_SHARE * (node->env->now - p->began);
     p->state = PURGE_RESTING;
-    pause(node, rest > node->options.purge_ns ? rest : node->options.purge_ns);
+    pause(node, node->options.purge_ns);
 }
 
-// Whether there are tombstones in the cell, and it is for this member to have them purged. Passes
-// the rest of a run if that is not so of any of it.
+static bool has_tombstones_in(const struct node *node, uint32_t cell) {
+    struct store_partition p = node_cell(node, cell);
+    return p.key_count > p.live_count;
+}
+
+// Whether there may be something dead in the cell, and it is for this member to have it purged.
+// Passes the rest of a run if that is not so of any of it.
 static bool is_candidate(struct node *node, uint32_t *cell) {
     const struct map_run *run = map_run_of(&node->map, (uint16_t)cell_slot(*cell));
     if (run->replicas[0].member != node->self) {
@@ -78,8 +88,9 @@ static bool is_candidate(struct node *node, uint32_t *cell) {
         return false;
     }
     if (node->map.keyspaces[cell_place(*cell)].state != KEYSPACE_ACTIVE) return false;
-    struct store_partition p = node_cell(node, *cell);
-    return p.key_count > p.live_count;
+    if (has_tombstones_in(node, *cell)) return true;
+    bool is_due = expiry_is_due(&node->expiry, *cell, node->purge.expired_ms);
+    return is_due && node_cell(node, *cell).key_count > 0;
 }
 
 // Whether all members that have copies in the group can be asked. Notes one that cannot.
@@ -101,8 +112,10 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
     struct node *node = CONTAINER_OF(scan, struct node, purge.scan);
     struct purge *p = &node->purge;
     struct record *r = &node->records[0];
-    if (!is_durable || record_decode(r, record) != ST_OK) return true;
-    if (!fence_is_dead(r, p->latest)) return true;
+    p->visited++;
+    if (record_decode(r, record) != ST_OK) return true;
+    expiry_see(&node->expiry, r);
+    if (!is_durable || !fence_is_dead(r, p->latest, p->expired_ms)) return true;
     p->is_full = p->count == PURGE_KEYS_MAX ||
                  p->entries.capacity - p->entries.size < CONDEMNED_SIZE + key.size;
     if (p->is_full) return false;
@@ -125,7 +138,9 @@ static void next_cell(struct purge *p) {
 }
 
 // What has no room in the round is for the next one.
-static void end_cell(struct purge *p) {
+static void end_cell(struct node *node) {
+    struct purge *p = &node->purge;
+    if (!p->is_full && p->scan.status == ST_OK) expiry_end(&node->expiry);
     if (!p->is_full) {
         next_cell(p);
         return;
@@ -136,15 +151,18 @@ static void end_cell(struct purge *p) {
 
 static void on_scanned(struct store_scan *scan) {
     struct node *node = CONTAINER_OF(scan, struct node, purge.scan);
-    node->purge.state = PURGE_IDLE;
-    end_cell(&node->purge);
-    if (node->state == NODE_SERVING) go_on(node);
+    struct purge *p = &node->purge;
+    p->state = PURGE_IDLE;
+    end_cell(node);
+    pause(node, REST_SHARE * (node->env->now - p->listed));
 }
 
 // False: the store has to read.
 static bool look_into(struct node *node) {
     struct purge *p = &node->purge;
     p->state = PURGE_LISTING;
+    p->listed = node->env->now;
+    if (p->after_size == 0) expiry_begin(&node->expiry, p->cell);
     p->scan = (struct store_scan){
         .visit = list_dead,
         .done = on_scanned,
@@ -153,7 +171,7 @@ static bool look_into(struct node *node) {
     };
     if (!store_each(node->store, &p->scan)) return false;
     p->state = PURGE_IDLE;
-    end_cell(p);
+    end_cell(node);
     return true;
 }
 
@@ -283,6 +301,11 @@ void purge_on_lost(struct node *node, uint32_t member) {
 static void go_on(struct node *node) {
     struct purge *p = &node->purge;
     while (p->cell < CELL_COUNT && !p->is_full) {
+        if (p->visited >= VISITED_MAX) {
+            p->visited = 0;
+            pause(node, VISITED_PAUSE_NS);
+            return;
+        }
         uint32_t group = cell_slot(p->cell) / GROUP_SLOTS;
         if (p->count > 0 && group != p->group) break;
         if (!is_candidate(node, &p->cell)) {
@@ -290,7 +313,7 @@ static void go_on(struct node *node) {
             continue;
         }
         if (!can_agree(node, group)) {
-            p->blocked++;
+            p->blocked += has_tombstones_in(node, p->cell);
             next_cell(p);
             continue;
         }
@@ -309,6 +332,12 @@ static bool has_tombstones(const struct node *node) {
     return stats.key_count > stats.live_count;
 }
 
+static bool has_expired(const struct node *node) {
+    uint32_t cell = 0;
+    while (cell < CELL_COUNT && !expiry_is_due(&node->expiry, cell, node->purge.expired_ms)) cell++;
+    return cell < CELL_COUNT;
+}
+
 static void on_step(struct timer *timer) {
     struct node *node = CONTAINER_OF(timer, struct node, purge.step);
     struct purge *p = &node->purge;
@@ -318,7 +347,7 @@ static void on_step(struct timer *timer) {
     }
     if (p->state == PURGE_RESTING) begin_look(node);
     if (p->state != PURGE_IDLE) return;
-    if (has_tombstones(node)) {
+    if (has_tombstones(node) || has_expired(node)) {
         go_on(node);
     } else {
         end_look(node);

@@ -26,6 +26,7 @@
 #include "base/list.h"
 #include "base/timer.h"
 #include "model/fence.h"
+#include "model/purge_clock.h"
 #include "node/node.h"
 #include "wire/message.h"
 
@@ -57,6 +58,9 @@ struct purge {
     uint32_t wait_count; // of these
     uint32_t under_way;  // checks and removals that the store has not finished with
 
+    struct purge_clock clock;
+    uint64_t clock_stored; // ms: as of when it is in the facts
+
     // The rounds that this member proposes.
     enum purge_state state;
     struct timer step;
@@ -65,8 +69,10 @@ struct purge {
     uint32_t after_size;
     uint8_t *last; // key that was listed last
     uint32_t last_size;
-    uint64_t began;  // going through all cells, ns
-    uint64_t latest; // timestamp: what is later is left for the next time
+    uint64_t listed;     // when it began to list the cell, ns
+    uint64_t latest;     // timestamp: what is later is left for the next time
+    uint64_t expired_ms; // by the purge clock: what expires later, too
+    uint32_t visited;    // records, since it paused
     struct store_scan scan;
     uint64_t id; // of the round, like all up to waiting
     uint32_t group;

@@ -35,6 +35,13 @@ static bool is_held_here(const struct node *node, const struct message_condemned
     return roots_share(node, entry->keyspace, entry->slot, node->self);
 }
 
+uint64_t purge_now_ms(struct node *node) {
+    struct purge_clock *clock = &node->purge.clock;
+    const struct env *env = node->env;
+    if (clock->ms == 0) purge_clock_begin(clock, 0, env->now, env->wall_ms);
+    return purge_clock_read(clock, env->now, env->wall_ms);
+}
+
 // Fences.
 
 const struct fence *purge_fence(const struct node *node, uint16_t slot) {
@@ -59,18 +66,25 @@ uint32_t purge_next_round(const struct node *node, uint32_t group) {
     return 1 + (known > agreeing ? known : agreeing);
 }
 
-void purge_encode_fences(const struct node *node, struct writer *w) {
+void purge_encode_fences(struct node *node, struct writer *w) {
     struct fence next[SLOT_GROUPS];
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
         const struct fence *agreeing = &node->purge.agreeing[i];
         next[i] = node->purge.fences[i];
         fence_agree(&next[i], agreeing->round, agreeing->floor);
     }
-    fences_encode(next, w);
+    purge_now_ms(node);
+    node->purge.clock_stored = node->purge.clock.ms;
+    fences_encode(next, node->purge.clock.ms, w);
 }
 
 enum status purge_decode_fences(struct node *node, struct slice value) {
-    enum status st = fences_decode(node->purge.fences, value);
+    uint64_t clock_ms = 0;
+    enum status st = fences_decode(node->purge.fences, &clock_ms, value);
+    if (st == ST_OK) {
+        struct env *env = node->env;
+        purge_clock_begin(&node->purge.clock, clock_ms, env->now, env->wall_ms);
+    }
     if (st == ST_INVALID) {
         env_log(node->env, ENV_ERROR,
                 "which purges this member knows of is stored in a version that this program does "
@@ -245,9 +259,9 @@ static void agree(struct check *c) {
 static void take_read(struct check *c) {
     struct record *r = &c->node->records[0];
     uint64_t now = c->node->env->wall_ms << 16 | UINT16_MAX;
-    bool is_held = c->read.status == ST_OK &&
-                   record_digest(c->entry.key, c->read.record) == c->entry.digest &&
-                   record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now);
+    bool is_held =
+        c->read.status == ST_OK && record_digest(c->entry.key, c->read.record) == c->entry.digest &&
+        record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now, purge_now_ms(c->node));
     if (is_held) {
         bitmap_add(c->held, c->count);
         uint64_t latest = record_latest(r)->timestamp;
@@ -342,7 +356,8 @@ static enum status remove_if_same(struct store_write *write, struct slice old, s
     *new = old;
     if (old.size == 0 || record_digest(write->key, old) != ew->digest) return ST_OK;
     uint64_t floor = purge_fence(node, write->partition.slot)->floor;
-    if (record_decode(r, old) != ST_OK || !fence_is_dead(r, floor)) return ST_OK;
+    if (record_decode(r, old) != ST_OK || !fence_is_dead(r, floor, purge_now_ms(node)))
+        return ST_OK;
     *new = (struct slice){0};
     node->stats.purged++;
     const struct node_options *options = &node->options;

@@ -41,7 +41,14 @@ uint32_t purge_next_round(const struct node *node, uint32_t group);
 // The fence of a slot. Lends.
 const struct fence *purge_fence(const struct node *node, uint16_t slot);
 
+<<<<<<< HEAD
 // This member may have something of before a purge in any group: its data was damaged.
+=======
+// The time, ms since 1970, by which what has expired may be destroyed (model/purge_clock.h).
+uint64_t purge_now_ms(struct node *node);
+
+// This member may have forgotten rounds in any group: its data was damaged.
+>>>>>>> f88af41 (purge: what has expired goes, too, by a clock that cannot jump)
 void purge_doubt_all(struct node *node);
 
 // While it mends: whether it gives way to others in some group; in some where it has forgotten no
@@ -51,7 +58,7 @@ bool purge_is_in_doubt(const struct node *node);
 void purge_end_behind(struct node *node);
 
 // The fact "fences".
-void purge_encode_fences(const struct node *node, struct writer *w);
+void purge_encode_fences(struct node *node, struct writer *w);
 NODISCARD enum status purge_decode_fences(struct node *node, struct slice value);
 
 // The fences, as they are, are durable.

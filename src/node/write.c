@@ -139,6 +139,7 @@ static enum status mint(struct store_write *write, struct slice old, struct slic
     o->record_size = (uint32_t)size;
     *new = operation_record(o);
     note_siblings(o, after->sibling_count);
+    expiry_note(node, o->partition, after);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;

@@ -512,7 +512,11 @@ void oracle_on_purged(void *context, struct slice key, struct slice record) {
     struct oracle *oracle = context;
     uint32_t index = oracle_find_key(oracle, key);
     if (index == ORACLE_NONE) return;
-    if (record_decode(&dead, record) != ST_OK || record_has_value(&dead)) {
+    bool is_good = record_decode(&dead, record) == ST_OK;
+    for (uint32_t i = 0; i < dead.sibling_count; i++) {
+        is_good &= dead.siblings[i].is_tombstone || dead.siblings[i].expires_ms != 0;
+    }
+    if (!is_good) {
         oracle_fail(oracle, "O31 key=%s is purged and has a value", oracle->keys[index].name);
     }
     for (uint32_t i = 0; i < oracle->event_count; i++) {
