@@ -21,7 +21,8 @@ static const struct record *expiring(uint64_t ms) {
 static struct node *begin(void **memory) {
     struct node *node = calloc(1, sizeof(*node));
     size_t size = expiry_memory_size();
-    *memory = calloc(1, size);
+    *memory = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+    memset(*memory, 0, size);
     struct arena arena = arena_over(*memory, size);
     expiry_init(&node->expiry, &arena);
     node->map.keyspaces[0].state = KEYSPACE_ACTIVE;
