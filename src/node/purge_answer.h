@@ -41,14 +41,10 @@ uint32_t purge_next_round(const struct node *node, uint32_t group);
 // The fence of a slot. Lends.
 const struct fence *purge_fence(const struct node *node, uint16_t slot);
 
-<<<<<<< HEAD
-// This member may have something of before a purge in any group: its data was damaged.
-=======
 // The time, ms since 1970, by which what has expired may be destroyed (model/purge_clock.h).
 uint64_t purge_now_ms(struct node *node);
 
-// This member may have forgotten rounds in any group: its data was damaged.
->>>>>>> f88af41 (purge: what has expired goes, too, by a clock that cannot jump)
+// This member may have something of before a purge in any group: its data was damaged.
 void purge_doubt_all(struct node *node);
 
 // While it mends: whether it gives way to others in some group; in some where it has forgotten no

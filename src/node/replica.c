@@ -129,12 +129,8 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     // All that comes into this store comes this way: after what knows better nothing is minted.
     // What cannot be is not taken, or no later epoch could follow.
     if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
-<<<<<<< HEAD
     bool is_trusted = job->round > 0 && !job->is_kept;
-=======
-    bool is_trusted = job->round > 0;
     expiry_note(node, write->partition, told);
->>>>>>> f88af41 (purge: what has expired goes, too, by a clock that cannot jump)
     if (old.size == 0 || (is_trusted && fence_yields(fence, known, told))) {
         *new = job->record;
         return ST_OK;

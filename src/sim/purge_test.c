@@ -311,13 +311,10 @@ int purge_test(void) {
         cmocka_unit_test(while_a_replica_is_away_nothing_goes),
         cmocka_unit_test(a_restart_forgets_no_round),
         cmocka_unit_test(an_older_copy_brings_nothing_back),
-<<<<<<< HEAD
         cmocka_unit_test(two_older_copies_bring_nothing_back),
-=======
         cmocka_unit_test(what_has_expired_goes_and_nothing_else),
         cmocka_unit_test(what_expires_while_all_are_down_goes_after_a_start),
         cmocka_unit_test(a_step_of_all_clocks_by_a_year_destroys_nothing),
->>>>>>> f88af41 (purge: what has expired goes, too, by a clock that cannot jump)
         cmocka_unit_test(with_syncs_at_once),
         cmocka_unit_test(with_syncs_at_intervals),
     };
