@@ -146,11 +146,13 @@ static void begin_look(struct node *node) {
     look_on(node);
 }
 
-// True when this member's word on the newest epoch is there.
+// True when this member's word on the newest epoch is there. What it keeps for others are keys,
+// too, and have to be where they belong before.
 static bool has_looked(struct node *node) {
     begin_look(node);
     const struct agreement_look *look = &node->agreement.look;
-    return look->epoch == node->map.epoch && look->is_over && !node->is_mending;
+    bool has_hints = node_hints(node).key_count > 0;
+    return look->epoch == node->map.epoch && look->is_over && !node->is_mending && !has_hints;
 }
 
 // Asking and deciding.

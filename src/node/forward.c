@@ -54,6 +54,7 @@ static bool ask_next(struct operation *o) {
 void forward_start(struct operation *o, uint32_t need) {
     o->node->stats.forwarded++;
     o->is_forwarded_away = true;
+    o->stood_in = 0;
     quorum_init(&o->quorum, o->replica_count, need);
     o->asked = 0;
     delay_begin(&o->node->operations.hedges, &o->hedge);

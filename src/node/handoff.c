@@ -28,10 +28,6 @@ static void rest(struct node *node, uint64_t ns) {
     timer_arm(&node->timers, &node->handoff.step, node->env->now + ns);
 }
 
-static void go_to(struct handoff *h, uint32_t target) {
-    hint_key_first(h->after, (uint16_t)target);
-}
-
 static void give_items(struct node *node) {
     struct handoff *h = &node->handoff;
     for (uint32_t i = 0; i < h->count; i++) buffer_give(node, h->items[i].value);
@@ -64,7 +60,7 @@ static void end_batch_if_over(struct node *node) {
     if (h->state != HANDOFF_SENDING || is_waiting) return;
     node->peers[h->target].refused_hints = h->has_moved ? 0 : node->env->now;
     give_items(node);
-    go_to(h, h->target + 1);
+    h->target++;
     uint64_t took = node->env->now - h->began;
     rest(node, REST_SHARE * took > PAUSE_NS ? REST_SHARE * took : PAUSE_NS);
 }
@@ -87,13 +83,18 @@ static enum status remove_if_same(struct store_write *write, struct slice old, s
 
 static void on_removed(struct store_write *write) {
     struct handoff_item *item = CONTAINER_OF(write, struct handoff_item, removal);
+    struct node *node = item->node;
     item->is_stored = false;
+    if (write->status == ST_OK) {
+        node->handoff.has_moved = true;
+        node->stats.hints_dropped += item->is_dropped;
+        node->stats.hints_handed += !item->is_dropped;
+    }
     end_batch_if_over(item->node);
 }
 
 static void remove_item(struct handoff_item *item) {
     item->is_stored = true;
-    item->node->handoff.has_moved = true;
     item->removal = (struct store_write){
         .apply = remove_if_same,
         .done = on_removed,
@@ -104,7 +105,6 @@ static void remove_item(struct handoff_item *item) {
 }
 
 static void drop_item(struct handoff_item *item) {
-    item->node->stats.hints_dropped++;
     item->is_dropped = true;
     remove_item(item);
 }
@@ -139,7 +139,8 @@ static void send_own(struct handoff_item *item) {
 static void on_own_read(struct store_read *read) {
     struct handoff_item *item = CONTAINER_OF(read, struct handoff_item, read);
     item->is_stored = false;
-    if (item->node->state == NODE_SERVING) send_own(item);
+    bool is_wanted = item->node->state == NODE_SERVING && !item->node->handoff.has_given_up;
+    if (is_wanted) send_own(item);
     end_batch_if_over(item->node);
 }
 
@@ -167,6 +168,7 @@ static void begin_batch(struct node *node) {
     h->state = HANDOFF_SENDING;
     h->has_wrapped = false;
     h->has_moved = false;
+    h->has_given_up = false;
     h->serial++;
     timer_arm(&node->timers, &h->step, node->env->now + PATIENCE_NS);
     for (uint32_t i = 0; i < h->count; i++) begin_item(&h->items[i]);
@@ -184,7 +186,6 @@ void handoff_on_answer(struct node *node, uint32_t member, const struct message_
     struct handoff_item *item = &h->items[index];
     item->is_waiting = false;
     if (m->status == ST_OK) {
-        node->stats.hints_handed++;
         remove_item(item);
     } else if (m->status == ST_FENCED) {
         drop_item(item);
@@ -194,6 +195,7 @@ void handoff_on_answer(struct node *node, uint32_t member, const struct message_
 
 static void give_up(struct node *node) {
     struct handoff *h = &node->handoff;
+    h->has_given_up = true;
     for (uint32_t i = 0; i < h->count; i++) h->items[i].is_waiting = false;
     end_batch_if_over(node);
 }
@@ -204,21 +206,10 @@ void handoff_on_lost(struct node *node, uint32_t member) {
 
 // Listing.
 
-// False ends the list: with all that one batch takes, or where the hints of the next target begin.
-static bool on_hint(struct store_scan *scan, struct slice key, struct slice value,
-                    bool is_durable) {
-    struct node *node = CONTAINER_OF(scan, struct node, handoff.scan);
+// Keeps a copy of a hint. False: there is no room for it.
+static bool take_hint(struct node *node, struct slice key, struct slice value) {
     struct handoff *h = &node->handoff;
     struct handoff_item *item = &h->items[h->count];
-    uint16_t target;
-    if (!hint_key_read(key, &target, &item->keyspace)) return true;
-    if (h->count > 0 && target != h->target) return false;
-    h->target = target;
-    h->has_passed = !is_reached(node, target);
-    if (h->has_passed || node->state != NODE_SERVING) return false;
-    bool is_large = h->count > 0 && h->size + value.size > HANDOFF_BYTES_MAX;
-    if (is_large || h->count == HANDOFF_BATCH) return false;
-    if (!is_durable) return true;
     item->value = buffer_take(node, value.size);
     if (item->value == NULL) return false;
     memcpy(item->value, value.data, value.size);
@@ -228,12 +219,39 @@ static bool on_hint(struct store_scan *scan, struct slice key, struct slice valu
     item->is_stored = false;
     item->is_dropped = false;
     if (hint_decode(&item->hint, (struct slice){item->value, value.size}) != ST_OK) {
-        buffer_give(node, item->value);
+        buffer_give(node, item->value); // nobody can have it; it stays for who looks into it
         return true;
     }
     h->size += (uint32_t)value.size;
     h->count++;
     return true;
+}
+
+// False ends the list: with all that one batch takes, or where the hints of another target begin.
+static bool on_hint(struct store_scan *scan, struct slice key, struct slice value,
+                    bool is_durable) {
+    struct node *node = CONTAINER_OF(scan, struct node, handoff.scan);
+    struct handoff *h = &node->handoff;
+    uint16_t target;
+    if (node->state != NODE_SERVING) return false;
+    if (!hint_key_read(key, &target, &h->items[h->count].keyspace)) return true;
+    if (target != h->target) {
+        if (target < node->map.member_count) h->next = target;
+        return false;
+    }
+    if (!is_durable) return true;
+    bool is_large = h->count > 0 && h->size + value.size > HANDOFF_BYTES_MAX;
+    if (is_large) return false;
+    h->has_room = take_hint(node, key, value);
+    return h->has_room && h->count < HANDOFF_BATCH;
+}
+
+// The next batch for the target begins behind this one.
+static void keep_place(struct node *node) {
+    struct handoff *h = &node->handoff;
+    struct peer *peer = &node->peers[h->target];
+    memcpy(peer->hint_after, h->items[h->count - 1].hint_key, HINT_KEY_SIZE);
+    peer->has_hint_after = true;
 }
 
 // True: there is more to list at once.
@@ -245,16 +263,19 @@ static bool end_list(struct node *node) {
         return false;
     }
     if (h->count > 0) {
+        keep_place(node);
         begin_batch(node);
         return false;
     }
-    if (h->has_passed) {
-        h->has_passed = false;
-        go_to(h, h->target + 1);
-        return true;
+    if (h->scan.status != ST_OK || !h->has_room) {
+        rest(node, ROUND_NS);
+        return false;
     }
+    if (h->target < node->peer_count) node->peers[h->target].has_hint_after = false;
+    h->target = h->next;
+    if (h->next < MEMBERS_MAX) return true;
     // At the end: once more from the first, then there is nothing to do for now.
-    go_to(h, 0);
+    h->target = 0;
     h->has_wrapped = !h->has_wrapped;
     if (!h->has_wrapped) rest(node, ROUND_NS);
     return h->has_wrapped;
@@ -265,16 +286,28 @@ static void on_listed(struct store_scan *scan) {
     if (end_list(node)) list(node);
 }
 
+// Passes who cannot be reached: what is listed then ends where the hints of another one begin.
+static void aim(struct node *node) {
+    struct handoff *h = &node->handoff;
+    while (h->target < node->map.member_count && !is_reached(node, h->target)) h->target++;
+    hint_key_first(h->after, (uint16_t)h->target);
+    if (h->target >= node->peer_count) return;
+    const struct peer *peer = &node->peers[h->target];
+    if (peer->has_hint_after) memcpy(h->after, peer->hint_after, HINT_KEY_SIZE);
+}
+
 static void list(struct node *node) {
     struct handoff *h = &node->handoff;
     do {
+        aim(node);
         h->state = HANDOFF_LISTING;
+        h->next = MEMBERS_MAX;
+        h->has_room = true;
         h->scan = (struct store_scan){
             .visit = on_hint,
             .done = on_listed,
             .partition = hints_partition,
             .after = {h->after, HINT_KEY_SIZE},
-            .is_inclusive = true,
         };
         if (!store_each(node->store, &h->scan)) return;
     } while (end_list(node));

@@ -2,11 +2,12 @@
 //
 // handoff.h -- bringing hints to the members they are for, once these can be reached.
 //
-// Hints stand in the order of their targets, and it goes around: a batch for one target, then one
-// for the next that can be reached. Each hint is a PUT like others, and goes when its target has
-// said that it holds the record durably, if it is still what was sent. What has come to nothing is
-// tried again the next time around. After a batch it rests for three times as long as that took: so
-// the pace is that of the target, and at most a quarter of what it could do.
+// Hints stand in the order of their targets, and it goes around: a batch for one target, from where
+// its last one ended, then one for the next that can be reached. Each hint is a PUT like others,
+// and goes when its target has said that it holds the record durably, if it is still what was sent.
+// What has come to nothing is tried again the next time around. After a batch it rests for three
+// times as long as that took: so the pace is that of the target, and at most a quarter of what it
+// could do.
 //
 //     RESTING --on_step--> LISTING --on_listed--> SENDING --end_batch--> RESTING
 //
@@ -47,13 +48,15 @@ struct handoff_item {
 struct handoff {
     enum handoff_state state;
     struct timer step;
-    uint8_t after[HINT_KEY_SIZE]; // where it goes on
-    uint32_t target;              // of the batch
+    uint8_t after[HINT_KEY_SIZE]; // where the list begins
+    uint32_t target;              // of the list, and of the batch
+    uint32_t next;                // the target whose hints end the list; MEMBERS_MAX: none does
     uint64_t began;               // ns
     uint64_t serial;              // of the batch
-    bool has_moved;               // a hint of the batch can go
+    bool has_moved;               // a hint of the batch is gone
+    bool has_given_up;            // waiting for the rest of it
     bool has_wrapped;             // it has begun anew since the last batch
-    bool has_passed;              // hints of a member that cannot be reached: they end the list
+    bool has_room;                // in memory, for the list
     struct store_scan scan;
     uint32_t count;
     uint32_t size; // bytes

@@ -47,6 +47,7 @@ static struct link *link_of(const struct hint_job *job) {
 
 static bool has_room(const struct node *node, const struct hint *hint) {
     uint64_t size = store_partition_of(node->store, hints_partition).size;
+    if (store_stats(node->store).is_full) return false;
     return size + HINT_KEY_SIZE + HINT_HEAD_SIZE + hint->key.size + hint->record.size <=
            node->options.hints_max;
 }

@@ -76,6 +76,8 @@ struct peer {
     uint64_t contested;     // when it did first, ns
     bool has_told_fences;   // in this life: purge_answer.h
     uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
+    uint8_t hint_after[HINT_KEY_SIZE]; // where the next batch of hints for it begins, if
+    bool has_hint_after;
 };
 
 struct node {

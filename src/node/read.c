@@ -52,7 +52,7 @@ static bool is_stood_in(const struct operation *o, uint32_t place) {
 
 // The place in which this member was asked: as a replica, or as a stand-in.
 static uint32_t own_place(const struct operation *o) {
-    return o->self_place != REPLICAS_MAX ? o->self_place : place_of(o, o->node->self);
+    return place_of(o, o->node->self);
 }
 
 static void take_read(struct operation *o) {
@@ -127,7 +127,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
 
 static void ask(struct operation *o, uint32_t place) {
     o->asked |= 1u << place;
-    if (place == o->self_place) {
+    if (place == o->self_place && !is_stood_in(o, place)) {
         ask_self(o);
     } else if (operation_member(o, place) == o->node->self) {
         ask_own_hint(o, place);

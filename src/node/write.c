@@ -211,7 +211,7 @@ static void on_stored(struct store_write *write) {
         if (o->request == NULL) {
             operation_finish(o, ST_UNAVAILABLE);
         } else {
-            forward_start(o, o->quorum.need);
+            forward_start(o, o->is_sloppy ? o->replica_count / 2 + 1 : o->quorum.need);
         }
         return;
     }
@@ -327,9 +327,12 @@ void write_on_answer(struct operation *o, uint32_t member, const struct message_
 void write_on_hinted(struct operation *o, uint32_t member, const struct message_hint_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     bool is_awaited = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
-    if (!is_awaited || place == REPLICAS_MAX || o->is_storing) return;
+    if (!is_awaited || place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     if ((o->stood_in >> place & 1) == 0) return;
     quorum_vote(&o->quorum, place, m->status == ST_OK);
+    // Who says that he cannot stand in is one that cannot be reached.
+    uint32_t left = o->replica_count - quorum_count(o->quorum.no);
+    if (m->status != ST_OK && o->quorum.need > left) o->quorum.need = left;
     decide(o);
 }
 

@@ -146,11 +146,12 @@ static enum status memory_status(const struct store *s) {
     return s->flush.status == ST_NO_SPACE ? ST_NO_SPACE : ST_NO_MEMORY;
 }
 
-// The status of a write that cannot begin now, or ST_OK. What a node knows of itself may use the
-// reserve: without that it could not start on a full disk.
+// The status of a write that cannot begin now, or ST_OK. What a node keeps of its own may use the
+// reserve: without that it could not start on a full disk, nor remove what fills it. Whoever adds
+// to that looks first.
 static enum status refusal(const struct store *s, const struct store_write *write) {
     if (store_is_failed(s)) return ST_IO;
-    bool is_system = write->partition.slot == SLOT_SYSTEM;
+    bool is_system = write->partition.slot >= SLOT_COUNT;
     uint64_t reserve = is_system ? 0 : commit_log_reserve(&s->log);
     if (s->is_disk_full && !is_system) return ST_NO_SPACE;
     if (commit_log_is_full(&s->log, reserve)) return ST_NO_SPACE;
