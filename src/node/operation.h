@@ -67,9 +67,10 @@ struct operation {
     uint8_t hint_key[HINT_KEY_SIZE]; // of reads: under which this member stands in
     uint32_t asked;                  // bit i: replica i was asked in this round
     struct quorum quorum;
-    uint64_t hashes[REPLICAS_MAX]; // of reads: of what replica i holds, 0: nothing
-    bool is_repairing;             // of reads: waiting until enough hold what was read
-    bool is_damaged;               // of reads: what some replica holds fails its checksum
+    uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
+    uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i was sent the record last
+    bool is_repairing;                  // of reads: waiting until enough hold what was read
+    bool is_damaged;                    // of reads: what some replica holds fails its checksum
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;

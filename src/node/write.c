@@ -168,6 +168,7 @@ static bool send_record(struct operation *o, uint32_t place) {
     if ((o->stood_in >> place & 1) != 0) return send_hint(o, place);
     struct link *link = peer_link(o->node, o->replicas[place]);
     if (link == NULL) return false;
+    o->sent_rounds[place] = o->purge_round;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
     const struct message_put put = {
         .id = o->id,
@@ -183,16 +184,15 @@ static bool send_record(struct operation *o, uint32_t place) {
     return link_end(link, MESSAGE_PUT, &w);
 }
 
-// A replica has agreed to a purge since the record was minted. If it is still what is held here, it
-// is so in the present round, too.
+// A replica has agreed to a purge since it was sent the record. If that is still what is held here,
+// it is so in the present round, too; and who refuses it next is sent it in that round as well.
 static bool send_again(struct operation *o, uint32_t place) {
     struct store_read read = {.partition = o->partition, .key = o->key};
     uint32_t round = purge_round(o->node, o->partition.slot);
     bool is_held = round > o->purge_round && store_peek(o->node->store, &read) == ST_OK &&
                    slice_equal(read.record, operation_record(o));
-    if (!is_held) return false;
-    o->purge_round = round;
-    return send_record(o, place);
+    if (is_held) o->purge_round = round;
+    return o->purge_round > o->sent_rounds[place] && send_record(o, place);
 }
 
 // The record is durable here: one vote. Now, and not before, others may see it.

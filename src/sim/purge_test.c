@@ -303,6 +303,46 @@ static void a_step_of_all_clocks_by_a_year_destroys_nothing(void **state) {
     site_free(site);
 }
 
+static void patiently(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->timeout_ns = 60 * NS_PER_SECOND;
+}
+
+// A tag of keys that are not for n1 to propose a purge of.
+static void find_tag(const struct site *site, char name[16]) {
+    const struct node *node = cluster_node(&site->cluster, 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        (void)snprintf(name, 16, "{t%u}", i);
+        const struct map_run *run = map_run_of(node_map(node), slot_of(slice_of_string(name)));
+        if (run->replicas[0].member != node_self(node)) return;
+    }
+    fail();
+}
+
+// The clocks of n2 and n3 are ahead: in each round they agree to have something purged that is
+// later than what n1 writes, and that n1 does not agree to. Such rounds begin while the disk of n1
+// has what it writes, and both refuse it at first.
+static void whoever_refuses_what_is_older_than_a_round_is_sent_it_again(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, patiently);
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        machine_step_wall(site->cluster.processes[i].machine, INT64_C(3600000));
+    }
+    char tag[16];
+    find_tag(site, tag);
+    char words[64];
+    struct talker *ahead = site_talker(site, 1, false);
+    (void)snprintf(words, sizeof(words), "SET %sdead v\r\nDEL %sdead\r\n", tag, tag);
+    expect_dialogue(site, ahead, words, "+OK\r\n:1\r\n");
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    (void)snprintf(words, sizeof(words), "SET %skey v\r\n", tag);
+    machine_slow_disk(site->cluster.processes[0].machine, 1000);
+    for (uint32_t i = 0; i < 10; i++) expect_dialogue(site, t, words, "+OK\r\n");
+    site_free(site);
+}
+
 int purge_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(of_deleted_keys_nothing_is_left),
@@ -317,6 +357,7 @@ int purge_test(void) {
         cmocka_unit_test(a_step_of_all_clocks_by_a_year_destroys_nothing),
         cmocka_unit_test(with_syncs_at_once),
         cmocka_unit_test(with_syncs_at_intervals),
+        cmocka_unit_test(whoever_refuses_what_is_older_than_a_round_is_sent_it_again),
     };
     return cmocka_run_group_tests_name("purge", cases, NULL, NULL);
 }
