@@ -14,6 +14,7 @@ int cli_demo(int count, char **arguments);
 int cli_import(int count, char **arguments);
 int cli_nodes(int count, char **arguments);
 int cli_repair(int count, char **arguments);
+int cli_replace(int count, char **arguments);
 int cli_restore(int count, char **arguments);
 int cli_snapshot(int count, char **arguments);
 int cli_status(int count, char **arguments);

@@ -18,7 +18,7 @@ struct cluster_node {
     char host[NAME_SIZE_MAX + 1];
     char rack[NAME_SIZE_MAX + 1];
     char dc[NAME_SIZE_MAX + 1];
-    char state[NAME_SIZE_MAX + 1];      // up, unreachable, down, starting, mending, stopping
+    char state[NAME_SIZE_MAX + 1]; // up, unreachable, down, refused, starting, mending, stopping
     char address[ADDRESS_SIZE_MAX + 1]; // host:port
     bool is_self;                       // the one that was asked
     uint64_t slots_first;               // slots whose first replica it is

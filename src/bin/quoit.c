@@ -19,6 +19,7 @@ static const struct command {
     {"nodes", "shows what each member thinks of each other one", cli_nodes},
     {"verify", "shows whether all copies of the data are the same", cli_verify},
     {"repair", "compares all keys of all copies, and makes them the same", cli_repair},
+    {"replace", "has a node whose data is gone go on with an empty directory", cli_replace},
     {"snapshot", "keeps the data of a node as it is now, in its directory", cli_snapshot},
     {"restore", "makes a directory for a node of a new cluster from a snapshot", cli_restore},
     {"import", "brings in what a Redis or a Valkey holds", cli_import},

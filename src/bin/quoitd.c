@@ -334,7 +334,8 @@ static void measure(struct daemon *d) {
 
 static void end_if_ousted(struct daemon *d) {
     if (!node_is_ousted(d->node) || d->phase == FAILED) return;
-    fail(d, "another process is this member: the data directory was copied", ST_CANCELLED);
+    fail(d, "another process is this member: the data directory was copied, or replaced",
+         ST_CANCELLED);
 }
 
 static void run(struct daemon *d) {

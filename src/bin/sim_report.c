@@ -76,6 +76,10 @@ void sim_report_add(struct sim_report *sum, const struct simulation_report *r) {
     sum->refused += r->refused;
     sum->unknown += r->unknown;
     for (uint32_t i = 0; i < TROUBLE_COUNT; i++) sum->troubles[i] += r->troubles[i];
+    sum->strangers += r->strangers;
+    sum->replaced += r->replaced;
+    sum->not_replaced += r->not_replaced;
+    sum->returned += r->returned;
     for (uint32_t i = 0; i < FAULT_COUNT; i++) sum->faults[i] += r->faults[i];
     for (uint32_t i = 0; i < CALL_KINDS; i++) sum->calls[i] += r->calls[i];
     add_oracle(&sum->oracle, &r->oracle);
@@ -181,6 +185,10 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O28 reads after a flush", sum->tenancy.flushed);
     n = add(lines, n, "O29 changes with no keys in their way", sum->tenancy.moves);
     n = add_watched(lines, n, &sum->watched);
+    n = add(lines, n, "O36 looks at a stranger", sum->strangers);
+    n = add(lines, n, "O36 members replaced", sum->replaced);
+    n = add(lines, n, "O36 members not replaced", sum->not_replaced);
+    n = add(lines, n, "O36 lost disks ousted", sum->returned);
     n = add(lines, n, "keyspaces created", sum->keyspaces.created);
     n = add(lines, n, "keyspaces altered", sum->keyspaces.altered);
     n = add(lines, n, "keyspaces altered, if empty", sum->keyspaces.moved);

@@ -19,6 +19,10 @@ struct sim_report {
     uint64_t refused;
     uint64_t unknown;
     uint64_t troubles[TROUBLE_COUNT];
+    uint64_t strangers;
+    uint64_t replaced;
+    uint64_t not_replaced;
+    uint64_t returned;
     uint64_t faults[FAULT_COUNT];
     uint64_t calls[CALL_KINDS];
     struct oracle_counts oracle;

@@ -121,6 +121,13 @@ uint32_t map_find_id(const struct map *map, uint64_t id) {
     return map->members_max;
 }
 
+uint32_t map_find_storage(const struct map *map, uint64_t storage) {
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        if (map->members[i].storage == storage) return i;
+    }
+    return map->members_max;
+}
+
 void map_member_address(const struct map_member *member, uint32_t port_offset,
                         char text[ADDRESS_SIZE_MAX + 1]) {
     struct text out = text_over(text, ADDRESS_SIZE_MAX + 1);

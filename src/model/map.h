@@ -52,6 +52,7 @@ struct map_member {
     uint16_t port;                      // the main one; the others follow from it
     uint16_t shards;                    // from 1
     uint16_t weight;                    // share of slots, relative to the others; from 1
+    uint64_t storage; // of its data directory; stands beside the map's bytes (node/genesis.h)
 };
 
 struct map_replica {
@@ -145,6 +146,7 @@ uint32_t map_place_in(const struct map_run *run, uint32_t member);
 // Index of a member, or members_max when there is none.
 uint32_t map_find_name(const struct map *map, struct slice name);
 uint32_t map_find_id(const struct map *map, uint64_t id);
+uint32_t map_find_storage(const struct map *map, uint64_t storage);
 
 // Writes "host:port" with a port offset added, for env_connect; an IPv6 host gets its brackets.
 void map_member_address(const struct map_member *member, uint32_t port_offset,

@@ -42,9 +42,17 @@ void paxos_propose(struct paxos_proposal *p, uint64_t instance, uint64_t ballot,
     };
 }
 
+void paxos_go_without(struct paxos_proposal *p, uint32_t lost) {
+    must(lost < p->member_count);
+    must(p->yes + p->yes_reset == 0);
+    p->has_lost = true;
+    p->lost = lost;
+}
+
 // True when it is the first answer of the member in this phase.
 static bool count(struct paxos_proposal *p, uint32_t member, bool is_reset) {
     must(member < p->member_count);
+    if (p->has_lost && member == p->lost) return false;
     if (bitmap_has(p->answered, member)) return false;
     bitmap_add(p->answered, member);
     p->yes += !is_reset;
@@ -63,7 +71,8 @@ void paxos_on_accepted(struct paxos_proposal *p, uint32_t member, bool is_reset)
 }
 
 bool paxos_is_met(const struct paxos_proposal *p) {
-    return 2 * p->yes > p->member_count || p->yes + p->yes_reset == p->member_count;
+    uint32_t everybody = p->member_count - p->has_lost;
+    return 2 * p->yes > p->member_count || p->yes + p->yes_reset == everybody;
 }
 
 void paxos_go_on(struct paxos_proposal *p) {

@@ -29,6 +29,13 @@
 //                        before.
 //     one is everybody   the other has a majority at least, of which one was never reset.
 //
+// Who proposes may know of one acceptor that it is lost: its disk is gone, and an operator has said
+// so. Then a quorum is also everybody else, reset or not. It matters where all others together are
+// no majority of such as have forgotten nothing: there nothing could be decided any more. It shares
+// an acceptor with every other quorum, with two exceptions. What only the lost acceptor and those
+// that are reset have accepted is lost. And of two members, parted and each told that the other is
+// lost, both decide alone: not to say so of one that is there is up to the operator.
+//
 // To count a reset acceptor in a majority would be wrong even if it was asked afresh: what it had
 // promised before may be counted by somebody still.
 #ifndef QUOIT_MODEL_PAXOS_H
@@ -91,14 +98,19 @@ struct paxos_proposal {
     uint64_t ballot;
     uint64_t found;        // the highest ballot under which a value was accepted; 0: none
     uint32_t member_count; // of all acceptors
-    uint32_t yes;          // members that have answered well in this phase, and are not reset
-    uint32_t yes_reset;    // likewise, and are
+    bool has_lost;         // one of them is lost, and its answers do not count: this one
+    uint32_t lost;
+    uint32_t yes;       // members that have answered well in this phase, and are not reset
+    uint32_t yes_reset; // likewise, and are
     uint8_t answered[MEMBERS_MAX / 8];
 };
 
 // Begins to collect promises.
 void paxos_propose(struct paxos_proposal *p, uint64_t instance, uint64_t ballot,
                    uint32_t member_count);
+
+// Of a ballot that has just begun: that acceptor is lost.
+void paxos_go_without(struct paxos_proposal *p, uint32_t lost);
 
 // A member has promised the ballot, and accepted something under `accepted`, or nothing if that is
 // 0. True: what it has accepted is now the value to propose. A second answer of one member changes

@@ -246,6 +246,31 @@ static void a_quorum_is_a_majority_that_forgot_nothing_or_everybody(void **state
     }
 }
 
+// Everybody else is a quorum where one is lost, and shares a member with every other one; but where
+// that one is one of two.
+static void where_one_is_lost_everybody_else_is_a_quorum(void **state) {
+    (void)state;
+    for (uint32_t members = 2; members <= 5; members++) {
+        struct paxos_proposal p;
+        paxos_propose(&p, 1, paxos_ballot(1, 0), members);
+        paxos_go_without(&p, 1);
+        paxos_on_accepted(&p, 1, false); // it is not: its word does not count
+        assert_int_equal(p.yes, 0);
+        assert_false(paxos_is_met(&p));
+        uint32_t yes = 0;
+        for (uint32_t i = 0; i < members; i++) {
+            if (i == 1) continue;
+            assert_int_equal(paxos_is_met(&p), 2 * yes > members);
+            bool is_reset = i == 0;
+            (void)paxos_on_promise(&p, i, is_reset, 0);
+            yes += !is_reset;
+        }
+        assert_true(paxos_is_met(&p));
+        paxos_go_on(&p);
+        assert_false(paxos_is_met(&p));
+    }
+}
+
 static void a_ballot_is_promised_once_and_names_its_member(void **state) {
     (void)state;
     uint64_t ballot = paxos_ballot(3, 7);
@@ -275,6 +300,7 @@ int paxos_test(void) {
         cmocka_unit_test(two_rivals_never_have_two_values_chosen_though_one_acceptor_forgets),
         cmocka_unit_test(three_rounds_never_have_two_values_chosen),
         cmocka_unit_test(a_quorum_is_a_majority_that_forgot_nothing_or_everybody),
+        cmocka_unit_test(where_one_is_lost_everybody_else_is_a_quorum),
         cmocka_unit_test(a_ballot_is_promised_once_and_names_its_member),
     };
     return cmocka_run_group_tests_name("paxos", cases, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "node/genesis.h"
 #include "node/peers.h"
+#include "node/replace.h"
 
 #define OVERDUE_NS (1 * NS_PER_SECOND)        // for the first member that is up
 #define OVERDUE_OTHERS_NS (2 * NS_PER_SECOND) // more, for the others
@@ -55,8 +56,8 @@ static bool same_run(const struct map_run *a, const struct map_run *b) {
     return true;
 }
 
-// Members and runs do not change yet: nobody could move the data. There may be another map of the
-// same epoch: see epoch_on_author.
+// Members and runs do not change yet: nobody could move the data. What does is the storage of a
+// member, which is not compared. There may be another map of the same epoch: see epoch_on_author.
 static bool may_follow(const struct map *old, const struct map *new) {
     if (memcmp(old->cluster.bytes, new->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
     if (new->replication != old->replication) return false;
@@ -75,10 +76,9 @@ static bool may_follow(const struct map *old, const struct map *new) {
 static bool take_next(struct node *node, struct slice bytes) {
     struct epoch *e = &node->epoch;
     must(!e->is_adopting);
-    struct reader storages;
     enum status st = ST_TOO_LARGE;
     if (bytes.size <= node->fact_capacity - EPOCH_VOTE_SIZE) {
-        st = genesis_decode_map(bytes, &e->next, &storages, &e->next_author);
+        st = genesis_decode_map(bytes, &e->next, &e->next_author);
     }
     if (st == ST_OK && e->next.epoch < node->map.epoch) return false; // it comes late
     if (st == ST_OK && may_follow(&node->map, &e->next)) return true;
@@ -156,7 +156,7 @@ static void date_forgotten(struct node *node) {
 }
 
 static bool may_vote(const struct node *node, uint64_t instance) {
-    bool is_ready = node->state == NODE_SERVING && node_has_vote(node) && !node->epoch.is_adopting;
+    bool is_ready = node->state == NODE_SERVING && node_is_sole(node) && !node->epoch.is_adopting;
     return is_ready && instance == node->epoch.vote.instance;
 }
 
@@ -227,7 +227,7 @@ static void answer_when_stored(struct node *node, const struct epoch_answer *a) 
 void epoch_on_vote_stored(struct node *node) {
     struct epoch_answer a = node->epoch.due;
     node->epoch.due.ballot = 0;
-    if (a.ballot != 0) answer(node, &a, node_has_vote(node) ? ST_OK : ST_UNAVAILABLE);
+    if (a.ballot != 0) answer(node, &a, node_is_sole(node) ? ST_OK : ST_UNAVAILABLE);
 }
 
 // Does what this member, or the one behind the link, asks for; the value is that of ACCEPT.
@@ -300,15 +300,14 @@ static void rest(struct node *node) {
 // What the change makes of the map we have, as a value to propose.
 static enum status encode_change(struct node *node, struct map_change *change) {
     struct epoch *e = &node->epoch;
-    size_t size = map_encoded_size(&node->map);
-    must(size <= node->fact_capacity);
-    map_encode(&node->map, e->value, size);
-    must(map_decode(&e->next, (struct slice){e->value, size}) == ST_OK);
+    struct writer copy = writer_to(e->value, node->fact_capacity);
+    genesis_encode_map(&node->map, e->author, &copy);
+    must(genesis_decode_map(writer_bytes(&copy), &e->next, &e->next_author) == ST_OK);
     e->next.epoch++;
     if (!change->apply(change, &e->next)) return ST_INVALID;
     must(may_follow(&node->map, &e->next));
     struct writer w = writer_to(e->value, node->fact_capacity - EPOCH_VOTE_SIZE);
-    genesis_encode_map(node, &e->next, change->author, &w);
+    genesis_encode_map(&e->next, change->author, &w);
     e->value_size = w.size;
     return w.failed ? ST_BUSY : ST_OK;
 }
@@ -372,6 +371,7 @@ static void propose(struct node *node) {
     e->round++;
     paxos_propose(&e->proposal, e->vote.instance, paxos_ballot(e->round, node->self),
                   node->map.member_count);
+    if (change != NULL && change->has_lost) paxos_go_without(&e->proposal, change->lost);
     e->phase = EPOCH_PREPARING;
     wake_at(node, node->env->now + node->options.timeout_ns / 2);
     send_prepare(node);
@@ -430,11 +430,12 @@ void epoch_on_promise(struct node *node, uint32_t member, const struct message_p
 // The map is in `next`.
 static void adopt(struct node *node) {
     struct epoch *e = &node->epoch;
-    e->is_adopting = true;
     e->phase = EPOCH_IDLE;
     const struct map_change *change = first_change(node);
     timer_disarm(&node->timers, &e->timer);
     if (change != NULL) wake_at(node, change->deadline);
+    if (replace_ousts(node, &e->next)) return;
+    e->is_adopting = true;
     genesis_write_facts(node, FACT_MAP);
 }
 
@@ -495,6 +496,7 @@ void epoch_on_map_stored(struct node *node) {
     e->tries = 0;
     epoch_begin(node);
     env_log(node->env, ENV_INFO, "map changed epoch=%llu", (unsigned long long)node->map.epoch);
+    replace_on_map(node);
     genesis_step(node);
     reconcile_on_map(node);
     agreement_on_map(node);
@@ -506,11 +508,18 @@ void epoch_on_map_stored(struct node *node) {
 
 // Changes, one after the other.
 
-static bool can_begin(const struct node *node) {
-    if (node->state != NODE_SERVING || !node_has_vote(node)) return false;
+// Who mends may wait for the very member that is lost.
+static bool may_propose(const struct node *node, const struct map_change *change) {
+    bool has_lost = change != NULL && change->has_lost;
+    return has_lost ? node_is_sole(node) : node_has_vote(node);
+}
+
+static bool can_begin(const struct node *node, const struct map_change *change) {
+    if (node->state != NODE_SERVING || !may_propose(node, change)) return false;
+    bool has_lost = change != NULL && change->has_lost;
     uint32_t up = 0;
     for (uint32_t i = 0; i < node->map.member_count; i++) up += peer_is_up(node, i);
-    return 2 * up > node->map.member_count;
+    return 2 * up > node->map.member_count || (has_lost && up + 1 == node->map.member_count);
 }
 
 static void end_all(struct node *node) {
@@ -533,7 +542,7 @@ static void on_timer(struct timer *timer) {
     }
     if (change == NULL) return;
     if (change->deadline == 0) {
-        if (!can_begin(node)) {
+        if (!can_begin(node, change)) {
             finish(node, change, ST_UNAVAILABLE);
             return;
         }
@@ -543,7 +552,7 @@ static void on_timer(struct timer *timer) {
         finish(node, change, change->instance == 0 ? ST_UNAVAILABLE : ST_TIMEOUT);
     } else if (e->is_adopting) {
         wake_at(node, change->deadline);
-    } else if (!node_has_vote(node)) {
+    } else if (!may_propose(node, change)) {
         rest(node);
     } else {
         propose(node);
@@ -571,7 +580,7 @@ static void finish_overdue(struct node *node) {
     struct epoch *e = &node->epoch;
     uint64_t now = node->env->now;
     bool is_idle = e->phase == EPOCH_IDLE && list_is_empty(&e->changes) && !e->is_adopting;
-    if (e->vote.accepted == 0 || !is_idle || !can_begin(node)) return;
+    if (e->vote.accepted == 0 || !is_idle || !can_begin(node, NULL)) return;
     uint32_t first = 0;
     while (!peer_is_up(node, first)) first++;
     uint64_t patience = first == node->self ? 0 : OVERDUE_OTHERS_NS;

@@ -9,11 +9,15 @@
 // What was chosen is adopted: stored, then used, then told to everybody who has an older map, as
 // FOUNDED is (genesis.h). Who was away learns of the latest map only.
 //
-// A member votes in the instance that follows its own map, and in no other; and only while it has a
-// vote at all. A member that mends may have forgotten votes, and is reset from then on. It cannot
-// know how far its map had come. But whoever could make something of what it forgot has a map that
-// was no older; and it has compared with all members before it votes again. So it is reset in the
-// instances up to the one that follows the latest map any of them has.
+// A member votes in the instance that follows its own map, and in no other. A member that mends may
+// have forgotten votes, and is reset from then on. It cannot know how far its map had come. But
+// whoever could make something of what it forgot has a map that was no older; and it has compared
+// with all members before it is whole. So it is reset in the instances up to the one that follows
+// the latest map any of them has.
+//
+// Where a member has lost its disk, and an operator says so (replace.h), all others together may
+// decide, whatever they have forgotten: else a cluster of two, or one of three of which another one
+// is reset, could never have it replaced.
 //
 // A member that was given an older copy of its disk, and has not found out, may vote against what
 // it has forgotten. If that makes two maps of one epoch, which gossip shows, all take the one whose

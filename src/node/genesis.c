@@ -6,6 +6,7 @@
 #include "node/peers.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
+#include "node/replace.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,6 +82,7 @@ static void serve(struct node *node) {
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
     epoch_begin(node);
+    replace_on_map(node);
     agreement_tell_store(node);
     peers_dial_all(node);
     reconcile_start(node);
@@ -106,14 +108,13 @@ static bool has_room_for_copies(const struct node *node) {
     return false;
 }
 
-enum status genesis_decode_map(struct slice bytes, struct map *map, struct reader *storages,
-                               uint64_t *author) {
+enum status genesis_decode_map(struct slice bytes, struct map *map, uint64_t *author) {
     struct reader r = reader_of(bytes);
     struct slice cluster = read_bytes(&r, CLUSTER_ID_SIZE);
     struct slice encoded = read_sized(&r, SIZE_MAX);
     enum status st = r.failed ? ST_CORRUPT : map_decode(map, encoded);
     if (st != ST_OK) return st;
-    *storages = reader_of(read_bytes(&r, (size_t)8 * map->member_count));
+    for (uint32_t i = 0; i < map->member_count; i++) map->members[i].storage = read_u64(&r);
     *author = map->epoch > 1 ? read_u64(&r) : 0;
     struct slice of_map = {map->cluster.bytes, CLUSTER_ID_SIZE};
     bool is_one_cluster = slice_equal(cluster, of_map);
@@ -124,8 +125,7 @@ enum status genesis_decode_map(struct slice bytes, struct map *map, struct reade
 
 // The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
 static enum status take_map(struct node *node, struct slice bytes) {
-    struct reader storages;
-    enum status st = genesis_decode_map(bytes, &node->map, &storages, &node->epoch.author);
+    enum status st = genesis_decode_map(bytes, &node->map, &node->epoch.author);
     if (st != ST_OK) return st;
     node->cluster = node->map.cluster;
     const char *name = node->options.self.name;
@@ -144,7 +144,6 @@ static enum status take_map(struct node *node, struct slice bytes) {
         return ST_TOO_LARGE;
     }
     node->self = self;
-    for (uint32_t i = 0; i < node->map.member_count; i++) node->storages[i] = read_u64(&storages);
     return ST_OK;
 }
 
@@ -155,14 +154,13 @@ static void encode_start(struct node *node, struct writer *w) {
         w, (uint8_t)((node->is_mending ? START_MENDING : 0) | (has_interval ? START_INTERVAL : 0)));
 }
 
-void genesis_encode_map(const struct node *node, const struct map *map, uint64_t author,
-                        struct writer *w) {
+void genesis_encode_map(const struct map *map, uint64_t author, struct writer *w) {
     size_t size = map_encoded_size(map);
     write_bytes(w, (struct slice){map->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(w, (uint32_t)size);
     uint8_t *to = write_room(w, size);
     if (to != NULL) map_encode(map, to, size);
-    for (uint32_t i = 0; i < map->member_count; i++) write_u64(w, node->storages[i]);
+    for (uint32_t i = 0; i < map->member_count; i++) write_u64(w, map->members[i].storage);
     if (map->epoch > 1) write_u64(w, author);
 }
 
@@ -170,9 +168,9 @@ void genesis_encode_map(const struct node *node, const struct map *map, uint64_t
 static void encode_map(const struct node *node, struct writer *w) {
     const struct epoch *e = &node->epoch;
     if (e->is_adopting) {
-        genesis_encode_map(node, &e->next, e->next_author, w);
+        genesis_encode_map(&e->next, e->next_author, w);
     } else {
-        genesis_encode_map(node, &node->map, e->author, w);
+        genesis_encode_map(&node->map, e->author, w);
     }
 }
 
@@ -257,7 +255,7 @@ void genesis_tell(struct node *node, uint32_t member) {
     struct link *link = peer_link(node, member);
     if (node->state != NODE_SERVING || link == NULL || !link_is_open(link)) return;
     struct writer w = link_begin(link, (uint32_t)node->fact_capacity);
-    genesis_encode_map(node, &node->map, node->epoch.author, &w);
+    genesis_encode_map(&node->map, node->epoch.author, &w);
     (void)link_end(link, MESSAGE_FOUNDED, &w);
 }
 
@@ -302,7 +300,7 @@ static void found(struct node *node) {
         uint64_t seed = 0;
         memcpy(&seed, node->cluster.bytes, sizeof(seed));
         map->members[i].id = hash_bytes(bytes, seed) | 1;
-        node->storages[i] =
+        map->members[i].storage =
             i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
     }
     map_propose(map);
@@ -357,20 +355,8 @@ void genesis_step(struct node *node) {
         tell_all(node);
     } else if (node->state == NODE_FOUNDING && node->map.epoch == 0) {
         if (is_founder && everybody_is_here(node)) found(node);
-        log_waiting(node);
+        if (!node_is_stranger(node)) log_waiting(node);
     }
-}
-
-// Restored data joins only the cluster that is founded with it.
-static bool may_join_restored(struct node *node, bool is_other) {
-    if (!is_other) return is_placed_as_before(node);
-    if (!node->is_refusing) {
-        env_log(node->env, ENV_ERROR,
-                "restored data is refused: the cluster was founded without it; give this member an "
-                "empty directory, and the others give it what is in theirs");
-    }
-    node->is_refusing = true;
-    return false;
 }
 
 void genesis_on_founded(struct node *node, struct slice body) {
@@ -385,15 +371,16 @@ void genesis_on_founded(struct node *node, struct slice body) {
         env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
         return;
     }
-    bool is_other = node->storages[node->self] != store_actor(node->store).storage;
-    if (node->former_placement != 0 && !may_join_restored(node, is_other)) {
+    bool is_ours = node->map.members[node->self].storage == store_actor(node->store).storage;
+    if (!is_ours || !is_placed_as_before(node)) {
         node->map.epoch = 0;
         return;
     }
     node->former_placement = 0;
-    bool has_lost = is_other || store_stats(node->store).was_damaged;
-    if (has_lost && !node->is_mending) {
-        env_log(node->env, ENV_WARNING, "data of this member is gone: mending");
+    // Of a later map than the first it cannot tell whether it was there from the beginning.
+    bool may_lack = node->map.epoch > 1 || store_stats(node->store).was_damaged;
+    if (may_lack && !node->is_mending) {
+        env_log(node->env, ENV_WARNING, "this member may lack what others have: mending");
         node->is_mending = true;
         store_forgive(node->store);
         epoch_forget(node);
@@ -410,8 +397,7 @@ void genesis_on_mended(struct node *node) {
     node->is_mending = false;
     agreement_look_again(node);
     store_repaired(node->store);
-    node->storages[node->self] = store_actor(node->store).storage;
-    genesis_write_facts(node, FACT_START | FACT_MAP);
+    genesis_write_facts(node, FACT_START);
 }
 
 // A life that has a vote no more counts as a later one, like a start: in each of them at most one
@@ -619,7 +605,7 @@ static bool is_of_other_word(struct node *node) {
 static bool is_of_another(const struct node *node) {
     uint64_t storage = store_actor(node->store).storage;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (i == node->self || node->storages[i] != storage) continue;
+        if (i == node->self || node->map.members[i].storage != storage) continue;
         env_log(node->env, ENV_ERROR,
                 "the data is that of another member name=%s; give this node its own dir",
                 node->map.members[i].name);
@@ -643,11 +629,11 @@ static bool is_elsewhere(const struct node *node) {
     return true;
 }
 
-// Whether the map of a former life, just decoded, and the storage ids that follow it, say that the
-// data is that of the member whose name we have.
-static bool was_ours(const struct node *node, struct reader *r, uint64_t storage) {
+// Whether the map of a former life, just decoded, says that the data is that of the member whose
+// name we have.
+static bool was_ours(const struct node *node, uint64_t storage) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (read_u64(r) != storage || r->failed) continue;
+        if (node->map.members[i].storage != storage) continue;
         if (strcmp(node->map.members[i].name, node->options.self.name) == 0) return true;
         env_log(node->env, ENV_ERROR,
                 "the data was restored from that of another member name=%s; each needs its own",
@@ -662,14 +648,12 @@ static enum status note_former_map(struct node *node, const struct store_read *r
     struct slice value = fact_value(node, read, true);
     if (value.size == 0) return ST_OK;
     uint64_t storage = record_latest(&node->records[0])->dot.actor.storage;
-    struct reader r = reader_of(value);
-    (void)read_bytes(&r, CLUSTER_ID_SIZE);
-    struct slice map = read_sized(&r, SIZE_MAX);
-    enum status st = r.failed ? ST_CORRUPT : map_decode(&node->map, map);
+    uint64_t author;
+    enum status st = genesis_decode_map(value, &node->map, &author);
     if (st != ST_OK) return st;
     node->former_placement = map_placement(&node->map);
     node->map.epoch = 0;
-    return was_ours(node, &r, storage) ? ST_NOT_FOUND : ST_INVALID;
+    return was_ours(node, storage) ? ST_NOT_FOUND : ST_INVALID;
 }
 
 static void on_map_read(struct store_read *read) {
@@ -692,6 +676,8 @@ static void on_map_read(struct store_read *read) {
         return;
     }
     bool has_data = node->map.epoch > 0 || is_former;
+    bool has_keys = store_keyspaces(node->store, NULL, 0) > 0;
+    node->is_blank = !has_data && !has_keys && !store_stats(node->store).was_damaged;
     if (store_stats(node->store).was_damaged && has_data) {
         env_log(node->env, ENV_WARNING, "data was damaged: mending");
         node->is_mending = true;

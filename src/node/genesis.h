@@ -9,9 +9,10 @@
 // whatever order behind whatever partition, there are never two. Whoever has a map gives it to a
 // member of it that greets with none.
 //
-// The map names the storage id with which each member was founded. A member that finds a foreign
-// one beside its name has lost its data since: it takes writes, but has no vote until it has
-// compared everything with all others (it is mending).
+// The map names the storage id of each member's data directory: the one with which it was founded,
+// or by which an operator has had it replaced (replace.h). A member that is told a later map than
+// the first one while it has none takes the place of another directory, maybe: it takes writes, but
+// has no vote until it has compared everything with all others (it is mending).
 //
 // A store that was restored from a snapshot holds facts of a former life: they were minted under
 // another storage id, and do not count. It founds a cluster like an empty one, with two conditions:
@@ -46,14 +47,12 @@ void genesis_tell(struct node *node, uint32_t member);
 void genesis_write_facts(struct node *node, uint8_t facts);
 
 // Body of FOUNDED, value that members agree on, and stored fact alike: 16 bytes cluster id, u32
-// size, the map, then for each of its members u64: the storage id with which it was founded; then,
-// of a map whose epoch is not 1, u64: a number that says which change has made it.
-void genesis_encode_map(const struct node *node, const struct map *map, uint64_t author,
-                        struct writer *w);
+// size, the map, then for each of its members u64: the id of its storage; then, of a map whose
+// epoch is not 1, u64: a number that says which change has made it.
+void genesis_encode_map(const struct map *map, uint64_t author, struct writer *w);
 
-// Else than ST_OK: as map_decode says. The reader lends the storage ids from the bytes.
-NODISCARD enum status genesis_decode_map(struct slice bytes, struct map *map,
-                                         struct reader *storages, uint64_t *author);
+// Else than ST_OK: as map_decode says.
+NODISCARD enum status genesis_decode_map(struct slice bytes, struct map *map, uint64_t *author);
 
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);

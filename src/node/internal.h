@@ -16,6 +16,7 @@
 //     sight      who is up                    stand_in  who takes the place of who is not
 //     hints      what is kept for others      handoff   and brought to them
 //     expiry     when something expires
+//     replace    a data directory is
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -56,6 +57,14 @@ struct sight {
     uint32_t doubt; // in ourselves
 };
 
+// Who has last greeted under the name of a member, with another data directory than the map names.
+struct stranger {
+    uint64_t storage;
+    uint64_t seen; // ns; 0: never
+    uint64_t logged;
+    bool is_blank;
+};
+
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
@@ -78,6 +87,7 @@ struct peer {
     uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
     uint8_t hint_after[HINT_KEY_SIZE]; // where the next batch of hints for it begins, if
     bool has_hint_after;
+    struct stranger stranger;
 };
 
 struct node {
@@ -101,12 +111,14 @@ struct node {
     bool is_mending;      // takes writes but has no vote: may lack something acknowledged
     uint32_t forgotten;   // an epoch of this store of which somebody knows more than the store
                           // itself: nothing is minted before a later one has begun; 0: none
-    uint64_t *storages;   // of the members at founding
     // Of a store that was restored and has no map yet: the map_placement under which its records
     // were written; else 0.
     uint64_t former_placement;
-    bool is_refusing; // the log knows that this cluster cannot be
-    uint8_t *fact;    // the encoded fact on its way to the store
+    bool is_refusing;       // the log knows that this cluster cannot be
+    bool is_blank;          // there never was anything in this directory
+    uint64_t stranger_told; // when a member last refused this one as such, ns; 0: never
+    uint64_t stranger_logged;
+    uint8_t *fact; // the encoded fact on its way to the store
     size_t fact_size;
     size_t fact_capacity;
     struct store_write fact_write;
@@ -201,10 +213,15 @@ static inline uint64_t hash_held(struct slice record) {
     return hash == 0 ? 1 : hash;
 }
 
+// Not while another process may be this member, too.
+static inline bool node_is_sole(const struct node *node) {
+    return node->taken_count == 0 && !node->is_ousted;
+}
+
 // Whether this member may mint, and what it holds count: not while it may lack something that it
-// has acknowledged, nor while another process may be this member, too.
+// has acknowledged, either.
 static inline bool node_has_vote(const struct node *node) {
-    return !node->is_mending && node->taken_count == 0 && !node->is_ousted;
+    return !node->is_mending && node_is_sole(node);
 }
 
 // The time in which silence of others is measured, ns. It stands still while a round of our own

@@ -36,6 +36,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->peer = peer;
     link->nonce = rng_next(&link->node->rng);
     link->process = 0;
+    link->storage = 0;
     link->asked = 0;
     link->heard = node_waking(link->node);
     link->in_size = 0;
@@ -320,6 +321,15 @@ void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce) {
     struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
     message_taken_encode(&taken, &w);
     (void)end_frame(link, MESSAGE_TAKEN, &w, &link->node->options.secret, nonce);
+}
+
+void link_tell_stranger(struct link *link, uint64_t storage, uint64_t nonce) {
+    must(link->state == LINK_GREETING);
+    must(!link->is_dialer);
+    const struct message_stranger stranger = {.storage = storage};
+    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    message_stranger_encode(&stranger, &w);
+    (void)end_frame(link, MESSAGE_STRANGER, &w, &link->node->options.secret, nonce);
 }
 
 void link_opened(struct link *link, uint64_t nonce) {

@@ -40,6 +40,7 @@ struct link {
     struct env_socket *socket;
     uint64_t nonce;   // ours
     uint64_t process; // of a caller, as its HELLO says; else 0
+    uint64_t storage; // of the other end, as it has greeted
     struct mac_key send_key;
     struct mac_key recv_key;
     uint64_t sent;     // frames, since the keys are in use
@@ -80,6 +81,9 @@ void link_welcome(struct link *link, uint32_t peer, uint64_t nonce);
 
 // Answers it with TAKEN instead. The caller hangs up.
 void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce);
+
+// Answers it with STRANGER: the map names that storage. Likewise.
+void link_tell_stranger(struct link *link, uint64_t storage, uint64_t nonce);
 
 // Takes the WELCOME to our HELLO; the link is open.
 void link_opened(struct link *link, uint64_t nonce);

@@ -106,7 +106,7 @@ size_t node_memory_size(const struct node_options *options) {
     struct node_options o = completed(options);
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
-           o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor) + 8) +
+           o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor)) +
            fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
@@ -134,7 +134,6 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
     rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max,
                 o->gossip_rows);
-    node->storages = ARENA_ARRAY(arena, uint64_t, o->members_max);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
     epoch_init(node, arena);
@@ -455,10 +454,8 @@ const struct member_entry *node_member(const struct node *node, uint32_t index) 
 }
 
 const char *node_name_of(const struct node *node, uint64_t storage) {
-    for (uint32_t i = 0; i < node->map.member_count; i++) {
-        if (node->storages[i] == storage) return node->map.members[i].name;
-    }
-    return NULL;
+    uint32_t member = map_find_storage(&node->map, storage);
+    return member < node->map.member_count ? node->map.members[member].name : NULL;
 }
 
 uint32_t node_copies(const struct node *node) {

@@ -199,6 +199,9 @@ struct map_change {
     enum status status;
     uint64_t author; // node_map_author of the map that it makes
 
+    bool has_lost; // set: member `lost` will not answer, as it has lost its disk (model/paxos.h)
+    uint32_t lost;
+
     struct list link; // the rest is the node's
     uint64_t deadline;
     uint64_t instance; // in which it was proposed; 0: in none that is open
@@ -270,13 +273,54 @@ struct keyspace_change {
 // compression needs all members.
 void node_change_keyspace(struct node *node, struct keyspace_change *change);
 
+// A member whose data directory is gone.
+
+enum replace_outcome {
+    REPLACE_DONE,        // the map names the new directory
+    REPLACE_NO_MEMBER,   // there is none of that name; this and all others but the last: not done
+    REPLACE_IS_UP,       // under the directory that the map names
+    REPLACE_IS_HEARD_OF, // so it was until a moment ago, or others hear of it still
+    REPLACE_UNSEEN,      // no process of that name, with another directory, has been met lately
+    REPLACE_NOT_BLANK,   // its directory is not an empty one
+    REPLACE_OVERTAKEN,   // it was replaced by a third one meanwhile
+    REPLACE_REFUSED,     // too few members can be reached, or this one has no vote
+    REPLACE_UNSURE,      // it may be done, or may yet be
+};
+
+struct replacement {
+    void (*done)(struct replacement *replacement);
+    void *context;
+
+    enum replace_outcome outcome; // result
+
+    struct node *node; // the rest is the node's
+    struct map_change change;
+    uint32_t member;
+    uint64_t former; // storage ids
+    uint64_t storage;
+};
+
+// Has the map name the directory with which the member of that name was met last, in place of the
+// one it had; calls back once, maybe before it returns. The struct is the node's until then. The
+// member then takes part in writes, and has no vote before it has mended.
+void node_replace(struct node *node, struct slice name, struct replacement *replacement);
+
 // Facts for those who show them. Pointers lend until control returns to the env.
 
 enum node_state node_state(const struct node *node);
 
 // True when another process is this member, for certain: the data directory was copied, and this is
-// the second one. It has no vote and mints nothing; its owner is to end it.
+// the second one; or was replaced. It has no vote and mints nothing; its owner is to end it.
 bool node_is_ousted(const struct node *node);
+
+// True while the others refuse this one, which has no map: they know another data directory of the
+// member. Blank: there never was anything in this one.
+bool node_is_stranger(const struct node *node);
+bool node_is_blank(const struct node *node);
+
+// True when a process of the name of that member, with another data directory than the map names,
+// was met lately.
+bool node_has_stranger(const struct node *node, uint32_t index);
 
 // Adds the names of the first members that a node which founds a cluster, or is to be told of it,
 // has not met: as many as have room, and how many more there are.

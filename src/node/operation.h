@@ -120,8 +120,8 @@ static inline uint32_t operation_member(const struct operation *o, uint32_t plac
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
 
 // Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are
-// wanted: this node, then those that are up, then those of both that were late lately, then the
-// rest.
+// wanted: this node, then those that are up, then those of both that were late lately and those who
+// stand in, then the rest.
 typedef void operation_ask(struct operation *o, uint32_t place);
 void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask);
 

@@ -5,6 +5,7 @@
 #include "node/gossip.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
+#include "node/replace.h"
 #include "node/sight.h"
 
 #include <stdio.h>
@@ -195,6 +196,7 @@ void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
         .weight = self->weight,
         .value_size_max = node->options.value_size_max,
         .storage = store_actor(node->store).storage,
+        .is_blank = node->is_blank,
         .incarnation = node->incarnation,
         .process = node->process,
         .nonce = nonce,
@@ -250,12 +252,16 @@ static bool is_taken(struct node *node, struct peer *peer, uint64_t process, boo
     return true;
 }
 
-static void on_taken(struct link *link, const struct message_taken *taken) {
-    struct node *node = link->node;
-    struct peer *peer = &node->peers[link->peer];
+void peers_note_claim(struct node *node, uint32_t member) {
+    struct peer *peer = &node->peers[member];
     if (!peer->says_taken) node->taken_count++;
     peer->says_taken = true;
     peer->claimed = node->env->now;
+}
+
+static void on_taken(struct link *link, const struct message_taken *taken) {
+    struct node *node = link->node;
+    peers_note_claim(node, link->peer);
     if (taken->is_certain && !node->is_ousted) {
         node->is_ousted = true;
         env_log(
@@ -283,14 +289,34 @@ static void forget_old_claims(struct node *node) {
     }
 }
 
-// True when the caller's answer to our HELLO is that our place is taken.
-static bool takes_taken(struct link *link, const struct frame *frame) {
+// True when the answer to our HELLO is that our place is taken, or another directory's.
+static bool takes_refusal(struct link *link, const struct frame *frame) {
     struct message_taken taken;
-    if (!link->is_dialer || frame->type != MESSAGE_TAKEN) return false;
+    struct message_stranger stranger;
+    if (!link->is_dialer) return false;
     if (memcmp(frame->cluster, link->node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
-    if (message_taken_decode(&taken, frame->body) != ST_OK) return false;
-    on_taken(link, &taken);
-    return true;
+    if (frame->type == MESSAGE_TAKEN && message_taken_decode(&taken, frame->body) == ST_OK) {
+        on_taken(link, &taken);
+        return true;
+    }
+    bool is_stranger =
+        frame->type == MESSAGE_STRANGER && message_stranger_decode(&stranger, frame->body) == ST_OK;
+    if (is_stranger) replace_on_told(link, frame->epoch, &stranger);
+    return is_stranger;
+}
+
+// A caller is that member.
+static void answer_caller(struct link *link, uint32_t member, const struct message_hello *hello) {
+    struct node *node = link->node;
+    bool is_certain = false;
+    link->process = hello->process;
+    if (replace_is_stranger(node, member, hello->storage)) {
+        link_tell_stranger(link, node->map.members[member].storage, hello->nonce);
+    } else if (is_taken(node, &node->peers[member], hello->process, &is_certain)) {
+        link_tell_taken(link, is_certain, hello->nonce);
+    } else {
+        link_welcome(link, member, hello->nonce);
+    }
 }
 
 // Where what one member takes would be too large for the next, a write could not reach its copies,
@@ -316,7 +342,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     uint32_t member = MEMBER_NONE;
     if (frame_open(bytes, size, &node->options.secret, number, &frame) != ST_OK) {
         why = "wrong-key";
-    } else if (takes_taken(link, &frame)) {
+    } else if (takes_refusal(link, &frame)) {
         return;
     } else if (frame.type != wanted || message_hello_decode(&hello, frame.body) != ST_OK) {
         why = "not-a-greeting";
@@ -333,15 +359,15 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         return;
     }
     struct peer *peer = &node->peers[member];
+    link->storage = hello.storage;
     // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME.
     if (!link->is_dialer) {
-        bool is_certain = false;
-        link->process = hello.process;
-        if (is_taken(node, peer, hello.process, &is_certain)) {
-            link_tell_taken(link, is_certain, hello.nonce);
-        } else {
-            link_welcome(link, member, hello.nonce);
-        }
+        answer_caller(link, member, &hello);
+        return;
+    }
+    if (replace_is_stranger(node, member, hello.storage)) {
+        replace_note_stranger(node, member, &hello);
+        link_shut(link);
         return;
     }
     if (!take_description(peer, &hello)) {

@@ -32,6 +32,10 @@ void peers_on_trusted(struct link *link);
 // Writes our own description, as the body of HELLO and WELCOME.
 void peers_describe(struct node *node, uint64_t nonce, struct writer *w);
 
+// The member says that somebody else is the member that we are: we have no vote until it greets us,
+// or has not said so again for long.
+void peers_note_claim(struct node *node, uint32_t member);
+
 // A link has closed, for whatever reason.
 void peers_on_closed(struct link *link);
 

@@ -236,6 +236,12 @@ void command_refuse_not_serving(const struct command *c, struct reply *r) {
         reply_error(r, SLICE("BUSY this node is shutting down; not done, ask another"));
     } else if (node_options(node)->seeds != NULL) {
         reply_error(r, SLICE("CLUSTERDOWN this node waits for its seeds to admit it"));
+    } else if (node_is_stranger(node)) {
+        const char *first = node_is_blank(node) ? "" : "give it that, or an empty one and ";
+        reply_errorf(r,
+                     "CLUSTERDOWN this node is refused: the cluster knows another data directory "
+                     "of it; %srun `quoit replace %s` on another node",
+                     first, node_options(node)->self.name);
     } else {
         reply_not_formed(r, node);
     }

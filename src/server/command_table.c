@@ -414,6 +414,8 @@ const struct command_spec command_table[] = {
             "Sums up each of these slots, by keyspace, of which this member has copies"),
     COMMAND("quoit|repair", -2, NO_KEYS, CLUSTER, IS(ADMIN), LOCAL(local_quoit_repair),
             "[ALL | SLOT slot]", "Compares keys with all other copies, or shows how that goes"),
+    COMMAND("quoit|replace", 3, NO_KEYS, CLUSTER, IS(ADMIN), START(start_quoit_replace), "name",
+            "Has a member whose data is gone go on with an empty directory"),
     COMMAND("quoit|compact", 2, NO_KEYS, CLUSTER, IS(ADMIN), LOCAL(local_quoit_compact), "",
             "Merges the tables of this member, in the background"),
     COMMAND("quoit|snapshot", 3, NO_KEYS, CLUSTER, IS(ADMIN) | IS(BARRIER),

@@ -238,6 +238,9 @@ command_start_function start_quoit_snapshot;
 command_local_function local_quoit_snapshots;
 command_start_function start_quoit_delsnapshot;
 
+// commands_replace.c
+command_start_function start_quoit_replace;
+
 // Of what a plain client sees of a key; of no value it is empty, and it never expires.
 static inline struct slice shown_value(const struct sibling *sibling) {
     return sibling == NULL ? SLICE("") : sibling->value;

@@ -43,6 +43,7 @@ static const char *verdict_text(enum verdict verdict) {
 
 static const char *state_text(const struct node *node, uint32_t index) {
     enum verdict verdict = node_view(node, index).verdict;
+    if (verdict != VERDICT_UP && node_has_stranger(node, index)) return "refused";
     if (verdict != VERDICT_UP) return verdict_text(verdict);
     switch (node_member(node, index)->state) {
     case MEMBER_STARTING:

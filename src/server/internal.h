@@ -87,7 +87,7 @@ struct pause {
 };
 
 // Of KEYSPACE and FLUSHALL, under way together.
-enum { KEYSPACE_CHANGES_MAX = 8 };
+enum { KEYSPACE_CHANGES_MAX = 8, REPLACEMENTS_MAX = 4 };
 
 enum server_state { SERVER_CREATED, SERVER_SERVING, SERVER_STOPPING };
 
@@ -132,6 +132,7 @@ struct server {
 
     struct locks locks;
     struct keyspace_change keyspace_changes[KEYSPACE_CHANGES_MAX]; // no context: free
+    struct replacement replacements[REPLACEMENTS_MAX];             // likewise
     struct rng rng;
     struct pause pause;
 

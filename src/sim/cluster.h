@@ -32,6 +32,9 @@ struct process {
     uint32_t starts;
     uint64_t bytes_lost;           // when its disk lost what was synced; 0: it has not
     uint64_t rolled_back;          // when it was given an older copy of its disk; 0: it was not
+    bool is_stranger;              // has lost its disk, and is not at work again
+    bool is_ordered;               // ... and somebody was asked to have it replaced
+    uint32_t starts_lost;          // when it lost its disk
     bool is_misplaced;             // has the disk of another member now
     bool was_misled;               // ... and went to work with it
     bool has_stopped;              // while STOPPING: the process is about to exit

@@ -299,20 +299,24 @@ static void a_loss_of_all_power_at_any_moment_takes_back_no_vote(void **state) {
     assert_true(done > 0);
 }
 
-// n3 loses its disk, and with it what it may have promised or accepted. Until the map has moved on
-// it counts only where everybody does.
-static void who_has_lost_its_disk_makes_no_majority_until_the_next_map(void **state) {
+// The log of n3 is damaged, and with it what it may have promised or accepted. Until the map has
+// moved on it counts only where everybody does.
+static void who_may_have_forgotten_makes_no_majority_until_the_next_map(void **state) {
     (void)state;
     struct site *site = quiet_site(MEMBERS);
     struct cluster *cluster = &site->cluster;
     assert_int_equal(wish(site, 0), ST_OK);
     await_epoch(site, 2);
     cluster_kill(cluster, 2);
-    machine_wipe(cluster->processes[2].machine);
+    for (uint64_t at = 1024 + 20; at < 4096; at += 1024) {
+        assert_true(machine_rot(cluster->processes[2].machine, "log-0000000000000001", at));
+    }
     cluster_start(cluster, 2);
     await_all_serve(site);
-    site_wait(site, 10 * NS_PER_SECOND); // mended
-    assert_int_equal(node_member(cluster_node(cluster, 2), 2)->state, MEMBER_SERVING);
+    uint64_t until = world_now(site->world) + 10 * NS_PER_SECOND; // mended
+    while (node_member(cluster_node(cluster, 2), 2)->state != MEMBER_SERVING) {
+        assert_true(world_step(site->world, until));
+    }
 
     cluster_kill(cluster, 0);
     site_wait(site, 3 * NS_PER_SECOND);
@@ -334,16 +338,47 @@ static void who_has_lost_its_disk_makes_no_majority_until_the_next_map(void **st
     site_free(site);
 }
 
+// n3 is damaged, and n1 has lost its disk, before n3 is whole again or after that.
+static void who_may_have_forgotten_is_enough_to_have_another_one_replaced(void **state) {
+    (void)state;
+    for (uint32_t round = 0; round < 2; round++) {
+        struct site *site = quiet_site(MEMBERS);
+        struct cluster *cluster = &site->cluster;
+        cluster_kill(cluster, 2);
+        for (uint64_t at = 1024 + 20; at < 4096; at += 1024) {
+            assert_true(machine_rot(cluster->processes[2].machine, "log-0000000000000001", at));
+        }
+        if (round == 1) cluster_start(cluster, 2);
+        site_wait(site, 10 * NS_PER_SECOND);
+        cluster_kill(cluster, 0);
+        machine_wipe(cluster->processes[0].machine);
+        cluster_start(cluster, 0);
+        if (round == 0) cluster_start(cluster, 2);
+        site_wait(site, 10 * NS_PER_SECOND);
+        enum member_state third = node_member(cluster_node(cluster, 2), 2)->state;
+        assert_int_equal(third, round == 0 ? MEMBER_MENDING : MEMBER_SERVING);
+        site_have_replaced(site, 2 - round, "n1");
+        await_all_serve(site);
+        site_wait(site, 10 * NS_PER_SECOND);
+        for (uint32_t i = 0; i < MEMBERS; i++) {
+            assert_int_equal(epoch_of(site, i), 2);
+            assert_int_equal(node_member(cluster_node(cluster, i), i)->state, MEMBER_SERVING);
+        }
+        site_free(site);
+    }
+}
+
 static void of_two_members_one_that_has_lost_its_disk_counts_beside_the_other(void **state) {
     (void)state;
     struct site *site = quiet_site(2);
     cluster_kill(&site->cluster, 0);
     machine_wipe(site->cluster.processes[0].machine);
     cluster_start(&site->cluster, 0);
+    site_have_replaced(site, 1, "n1");
     await_all_serve(site);
     site_wait(site, 10 * NS_PER_SECOND);
     assert_int_equal(wish(site, 1), ST_OK);
-    await_epoch(site, 2);
+    await_epoch(site, 3);
     site_free(site);
 }
 
@@ -435,7 +470,8 @@ int epoch_test(void) {
         cmocka_unit_test(a_proposer_that_hears_nothing_does_not_know),
         cmocka_unit_test(a_vote_that_is_not_on_a_disk_does_not_count),
         cmocka_unit_test(a_loss_of_all_power_at_any_moment_takes_back_no_vote),
-        cmocka_unit_test(who_has_lost_its_disk_makes_no_majority_until_the_next_map),
+        cmocka_unit_test(who_may_have_forgotten_makes_no_majority_until_the_next_map),
+        cmocka_unit_test(who_may_have_forgotten_is_enough_to_have_another_one_replaced),
         cmocka_unit_test(of_two_members_one_that_has_lost_its_disk_counts_beside_the_other),
         cmocka_unit_test(of_two_maps_of_one_epoch_one_stays),
         cmocka_unit_test(a_loss_of_power_between_two_syncs_is_taken_for_forgetting),

@@ -386,7 +386,7 @@ static void hints_on_a_full_disk_go_all_the_same(void **state) {
 // One is down, and one has lost its disk and mends: they are two that cannot be asked.
 static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) {
     (void)state;
-    struct site *site = site_new(4, NULL);
+    struct site *site = site_new(MEMBERS, NULL);
     char keys[KEYS][16];
     uint32_t next = 0;
     for (uint32_t i = 0; i < KEYS; i++) find_key(site, &next, 1, true, 2, true, keys[i]);
@@ -396,6 +396,8 @@ static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) 
     cluster_kill(&site->cluster, 1);
     machine_wipe(site->cluster.processes[1].machine);
     cluster_start(&site->cluster, 1);
+    site_wait(site, 30 * NS_PER_SECOND);
+    expect_dialogue(site, t, "QUOIT REPLACE n2\r\n", "+OK\r\n");
     site_wait(site, 30 * NS_PER_SECOND);
     assert_int_equal(node_member(node_at(site, 0), 1)->state, MEMBER_MENDING);
     for (uint32_t i = 0; i < 2; i++) {

@@ -438,6 +438,40 @@ static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(v
     end(i);
 }
 
+// A HELLO may be an old one that was recorded: it shows nobody who could replace a member.
+static void who_greets_with_another_directory_is_told_so_and_met_only_when_called(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    static struct line other;
+    memset(&other, 0, sizeof(other));
+    memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
+    uint64_t known = i->hello.storage;
+    i->hello.storage = known + 1;
+    i->hello.is_blank = true;
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    uint8_t bytes[512];
+    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
+    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
+    struct frame frame = {0};
+    struct message_stranger stranger;
+    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    assert_int_equal(frame.type, MESSAGE_STRANGER);
+    assert_int_equal(message_stranger_decode(&stranger, frame.body), ST_OK);
+    assert_true(stranger.storage == known);
+    assert_false(node_has_stranger(real_node(i), 1));
+    env_shut(i->env, other.stream);
+
+    env_shut(i->env, i->accepted.stream);
+    i->accepted.in_size = i->accepted.taken = 0;
+    be_dialled(i);
+    pass(i->world, 20 * NS_PER_MS);
+    assert_true(node_has_stranger(real_node(i), 1));
+    assert_false(node_member_is_up(real_node(i), 1));
+    end(i);
+}
+
 // A map as members agree on it.
 static struct slice encoded_map(const struct map *next, uint64_t author) {
     static uint8_t bytes[4096];
@@ -446,7 +480,7 @@ static struct slice encoded_map(const struct map *next, uint64_t author) {
     write_bytes(&w, (struct slice){next->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(&w, (uint32_t)size);
     map_encode(next, write_room(&w, size), size);
-    for (uint32_t member = 0; member < 2; member++) write_u64(&w, 78); // storage ids
+    for (uint32_t member = 0; member < 2; member++) write_u64(&w, next->members[member].storage);
     write_u64(&w, author);
     return writer_bytes(&w);
 }
@@ -629,6 +663,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
+        cmocka_unit_test(who_greets_with_another_directory_is_told_so_and_met_only_when_called),
         cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
         cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
         cmocka_unit_test(gossip_of_too_many_rows_tells_nothing),

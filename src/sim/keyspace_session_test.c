@@ -306,6 +306,7 @@ static void a_member_mends_while_a_keyspace_comes(void **state) {
     cluster_kill(&site->cluster, 1);
     machine_wipe(site->cluster.processes[1].machine);
     cluster_start(&site->cluster, 1);
+    site_have_replaced(site, 0, "n2");
     until = world_now(site->world) + 60 * NS_PER_SECOND;
     while (!cluster_is_serving(&site->cluster, 1)) assert_true(world_step(site->world, until));
     const struct node *node = cluster_node(&site->cluster, 1);

@@ -131,9 +131,7 @@ static uint64_t a_while(struct nemesis *n) {
 static void empty_if_refused(struct nemesis *n, uint32_t member) {
     struct process *p = &n->cluster->processes[member];
     bool is_refused = p->start_status == ST_CORRUPT || p->start_status == ST_IO;
-    if (p->bytes_lost == 0 || !is_refused) return;
-    machine_wipe(p->machine);
-    p->bytes_lost = world_now(world_of(n));
+    if (p->bytes_lost > 0 && is_refused) replace_lose(n, member);
 }
 
 static void start(struct nemesis *n, uint32_t member) {
@@ -247,11 +245,10 @@ static bool damage_files(struct nemesis *n) {
 }
 
 static bool wipe_disk(struct nemesis *n) {
-    if (n->counts[TROUBLE_WIPE] > 0) return false;
-    if (!cluster_is_serving(n->cluster, n->victim)) return false;
+    if (!replace_may_lose(n)) return false;
+    if (n->counts[TROUBLE_WIPE] > 0) n->victim = rng_below(&n->rng, n->cluster->options.members);
     if (!end_process(n, n->victim, false)) return false;
-    machine_wipe(n->cluster->processes[n->victim].machine);
-    n->cluster->processes[n->victim].bytes_lost = world_now(world_of(n));
+    replace_lose(n, n->victim);
     return true;
 }
 
@@ -271,6 +268,7 @@ void nemesis_at(struct nemesis *n, uint64_t ns, void (*function)(void *nemesis))
 
 void nemesis_free(struct nemesis *n) {
     if (n->amnesia.copy != NULL) disk_destroy(n->amnesia.copy);
+    replace_free(n);
 }
 
 // Network.
@@ -380,6 +378,7 @@ static void on_trouble(void *context) {
 void nemesis_start(struct nemesis *n) {
     world_at(world_of(n), world_now(world_of(n)) + n->pause_ns, on_trouble, n);
     amnesia_start(n);
+    replace_start(n);
 }
 
 bool nemesis_strike(struct nemesis *n, uint32_t member, bool by_power) {
@@ -407,6 +406,7 @@ void nemesis_part(struct nemesis *n) {
 void nemesis_heal(struct nemesis *n) {
     n->is_over = true;
     amnesia_end(n);
+    replace_end(n);
     memset(world_options(world_of(n))->rates, 0, sizeof(world_options(world_of(n))->rates));
     world_heal(world_of(n));
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
@@ -420,6 +420,7 @@ void nemesis_heal(struct nemesis *n) {
 
 void nemesis_attend(struct nemesis *n) {
     restart_failed(n);
+    replace_attend(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (nemesis_is_down(n, i) && !n->is_quiet[i]) start(n, i);
     }

@@ -6,7 +6,7 @@
 // Groce et al., ISSTA 2012: leaving kinds out finds more than having all at once). Trouble then
 // comes at random times until the nemesis is called off; healing mends all that it did.
 //
-// Loss of synced bytes stays within the budget of oracle.h: it befalls one member of the run only.
+// Loss of synced bytes stays within the budget of oracle.h: it befalls one member at a time.
 #ifndef QUOIT_SIM_NEMESIS_H
 #define QUOIT_SIM_NEMESIS_H
 
@@ -27,7 +27,7 @@
     X(CLOCK, "clock")         /* clocks run wrong and jump, up to a year */                        \
     X(STOP, "stop")           /* an orderly stop, and a start */                                   \
     X(DAMAGE, "damage") /* bits of synced log flip, or its tail goes, while a member is down */    \
-    X(WIPE, "wipe")     /* a member comes back with an empty disk */                               \
+    X(WIPE, "wipe")     /* a member comes back with an empty disk; once mended, the next may */    \
     X(ROLLBACK, "rollback") /* with a copy of its own disk that was made a while ago */            \
     X(SWAP, "swap")         /* two members come back with each other's disk, for a while */        \
     X(CLONE, "clone")       /* a second process of a member runs with a copy of its disk */
@@ -45,8 +45,31 @@ struct amnesia {
     struct disk *copy;      // of the victim's disk, to come back to; or NULL
     bool is_swapped;        // the victim's disk and that of the member after it
     bool was_refused[2];    // ... as either of them found
-    const char *complaint;  // what must not be has been; or NULL
     uint64_t clone_started; // 0: there is none
+};
+
+// An operator has asked that member to have another one replaced.
+struct replace_order {
+    struct nemesis *nemesis;
+    struct replacement replacement;
+    uint32_t member; // to be replaced
+    uint32_t life;   // of who was asked
+    bool is_needed;  // it has lost its disk
+    bool is_asked;
+};
+
+// Disks that are lost, and who has them replaced (nemesis_replace.c).
+struct replacing {
+    struct rng rng;
+    struct disk *lost; // a copy of the first one, to turn up again; or NULL
+    uint32_t lost_of;
+    uint32_t patience; // of the operator: looks at a stranger, about
+    uint64_t returned; // when it did, ns; 0: not yet
+    struct replace_order orders[CLUSTER_MEMBERS_MAX];
+    uint64_t waited; // looks at a stranger that waits
+    uint64_t done;
+    uint64_t refused;
+    uint64_t ousted; // the lost disk, when it turned up
 };
 
 struct nemesis {
@@ -55,8 +78,10 @@ struct nemesis {
     bool has[TROUBLE_COUNT];
     uint64_t counts[TROUBLE_COUNT];
     uint64_t pause_ns; // between two troubles, about
-    uint32_t victim;   // the only member that may lose synced bytes
+    uint32_t victim;   // the only member that may lose synced bytes, at a time
     struct amnesia amnesia;
+    struct replacing replacing;
+    const char *complaint; // what must not be has been; or NULL
     bool is_over;
     bool is_quiet[CLUSTER_MEMBERS_MAX]; // somebody has taken charge of this member's return
 };
@@ -88,7 +113,7 @@ void nemesis_heal(struct nemesis *nemesis);
 // After healing: restarts whoever has gone down or failed since. To be called now and then.
 void nemesis_attend(struct nemesis *nemesis);
 
-// For nemesis.c and nemesis_amnesia.c.
+// For nemesis.c, nemesis_amnesia.c and nemesis_replace.c.
 
 static inline bool nemesis_is_down(const struct nemesis *n, uint32_t member) {
     return n->cluster->processes[member].state == PROCESS_DOWN;
@@ -104,6 +129,17 @@ void amnesia_start(struct nemesis *n);
 
 // Gives back to everybody what is theirs.
 void amnesia_end(struct nemesis *n);
+
+void replace_start(struct nemesis *n);
+void replace_end(struct nemesis *n);
+void replace_free(struct nemesis *n);
+
+// Whether all are whole, so that one may lose its disk; and it does. Requires that it is down.
+bool replace_may_lose(const struct nemesis *n);
+void replace_lose(struct nemesis *n, uint32_t member);
+
+// After healing, now and then: has replaced who waits for it.
+void replace_attend(struct nemesis *n);
 
 // Lends a constant word.
 const char *trouble_name(enum trouble trouble);

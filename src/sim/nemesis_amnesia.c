@@ -64,7 +64,7 @@ static void swap_back(struct nemesis *n) {
     if (!n->amnesia.is_swapped) return;
     for (uint32_t i = 0; i < 2; i++) {
         if (swapped(n, i)->was_misled) {
-            n->amnesia.complaint = "a member went to work with the disk of another";
+            n->complaint = "O12 a member went to work with the disk of another";
         }
     }
     exchange_disks(n);

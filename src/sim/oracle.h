@@ -5,7 +5,8 @@
 // The oracle sees what no client can: each call with its begin and end, each dot as it is minted,
 // and what every disk would still hold after a power loss. Fault budget: any number of crashes of
 // any or all members, at any time; any partition; clocks that run wrong or jump; disks that forget
-// what was not synced. One member of a run may also lose or damage synced bytes, or be given an
+// what was not synced. One member of a run may also lose or damage synced bytes, another one after
+// that when it has them back where they were lost as a whole, or be given an
 // older copy of its disk, or a second process that runs with a copy (see oracle_may_judge). Within
 // it:
 //
@@ -41,6 +42,7 @@
 //     O31 what was purged is gone for good, whoever was away or has forgotten: no value that a
 //         purged tombstone had superseded is read again, or is there at the end; and whatever the
 //         clocks say, a write is not earlier than one that it supersedes
+//     O36 who has lost its disk is nobody until it is replaced: see nemesis_replace.c
 //     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
 //     O33 a hint goes when the member it is for holds durably what was kept, not before
 //     and never two clusters: whoever serves has the same map, or one of another epoch

@@ -177,6 +177,35 @@ static inline void site_wait(struct site *site, uint64_t ns) {
     world_run(site->world, world_now(site->world) + ns);
 }
 
+static inline void on_site_replaced(struct replacement *r) {
+    *(bool *)r->context = true;
+}
+
+// What came of asking one member to have another one replaced.
+static inline enum replace_outcome site_replace(struct site *site, uint32_t by, const char *name) {
+    bool is_done = false;
+    struct replacement r = {.done = on_site_replaced, .context = &is_done};
+    struct machine *machine = site->cluster.processes[by].machine;
+    machine_enter(machine);
+    node_replace(cluster_node(&site->cluster, by), slice_of_string(name), &r);
+    machine_leave(machine);
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!is_done) assert_true(world_step(site->world, until));
+    return r.outcome;
+}
+
+// As an operator does it, who asks again where it is too early.
+static inline void site_have_replaced(struct site *site, uint32_t by, const char *name) {
+    for (uint32_t i = 0; i < 100; i++) {
+        enum replace_outcome outcome = site_replace(site, by, name);
+        if (outcome == REPLACE_DONE) return;
+        assert_true(outcome == REPLACE_UNSEEN || outcome == REPLACE_IS_HEARD_OF ||
+                    outcome == REPLACE_IS_UP);
+        site_wait(site, 200 * NS_PER_MS);
+    }
+    fail();
+}
+
 // Says the words and expects exactly the answer, however the words are cut.
 static inline void expect_dialogue(struct site *site, struct talker *t, const char *words,
                                    const char *answer) {

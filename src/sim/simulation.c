@@ -101,6 +101,10 @@ static void check_facts(struct simulation *s) {
     }
 }
 
+static void check_complaint(struct simulation *s) {
+    if (s->nemesis.complaint != NULL) oracle_fail(&s->oracle, "%s", s->nemesis.complaint);
+}
+
 static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(struct simulation *)) {
     uint64_t until = world_now(s->world) + ns;
     while (world_now(s->world) < until && !s->oracle.has_failed) {
@@ -108,6 +112,7 @@ static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(stru
         if (is_reached(s)) return true;
         world_run(s->world, world_now(s->world) + LOOK_EVERY_NS);
         check_facts(s);
+        check_complaint(s);
     }
     return is_reached(s);
 }
@@ -206,8 +211,7 @@ static void heal(struct simulation *s) {
     steward_stop(&s->steward);
     nemesis_heal(&s->nemesis);
     watcher_calm(&s->watcher);
-    const char *complaint = s->nemesis.amnesia.complaint;
-    if (complaint != NULL) oracle_fail(&s->oracle, "O12 %s", complaint);
+    check_complaint(s);
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, clients_over);
     if (s->steward.is_there) keyspaces_settle(s);
@@ -344,6 +348,10 @@ static void fill_report(struct simulation *s) {
     r->watched = s->watcher.counts;
     r->tenancy = s->steward.tenancy.counts;
     memcpy(r->troubles, s->nemesis.counts, sizeof(r->troubles));
+    r->strangers = s->nemesis.replacing.waited;
+    r->replaced = s->nemesis.replacing.done;
+    r->not_replaced = s->nemesis.replacing.refused;
+    r->returned = s->nemesis.replacing.ousted;
     memcpy(r->calls, s->workload.counts, sizeof(r->calls));
     for (uint32_t i = 0; i < FAULT_COUNT; i++) {
         r->faults[i] = world_fault_count(s->world, (enum fault)i);

@@ -40,6 +40,10 @@ struct simulation_report {
     uint32_t refused;
     uint32_t unknown;
     uint64_t troubles[TROUBLE_COUNT];
+    uint64_t strangers; // looks at one that waits to replace a member
+    uint64_t replaced;
+    uint64_t not_replaced; // as that was asked for in vain, or too early
+    uint64_t returned;     // disks that were replaced, and turned up again
     uint64_t faults[FAULT_COUNT];
     uint32_t calls[CALL_KINDS];
     struct oracle_counts oracle;

@@ -41,6 +41,7 @@ void message_hello_encode(const struct message_hello *m, struct writer *w) {
     write_u16(w, m->weight);
     write_u32(w, m->value_size_max);
     write_u64(w, m->storage);
+    write_u8(w, m->is_blank);
     write_u64(w, m->incarnation);
     write_u64(w, m->process);
     write_u64(w, m->nonce);
@@ -58,6 +59,7 @@ enum status message_hello_decode(struct message_hello *m, struct slice body) {
     m->weight = read_u16(&r);
     m->value_size_max = read_u32(&r);
     m->storage = read_u64(&r);
+    m->is_blank = read_bool(&r);
     m->incarnation = read_u64(&r);
     m->process = read_u64(&r);
     m->nonce = read_u64(&r);
@@ -71,6 +73,16 @@ void message_taken_encode(const struct message_taken *m, struct writer *w) {
 enum status message_taken_decode(struct message_taken *m, struct slice body) {
     struct reader r = reader_of(body);
     m->is_certain = read_bool(&r);
+    return verdict(&r);
+}
+
+void message_stranger_encode(const struct message_stranger *m, struct writer *w) {
+    write_u64(w, m->storage);
+}
+
+enum status message_stranger_decode(struct message_stranger *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->storage = read_u64(&r);
     return verdict(&r);
 }
 

@@ -48,7 +48,8 @@
     X(PURGE_DONE)                                                                                  \
     X(ERASE) /* all have agreed: remove them */                                                    \
     X(HINT)  /* keep a record until this member can have it */                                     \
-    X(HINT_DONE)
+    X(HINT_DONE)                                                                                   \
+    X(STRANGER) /* acceptor, in place of WELCOME: the map names another directory of you */
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -77,6 +78,7 @@ struct message_hello {
     uint16_t weight;
     uint32_t value_size_max; // bytes
     uint64_t storage;        // id of the data directory
+    bool is_blank;           // of which there never was anything in it
     uint64_t incarnation;
     uint64_t process; // drawn at random when it began
     uint64_t nonce;
@@ -90,6 +92,9 @@ enum { PUT_WANTS_CONTEXT = 1 };
 
 // Ids with this bit are those of hints that are handed off (node/handoff.h), others of operations.
 #define MESSAGE_ID_HANDOFF (UINT64_C(1) << 63)
+struct message_stranger {
+    uint64_t storage; // that the map names; its epoch is that of the frame
+};
 
 struct message_put {
     uint64_t id; // 0: no answer wanted
@@ -355,6 +360,7 @@ struct message_keyspaces_done {
     NODISCARD enum status message_##name##_decode(struct message_##name *m, struct slice body);
 MESSAGE_CODEC(hello)
 MESSAGE_CODEC(taken)
+MESSAGE_CODEC(stranger)
 MESSAGE_CODEC(put)
 MESSAGE_CODEC(put_done)
 MESSAGE_CODEC(get)

@@ -23,11 +23,13 @@ static const struct message_hello hello = {
     .weight = 3,
     .value_size_max = 8,
     .storage = 4,
+    .is_blank = true,
     .incarnation = 5,
     .process = 6,
     .nonce = 7,
 };
 static const struct message_taken taken = {.is_certain = true};
+static const struct message_stranger stranger = {.storage = 9};
 static const struct message_put put = {.id = 1,
                                        .flags = PUT_WANTS_CONTEXT,
                                        .keyspace = 2,
@@ -175,6 +177,7 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(keyspaces, &all);
     CHECK_MESSAGE(keyspaces_done, &all);
     CHECK_MESSAGE(taken, &all);
+    CHECK_MESSAGE(stranger, &all);
     CHECK_MESSAGE(prepare, &all);
     CHECK_MESSAGE(promise, &all);
     CHECK_MESSAGE(accept, &all);

@@ -45,7 +45,7 @@ def data_size(path):
         return len(f.read().rstrip(b"\0"))
 
 
-def hurt_one_of_three(world, hurt):
+def hurt_one_of_three(world, hurt, is_replaced=False):
     """A node's files are hurt while it is down and others go on; it mends and never lies."""
     nodes = world.cluster(3)
     victim = nodes[1]
@@ -55,7 +55,10 @@ def hurt_one_of_three(world, hurt):
     victim.kill()
     fill(nodes[0], "third", KEYS // 2)
     hurt(victim)
-    victim.start().wait_ready()
+    victim.start()
+    if is_replaced:
+        world.replace(victim, nodes[0], "--wait", 0)
+    victim.wait_ready()
     # It has no vote while it mends, and a node that was started just before may not know it yet.
     eventually(lambda: can_read(victim), 20, "two members can be asked")
     check_halves(victim)
@@ -142,13 +145,13 @@ def test_a_log_that_cannot_be_read_at_all_is_left_alone(world):
             "give back what was in it: recovery_failed at=log "
             'status="stored bytes do not match their checksum"\n'), node.tail()
         os.rename(node.directory, node.directory + ".bad")
-    hurt_one_of_three(world, overwrite)
+    hurt_one_of_three(world, overwrite, is_replaced=True)
 
 
 def test_a_node_that_lost_all_its_files_gets_its_data_back(world):
     def remove(node):
         shutil.rmtree(node.directory)
-    hurt_one_of_three(world, remove)
+    hurt_one_of_three(world, remove, is_replaced=True)
 
 
 def test_the_directory_of_another_member_is_refused(world):
@@ -165,7 +168,7 @@ def test_the_directory_of_another_member_is_refused(world):
             "started: the data is that of another member name=n0; give this node its own dir\n"), \
             node.tail()
         shutil.rmtree(node.directory)
-    hurt_one_of_three(world, take_that_of_another)
+    hurt_one_of_three(world, take_that_of_another, is_replaced=True)
 
 
 class SmallDisk:

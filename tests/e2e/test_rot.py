@@ -112,7 +112,7 @@ def flip_at_rest(chance, node, counts):
             counts[kind] = counts.get(kind, 0) + flip(chance, path, chance.randrange(size))
 
 
-def start_or_replace(node):
+def start_or_replace(world, node, other):
     """True when it could not start: then it says so, and gets an empty directory."""
     node.start()
     ended = eventually(lambda: node.process.poll() is not None or node.digest() is not None, 60,
@@ -123,6 +123,7 @@ def start_or_replace(node):
     assert node.tail().splitlines()[-1].startswith(UNREADABLE), node.tail()
     shutil.rmtree(node.directory)
     node.start()
+    world.replace(node, other, "--wait", 0)
     return True
 
 
@@ -162,7 +163,7 @@ def test_random_bit_flips_are_never_served_and_are_mended(world):
         eventually(lambda n=other: can_write(n), 20, "two members go on")
         values.write(other, 0.01)
         flip_at_rest(chance, victim, counts)
-        refused += start_or_replace(victim)
+        refused += start_or_replace(world, victim, other)
         victim.wait_ready()
         for node in nodes:
             values.check(node)

@@ -158,7 +158,9 @@ def test_a_cluster_that_was_restored_refuses_the_same_snapshot_again(world):
     assert victim.stop() == 0
     # One with an empty directory has to be told which cluster it belongs to.
     victim.directory = first + "-empty"
-    victim.start(*victim.arguments, "--new-cluster", "again").wait_ready()
+    victim.start(*victim.arguments, "--new-cluster", "again")
+    world.replace(victim, nodes[0])
+    victim.wait_ready()
     world.wait_equal()
     saved[7] = None
     assert contents(victim) == saved

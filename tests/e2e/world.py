@@ -142,6 +142,13 @@ class World:
             return digests[0] is not None and digests.count(digests[0]) == len(digests)
         eventually(are_equal, seconds, "all nodes hold the same")
 
+    def replace(self, node, by, *options):
+        """Has a node that came back with an empty directory replaced, as soon as it was met."""
+        def is_replaced():
+            code, _ = self.run(self.quoit, "replace", node.name, "--port", by.port, *options)
+            return code == 0
+        eventually(is_replaced, 120, f"{node.name} is replaced")
+
     def run(self, *command, seconds=120):
         """Runs a program to its end: exit status, output and errors together."""
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
