@@ -567,9 +567,11 @@ static void a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_ther
         uint64_t id = m.id;
         struct slice other = record_by(1, LATE, false, value, sizeof(value));
         if (is_overwritten) assert_int_equal(put(i, other, 0), ST_OK);
+        uint64_t refused = world_now(i->world);
         answer_put(i, id, ST_FENCED, 3);
         if (is_overwritten) {
             assert_int_equal(hear_written(i), ST_TIMEOUT);
+            assert_true(world_now(i->world) - refused < 100 * NS_PER_MS); // it waits for nothing
         } else {
             m = hear_put(i, &frame);
             assert_int_equal(m.round, 3);

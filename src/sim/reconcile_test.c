@@ -233,13 +233,21 @@ static void small_flushes(struct node_options *node, struct server_options *serv
     node->store.flush_size = 16384;
 }
 
-static void rot_tables(struct machine *machine) {
+// Of so many, counted by their numbers.
+static void rot_some_tables(struct machine *machine, uint32_t first, uint32_t count) {
     uint8_t names[8192];
+    uint32_t number = 0;
     uint32_t size = machine_durable_names(machine, names, sizeof(names));
     for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
         if (strncmp((char *)names + at, "table-", 6) != 0) continue;
-        (void)machine_rot(machine, (char *)names + at, 100);
+        bool is_meant = number >= first && number - first < count;
+        if (is_meant) (void)machine_rot(machine, (char *)names + at, 100);
+        number++;
     }
+}
+
+static void rot_tables(struct machine *machine) {
+    rot_some_tables(machine, 0, UINT32_MAX);
 }
 
 // Nobody writes, nobody reads, and all keys are in memory: the member finds what has rotted on its
@@ -296,7 +304,8 @@ static void what_one_lost_is_not_given_up_by_one_that_is_damaged(void **state) {
     rot_tables(site->cluster.processes[0].machine);
     cluster_start(&site->cluster, 0);
     site_wait(site, 100 * NS_PER_SECOND);
-    assert_in_range(keys_of(site, 0), KEYS / 2, KEYS);
+    // Of what was purged something may be there again: nobody can tell.
+    assert_in_range(keys_of(site, 0), KEYS / 2, KEYS + GONE);
     assert_int_equal(keys_of(site, 0), keys_of(site, 1));
     assert_int_equal(node_member(cluster_node(&site->cluster, 0), 0)->state, MEMBER_SERVING);
     assert_int_equal(node_member(cluster_node(&site->cluster, 1), 1)->state, MEMBER_SERVING);
@@ -380,7 +389,7 @@ static void what_two_hold_they_do_not_both_drop_when_both_are_damaged(void **sta
         for (uint32_t j = 0; j < 2; j++) plant(site, j, slice_of_string(keys[i]), OURS);
     }
     for (uint32_t i = 0; i < 2; i++) cluster_kill(&site->cluster, i);
-    for (uint32_t i = 0; i < 2; i++) rot_tables(site->cluster.processes[i].machine);
+    for (uint32_t i = 0; i < 2; i++) rot_some_tables(site->cluster.processes[i].machine, i, 1);
     for (uint32_t i = 0; i < MEMBERS; i++) cluster_start(&site->cluster, i);
     site_wait(site, 100 * NS_PER_SECOND);
     for (uint32_t i = 0; i < MEMBERS; i++) {

@@ -153,6 +153,21 @@ static void who_was_stopped_takes_nobody_to_be_down(void **state) {
     site_free(site);
 }
 
+// What it heard of before it was stopped, and found when it went on, does not count as heard then.
+static void who_was_stopped_notices_a_crash_as_others_do(void **state) {
+    (void)state;
+    struct site *site = begin();
+    struct machine *machine = site->cluster.processes[1].machine;
+    machine_pause(machine);
+    site_wait(site, 40 * NS_PER_SECOND);
+    machine_resume(machine);
+    site_wait(site, 8 * NS_PER_SECOND);
+    assert_true(all_see_all(site));
+    cluster_power_loss(&site->cluster, 2);
+    assert_in_range(wait_for_all(site, 2, VERDICT_DOWN), NS_PER_SECOND, 2 * CRASH_NS);
+    site_free(site);
+}
+
 // The others do notice, and it is down for them.
 static void who_is_stopped_is_down_for_the_others(void **state) {
     (void)state;
@@ -343,6 +358,7 @@ int sight_test(void) {
         cmocka_unit_test(who_was_killed_is_asked_nothing_at_once),
         cmocka_unit_test(who_was_restarted_often_is_found_out_as_fast),
         cmocka_unit_test(who_was_stopped_takes_nobody_to_be_down),
+        cmocka_unit_test(who_was_stopped_notices_a_crash_as_others_do),
         cmocka_unit_test(who_is_stopped_is_down_for_the_others),
         cmocka_unit_test(who_is_heard_by_others_is_unreachable_and_not_down),
         cmocka_unit_test(who_is_deaf_doubts_itself),
