@@ -112,6 +112,9 @@ static void read_field(struct cluster_view *view, struct cluster_node *node, con
         {"incarnation", &node->incarnation},
         {"unequal_seconds", &view->unequal_seconds},
         {"slots_behind", &view->slots_behind},
+        {"shedding", &view->shedding},
+        {"shed_requests", &view->shed_requests},
+        {"queue_time_us", &view->queue_time_us},
         {"purge_blocked", &view->purge_blocked},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -188,6 +191,16 @@ static void print_differences(const struct cluster_view *view, struct terminal *
     fputc('\n', t->file);
 }
 
+static void print_load(const struct cluster_view *view, struct terminal *t) {
+    if (view->shedding == 0) return;
+    terminal_print(t, STYLE_WARN, "more is asked for than can be done");
+    terminal_print(
+        t, STYLE_FAINT,
+        " by the member that was asked: it has refused %llu requests; others wait %llu ms",
+        (unsigned long long)view->shed_requests, (unsigned long long)(view->queue_time_us / 1000));
+    fputc('\n', t->file);
+}
+
 static void print_purge(const struct cluster_view *view, struct terminal *t) {
     if (view->purge_blocked == 0) return;
     terminal_print(t, STYLE_WARN, "deleted keys take room");
@@ -227,6 +240,7 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
     terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu", up, view->node_count,
                    (unsigned long long)view->epoch);
     fputc('\n', t->file);
+    print_load(view, t);
     print_differences(view, t);
     print_purge(view, t);
 }

@@ -39,7 +39,10 @@ struct cluster_view {
     uint64_t unequal_seconds; // the age of the oldest difference between the one that was asked and
                               // others, at most
     uint64_t slots_behind;    // that it knows to be different
-    uint64_t purge_blocked;   // partitions whose tombstones it cannot have purged
+    uint64_t shedding;        // 1: it refuses some of what it is asked for, as it is too much
+    uint64_t shed_requests;   // since it began
+    uint64_t queue_time_us;
+    uint64_t purge_blocked;                  // partitions whose tombstones it cannot have purged
     char purge_waits_for[NAME_SIZE_MAX + 1]; // a member; or nothing
     size_t node_count;
     struct cluster_node nodes[MEMBERS_MAX];

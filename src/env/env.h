@@ -80,6 +80,8 @@ enum env_level { ENV_DEBUG, ENV_INFO, ENV_WARNING, ENV_ERROR };
 struct env {
     const struct env_ops *ops;
     uint64_t now;         // ns since an arbitrary start, never goes back
+    uint64_t late;        // ns that what is called back in this turn may have waited for us: as
+                          // long as the turn before took, or the process was woken too late
     uint64_t wall_ms;     // ms since 1970, may jump: for expiry and logs, never for ordering
     uint32_t direct_unit; // bytes, a power of two; becomes less when the first file was read so
 };

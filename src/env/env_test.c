@@ -7,6 +7,7 @@
 #include "base/timer.h"
 #include "env/env_conformance.h"
 #include "env/portable.h"
+#include "env/shared.h"
 #include "env/uring.h"
 #include "tests/test.h"
 
@@ -124,6 +125,35 @@ static void turn_portable(struct env_world *world) {
     portable_wait(world->env, world->env->now + 10 * NS_PER_MS);
 }
 
+// Both worlds measure how long they were away from their loop, and do not take sleeping for it.
+static void a_turn_is_as_late_as_the_one_before_was_long(struct env_world *world,
+                                                         void (*turn)(struct env_world *world)) {
+    turn(world);
+    uint64_t until = shared_clock() + 5 * NS_PER_MS;
+    while (shared_clock() < until) continue;
+    turn(world);
+    assert_true(world->env->late >= 4 * NS_PER_MS);
+    uint32_t turns = 0;
+    do {
+        turn(world);
+        assert_true(turns++ < 1000);
+    } while (world->env->late >= 2 * NS_PER_MS); // whatever else this machine has to do
+}
+
+static void io_uring_knows_how_late_it_is(void **state) {
+    (void)state;
+    struct env_world *world = uring_world();
+    a_turn_is_as_late_as_the_one_before_was_long(world, turn_uring);
+    destroy_uring_world(world);
+}
+
+static void libuv_knows_how_late_it_is(void **state) {
+    (void)state;
+    struct env_world *world = portable_world();
+    a_turn_is_as_late_as_the_one_before_was_long(world, turn_portable);
+    destroy_portable_world(world);
+}
+
 int env_test(void) {
     const struct env_world_kind kinds[] = {
         {"io_uring", uring_world, small_uring_world, destroy_uring_world, turn_uring},
@@ -131,7 +161,11 @@ int env_test(void) {
         {"libuv", portable_world, small_portable_world, destroy_portable_world, turn_portable},
         {"libuv in pieces", cut_portable_world, NULL, destroy_portable_world, turn_portable},
     };
-    int failed = 0;
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(io_uring_knows_how_late_it_is),
+        cmocka_unit_test(libuv_knows_how_late_it_is),
+    };
+    int failed = cmocka_run_group_tests_name("env", cases, NULL, NULL);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         failed += env_conformance(&kinds[i]);
     }

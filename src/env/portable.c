@@ -130,8 +130,7 @@ static void on_wake(uv_async_t *async) {
 }
 
 // Lets libuv wait and take its notes.
-static void run_loop(struct portable *p, uint64_t deadline) {
-    uint64_t now = deadline == TIMER_NEVER || deadline == 0 ? 0 : shared_clock();
+static void run_loop(struct portable *p, uint64_t now, uint64_t deadline) {
     if (deadline <= now) {
         uv_run(&p->loop, UV_RUN_NOWAIT);
     } else if (deadline == TIMER_NEVER) {
@@ -160,8 +159,10 @@ void portable_wait(struct env *env, uint64_t deadline) {
     uint64_t due = portable_socket_expire(p);
     if (due < deadline) deadline = due;
     bool has_more = !list_is_empty(&p->ready) || !list_is_empty(&p->later);
-    run_loop(p, has_more ? 0 : deadline);
-    shared_set_time(env);
+    if (has_more) deadline = 0;
+    uint64_t now = shared_clock();
+    run_loop(p, now, deadline);
+    shared_begin_turn(env, now, deadline);
     run_ready(p);
     shared_run_later(&p->later);
 }

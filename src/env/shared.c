@@ -82,6 +82,13 @@ void shared_set_time(struct env *env) {
     env->wall_ms = (uint64_t)wall.tv_sec * 1000u + (uint64_t)wall.tv_nsec / 1000000u;
 }
 
+void shared_begin_turn(struct env *env, uint64_t asked, uint64_t deadline) {
+    uint64_t late = asked - env->now;
+    shared_set_time(env);
+    if (deadline > asked && env->now > deadline) late += env->now - deadline;
+    env->late = late;
+}
+
 void shared_log(const struct env_options *options, uint64_t wall_ms, enum env_level level,
                 struct slice line) {
     static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};

@@ -42,6 +42,10 @@ bool shared_is_name(const char *name);
 uint64_t shared_clock(void);
 void shared_set_time(struct env *env);
 
+// Begins a turn: the time, and how late it is. At `asked` of shared_clock the one before had ended,
+// and the process went to sleep until `deadline`, or did not if that had come.
+void shared_begin_turn(struct env *env, uint64_t asked, uint64_t deadline);
+
 // After a bind or listen that failed with this errno: whether to try again, after a pause.
 bool shared_listen_again(const struct env_options *options, int error);
 

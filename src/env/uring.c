@@ -208,9 +208,8 @@ static void ask_starved(struct uring *u) {
 }
 
 // The one system call of a turn.
-static void enter(struct uring *u, uint64_t deadline) {
+static void enter(struct uring *u, uint64_t now, uint64_t deadline) {
     struct io_uring_cqe *cqe;
-    uint64_t now = deadline == TIMER_NEVER || deadline == 0 ? 0 : shared_clock();
     int result;
     if (deadline == TIMER_NEVER) {
         result = io_uring_submit_and_wait(&u->ring, 1);
@@ -241,8 +240,10 @@ void uring_wait(struct env *env, uint64_t deadline) {
     if (!list_is_empty(&u->draining)) deadline = earlier(deadline, uring_socket_expire(u));
     bool has_more =
         !list_is_empty(&u->ready) || !list_is_empty(&u->later) || !list_is_empty(&u->starved);
-    enter(u, has_more ? 0 : deadline);
-    shared_set_time(env);
+    if (has_more) deadline = 0;
+    uint64_t now = shared_clock();
+    enter(u, now, deadline);
+    shared_begin_turn(env, now, deadline);
     run_completions(u, true);
     run_ready(u);
     shared_run_later(&u->later);
@@ -370,7 +371,8 @@ static void withdraw_all(struct uring *u) {
     }
     uint64_t until = shared_clock() + destroy_ns;
     while (u->under_way > 0 && shared_clock() < until) {
-        enter(u, shared_clock() + 10 * NS_PER_MS);
+        uint64_t now = shared_clock();
+        enter(u, now, now + 10 * NS_PER_MS);
         run_completions(u, false);
     }
 }

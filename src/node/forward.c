@@ -23,6 +23,7 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
         .key = o->key,
         .value = o->value,
         .seen = o->seen,
+        .left_ms = operation_left_ms(o),
     };
     struct writer w = link_begin(link, 128 + (uint32_t)(m.key.size + m.value.size + m.seen.size));
     message_forward_encode(&m, &w);
@@ -123,6 +124,12 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         refuse(link, m, ST_INVALID);
         return;
     }
+    uint64_t until = link_until(link, m->left_ms);
+    if (node->env->now >= until) {
+        node->stats.late++;
+        refuse(link, m, ST_BUSY);
+        return;
+    }
     // How many it is to wait for, and what it comes after, is of one keyspace.
     if (node->state == NODE_SERVING && !node_is_current(node, m->key, m->keyspace)) {
         refuse(link, m, ST_BUSY);
@@ -133,7 +140,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         refuse(link, m, ST_UNAVAILABLE);
         return;
     }
-    struct operation *o = operation_take(node);
+    struct operation *o = node_admits_peer(node) ? operation_take(node) : NULL;
     if (o == NULL) {
         refuse(link, m, ST_BUSY);
         return;
@@ -141,6 +148,7 @@ void forward_receive(struct node *node, struct link *link, const struct message_
     o->from = link;
     o->from_life = link->life;
     o->from_id = m->id;
+    if (until < o->until) o->until = until;
     o->kind = (enum request_kind)m->kind;
     o->is_tombstone = m->is_tombstone;
     o->is_sloppy = m->is_sloppy;

@@ -22,6 +22,8 @@
 
 #include "base/rng.h"
 #include "base/tlsf.h"
+#include "model/admission.h"
+#include "model/budget.h"
 #include "model/rumors.h"
 #include "model/suspicion.h"
 #include "node/agreement.h"
@@ -163,6 +165,9 @@ struct node {
     uint64_t load_since;
 
     // Requests.
+    struct admission admission;       // of requests of clients
+    struct admission admission_peers; // of what other members have admitted
+    struct budget retries;
     struct operations operations;
     struct replica replica;
     struct reconcile reconcile;
@@ -232,6 +237,14 @@ static inline uint64_t node_waking(const struct node *node) {
     return now - node->sight.slept;
 }
 
+// Whether somebody may be asked once more than is needed; counted.
+static inline bool node_may_retry(struct node *node) {
+    bool may = budget_spend(&node->retries, node->env->now);
+    node->stats.retries += may;
+    node->stats.retries_held += !may;
+    return may;
+}
+
 // Whether something that others can make happen as often as they like may be logged now, and notes
 // that it is: once a minute.
 static inline bool log_is_due(const struct node *node, uint64_t *logged) {
@@ -240,6 +253,11 @@ static inline bool log_is_due(const struct node *node, uint64_t *logged) {
     *logged = now;
     return true;
 }
+
+// Whether one more request may be dealt with that another member has admitted, and has begun to
+// carry out. It is refused only where that refuses too little: when this member is asked for far
+// more than it can do though it admits little itself.
+bool node_admits_peer(struct node *node);
 
 // All requests under way learn that the member will not answer.
 void node_peer_lost(struct node *node, uint32_t member);

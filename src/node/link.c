@@ -44,6 +44,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->frame = NULL;
     link->has_keys = false;
     link->is_stalled = false;
+    link->arrived = link->node->env->now;
     link->sent = 0;
     link->received = 0;
 }
@@ -252,8 +253,14 @@ static void on_received(struct env_op *op) {
         link->heard = node_waking(link->node);
         link->asked = 0;
         link->in_size += op->size;
+        const struct env *env = link->node->env;
+        link->arrived = env->now > env->late ? env->now - env->late : 0;
         receive(link);
     }
+}
+
+uint64_t link_until(const struct link *link, uint32_t left_ms) {
+    return left_ms == 0 ? UINT64_MAX : link->arrived + left_ms * NS_PER_MS;
 }
 
 // Greeting.

@@ -55,7 +55,8 @@ struct link {
     bool is_sending;
     bool is_flushing;
     bool has_keys;
-    bool is_stalled; // frames wait until there is room to answer them
+    bool is_stalled;  // frames wait until there is room to answer them
+    uint64_t arrived; // when what was received last may have arrived at the earliest, ns
 
     uint32_t capacity; // bytes of each buffer
     uint32_t in_size;
@@ -87,6 +88,10 @@ void link_tell_stranger(struct link *link, uint64_t storage, uint64_t nonce);
 
 // Takes the WELCOME to our HELLO; the link is open.
 void link_opened(struct link *link, uint64_t nonce);
+
+// When whoever sent the frame that is being dealt with, and has so long left, gives up, at the
+// earliest, ns; UINT64_MAX: never.
+uint64_t link_until(const struct link *link, uint32_t left_ms);
 
 // Ends the connection; whoever waits for answers on it is told. Does nothing to a free one.
 void link_shut(struct link *link);

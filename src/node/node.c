@@ -22,6 +22,7 @@
 
 #define PROCESS_SEED 0x7175676970726f63u // draws nothing from the node's random numbers
 #define STOP_POLL_NS (10 * NS_PER_MS)
+#define PEERS_TARGET_NS (4 * ADMISSION_TARGET_NS)
 
 enum { TIMERS_OF_A_NODE = 20, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
 
@@ -149,6 +150,9 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     handoff_init(node);
     places_init(&node->places, arena);
     agreement_init(node);
+    admission_init(&node->admission, ADMISSION_TARGET_NS);
+    admission_init(&node->admission_peers, PEERS_TARGET_NS);
+    node->retries = budget_full(env->now);
     tlsf_init(&node->buffers, arena, o->request_memory);
     node->options.store.seed = rng_next(&node->rng);
     node->store = store_create(arena, env, &node->timers, &node->options.store);
@@ -364,6 +368,25 @@ void node_submit(struct node *node, struct request *request) {
     o->is_starting = false;
 }
 
+static bool admits(const struct node *node, struct admission *admission) {
+    if (admission->turn != node->env->now) {
+        admission_turn(admission, node->env->now, node->env->late);
+    }
+    return admission_admits(admission);
+}
+
+bool node_admits(struct node *node) {
+    bool admitted = admits(node, &node->admission);
+    node->stats.shed += !admitted;
+    return admitted;
+}
+
+bool node_admits_peer(struct node *node) {
+    bool admitted = admits(node, &node->admission_peers);
+    node->stats.shed_peers += !admitted;
+    return admitted;
+}
+
 bool node_read_now(struct node *node, struct request *request) {
     bool is_alone = node->state == NODE_SERVING && node->map.member_count == 1;
     if (!is_alone || !node_has_vote(node) || request->key.size == 0) return false;
@@ -509,6 +532,9 @@ struct store_partition node_hints(const struct node *node) {
 struct node_stats node_stats(const struct node *node) {
     struct node_stats stats = node->stats;
     stats.requests_under_way = node->operations.busy_count;
+    bool is_asked = node->env->now - node->admission.turn < NS_PER_SECOND; // lately
+    stats.queue_ns = is_asked ? node->admission.standing : 0;
+    stats.is_shedding = is_asked && node->admission.is_shedding;
     return stats;
 }
 

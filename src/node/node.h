@@ -170,6 +170,10 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
+// Whether one more request of a client may be submitted (model/admission.h). False: not, this
+// member has more to do than it can, and says so to some, that it may be in time with the others.
+bool node_admits(struct node *node);
+
 // Where a REQUEST_SCAN begins with a slot. Requires slot < SLOT_COUNT.
 uint64_t node_slot_cursor(uint16_t slot);
 
@@ -376,14 +380,21 @@ struct node_stats {
     uint64_t reconciled_bytes; // of those taken
     uint64_t compare_bytes;    // sent to find out what differs
     uint64_t hedged;           // reads that asked further replicas
+    uint64_t retries;          // times that something was asked of one more, or again
+    uint64_t retries_held;     // times that it was not, or not yet: too much was (model/budget.h)
     uint64_t unavailable;      // requests refused for want of replicas
     uint64_t timeouts;
-    uint64_t forwarded;      // writes handed to a replica
-    uint64_t busy;           // requests refused at a limit
+    uint64_t forwarded;  // writes handed to a replica
+    uint64_t busy;       // requests refused at a limit
+    uint64_t shed;       // not even begun, as too much was asked for
+    uint64_t shed_peers; // the same of requests of other members
+    uint64_t late;       // requests of members that were dealt with too late, which is not at all
+    uint64_t queue_ns;   // what requests waited at least, lately, before they were begun
     uint64_t frames_refused; // from peers: bad checksum, MAC, cluster or version
     uint64_t frames_sent;
     uint64_t frames_received;
     uint32_t requests_under_way;
+    bool is_shedding;
     uint32_t slots_behind;   // slots that the last comparison with a peer found different; 0 once
                              // all of both is the same
     uint64_t renewals;       // actor epochs begun because the store had forgotten what it wrote

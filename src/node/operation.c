@@ -48,6 +48,7 @@ struct operation *operation_take(struct node *node) {
     list_remove(&o->link);
     list_append(&ops->busy, &o->link);
     ops->busy_count++;
+    budget_earn(&node->retries);
     operation_renew_id(o);
     o->is_starting = false;
     o->is_answering = false;
@@ -58,6 +59,7 @@ struct operation *operation_take(struct node *node) {
     o->is_forwarded_away = false;
     o->is_repairing = false;
     o->is_damaged = false;
+    o->is_refused = false;
     o->round = 1;
     o->request = NULL;
     o->from = NULL;
@@ -78,6 +80,7 @@ struct operation *operation_take(struct node *node) {
     o->seen = (struct slice){0};
     o->quorum = (struct quorum){0};
     delay_begin(&ops->deadlines, &o->deadline);
+    o->until = o->deadline.deadline;
     return o;
 }
 
@@ -92,6 +95,11 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
         if ((waiting >> i & 1) != 0 && operation_member(o, i) == member) return i;
     }
     return REPLICAS_MAX;
+}
+
+uint32_t operation_left_ms(const struct operation *o) {
+    uint64_t now = o->node->env->now;
+    return now < o->until ? (uint32_t)((o->until - now) / NS_PER_MS) + 1 : 1;
 }
 
 // In which of ASK_PASSES turns a replica is asked.
@@ -264,6 +272,9 @@ static void on_hedge(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, hedge);
     if (o->is_forwarded_away) {
         operation_note_late(o); // nobody else may be asked meanwhile
+    } else if (!o->is_repairing && !node_may_retry(o->node)) {
+        operation_note_late(o);
+        delay_begin(&o->node->operations.hedges, &o->hedge);
     } else if (o->kind == REQUEST_RANGE) {
         range_on_hedge(o);
     } else {

@@ -55,6 +55,7 @@ struct operation {
     uint8_t *held; // buffer: key when it is long; key, value and seen of a forwarded write
 
     struct delay deadline;
+    uint64_t until; // ns: then whoever asked has given up, or does now
     struct delay hedge;
     struct store_write write;
     struct store_read read;
@@ -71,6 +72,7 @@ struct operation {
     uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i was sent the record last
     bool is_repairing;                  // of reads: waiting until enough hold what was read
     bool is_damaged;                    // of reads: what some replica holds fails its checksum
+    bool is_refused;                    // of reads: some replica has too much to do
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;
@@ -127,6 +129,9 @@ void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *a
 
 // The replicas whose word is still out are late.
 void operation_note_late(struct operation *o);
+
+// What is left to it, for those who are asked.
+uint32_t operation_left_ms(const struct operation *o);
 
 // Copies the key. False when memory is out.
 bool operation_set_key(struct operation *o, struct slice key);

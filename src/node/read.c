@@ -43,6 +43,7 @@ static void take_answer(struct operation *o, uint32_t place, struct slice record
 
 static void take_refusal(struct operation *o, uint32_t place, enum status status) {
     if (status == ST_CORRUPT) o->is_damaged = true;
+    if (status == ST_BUSY) o->is_refused = true;
     vote(o, place, false);
 }
 
@@ -118,6 +119,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .target = is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
         .key = o->key,
+        .left_ms = operation_left_ms(o),
     };
     o->hashes[place] = get.held; // what "the same" will mean
     struct writer w = link_begin(link, 64 + (uint32_t)o->key.size);
@@ -191,6 +193,7 @@ static bool repair(struct operation *o, uint32_t place, uint64_t id) {
         .round = o->purge_round,
         .key = o->key,
         .record = record,
+        .left_ms = id == 0 ? 0 : operation_left_ms(o),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(o->key.size + record.size));
     message_put_encode(&put, &w);
@@ -235,6 +238,11 @@ static void complete(struct operation *o) {
     decide(o);
 }
 
+static enum status status_of_loss(const struct operation *o) {
+    if (o->is_damaged) return ST_CORRUPT;
+    return o->is_refused ? ST_BUSY : ST_UNAVAILABLE;
+}
+
 static void decide(struct operation *o) {
     enum quorum_verdict verdict = quorum_verdict(&o->quorum);
     if (verdict == QUORUM_OPEN && !o->is_repairing) {
@@ -245,7 +253,7 @@ static void decide(struct operation *o) {
     case QUORUM_OPEN:
         return;
     case QUORUM_LOST:
-        operation_finish(o, o->is_damaged ? ST_CORRUPT : ST_UNAVAILABLE);
+        operation_finish(o, status_of_loss(o));
         return;
     case QUORUM_MET:
         if (o->is_repairing) {

@@ -32,6 +32,7 @@ static struct replica_job *take_job(struct node *node, struct link *from, uint64
     job->from = from;
     job->from_life = from == NULL ? 0 : from->life;
     job->id = id;
+    job->until = UINT64_MAX;
     job->flags = 0;
     job->bytes = NULL;
     job->context = NULL;
@@ -47,6 +48,13 @@ static void give_job(struct replica_job *job) {
     if (job->context != NULL) buffer_give(node, job->context);
     list_append(&node->replica.free, &job->link);
     node->replica.busy_count--;
+}
+
+// Whether nobody waits any more for what was asked. Then it is not done.
+static bool is_too_late(struct node *node, uint64_t until) {
+    if (node->env->now < until) return false;
+    node->stats.late++;
+    return true;
 }
 
 // The link the question came on, if it is still that connection.
@@ -118,6 +126,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     struct record *merged = &node->records[2];
     *new = old;
     if (slice_equal(old, job->record)) return ST_OK;
+    if (is_too_late(node, job->until)) return ST_BUSY;
     enum status st = record_decode(told, job->record);
     if (st == ST_OK && job->record.size > 0 && !may_be_here(job, told)) return ST_INVALID;
     if (st == ST_OK) st = record_decode(known, old);
@@ -197,11 +206,14 @@ static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace,
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m) {
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && m->record.size > 0 &&
                 m->record.size <= node->record_max;
-    struct replica_job *job = fits ? take_job(node, link, m->id) : NULL;
+    uint64_t until = link_until(link, m->left_ms);
+    bool is_taken = fits && !is_too_late(node, until);
+    struct replica_job *job = is_taken ? take_job(node, link, m->id) : NULL;
     if (job == NULL) {
         refuse_put(link, m->id, fits ? ST_BUSY : ST_INVALID);
         return;
     }
+    job->until = until;
     job->flags = m->flags;
     const struct told told = {{m->keyspace, m->slot}, m->key, m->record, m->round, false, false};
     enum status st = begin_merge(job, &told);
@@ -246,10 +258,6 @@ static void on_read(struct store_read *read) {
 
 // Most answers are at hand; only for the others is anything kept.
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m) {
-    if (m->target != MESSAGE_NO_MEMBER) {
-        hints_on_get(node, link, m);
-        return;
-    }
     struct store_read read = {
         .done = on_read,
         .partition = {m->keyspace, m->slot},
@@ -257,6 +265,15 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .status = ST_UNAVAILABLE,
     };
     uint32_t round = m->slot < SLOT_COUNT ? purge_round(node, m->slot) : 0;
+    if (is_too_late(node, link_until(link, m->left_ms)) || !node_admits_peer(node)) {
+        read.status = ST_BUSY;
+        replica_answer_get(link, m->id, 0, round, &read);
+        return;
+    }
+    if (m->target != MESSAGE_NO_MEMBER) {
+        hints_on_get(node, link, m);
+        return;
+    }
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node) &&
                 node_is_current(node, m->key, m->keyspace);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {

@@ -21,7 +21,8 @@ struct replica_job {
     struct list link;
     struct link *from;
     uint64_t from_life;
-    uint64_t id; // 0: no answer wanted
+    uint64_t id;    // 0: no answer wanted
+    uint64_t until; // ns: then nobody waits for it any more
     uint8_t flags;
     uint8_t *bytes; // buffer: key, then record
     struct slice record;

@@ -178,6 +178,7 @@ static bool send_record(struct operation *o, uint32_t place) {
         .round = o->purge_round,
         .key = o->key,
         .record = operation_record(o),
+        .left_ms = operation_left_ms(o),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
     message_put_encode(&put, &w);

@@ -104,6 +104,13 @@ static enum command_fault find_spec(struct command *c) {
     return FAULT_NONE;
 }
 
+// One of a transaction that is being carried out was admitted when it was queued.
+static bool is_shed(const struct command *c) {
+    uint32_t flags = c->spec->flags;
+    if ((flags & (COMMAND_READ | COMMAND_WRITE)) == 0 || (flags & COMMAND_ADMIN) != 0) return false;
+    return !c->is_within && !node_admits(c->session->server->node);
+}
+
 struct command *command_create(struct session *s, struct slice *arguments, uint32_t count,
                                enum command_fault fault) {
     struct command *c = pool_take(&s->server->command_pool);
@@ -144,6 +151,7 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     input_pin(c->input);
 
     if (c->fault == FAULT_NONE) c->fault = find_spec(c);
+    if (c->fault == FAULT_NONE && is_shed(c)) c->fault = FAULT_SHED;
     if (c->fault == FAULT_NONE) {
         c->flags = c->spec->flags;
         if (c->spec->refine != NULL) c->flags |= c->spec->refine(c);
@@ -454,6 +462,10 @@ static void refuse(const struct command *c, struct reply *r) {
         reply_errorf(
             r, "TOOLARGE a value has at most %" PRIu32 " bytes, a command %" PRIu32 "; not done",
             server->options.value_size_max, server->large_capacity);
+        return;
+    case FAULT_SHED:
+        reply_error(r, SLICE("BUSY this node has more to do than it can; not done, ask another, or "
+                             "again in a while"));
         return;
     }
     unreachable();

@@ -147,6 +147,7 @@ enum command_fault {
     FAULT_NO_AUTH,
     FAULT_TOO_MANY,  // arguments
     FAULT_TOO_LARGE, // the parser passed over it; there are no arguments
+    FAULT_SHED,      // the node has too much to do
 };
 
 enum { ARGUMENTS_INLINE = 8 };

@@ -293,6 +293,16 @@ static void write_hints(const struct node *node, struct text *text) {
                 n.hints_handed, n.hints_dropped, n.hints_refused);
 }
 
+static void write_load(const struct node_stats *n, struct text *text) {
+    text_printf(text, "queue_time_us:%" PRIu64 "\r\nis_shedding:%d\r\n",
+                (uint64_t)(n->queue_ns / 1000), n->is_shedding);
+    text_printf(text,
+                "shed_requests:%" PRIu64 "\r\nshed_peer_requests:%" PRIu64
+                "\r\nlate_requests:%" PRIu64 "\r\nretries:%" PRIu64 "\r\nretries_held:%" PRIu64
+                "\r\n",
+                n->shed, n->shed_peers, n->late, n->retries, n->retries_held);
+}
+
 static void write_quoit(struct server *server, struct text *text) {
     const struct node *node = server->node;
     const struct map *map = node_map(node);
@@ -335,6 +345,7 @@ static void write_quoit(struct server *server, struct text *text) {
                 "quorum_failures:%" PRIu64 "\r\ntimeouts:%" PRIu64 "\r\nforwarded:%" PRIu64
                 "\r\nbusy:%" PRIu64 "\r\nrequests_under_way:%" PRIu32 "\r\n",
                 n.unavailable, n.timeouts, n.forwarded, n.busy, n.requests_under_way);
+    write_load(&n, text);
     text_printf(text,
                 "frames_sent:%" PRIu64 "\r\nframes_received:%" PRIu64 "\r\nframes_refused:%" PRIu64
                 "\r\n",

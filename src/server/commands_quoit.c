@@ -80,7 +80,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     map_member_address(member, 0, address);
     bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
     bool is_self = index == node_self(node);
-    reply_map(r, is_self ? 21 : 17);
+    reply_map(r, is_self ? 24 : 17);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -101,7 +101,11 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     if (!is_self) return;
     bool is_serving = node_state(node) == NODE_SERVING;
     reply_number(r, "unequal_seconds", is_serving ? node_unequal_ns(node) / NS_PER_SECOND : 0);
-    reply_number(r, "slots_behind", node_stats(node).slots_behind);
+    struct node_stats stats = node_stats(node);
+    reply_number(r, "slots_behind", stats.slots_behind);
+    reply_number(r, "shedding", stats.is_shedding);
+    reply_number(r, "shed_requests", stats.shed);
+    reply_number(r, "queue_time_us", stats.queue_ns / 1000);
     struct node_purge purge = node_purge_state(node);
     reply_number(r, "purge_blocked", purge.blocked);
     reply_text(r, "purge_waits_for", purge.waits_for);

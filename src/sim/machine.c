@@ -6,6 +6,7 @@
 #include "sim/files.h"
 #include "sim/memory.h"
 #include "sim/network.h"
+#include "sim/stream.h"
 
 #include <stdio.h>
 
@@ -108,6 +109,7 @@ void machine_enter(struct machine *machine) {
     must(machine->is_running);
     must(!machine->is_inside);
     machine->is_inside = true;
+    machine->env.late = 0;
     set_clocks(machine);
 }
 
@@ -129,15 +131,35 @@ static void run_later(struct machine *m) {
     if (!list_is_empty(&m->later)) want_turn(m, LOOP_DELAY);
 }
 
+// How long what was just done keeps the process busy.
+static uint64_t effort_of_turn(struct machine *m) {
+    uint64_t turn_max = m->world->options.turn_max;
+    if (turn_max > 0) return 1 + rng_next(&m->clock_rng) % turn_max;
+    if (m->effort == NULL) return 0;
+    uint64_t seen = m->effort_seen;
+    m->effort_seen = m->effort(m->effort_context);
+    return m->effort_seen - seen;
+}
+
 void machine_leave(struct machine *machine) {
     must(machine->is_inside);
     if (!machine->is_paused) run_later(machine);
     machine->is_inside = false;
-    if (machine->world->options.turn_max > 0 && !machine->has_turn) {
+    uint64_t effort = machine->has_turn ? 0 : effort_of_turn(machine);
+    if (effort > 0) {
         machine->is_busy = true;
-        want_turn(machine, 1 + rng_next(&machine->clock_rng) % machine->world->options.turn_max);
+        machine->away_since = machine->world->now;
+        want_turn(machine, effort);
     }
     look_at_timers(machine);
+}
+
+void machine_set_effort(struct machine *machine, uint64_t (*effort)(const void *context),
+                        const void *context) {
+    must(machine->is_running);
+    machine->effort = effort;
+    machine->effort_context = context;
+    machine->effort_seen = effort(context);
 }
 
 void machine_submit(struct machine *machine, struct env_op *op) {
@@ -164,19 +186,30 @@ static void wake_if_due(struct machine *m) {
     if (m->node != NULL && m->next_wake(m->node) <= m->env.now) m->wake(m->node);
 }
 
+static void collect(struct machine *m) {
+    m->is_busy = true; // so it waits in the inbox
+    for (struct list *at = m->sockets.next; at != &m->sockets; at = at->next) {
+        stream_collect(CONTAINER_OF(at, struct env_socket, link));
+    }
+}
+
 // The process looks at the world again, after having been paused or busy, or in the middle of
 // env_later callbacks that ask for more of them.
 static void on_turn(struct event *event) {
     struct machine *m = event->machine;
+    bool was_away = m->is_busy || m->was_paused;
     m->has_turn = false;
+    if (m->effort != NULL && !m->is_paused) collect(m);
     m->is_busy = false;
     if (m->is_paused) return;
+    m->was_paused = false;
     bool has_work = !list_is_empty(&m->inbox) || !list_is_empty(&m->later);
     if (!has_work && (m->node == NULL || clock_moment(m, m->next_wake(m->node)) > m->world->now)) {
         return; // idle, and free for the next event
     }
     world_note(m->world, m, "turn", 0);
     machine_enter(m);
+    if (was_away) m->env.late = m->world->now - m->away_since;
     while (!list_is_empty(&m->inbox)) {
         struct env_op *op = CONTAINER_OF(m->inbox.next, struct env_op, link);
         list_remove(&op->link);
@@ -365,8 +398,10 @@ static void end_process(struct machine *m, bool has_power) {
     m->requests = 0;
     m->is_running = false;
     m->is_paused = false;
+    m->was_paused = false;
     m->is_busy = false;
     m->has_turn = false;
+    m->effort = NULL;
     m->node = NULL;
     m->wake_at = UINT64_MAX;
     memory_give(m->memory);
@@ -406,6 +441,8 @@ void machine_pause(struct machine *machine) {
     world_note(machine->world, machine, "pause", 0);
     dice_count(&machine->dice, FAULT_PAUSE);
     machine->is_paused = true;
+    if (!machine->is_busy && !machine->was_paused) machine->away_since = machine->world->now;
+    machine->was_paused = true;
 }
 
 void machine_resume(struct machine *machine) {

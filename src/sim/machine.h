@@ -39,7 +39,12 @@ struct machine {
     bool is_powered;
     bool is_running;
     bool is_paused;
-    bool is_busy; // until its turn event
+    bool was_paused; // until its turn event, like the next
+    bool is_busy;
+    uint64_t away_since; // ns of the world: paused or busy since then
+    uint64_t (*effort)(const void *context);
+    const void *effort_context;
+    uint64_t effort_seen; // ns
     bool is_inside;
     bool has_turn; // a turn event is under way
     struct list inbox;
@@ -104,6 +109,12 @@ struct event *machine_event(struct machine *machine, uint64_t at, event_run *run
 
 // Adds an event that happens whatever becomes of processes.
 struct event *world_event(struct world *world, uint64_t at, event_run *run, void *target);
+
+// A process that is busy with what it has done finds what arrives in one piece, as one does that
+// asks the kernel once a turn.
+static inline bool machine_is_at_work(const struct machine *machine) {
+    return machine->effort != NULL && machine->is_busy;
+}
 
 // Begins a request.
 void machine_submit(struct machine *machine, struct env_op *op);

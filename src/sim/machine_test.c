@@ -18,6 +18,7 @@ struct ticker {
     uint32_t ticks;
     uint64_t last;       // when it was woken, by its clock
     uint64_t last_world; // and by the world's
+    uint64_t late;       // of the env, then
 };
 
 static uint64_t ticker_next_wake(const void *node) {
@@ -31,6 +32,7 @@ static void ticker_wake(void *node) {
     assert_true(env->now >= t->next);
     t->ticks++;
     t->last = env->now;
+    t->late = env->late;
     t->last_world = world_now(machine_world(t->machine));
     t->next = t->period == 0 ? TIMER_NEVER : t->next + t->period;
 }
@@ -240,6 +242,39 @@ static void a_busy_process_finds_several_things_at_once(void **state) {
     world_destroy(world);
 }
 
+static uint64_t effort_of_ticks(const void *context) {
+    const struct ticker *t = context;
+    return t->ticks * 3 * NS_PER_MS;
+}
+
+static void what_finds_a_process_busy_or_paused_is_late(void **state) {
+    (void)state;
+    struct world *world = quiet();
+    struct machine *m = started(world, "n1");
+    struct ticker t;
+    attach(&t, m, NS_PER_MS, 10 * NS_PER_MS);
+    machine_set_effort(m, effort_of_ticks, &t);
+    pass(world, 2 * NS_PER_MS);
+    assert_int_equal(t.ticks, 1);
+    assert_int_equal(t.late, 0);
+    pass(world, 10 * NS_PER_MS); // it is free again by then
+    assert_int_equal(t.ticks, 2);
+    assert_int_equal(t.late, 0);
+
+    t.period = NS_PER_MS; // less than it takes
+    pass(world, 100 * NS_PER_MS);
+    assert_in_range(t.ticks, 30, 36);
+    assert_int_equal(t.late, 3 * NS_PER_MS);
+
+    machine_pause(m);
+    pass(world, NS_PER_SECOND);
+    machine_resume(m);
+    uint32_t ticks = t.ticks;
+    while (t.ticks == ticks) assert_true(world_step(world, UINT64_MAX));
+    assert_in_range(t.late, NS_PER_SECOND, NS_PER_SECOND + 4 * NS_PER_MS);
+    world_destroy(world);
+}
+
 static void add_one(void *argument) {
     uint32_t *number = argument;
     ++*number;
@@ -317,6 +352,7 @@ int machine_test(void) {
         cmocka_unit_test(later_runs_before_anything_else_happens),
         cmocka_unit_test(a_paused_process_finds_everything_when_it_goes_on),
         cmocka_unit_test(a_busy_process_finds_several_things_at_once),
+        cmocka_unit_test(what_finds_a_process_busy_or_paused_is_late),
         cmocka_unit_test(work_is_done_once_and_told),
         cmocka_unit_test(memory_is_zeroed_for_each_process),
         cmocka_unit_test(a_process_that_stops_says_what_it_left_open),

@@ -296,8 +296,7 @@ static bool can_answer_recv(const struct env_socket *to) {
     return to->recv_op != NULL && (to->arrived > 0 || to->is_ended || to->is_broken);
 }
 
-static void answer_recv(struct env_socket *to) {
-    if (!can_answer_recv(to)) return;
+static void deliver_recv(struct env_socket *to) {
     struct env_op *op = to->recv_op;
     to->recv_op = NULL;
     op->size = 0;
@@ -312,6 +311,14 @@ static void answer_recv(struct env_socket *to) {
         op->status = ST_IO;
     }
     machine_deliver(to->machine, op, "recv", payload);
+}
+
+static void answer_recv(struct env_socket *to) {
+    if (can_answer_recv(to) && !machine_is_at_work(to->machine)) deliver_recv(to);
+}
+
+void stream_collect(struct env_socket *stream) {
+    if (can_answer_recv(stream)) deliver_recv(stream);
 }
 
 static void on_recv_ready(struct event *event) {

@@ -82,6 +82,9 @@ struct env_socket *stream_create_pair(struct network *network, struct machine *n
 // Frees a pair, in use or not.
 void stream_destroy_pair(struct env_socket *end);
 
+// Answers a recv with all that has arrived while the process was at work.
+void stream_collect(struct env_socket *stream);
+
 // Serves recv_op or send_op, soon, if there is something to answer.
 void stream_check_recv(struct env_socket *stream);
 void stream_pump(struct env_socket *stream);

@@ -120,6 +120,11 @@ struct arena machine_start(struct machine *machine, size_t memory_size);
 void machine_attach(struct machine *machine, void *node, uint64_t (*next_wake)(const void *node),
                     void (*wake)(void *node));
 
+// Makes the process busy for as long as what it has just done takes: `effort` gives how long all
+// together took that the process has done since it began, ns. Borrows the context until it ends.
+void machine_set_effort(struct machine *machine, uint64_t (*effort)(const void *context),
+                        const void *context);
+
 // Surround every call into the process that does not come from env. Leaving runs env_later
 // callbacks and looks at the timers.
 void machine_enter(struct machine *machine);

@@ -94,6 +94,7 @@ void message_put_encode(const struct message_put *m, struct writer *w) {
     write_u32(w, m->round);
     write_sized(w, m->key);
     write_sized(w, m->record);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_put_decode(struct message_put *m, struct slice body) {
@@ -105,6 +106,7 @@ enum status message_put_decode(struct message_put *m, struct slice body) {
     m->round = read_u32(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->record = read_sized(&r, UINT32_MAX);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 
@@ -133,6 +135,7 @@ void message_get_encode(const struct message_get *m, struct writer *w) {
     write_u64(w, m->held);
     write_u16(w, m->target);
     write_sized(w, m->key);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_get_decode(struct message_get *m, struct slice body) {
@@ -143,6 +146,7 @@ enum status message_get_decode(struct message_get *m, struct slice body) {
     m->held = read_u64(&r);
     m->target = read_u16(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 
@@ -177,6 +181,7 @@ void message_forward_encode(const struct message_forward *m, struct writer *w) {
     write_sized(w, m->key);
     write_sized(w, m->value);
     write_sized(w, m->seen);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_forward_decode(struct message_forward *m, struct slice body) {
@@ -193,6 +198,7 @@ enum status message_forward_decode(struct message_forward *m, struct slice body)
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->value = read_sized(&r, VALUE_SIZE_MAX);
     m->seen = read_sized(&r, UINT32_MAX);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 

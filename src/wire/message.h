@@ -5,6 +5,9 @@
 // A request carries an id that its sender chose; the answer repeats it. Which member speaks is
 // known from the connection. Records, contexts and maps travel encoded (model/), as opaque slices,
 // lent from the frame. Each decoder fails on anything that is not exactly one message.
+//
+// Clocks differ, so a request says not when but in how many ms, from when it was written, whoever
+// asks will have given up: `left_ms`. What is dealt with later than that is done for nobody.
 #ifndef QUOIT_WIRE_MESSAGE_H
 #define QUOIT_WIRE_MESSAGE_H
 
@@ -104,6 +107,7 @@ struct message_put {
     uint32_t round; // of purging, in which the record was read (model/fence.h)
     struct slice key;
     struct slice record;
+    uint32_t left_ms; // 0: nobody waits, like the next ones
 };
 
 struct message_put_done {
@@ -123,6 +127,7 @@ struct message_get {
     uint64_t held;   // hash of the record that the asker holds: if equal, do not send it; 0: none
     uint16_t target; // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
     struct slice key;
+    uint32_t left_ms;
 };
 
 struct message_get_done {
@@ -146,6 +151,7 @@ struct message_forward {
     struct slice key;
     struct slice value;
     struct slice seen; // encoded context
+    uint32_t left_ms;
 };
 
 struct message_forward_done {

@@ -36,11 +36,12 @@ static const struct message_put put = {.id = 1,
                                        .slot = 3,
                                        .round = 4,
                                        .key = TEXT("key"),
-                                       .record = TEXT("record")};
+                                       .record = TEXT("record"),
+                                       .left_ms = 5};
 static const struct message_put_done put_done = {
     .id = 1, .status = ST_FENCED, .round = 3, .timestamp = 2, .context = TEXT("context")};
 static const struct message_get get = {
-    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .target = 5, .key = TEXT("key")};
+    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .target = 5, .key = TEXT("key"), .left_ms = 5};
 static const struct message_get_done get_done = {
     .id = 1, .status = ST_NOT_FOUND, .is_same = true, .round = 2, .record = TEXT("record")};
 static const struct message_forward forward = {.id = 1,
@@ -54,7 +55,8 @@ static const struct message_forward forward = {.id = 1,
                                                .seen_timestamp = 6,
                                                .key = TEXT("key"),
                                                .value = TEXT("value"),
-                                               .seen = TEXT("seen")};
+                                               .seen = TEXT("seen"),
+                                               .left_ms = 6};
 static const struct message_forward_done forward_done = {.id = 1,
                                                          .status = ST_TIMEOUT,
                                                          .need = 2,
