@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "node/expiry.h"
+
 #include "node/internal.h"
 #include "tests/test.h"
 
