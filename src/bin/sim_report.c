@@ -42,6 +42,7 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->unknowns += o->unknowns;
     sum->purged += o->purged;
     sum->purged_reads += o->purged_reads;
+    sum->superseded += o->superseded;
 }
 
 static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *m) {

@@ -47,15 +47,24 @@ bool replace_may_lose(const struct nemesis *n) {
     return true;
 }
 
+// Before there is a map that names directories, one that is lost is made up for by any other.
+static void note_founded(struct nemesis *n) {
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        const struct node *node = cluster_node(n->cluster, i);
+        n->replacing.is_founded |= node != NULL && node_map(node)->epoch > 0;
+    }
+}
+
 void replace_lose(struct nemesis *n, uint32_t member) {
     struct process *p = process_of(n, member);
+    note_founded(n);
     if (n->replacing.lost == NULL && p->bytes_lost == 0) {
         n->replacing.lost = disk_copy(machine_disk(p->machine));
         n->replacing.lost_of = member;
     }
     machine_wipe(p->machine);
     p->bytes_lost = world_now(n->cluster->world);
-    p->is_stranger = true;
+    p->is_stranger = n->replacing.is_founded;
     p->is_ordered = false;
     p->starts_lost = p->starts;
 }
@@ -161,6 +170,7 @@ static void check_stranger(struct nemesis *n, struct process *p) {
 }
 
 static void look(struct nemesis *n) {
+    note_founded(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (process_of(n, i)->is_stranger) check_stranger(n, process_of(n, i));
     }
