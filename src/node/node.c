@@ -375,8 +375,13 @@ static bool admits(const struct node *node, struct admission *admission) {
     return admission_admits(admission);
 }
 
+bool node_is_overloaded(struct node *node) {
+    admission_turn(&node->admission, node->env->now, node->env->late);
+    return node->admission.is_shedding;
+}
+
 bool node_admits(struct node *node) {
-    bool admitted = admits(node, &node->admission);
+    bool admitted = admission_admits(&node->admission);
     node->stats.shed += !admitted;
     return admitted;
 }

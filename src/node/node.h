@@ -170,8 +170,10 @@ struct request {
 
 void node_submit(struct node *node, struct request *request);
 
-// Whether one more request of a client may be submitted (model/admission.h). False: not, this
-// member has more to do than it can, and says so to some, that it may be in time with the others.
+// To be told in each turn in which clients ask for something. True: this member has more to do than
+// it can (model/admission.h), and is to be asked for each request whether it may be submitted; some
+// may not, that the others be in time.
+bool node_is_overloaded(struct node *node);
 bool node_admits(struct node *node);
 
 // Where a REQUEST_SCAN begins with a slot. Requires slot < SLOT_COUNT.

@@ -151,7 +151,7 @@ struct command *command_create(struct session *s, struct slice *arguments, uint3
     input_pin(c->input);
 
     if (c->fault == FAULT_NONE) c->fault = find_spec(c);
-    if (c->fault == FAULT_NONE && is_shed(c)) c->fault = FAULT_SHED;
+    if (s->server->is_overloaded && c->fault == FAULT_NONE && is_shed(c)) c->fault = FAULT_SHED;
     if (c->fault == FAULT_NONE) {
         c->flags = c->spec->flags;
         if (c->spec->refine != NULL) c->flags |= c->spec->refine(c);

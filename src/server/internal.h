@@ -121,6 +121,7 @@ struct server {
     struct list monitors;
     struct env_op settle_op;
     bool is_settle_asked;
+    bool is_overloaded; // the node, in this turn
 
     struct pool session_pool;
     struct pool command_pool;

@@ -301,6 +301,7 @@ static void settle_some(struct server *server) {
 
 static void on_settle(struct env_op *op) {
     struct server *server = CONTAINER_OF(op, struct server, settle_op);
+    server->is_overloaded = node_is_overloaded(server->node);
     do {
         while (!list_is_empty(&server->dirty)) settle_some(server);
     } while (locks_go_on(server));
