@@ -42,6 +42,8 @@ static void what_is_not_spent_is_kept_up_to_a_limit(void **state) {
     assert_int_equal(spend_all(&b, BEGIN), BUDGET_MOST / BUDGET_COST);
     assert_int_equal(spend_all(&b, BEGIN + 1000000 * NS_PER_SECOND), BUDGET_MOST / BUDGET_COST);
     assert_int_equal(spend_all(&b, UINT64_MAX), BUDGET_MOST / BUDGET_COST);
+    b = budget_full(BEGIN);
+    assert_int_equal(spend_all(&b, BEGIN + 5 * NS_PER_SECOND), BUDGET_MOST / BUDGET_COST);
 }
 
 int budget_test(void) {

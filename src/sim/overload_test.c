@@ -47,7 +47,8 @@ struct street {
     uint32_t turned_away; // found nobody free to ask for them
     uint32_t served[SECONDS_MAX];
     uint32_t refused;
-    uint32_t late; // tries without an answer in time
+    uint32_t misled; // told that replicas were away
+    uint32_t late;   // tries without an answer in time
     struct customer customers[CUSTOMERS];
 };
 
@@ -95,6 +96,7 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
         s->late++;
     } else if (is_refused) {
         s->refused++;
+        s->misled += whole.data[1] == 'N';
     } else {
         s->served[second]++;
     }
@@ -229,6 +231,7 @@ static void what_others_admit_is_refused_where_it_is_too_much(void **state) {
     assert_int_equal(sum_of_stats(s).shed, 0);
     assert_true(sum_of_stats(s).shed_peers > 100);
     assert_true(s->refused > 100);
+    assert_int_equal(s->misled, 0);
     struct node_stats door = node_stats(cluster_node(&s->site->cluster, 0));
     assert_true(door.retries_held > 0);
     assert_in_range(door.retries, 1, 100 + 5 * 10 + (door.reads + door.forwarded) / 10);
