@@ -200,7 +200,7 @@ static void two_older_copies_bring_nothing_back(void **state) {
     }
     for (uint32_t i = 1; i < MEMBERS; i++) {
         cluster_start(cluster, i);
-        site_wait(site, i * 200 * NS_PER_MS); // so that one is done before the other
+        site_wait(site, (uint64_t)i * 200 * NS_PER_MS); // so that one is done before the other
     }
     site_wait(site, 60 * NS_PER_SECOND);
     assert_int_equal(mending(site), 0);

@@ -312,6 +312,28 @@ static void what_one_lost_is_not_given_up_by_one_that_is_damaged(void **state) {
     site_free(site);
 }
 
+// One is damaged, so that values are found again that were purged; the others know better.
+static void what_was_purged_does_not_come_out_from_under_damage(void **state) {
+    (void)state;
+    enum { KEYS = 500, GONE = 1000 };
+    struct site *site = site_new(MEMBERS, small_flushes);
+    struct talker *t = site_talker(site, 0, false);
+    write_keys(site, t, "key", 0, KEYS);
+    write_keys(site, t, "gone", 0, GONE);
+    for (uint32_t i = 0; i < GONE; i++) {
+        char words[32];
+        (void)snprintf(words, sizeof(words), "DEL gone%u\r\n", i);
+        expect_dialogue(site, t, words, ":1\r\n");
+    }
+    site_wait(site, 20 * NS_PER_SECOND);
+    cluster_kill(&site->cluster, 0);
+    rot_tables(site->cluster.processes[0].machine);
+    cluster_start(&site->cluster, 0);
+    site_wait(site, 60 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < MEMBERS; i++) assert_int_equal(keys_of(site, i), KEYS);
+    site_free(site);
+}
+
 // A record that nobody has heard of but those whose stores it is put into.
 struct planted {
     struct store_write write;
@@ -417,6 +439,7 @@ int reconcile_test(void) {
         cmocka_unit_test(what_a_full_disk_refused_is_made_good),
         cmocka_unit_test(what_rots_unseen_is_mended),
         cmocka_unit_test(what_one_lost_is_not_given_up_by_one_that_is_damaged),
+        cmocka_unit_test(what_was_purged_does_not_come_out_from_under_damage),
         cmocka_unit_test(what_two_hold_they_do_not_both_drop_when_both_are_damaged),
     };
     return cmocka_run_group_tests_name("reconcile", cases, NULL, NULL);
