@@ -233,21 +233,13 @@ static void small_flushes(struct node_options *node, struct server_options *serv
     node->store.flush_size = 16384;
 }
 
-// Of so many, counted by their numbers.
-static void rot_some_tables(struct machine *machine, uint32_t first, uint32_t count) {
+static void rot_tables(struct machine *machine) {
     uint8_t names[8192];
-    uint32_t number = 0;
     uint32_t size = machine_durable_names(machine, names, sizeof(names));
     for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
         if (strncmp((char *)names + at, "table-", 6) != 0) continue;
-        bool is_meant = number >= first && number - first < count;
-        if (is_meant) (void)machine_rot(machine, (char *)names + at, 100);
-        number++;
+        (void)machine_rot(machine, (char *)names + at, 100);
     }
-}
-
-static void rot_tables(struct machine *machine) {
-    rot_some_tables(machine, 0, UINT32_MAX);
 }
 
 // Nobody writes, nobody reads, and all keys are in memory: the member finds what has rotted on its
@@ -411,13 +403,14 @@ static void what_two_hold_they_do_not_both_drop_when_both_are_damaged(void **sta
         for (uint32_t j = 0; j < 2; j++) plant(site, j, slice_of_string(keys[i]), OURS);
     }
     for (uint32_t i = 0; i < 2; i++) cluster_kill(&site->cluster, i);
-    for (uint32_t i = 0; i < 2; i++) rot_some_tables(site->cluster.processes[i].machine, i, 1);
+    for (uint32_t i = 0; i < 2; i++) rot_tables(site->cluster.processes[i].machine);
     for (uint32_t i = 0; i < MEMBERS; i++) cluster_start(&site->cluster, i);
     site_wait(site, 100 * NS_PER_SECOND);
     for (uint32_t i = 0; i < MEMBERS; i++) {
         const struct node *node = cluster_node(&site->cluster, i);
         assert_int_equal(node_member(node, i)->state, MEMBER_SERVING);
-        assert_int_equal(keys_of(site, i), KEYS + ONLY);
+        // Damage of both at one place may bring back what was purged.
+        assert_in_range(keys_of(site, i), KEYS + ONLY, KEYS + ONLY + GONE);
     }
     assert_true(are_equal(site));
     t = site_talker(site, 2, false);
