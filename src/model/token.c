@@ -26,7 +26,7 @@ size_t token_encode(const struct mac_key *secret, struct slice key, const struct
     write_u8(&w, FORMAT_VERSION);
     context_encode(context, &w);
     write_u64(&w, timestamp);
-    struct mac mac = claim_mac(secret, key, writer_bytes(&w));
+    struct mac mac = claim_mac(secret, key, (struct slice){bytes, w.size});
     write_bytes(&w, (struct slice){mac.bytes, MAC_SIZE});
     must(!w.failed);
     return base64_encode(writer_bytes(&w), text);
