@@ -244,7 +244,7 @@ static void a_busy_process_finds_several_things_at_once(void **state) {
 
 static uint64_t effort_of_ticks(const void *context) {
     const struct ticker *t = context;
-    return t->ticks * 3 * NS_PER_MS;
+    return (uint64_t)t->ticks * 3 * NS_PER_MS;
 }
 
 static void what_finds_a_process_busy_or_paused_is_late(void **state) {
