@@ -80,7 +80,7 @@ static void of_too_much_as_much_as_can_be_done_is_taken_on(void **state) {
 
 static void it_ends_by_itself_when_less_is_asked_for(void **state) {
     (void)state;
-    struct desk d = desk_new(5 * CAPACITY);
+    struct desk d = desk_new(UINT64_C(5) * CAPACITY);
     run(&d, 3 * NS_PER_SECOND);
     d.rate = CAPACITY * 9 / 10;
     run(&d, 2 * NS_PER_SECOND);

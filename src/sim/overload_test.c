@@ -198,7 +198,7 @@ static void a_burst_leaves_no_trace(void **state) {
     assert_in_range(before, USUAL * 95 / 100, USUAL * 105 / 100);
     assert_int_equal(sum_of_stats(s).shed, 0);
 
-    s->rate = 3 * CAPACITY;
+    s->rate = UINT64_C(3) * CAPACITY;
     for (uint32_t i = 0; i < 6; i++) {
         pass(s, 1);
         if (i > 1) assert_in_range(goodput(s), CAPACITY / 2, CAPACITY * 11 / 10);
@@ -226,7 +226,7 @@ static void what_others_admit_is_refused_where_it_is_too_much(void **state) {
     struct street *s = street_new(5, true);
     pass(s, 1);
     assert_int_equal(sum_of_stats(s).shed_peers, 0);
-    s->rate = 3 * CAPACITY;
+    s->rate = UINT64_C(3) * CAPACITY;
     pass(s, 4);
     assert_int_equal(sum_of_stats(s).shed, 0);
     assert_true(sum_of_stats(s).shed_peers > 100);
@@ -331,7 +331,7 @@ static bool is_refused_in_part(struct pumps *p, struct talker *t, uint32_t numbe
 
 static char *repeated(const char *first, const char *line, uint32_t count) {
     char *words = calloc(1, WORDS_MAX);
-    memcpy(words, first, strlen(first));
+    words_add(words, "%s", first);
     for (uint32_t i = 0; i < count; i++) words_add(words, "%s", line);
     return words;
 }

@@ -519,8 +519,9 @@ void store_tell_keyspaces_full(struct store *s, uint16_t keyspace) {
 // What the node's own partitions count.
 static struct part_facts own_facts(const struct store *s) {
     struct part_facts sum = {0};
-    for (uint16_t slot = SLOT_COUNT; slot < SLOT_END; slot++) {
-        const struct part_facts *part = facts_part(&s->facts, (struct partition){.slot = slot});
+    for (uint32_t slot = SLOT_COUNT; slot < SLOT_END; slot++) {
+        struct partition partition = {.slot = (uint16_t)slot};
+        const struct part_facts *part = facts_part(&s->facts, partition);
         sum.key_count += part->key_count;
         sum.live_count += part->live_count;
     }
