@@ -162,18 +162,20 @@ static bool all_down(struct simulation *s) {
 }
 
 static void explain_divergence(struct simulation *s, const char *when) {
-    char what[360] = "";
+    char what[420] = "";
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         const struct process *p = &s->cluster.processes[i];
         const struct node *node = cluster_node(&s->cluster, i);
         size_t size = strlen(what);
         bool serves = cluster_is_serving(&s->cluster, i);
         (void)snprintf(what + size, sizeof(what) - size,
-                       " n%u(process=%d start=%d node=%d member=%d full=%d behind=%u)", i + 1,
-                       p->state, (int)p->start_status, node == NULL ? -1 : (int)node_state(node),
+                       " n%u(process=%d start=%d node=%d member=%d full=%d behind=%u hints=%u)",
+                       i + 1, p->state, (int)p->start_status,
+                       node == NULL ? -1 : (int)node_state(node),
                        serves ? (int)node_member(node, node_self(node))->state : -1,
                        serves && node_store_stats(node).is_full,
-                       node == NULL ? 0 : node_stats(node).slots_behind);
+                       node == NULL ? 0 : node_stats(node).slots_behind,
+                       node == NULL ? 0 : (uint32_t)node_hints(node).key_count);
     }
     oracle_fail(&s->oracle, "O6 not equal %s:%s", when, what);
 }
