@@ -470,6 +470,10 @@ bool machine_is_paused(const struct machine *machine) {
     return machine->is_paused;
 }
 
+uint64_t machine_away_since(const struct machine *machine) {
+    return machine->away_since;
+}
+
 const char *machine_host(const struct machine *machine) {
     return machine->host;
 }

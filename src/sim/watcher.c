@@ -53,6 +53,9 @@ static void look_at(struct watched *m, const struct process *p, bool is_serving,
     if (m->starts != p->starts) *m = (struct watched){.starts = p->starts};
     bool is_paused = machine_is_paused(p->machine);
     keep(&m->gone_since, p->state == PROCESS_DOWN || is_paused, now);
+    // It may have run for a moment since the last look.
+    uint64_t away_since = machine_away_since(p->machine);
+    if (is_paused && m->gone_since < away_since) m->gone_since = away_since;
     keep(&m->serving_since, is_serving, now);
     keep(&m->well_since, is_serving && !is_paused, now);
 }

@@ -153,6 +153,9 @@ void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
 bool machine_is_paused(const struct machine *machine);
 
+// When the process last stopped running, ns, to be paused or busy.
+uint64_t machine_away_since(const struct machine *machine);
+
 // How much faster than the world its clock runs, in millionths, from now on; may be negative.
 void machine_set_drift(struct machine *machine, int32_t parts_per_million);
 void machine_step_wall(struct machine *machine, int64_t ms);
