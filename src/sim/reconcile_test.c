@@ -9,6 +9,12 @@
 
 enum { MEMBERS = 3 };
 
+// Nothing is kept for who is away: it is to be found out by comparing.
+static void without_hints(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->hints_max = 0;
+}
+
 static uint64_t bytes_of_all(const struct site *site) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < MEMBERS; i++) {
@@ -56,7 +62,7 @@ static void wait_until_equal(struct site *site, uint64_t longest_ns) {
 // Ten minutes of gossip after the last write: not a byte beside the roots.
 static void who_holds_the_same_says_so_with_one_number(void **state) {
     (void)state;
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     write_keys(site, site_talker(site, 0, false), "key", 0, 2000);
     site_wait(site, 20 * NS_PER_SECOND);
     uint64_t before = bytes_of_all(site);
@@ -73,7 +79,7 @@ static void who_holds_the_same_says_so_with_one_number(void **state) {
 static void one_key_among_many_is_found_by_its_leaf(void **state) {
     (void)state;
     enum { KEYS = 4000, LIST = KEYS * (8 + 4 + 12) };
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     struct talker *t = site_talker(site, 1, false);
     write_keys(site, t, "{tag}key", 0, KEYS);
     wait_until_equal(site, 10 * NS_PER_SECOND);
@@ -95,7 +101,7 @@ static uint64_t unequal_s(const struct site *site, uint32_t member) {
 // As long as a member is away nobody knows that what was written meanwhile has come everywhere.
 static void a_difference_has_an_age(void **state) {
     (void)state;
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     struct talker *t = site_talker(site, 0, false);
     cluster_kill(&site->cluster, 2);
     write_keys(site, t, "key", 0, 10);
@@ -116,7 +122,7 @@ static void a_difference_has_an_age(void **state) {
 static void writes_under_way_are_no_differences(void **state) {
     (void)state;
     enum { SECONDS = 40, BYTES_LEAST = 1024, BYTES_MOST = 450 * 1024 };
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     struct talker *t = site_talker(site, 0, false);
     write_keys(site, t, "key", 0, 1);
     site_wait(site, 5 * NS_PER_SECOND);
@@ -144,7 +150,7 @@ static uint64_t keys_of(const struct site *site, uint32_t member) {
 // take does not wait for them.
 static void expect_a_turn_beside(const char *const *prefixes, uint32_t prefix_count) {
     enum { MANY = 40000 };
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     struct talker *t = site_talker(site, 0, false);
     cluster_kill(&site->cluster, 1);
     for (uint32_t i = 0; i < prefix_count; i++) {
@@ -181,7 +187,7 @@ static void many_differences_in_few_slots_keep_nobody_from_a_turn(void **state) 
 static void a_repair_trusts_no_digest(void **state) {
     (void)state;
     enum { KEYS = 2000, LISTED = KEYS * (8 + 4 + 4) };
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     write_keys(site, site_talker(site, 0, false), "key", 0, KEYS);
     wait_until_equal(site, 10 * NS_PER_SECOND);
     site_wait(site, 20 * NS_PER_SECOND);
@@ -211,7 +217,7 @@ static void a_repair_trusts_no_digest(void **state) {
 // A member that could not take what was written, while all links stayed whole.
 static void what_a_full_disk_refused_is_made_good(void **state) {
     (void)state;
-    struct site *site = site_new(MEMBERS, NULL);
+    struct site *site = site_new(MEMBERS, without_hints);
     struct talker *t = site_talker(site, 0, false);
     machine_set_quota(site->cluster.processes[2].machine, 0);
     site_wait(site, 5 * NS_PER_SECOND); // it looks now and then
@@ -231,6 +237,7 @@ static void what_a_full_disk_refused_is_made_good(void **state) {
 static void small_flushes(struct node_options *node, struct server_options *server) {
     (void)server;
     node->store.flush_size = 16384;
+    node->hints_max = 0;
 }
 
 static void rot_tables(struct machine *machine) {
