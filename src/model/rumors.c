@@ -50,11 +50,12 @@ static uint32_t pick(struct rumors *r, uint32_t row) {
 // on. Returns where that has come to.
 static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_t most,
                           uint32_t *picked) {
-    must(r->count > 0);
-    uint32_t row = r->turn % r->count;
-    for (uint32_t i = 0; i < r->count && *picked < most; i++) {
+    const uint32_t count = r->count;
+    must(count > 0);
+    uint32_t row = r->turn % count;
+    for (uint32_t i = 0; i < count && *picked < most; i++) {
         if (r->all[row].sends <= sends && is_news(r, row, to)) *picked += pick(r, row);
-        row = (row + 1) % r->count;
+        row = (row + 1) % count;
     }
     return row;
 }
