@@ -55,7 +55,7 @@ static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_
     uint32_t row = r->turn % count;
     for (uint32_t i = 0; i < count && *picked < most; i++) {
         if (r->all[row].sends <= sends && is_news(r, row, to)) *picked += pick(r, row);
-        row = (row + 1) % count;
+        row = row + 1 < count ? row + 1 : 0;
     }
     return row;
 }
