@@ -88,6 +88,7 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
     (void)reply;
     struct customer *c = CONTAINER_OF(client, struct customer, client);
     struct street *s = c->street;
+    if (s->is_closed) return;
     uint64_t second = (world_now(s->site->world) - s->opened) / NS_PER_SECOND;
     assert_true(second < SECONDS_MAX);
     bool is_late = world_now(s->site->world) - c->asked > IN_TIME_NS;
@@ -105,7 +106,7 @@ static void on_reply(struct client *client, uint32_t number, const struct resp_r
 
 static void ask_again(void *context) {
     struct customer *c = context;
-    if (!client_is_busy(&c->client)) ask(c);
+    if (!c->street->is_closed && !client_is_busy(&c->client)) ask(c);
 }
 
 static void on_over(struct client *client, bool is_whole) {
@@ -165,7 +166,10 @@ static struct street *street_new(uint32_t members, bool has_one_door) {
     return s;
 }
 
+// Whoever still waits gives up first.
 static void street_free(struct street *s) {
+    s->is_closed = true;
+    site_wait(s->site, PATIENCE_NS + NS_PER_SECOND);
     site_free(s->site);
     free(s);
 }
@@ -331,7 +335,7 @@ static bool is_refused_in_part(struct pumps *p, struct talker *t, uint32_t numbe
 
 static char *repeated(const char *first, const char *line, uint32_t count) {
     char *words = calloc(1, WORDS_MAX);
-    words_add(words, "%s", first);
+    (void)snprintf(words, WORDS_MAX, "%s", first);
     for (uint32_t i = 0; i < count; i++) words_add(words, "%s", line);
     return words;
 }
