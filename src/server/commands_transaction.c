@@ -75,6 +75,12 @@ void local_unwatch(struct command *c, struct reply *r) {
 
 // EXEC.
 
+// What expires is a change. Of what was not there the remains may go, reclaimed or flushed.
+static bool has_changed(struct sighting seen, struct sighting now) {
+    if (now.hash == 0) return seen.is_there;
+    return now.hash != seen.hash || (seen.is_there && !now.is_there);
+}
+
 // What is watched is read with all locks held, one key after the other.
 
 static void check_watched(struct command *c);
@@ -88,8 +94,7 @@ static void on_checked(struct step *step) {
     t->unchecked = t->unchecked->next;
     if (many_read(step, &sibling)) {
         struct sighting now = sighting_of(step, sibling);
-        // What had expired when it was seen may be reclaimed; what expires is a change.
-        if (now.hash != seen.hash || (seen.is_there && !now.is_there)) c->my.done++;
+        if (has_changed(seen, now)) c->my.done++;
     }
     check_watched(c);
 }

@@ -47,24 +47,32 @@ bool replace_may_lose(const struct nemesis *n) {
     return true;
 }
 
-// Before there is a map that names directories, one that is lost is made up for by any other.
-static void note_founded(struct nemesis *n) {
+static void note_maps(struct nemesis *n) {
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         const struct node *node = cluster_node(n->cluster, i);
-        n->replacing.is_founded |= node != NULL && node_map(node)->epoch > 0;
+        if (node != NULL) n->replacing.has_map[i] = node_map(node)->epoch > 0;
     }
+}
+
+// A directory that no other member knows of is made up for by any other: it may have founded a
+// cluster and told nobody.
+static bool is_known_to_others(const struct nemesis *n, uint32_t member) {
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        if (i != member && n->replacing.has_map[i]) return true;
+    }
+    return false;
 }
 
 void replace_lose(struct nemesis *n, uint32_t member) {
     struct process *p = process_of(n, member);
-    note_founded(n);
+    note_maps(n);
     if (n->replacing.lost == NULL && p->bytes_lost == 0) {
         n->replacing.lost = disk_copy(machine_disk(p->machine));
         n->replacing.lost_of = member;
     }
     machine_wipe(p->machine);
     p->bytes_lost = world_now(n->cluster->world);
-    p->is_stranger = n->replacing.is_founded;
+    p->is_stranger = is_known_to_others(n, member);
     p->is_ordered = false;
     p->starts_lost = p->starts;
 }
@@ -170,7 +178,7 @@ static void check_stranger(struct nemesis *n, struct process *p) {
 }
 
 static void look(struct nemesis *n) {
-    note_founded(n);
+    note_maps(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (process_of(n, i)->is_stranger) check_stranger(n, process_of(n, i));
     }
