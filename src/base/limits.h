@@ -19,10 +19,12 @@ enum {
     // stored like any other and never leaves the node.
     SLOT_SYSTEM = SLOT_COUNT,
 
-    // Likewise: what it keeps for other members until these can have it (node/hints.h).
+    // Likewise: what it keeps for other members until these can have it (node/hints.h), and of that
+    // what members that stood in for them have minted.
     SLOT_HINTS,
+    SLOT_MINTED,
 
-    // Past both.
+    // Past all of them.
     SLOT_END,
 
     // Parts of what one slot of a keyspace holds that are told apart likewise.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fence.h"
 
-enum { FORMAT_VERSION = 1, IS_BEHIND = 1, HAS_FORGOTTEN = 2 };
+enum { FORMAT_VERSION = 2, IS_BEHIND = 1, HAS_FORGOTTEN = 2 };
 
 void fence_encode(const struct fence *f, struct writer *w) {
     write_u32(w, f->round);
     write_u32(w, f->agreed);
     write_u32(w, f->purged);
     write_u64(w, f->floor);
+    write_u32(w, f->cleared);
+    write_u32(w, f->wide);
     write_u8(w, (uint8_t)((f->is_behind ? IS_BEHIND : 0) | (f->has_forgotten ? HAS_FORGOTTEN : 0)));
 }
 
@@ -16,6 +18,8 @@ void fence_decode(struct fence *f, struct reader *r) {
     f->agreed = read_u32(r);
     f->purged = read_u32(r);
     f->floor = read_u64(r);
+    f->cleared = read_u32(r);
+    f->wide = read_u32(r);
     uint8_t flags = read_u8(r);
     f->is_behind = (flags & IS_BEHIND) != 0;
     f->has_forgotten = (flags & HAS_FORGOTTEN) != 0;
@@ -49,6 +53,19 @@ void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp) {
     fence_hear(f, round);
     if (round > f->agreed) f->agreed = round;
     if (timestamp > f->floor) f->floor = timestamp;
+}
+
+void fence_clear(struct fence *f, uint32_t round) {
+    if (round > f->cleared) f->cleared = round;
+}
+
+bool fence_learn_wide(struct fence *f, uint32_t wide) {
+    if (wide <= f->wide || !fence_believes(f, wide)) return false;
+    bool has_forgotten = wide > f->cleared;
+    f->wide = wide;
+    fence_hear(f, wide);
+    fence_clear(f, wide);
+    return has_forgotten;
 }
 
 bool fence_learn(struct fence *f, const struct fence *known, uint64_t latest) {

@@ -11,6 +11,8 @@
 //     agreed  the last that it has agreed to itself
 //     purged  the last that was decided, as far as it knows
 //     floor   the highest timestamp that a record of these rounds had
+//     cleared the last round of all members, not only of those with copies, that it has agreed to
+//     wide    the last such round that was decided, as far as it knows
 //
 // What a member sends of its records carries its round as of when it read them. A receiver that
 // knows of a later one does not take what is not above the floor: the sender may have read it
@@ -18,6 +20,10 @@
 //
 // Who hears of a round that was decided and that he does not know of has forgotten it: all have to
 // agree. He is behind, and gives way to those who remember.
+//
+// A round of all members is for records that a stand-in has minted something of (node/hints.h): who
+// agrees to one holds nothing minted so that is not handed off. So what is older than that round,
+// and comes as a hint, or is found in a data directory that has forgotten the round, is void.
 //
 // That a floor does is true because a write is later than all that it supersedes (node/write.c):
 // of that nothing is above the floor when its tombstone was purged.
@@ -30,12 +36,14 @@ struct fence {
     uint32_t round; // 0: none yet
     uint32_t agreed;
     uint32_t purged;
-    uint64_t floor;     // timestamp
+    uint64_t floor; // timestamp
+    uint32_t cleared;
+    uint32_t wide;
     bool is_behind;     // gives way, for now: it has forgotten rounds, or its data was damaged
     bool has_forgotten; // it is the former
 };
 
-enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 9 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
+enum { FENCE_ENCODED_SIZE = 29, FENCES_ENCODED_SIZE = 9 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
 
 // Whoever claims more rounds than this invents them: there must always be a later one. So does who
 // claims that one has missed so many: of a group they are those of years. A single word of a peer
@@ -46,7 +54,7 @@ enum { FENCE_ENCODED_SIZE = 21, FENCES_ENCODED_SIZE = 9 + SLOT_GROUPS * FENCE_EN
 void fence_encode(const struct fence *f, struct writer *w);
 void fence_decode(struct fence *f, struct reader *r);
 
-// Those of all groups, as a member stores them: u8 version 1, then one after the other. ST_INVALID
+// Those of all groups, as a member stores them: u8 version 2, then one after the other. ST_INVALID
 // when the version is another one, ST_CORRUPT when they are not what they should be.
 void fences_encode(const struct fence fences[SLOT_GROUPS], uint64_t clock_ms, struct writer *w);
 NODISCARD enum status fences_decode(struct fence fences[SLOT_GROUPS], uint64_t *clock_ms,
@@ -57,6 +65,13 @@ bool fence_believes(const struct fence *f, uint32_t round);
 
 // Agrees to a round, in which records up to that timestamp go.
 void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp);
+
+// Agrees to one of all members. It holds nothing that stand-ins minted.
+void fence_clear(struct fence *f, uint32_t round);
+
+// Takes over which round of all members another one knows to be decided. True: this one has
+// forgotten it.
+bool fence_learn_wide(struct fence *f, uint32_t wide);
 
 // Somebody knows of a round, that maybe came to nothing.
 void fence_hear(struct fence *f, uint32_t round);

@@ -24,8 +24,14 @@ static void make(struct record *r, const struct sibling *siblings, uint32_t coun
 
 static void a_fence_comes_out_as_it_went_in(void **state) {
     (void)state;
-    const struct fence f = {
-        .round = 1, .agreed = 4, .purged = 2, .floor = 3, .is_behind = true, .has_forgotten = true};
+    const struct fence f = {.round = 1,
+                            .agreed = 4,
+                            .purged = 2,
+                            .floor = 3,
+                            .cleared = 6,
+                            .wide = 5,
+                            .is_behind = true,
+                            .has_forgotten = true};
     uint8_t bytes[FENCE_ENCODED_SIZE];
     struct writer w = writer_to(bytes, sizeof(bytes));
     fence_encode(&f, &w);
@@ -39,6 +45,8 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
     assert_int_equal(g.agreed, 4);
     assert_int_equal(g.purged, 2);
     assert_int_equal(g.floor, 3);
+    assert_int_equal(g.cleared, 6);
+    assert_int_equal(g.wide, 5);
     assert_true(g.is_behind);
     assert_true(g.has_forgotten);
 }
@@ -56,8 +64,8 @@ static void fences_are_stored_as_in_all_releases(void **state) {
     }
     struct writer w = writer_to(bytes, sizeof(bytes));
     fences_encode(fences, 9, &w);
-    golden_compare("fences.v1", writer_bytes(&w));
-    struct slice golden = golden_read("fences.v1", memory, sizeof(memory));
+    golden_compare("fences.v2", writer_bytes(&w));
+    struct slice golden = golden_read("fences.v2", memory, sizeof(memory));
     uint64_t clock_ms = 0;
     assert_int_equal(fences_decode(got, &clock_ms, golden), ST_OK);
     assert_int_equal(clock_ms, 9);
@@ -65,7 +73,7 @@ static void fences_are_stored_as_in_all_releases(void **state) {
     assert_int_equal(fences_decode(got, &clock_ms, (struct slice){bytes, w.size - 1}), ST_CORRUPT);
     assert_int_equal(fences_decode(got, &clock_ms, (struct slice){bytes, w.size + 1}), ST_CORRUPT);
     assert_int_equal(fences_decode(got, &clock_ms, (struct slice){0}), ST_INVALID);
-    bytes[0] = 2; // of a later release
+    bytes[0] = 3; // of a later release
     assert_int_equal(fences_decode(got, &clock_ms, writer_bytes(&w)), ST_INVALID);
 }
 
@@ -110,6 +118,26 @@ static void who_does_not_know_of_a_decided_round_is_behind(void **state) {
     assert_int_equal(f.floor, 900);
     assert_true(fence_learn(&f, &(struct fence){.purged = 7, .floor = UINT64_MAX}, 999));
     assert_int_equal(f.floor, 999);
+}
+
+// A decided round of all members had this one's word, too.
+static void who_does_not_know_of_a_decided_round_of_all_has_forgotten_it(void **state) {
+    (void)state;
+    struct fence f = {.round = 4, .agreed = 3};
+    fence_clear(&f, 3);
+    fence_clear(&f, 2);
+    assert_int_equal(f.cleared, 3);
+    assert_false(fence_learn_wide(&f, 3));
+    assert_int_equal(f.wide, 3);
+    assert_false(fence_learn_wide(&f, 2));
+    assert_int_equal(f.wide, 3);
+    assert_false(fence_learn_wide(&f, 5 + FENCE_LEAP_MAX));
+    assert_true(fence_learn_wide(&f, 5));
+    assert_int_equal(f.wide, 5);
+    assert_int_equal(f.cleared, 5); // what it mints from now on is later
+    assert_int_equal(f.round, 5);
+    assert_int_equal(f.agreed, 3); // it has what its replicas tell it from them
+    assert_false(f.is_behind);
 }
 
 static void what_was_read_before_a_round_is_admitted_only_above_its_floor(void **state) {
@@ -175,6 +203,7 @@ int fence_test(void) {
         cmocka_unit_test(fences_are_stored_as_in_all_releases),
         cmocka_unit_test(rounds_and_floors_only_rise),
         cmocka_unit_test(who_does_not_know_of_a_decided_round_is_behind),
+        cmocka_unit_test(who_does_not_know_of_a_decided_round_of_all_has_forgotten_it),
         cmocka_unit_test(what_was_read_before_a_round_is_admitted_only_above_its_floor),
         cmocka_unit_test(who_is_behind_gives_way_in_what_others_do_not_know),
         cmocka_unit_test(tombstones_and_what_has_expired_are_dead_and_not_those_of_later_times),

@@ -25,6 +25,12 @@ enum {
     HINT_HEAD_SIZE = 13, // bytes of a value beside key and record
 };
 
+enum hint_kind {
+    HINT_COPY,   // of what a replica has minted
+    HINT_MINTED, // by who stands in, while no replica could be reached
+    HINT_KINDS,
+};
+
 struct hint {
     uint32_t round;      // of purging, in which the record was minted (fence.h)
     struct slice key;    // lent

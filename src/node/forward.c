@@ -3,12 +3,13 @@
 
 #include "node/internal.h"
 #include "node/peers.h"
+#include "node/stand_in.h"
 #include "node/write.h"
 
 // Asking.
 
-static bool send(struct operation *o, uint32_t place, uint32_t need) {
-    struct link *link = peer_link(o->node, o->replicas[place]);
+static bool send(struct operation *o, uint32_t place) {
+    struct link *link = peer_link(o->node, operation_member(o, place));
     if (link == NULL) return false;
     const struct message_forward m = {
         .id = o->id,
@@ -16,7 +17,7 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
         .is_tombstone = o->is_tombstone,
         .is_sloppy = o->is_sloppy,
         .keyspace = o->partition.keyspace,
-        .need = need,
+        .need = o->quorum.need,
         .expires_ms = o->expires_ms,
         .timestamp = o->timestamp,
         .seen_timestamp = o->extra_timestamp,
@@ -30,26 +31,48 @@ static bool send(struct operation *o, uint32_t place, uint32_t need) {
     return link_end(link, MESSAGE_FORWARD, &w);
 }
 
-static bool may_be_fit(const struct operation *o, uint32_t place) {
-    const struct node *node = o->node;
-    uint32_t member = o->replicas[place];
-    if (place == o->self_place || !peer_is_up(node, member)) return false;
-    return node->members.entries[member].state != MEMBER_MENDING;
+static bool ask(struct operation *o, uint32_t place) {
+    o->asked |= 1u << place;
+    bool is_sent = send(o, place);
+    if (!is_sent) quorum_vote(&o->quorum, place, false);
+    return is_sent;
 }
 
 // Asks the next of the replicas that may be fit to mint and were not asked, those that were late
 // lately after the others. False: there is none.
-static bool ask_next(struct operation *o) {
+static bool ask_next_replica(struct operation *o) {
+    const struct node *node = o->node;
     for (int late = 0; late < 2; late++) {
         for (uint32_t i = 0; i < o->replica_count; i++) {
-            bool is_late = !peer_is_prompt(o->node, o->replicas[i], ERRAND_WRITE);
-            if ((o->asked >> i & 1) != 0 || is_late != late || !may_be_fit(o, i)) continue;
-            o->asked |= 1u << i;
-            if (send(o, i, o->quorum.need)) return true;
-            quorum_vote(&o->quorum, i, false);
+            bool is_late = !peer_is_prompt(node, o->replicas[i], ERRAND_WRITE);
+            if ((o->asked >> i & 1) != 0 || is_late != late || i == o->self_place) continue;
+            if (peer_is_fit(node, o->replicas[i]) && ask(o, i)) return true;
         }
     }
     return false;
+}
+
+static bool ask_next_stand_in(struct operation *o) {
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        bool is_next = (o->stood_in >> i & 1) != 0 && (o->asked >> i & 1) == 0;
+        if (is_next && o->stand_ins[i] != o->node->self && ask(o, i)) return true;
+    }
+    return false;
+}
+
+static bool ask_next(struct operation *o) {
+    return o->stood_in == 0 ? ask_next_replica(o) : ask_next_stand_in(o);
+}
+
+// No replica can be reached: somebody who stands in mints, this member if it is one.
+static void turn_to_stand_ins(struct operation *o, uint32_t need) {
+    if (stand_in_may_mint(o)) {
+        o->is_forwarded_away = false;
+        delay_end(&o->hedge);
+        write_start(o, need);
+    } else if (!ask_next(o)) {
+        operation_finish(o, ST_UNAVAILABLE);
+    }
 }
 
 void forward_start(struct operation *o, uint32_t need) {
@@ -59,7 +82,12 @@ void forward_start(struct operation *o, uint32_t need) {
     quorum_init(&o->quorum, o->replica_count, need);
     o->asked = 0;
     delay_begin(&o->node->operations.hedges, &o->hedge);
-    if (!ask_next(o)) operation_finish(o, ST_UNAVAILABLE);
+    if (ask_next(o)) return;
+    if (o->is_sloppy && o->asked == 0) {
+        turn_to_stand_ins(o, need);
+    } else {
+        operation_finish(o, ST_UNAVAILABLE);
+    }
 }
 
 void forward_on_answer(struct operation *o, uint32_t member, const struct message_forward_done *m) {
@@ -160,11 +188,14 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         return;
     }
     must(operation_place(o, o->key)); // its keyspace is current
-    if (o->self_place == REPLICAS_MAX || m->need == 0 || m->need > o->replica_count) {
+    bool is_replica = o->self_place != REPLICAS_MAX;
+    if ((!is_replica && !m->is_sloppy) || m->need == 0 || m->need > o->replica_count) {
         operation_finish(o, ST_INVALID);
-        return;
+    } else if (!is_replica && !stand_in_may_mint(o)) {
+        operation_finish(o, ST_UNAVAILABLE);
+    } else {
+        write_start(o, m->need);
     }
-    write_start(o, m->need);
 }
 
 void forward_answer(struct operation *o, enum status status) {

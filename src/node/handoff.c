@@ -39,10 +39,9 @@ static void give_items(struct node *node) {
 // while, so that the others have their turn.
 static bool is_reached(struct node *node, uint32_t target) {
     if (target >= node->map.member_count || target == node->self) return false;
-    bool is_mending = node->members.entries[target].state == MEMBER_MENDING;
     uint64_t refused = node->peers[target].refused_hints;
     if (refused != 0 && node->env->now - refused < ROUND_NS) return false;
-    return peer_link(node, target) != NULL && peer_is_up(node, target) && !is_mending;
+    return peer_is_fit(node, target);
 }
 
 // Sending.
@@ -73,6 +72,7 @@ static enum status remove_if_same(struct store_write *write, struct slice old, s
     *new = old;
     if (old.size == 0 || hash_bytes(old, 0) != item->hash) return ST_OK;
     *new = (struct slice){0};
+    item->node->peers[item->node->handoff.target].hint_author = 0;
     bool is_told = options->handed != NULL && !item->is_dropped && hint_decode(&hint, old) == ST_OK;
     if (is_told) {
         uint32_t target = item->node->handoff.target;
@@ -98,7 +98,7 @@ static void remove_item(struct handoff_item *item) {
     item->removal = (struct store_write){
         .apply = remove_if_same,
         .done = on_removed,
-        .partition = hints_partition,
+        .partition = hints_partition(item->node->handoff.kind),
         .key = {item->hint_key, HINT_KEY_SIZE},
     };
     store_put(item->node->store, &item->removal);
@@ -151,11 +151,19 @@ static void begin_item(struct handoff_item *item) {
         drop_item(item);
         return;
     }
+    uint16_t slot = slot_of(item->hint.key);
+    if (node->handoff.kind == HINT_MINTED) {
+        if (hints_is_void(node, &item->hint)) {
+            drop_item(item);
+        } else {
+            send(item, purge_round(node, slot), item->hint.record);
+        }
+        return;
+    }
     if (item->hint.record.size > 0) {
         send(item, item->hint.round, item->hint.record);
         return;
     }
-    uint16_t slot = slot_of(item->hint.key);
     item->hint.round = purge_round(node, slot);
     item->read = (struct store_read){.done = on_own_read, .key = item->hint.key};
     item->read.partition = (struct partition){item->keyspace, slot};
@@ -166,7 +174,7 @@ static void begin_item(struct handoff_item *item) {
 static void begin_batch(struct node *node) {
     struct handoff *h = &node->handoff;
     h->state = HANDOFF_SENDING;
-    h->has_wrapped = false;
+    h->ends = 0;
     h->has_moved = false;
     h->has_given_up = false;
     h->serial++;
@@ -187,8 +195,10 @@ void handoff_on_answer(struct node *node, uint32_t member, const struct message_
     item->is_waiting = false;
     if (m->status == ST_OK) {
         remove_item(item);
-    } else if (m->status == ST_FENCED) {
+    } else if (m->status == ST_FENCED && h->kind == HINT_COPY) {
         drop_item(item);
+    } else {
+        purge_hear(node, member, slot_of(item->hint.key), m->round);
     }
     end_batch_if_over(node);
 }
@@ -249,9 +259,9 @@ static bool on_hint(struct store_scan *scan, struct slice key, struct slice valu
 // The next batch for the target begins behind this one.
 static void keep_place(struct node *node) {
     struct handoff *h = &node->handoff;
-    struct peer *peer = &node->peers[h->target];
-    memcpy(peer->hint_after, h->items[h->count - 1].hint_key, HINT_KEY_SIZE);
-    peer->has_hint_after = true;
+    struct hint_place *place = &node->peers[h->target].hint_places[h->kind];
+    memcpy(place->after, h->items[h->count - 1].hint_key, HINT_KEY_SIZE);
+    place->is_set = true;
 }
 
 // True: there is more to list at once.
@@ -271,14 +281,17 @@ static bool end_list(struct node *node) {
         rest(node, ROUND_NS);
         return false;
     }
-    if (h->target < node->peer_count) node->peers[h->target].has_hint_after = false;
+    if (h->target < node->peer_count) node->peers[h->target].hint_places[h->kind].is_set = false;
     h->target = h->next;
     if (h->next < MEMBERS_MAX) return true;
-    // At the end: once more from the first, then there is nothing to do for now.
+    // At the end: the other kind, then once more this one, then there is nothing to do for now.
     h->target = 0;
-    h->has_wrapped = !h->has_wrapped;
-    if (!h->has_wrapped) rest(node, ROUND_NS);
-    return h->has_wrapped;
+    h->kind = (h->kind + 1) % HINT_KINDS;
+    h->ends++;
+    if (h->ends <= HINT_KINDS) return true;
+    h->ends = 0;
+    rest(node, ROUND_NS);
+    return false;
 }
 
 static void on_listed(struct store_scan *scan) {
@@ -292,8 +305,8 @@ static void aim(struct node *node) {
     while (h->target < node->map.member_count && !is_reached(node, h->target)) h->target++;
     hint_key_first(h->after, (uint16_t)h->target);
     if (h->target >= node->peer_count) return;
-    const struct peer *peer = &node->peers[h->target];
-    if (peer->has_hint_after) memcpy(h->after, peer->hint_after, HINT_KEY_SIZE);
+    const struct hint_place *place = &node->peers[h->target].hint_places[h->kind];
+    if (place->is_set) memcpy(h->after, place->after, HINT_KEY_SIZE);
 }
 
 static void list(struct node *node) {
@@ -306,7 +319,7 @@ static void list(struct node *node) {
         h->scan = (struct store_scan){
             .visit = on_hint,
             .done = on_listed,
-            .partition = hints_partition,
+            .partition = hints_partition(h->kind),
             .after = {h->after, HINT_KEY_SIZE},
         };
         if (!store_each(node->store, &h->scan)) return;
@@ -320,7 +333,7 @@ static void on_step(struct timer *timer) {
         give_up(node);
         return;
     }
-    if (store_partition_of(node->store, hints_partition).key_count == 0) {
+    if (node_hints(node).key_count == 0) {
         rest(node, ROUND_NS);
         return;
     }

@@ -13,7 +13,8 @@
 //
 // A record that was kept carries the round of purging of when it was minted, by a replica that held
 // it durably. So one that is refused for its round (ST_FENCED) is superseded by what was purged, or
-// it is on that replica, and comparing brings it: the hint can go.
+// it is on that replica, and comparing brings it: the hint can go. What one who stands in has
+// minted is sent in the present round, and stays until it is held (hints.h).
 #ifndef QUOIT_NODE_HANDOFF_H
 #define QUOIT_NODE_HANDOFF_H
 
@@ -30,6 +31,12 @@ enum {
 };
 
 enum handoff_state { HANDOFF_RESTING, HANDOFF_LISTING, HANDOFF_SENDING };
+
+// Where the next batch for a member begins, if not at its first hint.
+struct hint_place {
+    uint8_t after[HINT_KEY_SIZE];
+    bool is_set;
+};
 
 struct handoff_item {
     struct node *node;
@@ -48,15 +55,16 @@ struct handoff_item {
 struct handoff {
     enum handoff_state state;
     struct timer step;
+    enum hint_kind kind;          // of the list, and of the batch, like the next ones
     uint8_t after[HINT_KEY_SIZE]; // where the list begins
-    uint32_t target;              // of the list, and of the batch
-    uint32_t next;                // the target whose hints end the list; MEMBERS_MAX: none does
-    uint64_t began;               // ns
-    uint64_t serial;              // of the batch
-    bool has_moved;               // a hint of the batch is gone
-    bool has_given_up;            // waiting for the rest of it
-    bool has_wrapped;             // it has begun anew since the last batch
-    bool has_room;                // in memory, for the list
+    uint32_t target;
+    uint32_t next;     // the target whose hints end the list; MEMBERS_MAX: none does
+    uint64_t began;    // ns
+    uint64_t serial;   // of the batch
+    bool has_moved;    // a hint of the batch is gone
+    bool has_given_up; // waiting for the rest of it
+    uint32_t ends;     // of the hints of a kind, that it came to since the last batch
+    bool has_room;     // in memory, for the list
     struct store_scan scan;
     uint32_t count;
     uint32_t size; // bytes

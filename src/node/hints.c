@@ -3,6 +3,7 @@
 
 #include "node/genesis.h"
 #include "node/internal.h"
+#include "node/purge_answer.h"
 
 // One that the store has not finished with, in a buffer of the node.
 struct hint_job {
@@ -11,10 +12,11 @@ struct hint_job {
     uint64_t from_life;
     uint64_t id;
     uint64_t held;
+    enum hint_kind kind;
     struct hint hint;
     uint8_t hint_key[HINT_KEY_SIZE];
     struct store_write write;
-    struct store_read read;
+    struct hints_look look;
     uint8_t bytes[]; // key, then record
 };
 
@@ -45,11 +47,23 @@ static struct link *link_of(const struct hint_job *job) {
     return link != NULL && link->life == job->from_life && link_is_open(link) ? link : NULL;
 }
 
-static bool has_room(const struct node *node, const struct hint *hint) {
-    uint64_t size = store_partition_of(node->store, hints_partition).size;
+bool hints_have_room(const struct node *node, uint64_t size) {
     if (store_stats(node->store).is_full) return false;
-    return size + HINT_KEY_SIZE + HINT_HEAD_SIZE + hint->key.size + hint->record.size <=
-           node->options.hints_max;
+    size += HINT_KEY_SIZE + HINT_HEAD_SIZE;
+    return node_hints(node).size + size <= node->options.hints_max;
+}
+
+bool hints_are_minted(const struct node *node) {
+    struct store_partition minted = store_partition_of(node->store, hints_partition(HINT_MINTED));
+    return minted.key_count > 0 || node->hints_busy > 0;
+}
+
+bool hints_is_void(const struct node *node, const struct hint *hint) {
+    return hint->round < purge_cleared(node, slot_of(hint->key));
+}
+
+static bool is_void(const struct node *node, enum hint_kind kind, const struct hint *hint) {
+    return kind == HINT_MINTED && hints_is_void(node, hint);
 }
 
 // Keeping.
@@ -77,11 +91,13 @@ static enum status keep(struct store_write *write, struct slice old, struct slic
     struct node *node = job->node;
     struct hint held = {0};
     *new = old;
+    if (is_void(node, job->kind, &job->hint)) return ST_FENCED;
     if (old.size > 0) {
         enum status st = hint_decode(&held, old);
         if (st != ST_OK) return st;
         if (!slice_equal(held.key, job->hint.key)) return ST_BUSY; // of the same hash
         if (job->hint.record.size == 0) return ST_OK;
+        if (is_void(node, job->kind, &held)) held.record = (struct slice){0};
     }
     if (job->hint.record.size > 0) {
         struct record *told = &node->records[1];
@@ -120,7 +136,7 @@ static void begin(struct hint_job *job, uint32_t target, uint16_t keyspace) {
     job->write = (struct store_write){
         .apply = keep,
         .done = on_kept,
-        .partition = hints_partition,
+        .partition = hints_partition(job->kind),
         .key = {job->hint_key, HINT_KEY_SIZE},
     };
     store_put(job->node->store, &job->write);
@@ -128,7 +144,7 @@ static void begin(struct hint_job *job, uint32_t target, uint16_t keyspace) {
 
 void hints_note(struct node *node, uint32_t target, struct partition partition, struct slice key) {
     const struct hint hint = {.key = key};
-    if (!has_room(node, &hint)) return;
+    if (!hints_have_room(node, key.size)) return;
     struct hint_job *job = take_job(node, NULL, 0, &hint);
     if (job != NULL) begin(job, target, partition.keyspace);
 }
@@ -143,20 +159,20 @@ static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace,
     return map_place_in(run, target) < copies && map_place_in(run, node->self) >= copies;
 }
 
-static enum status refusal(const struct node *node, const struct message_hint *m,
-                           const struct hint *hint) {
+static enum status refusal(const struct node *node, const struct message_hint *m) {
     bool fits = is_fit(node, m->key, m->keyspace, m->slot, m->target) && m->record.size > 0 &&
                 m->record.size <= node->record_max;
     if (!fits) return ST_INVALID;
     if (!node_has_vote(node)) return ST_UNAVAILABLE;
-    return has_room(node, hint) ? ST_OK : ST_NO_SPACE;
+    return hints_have_room(node, m->key.size + m->record.size) ? ST_OK : ST_NO_SPACE;
 }
 
 void hints_on_hint(struct node *node, struct link *link, const struct message_hint *m) {
     const struct hint hint = {m->round, m->key, m->record};
-    enum status st = refusal(node, m, &hint);
+    enum status st = refusal(node, m);
     struct hint_job *job = st == ST_OK ? take_job(node, link, m->id, &hint) : NULL;
     if (job != NULL) {
+        job->kind = m->is_minted ? HINT_MINTED : HINT_COPY;
         begin(job, m->target, m->keyspace);
         return;
     }
@@ -164,56 +180,138 @@ void hints_on_hint(struct node *node, struct link *link, const struct message_hi
     answer(link, m->id, st == ST_OK ? ST_BUSY : st);
 }
 
+// Minting.
+
+enum status hints_unwrap(struct node *node, struct slice key, struct slice value,
+                         struct slice *held) {
+    struct hint hint = {0};
+    uint16_t slot = slot_of(key);
+    if (purge_round(node, slot) < purge_cleared(node, slot)) return ST_BUSY; // about to agree
+    if (value.size == 0) return ST_OK;
+    enum status st = hint_decode(&hint, value);
+    if (st != ST_OK) return st;
+    if (!slice_equal(hint.key, key)) return ST_BUSY; // of the same hash
+    if (!hints_is_void(node, &hint)) *held = hint.record;
+    return ST_OK;
+}
+
+enum status hints_wrap(struct node *node, uint32_t round, struct slice key, struct slice record,
+                       struct slice *value) {
+    const struct hint hint = {.round = round, .key = key, .record = record};
+    struct writer w = writer_to(node->scratch, node->scratch_size);
+    hint_encode(&hint, &w);
+    *value = writer_bytes(&w);
+    return w.failed ? ST_TOO_LARGE : ST_OK;
+}
+
 // Giving.
 
-void hints_aim(struct store_read *read, uint8_t *hint_key, uint16_t target, uint16_t keyspace,
-               struct slice key) {
-    hint_key_write(hint_key, target, keyspace, key);
-    read->partition = hints_partition;
-    read->key = (struct slice){hint_key, HINT_KEY_SIZE};
-}
-
-uint32_t hints_open(struct store_read *read, struct slice key) {
-    struct hint hint = {0};
-    struct slice value = read->record;
-    read->record = (struct slice){0};
-    if (read->status != ST_OK) return 0;
-    read->status = hint_decode(&hint, value);
-    if (read->status != ST_OK) return 0;
-    bool is_it = slice_equal(hint.key, key) && hint.record.size > 0;
-    if (is_it) {
-        read->record = hint.record;
-    } else {
-        read->status = ST_NOT_FOUND;
+// Keeps what was found, joined with what was found before.
+static enum status join(struct hints_look *look, struct slice record) {
+    struct node *node = look->node;
+    if (look->held != NULL) {
+        struct record *known = &node->records[0];
+        struct record *told = &node->records[1];
+        struct record *joined = &node->records[2];
+        enum status st = record_decode(known, look->record);
+        if (st == ST_OK) st = record_decode(told, record);
+        if (st == ST_OK) st = record_merge(known, told, joined, NULL);
+        if (st != ST_OK) return st;
+        struct writer w = writer_to(node->scratch, node->record_max);
+        record_encode(joined, &w);
+        if (w.failed) return ST_TOO_LARGE;
+        record = writer_bytes(&w);
     }
-    return hint.round;
+    uint8_t *bytes = buffer_take(node, record.size);
+    if (bytes == NULL) return ST_BUSY;
+    memcpy(bytes, record.data, record.size);
+    hints_end_look(look);
+    look->held = bytes;
+    look->record = (struct slice){bytes, record.size};
+    return ST_OK;
 }
 
-static void give(struct link *link, const struct message_get *m, struct store_read *read) {
-    uint32_t round = hints_open(read, m->key);
-    replica_answer_get(link, m->id, m->held, round, read);
+static enum status take_found(struct hints_look *look) {
+    struct node *node = look->node;
+    struct hint hint = {0};
+    if (look->read.status == ST_NOT_FOUND) return ST_OK;
+    if (look->read.status != ST_OK) return look->read.status;
+    enum status st = hint_decode(&hint, look->read.record);
+    if (st != ST_OK) return st;
+    bool is_it = slice_equal(hint.key, look->key) && hint.record.size > 0;
+    if (!is_it || is_void(node, look->kind, &hint)) return ST_OK;
+    bool is_minted = look->kind == HINT_MINTED;
+    uint32_t round = is_minted ? purge_round(node, slot_of(look->key)) : hint.round;
+    if (round < look->round) look->round = round;
+    return join(look, hint.record);
 }
 
-static void on_read(struct store_read *read) {
-    struct hint_job *job = CONTAINER_OF(read, struct hint_job, read);
+static void on_found(struct store_read *read);
+
+// True when it is through.
+static bool look_on(struct hints_look *look) {
+    while (look->status == ST_OK && look->kind < HINT_KINDS) {
+        hint_key_write(look->hint_key, look->target, look->keyspace, look->key);
+        look->read = (struct store_read){.done = on_found};
+        look->read.partition = hints_partition(look->kind);
+        look->read.key = (struct slice){look->hint_key, HINT_KEY_SIZE};
+        if (!store_get(look->node->store, &look->read)) return false;
+        look->status = take_found(look);
+        look->kind++;
+    }
+    if (look->status == ST_OK && look->held == NULL) look->status = ST_NOT_FOUND;
+    return true;
+}
+
+static void on_found(struct store_read *read) {
+    struct hints_look *look = CONTAINER_OF(read, struct hints_look, read);
+    look->status = take_found(look);
+    look->kind++;
+    if (look_on(look)) look->done(look);
+}
+
+bool hints_look(struct node *node, struct hints_look *look) {
+    look->node = node;
+    look->kind = 0;
+    look->held = NULL;
+    look->status = ST_OK;
+    look->record = (struct slice){0};
+    look->round = UINT32_MAX;
+    return look_on(look);
+}
+
+void hints_end_look(struct hints_look *look) {
+    if (look->held != NULL) buffer_give(look->node, look->held);
+    look->held = NULL;
+}
+
+static void answer_get(struct hint_job *job) {
     struct link *link = link_of(job);
-    if (!node_has_vote(job->node)) read->status = ST_UNAVAILABLE;
-    const struct message_get m = {.id = job->id, .held = job->held, .key = job->hint.key};
-    if (link != NULL) give(link, &m, read);
+    struct store_read read = {.status = job->look.status, .record = job->look.record};
+    if (!node_has_vote(job->node)) read.status = ST_UNAVAILABLE;
+    uint32_t round = read.status == ST_OK ? job->look.round : 0;
+    if (link != NULL) replica_answer_get(link, job->id, job->held, round, &read);
+    hints_end_look(&job->look);
     give_job(job);
 }
 
+static void on_looked(struct hints_look *look) {
+    answer_get(CONTAINER_OF(look, struct hint_job, look));
+}
+
 void hints_on_get(struct node *node, struct link *link, const struct message_get *m) {
-    struct store_read read = {.status = ST_UNAVAILABLE};
     bool fits = is_fit(node, m->key, m->keyspace, m->slot, m->target) && node_has_vote(node);
     struct hint_job *job = NULL;
     if (fits) job = take_job(node, link, m->id, &(struct hint){.key = m->key});
     if (job == NULL) {
-        give(link, m, &read);
+        struct store_read read = {.status = ST_UNAVAILABLE};
+        replica_answer_get(link, m->id, m->held, 0, &read);
         return;
     }
     job->held = m->held;
-    job->read.done = on_read;
-    hints_aim(&job->read, job->hint_key, m->target, m->keyspace, job->hint.key);
-    if (store_get(node->store, &job->read)) on_read(&job->read);
+    job->look.done = on_looked;
+    job->look.target = m->target;
+    job->look.keyspace = m->keyspace;
+    job->look.key = job->hint.key;
+    if (hints_look(node, &job->look)) answer_get(job);
 }

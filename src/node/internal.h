@@ -87,8 +87,8 @@ struct peer {
     uint64_t contested;     // when it did first, ns
     bool has_told_fences;   // in this life: purge_answer.h
     uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
-    uint8_t hint_after[HINT_KEY_SIZE]; // where the next batch of hints for it begins, if
-    bool has_hint_after;
+    struct hint_place hint_places[HINT_KINDS];
+    uint64_t hint_author; // actor of what is minted for it; 0: to be drawn (stand_in.h)
     struct stranger stranger;
 };
 
@@ -175,8 +175,9 @@ struct node {
     struct purge purge;
     struct expiry expiry;
     struct handoff handoff;
-    uint32_t hints_busy; // that the store has not finished with
-    uint32_t comparing;  // questions of others about keys that wait for the store
+    uint32_t hints_busy;   // that the store has not finished with
+    uint64_t hints_minted; // in this life
+    uint32_t comparing;    // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way

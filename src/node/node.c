@@ -531,7 +531,13 @@ struct store_partition node_slot(const struct node *node, uint16_t slot) {
 }
 
 struct store_partition node_hints(const struct node *node) {
-    return store_partition_of(node->store, hints_partition);
+    struct store_partition sum = {0};
+    for (enum hint_kind kind = 0; kind < HINT_KINDS; kind++) {
+        struct store_partition p = store_partition_of(node->store, hints_partition(kind));
+        sum.key_count += p.key_count;
+        sum.size += p.size;
+    }
+    return sum;
 }
 
 struct node_stats node_stats(const struct node *node) {

@@ -97,6 +97,13 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
     return REPLICAS_MAX;
 }
 
+uint32_t operation_own_place(const struct operation *o) {
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if (operation_member(o, i) == o->node->self) return i;
+    }
+    return REPLICAS_MAX;
+}
+
 uint32_t operation_left_ms(const struct operation *o) {
     uint64_t now = o->node->env->now;
     return now < o->until ? (uint32_t)((o->until - now) / NS_PER_MS) + 1 : 1;

@@ -15,6 +15,7 @@
 #include "model/hint.h"
 #include "model/map.h"
 #include "model/quorum.h"
+#include "node/hints.h"
 #include "node/node.h"
 #include "store/store.h"
 
@@ -65,7 +66,8 @@ struct operation {
     uint16_t replicas[REPLICAS_MAX]; // members
     uint32_t stood_in;               // bit i: for replica i another member is asked:
     uint16_t stand_ins[REPLICAS_MAX];
-    uint8_t hint_key[HINT_KEY_SIZE]; // of reads: under which this member stands in
+    uint8_t hint_key[HINT_KEY_SIZE]; // of writes: under which this member stands in
+    struct hints_look look;          // of reads: at what it keeps so
     uint32_t asked;                  // bit i: replica i was asked in this round
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
@@ -120,6 +122,9 @@ static inline uint32_t operation_member(const struct operation *o, uint32_t plac
 // The place of the member among the replicas that were asked in this round and whose word is still
 // out, or REPLICAS_MAX.
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
+
+// The place in which this member is asked, as a replica or as a stand-in, or REPLICAS_MAX.
+uint32_t operation_own_place(const struct operation *o);
 
 // Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are
 // wanted: this node, then those that are up, then those of both that were late lately and those who

@@ -45,6 +45,9 @@ void peers_sweep(struct node *node);
 // Whether requests go to the member first (sight.h).
 bool peer_is_up(const struct node *node, uint32_t member);
 
+// Whether the other member's word can be had now, and counts.
+bool peer_is_fit(const struct node *node, uint32_t member);
+
 // True unless the member was late, lately. Like being up that steers who is asked first; who was
 // late is asked again after a while that doubles until it is in time. This member itself can be
 // late, too, when its disk is.

@@ -59,6 +59,8 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
+    p->is_wide = !p->is_wide && p->wide_count > 0;
+    p->wide_count = 0;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
     p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
@@ -96,7 +98,7 @@ static bool is_candidate(struct node *node, uint32_t *cell) {
 // Whether all members that have copies in the group can be asked. Notes one that cannot.
 static bool can_agree(struct node *node, uint32_t group) {
     uint8_t members[MEMBERS_MAX / 8];
-    purge_members_of(node, group, members);
+    purge_members_of(node, group, node->purge.is_wide, members);
     if (!node_has_vote(node)) return false;
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (i == node->self || !bitmap_has(members, i)) continue;
@@ -116,6 +118,9 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
     if (record_decode(r, record) != ST_OK) return true;
     expiry_see(&node->expiry, r);
     if (!is_durable || !fence_is_dead(r, p->latest, p->expired_ms)) return true;
+    bool is_wide = purge_is_wide(node, scan->partition, r);
+    p->wide_count += is_wide;
+    if (is_wide != p->is_wide) return true;
     p->is_full = p->count == PURGE_KEYS_MAX ||
                  p->entries.capacity - p->entries.size < CONDEMNED_SIZE + key.size;
     if (p->is_full) return false;
@@ -184,7 +189,7 @@ static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
     p->state = PURGE_IDLE;
-    purge_members_of(node, p->group, members);
+    purge_members_of(node, p->group, p->is_wide, members);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
         if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
@@ -203,13 +208,14 @@ static void ask(struct node *node) {
     p->id++;
     p->round = purge_next_round(node, p->group);
     memset(p->held, 0xff, sizeof(p->held));
-    purge_members_of(node, p->group, p->waiting);
+    purge_members_of(node, p->group, p->is_wide, p->waiting);
     pause(node, PATIENCE_NS);
     const struct message_purge m = {
         .id = p->id,
         .author = node->epoch.author,
         .group = (uint16_t)p->group,
         .round = p->round,
+        .is_wide = p->is_wide,
         .entries = writer_bytes(&p->entries),
     };
     for (uint32_t i = 0; i < node->map.member_count; i++) {
@@ -264,10 +270,11 @@ static void decide(struct node *node) {
         .group = (uint16_t)p->group,
         .round = p->round,
         .floor = p->fences[p->group].floor,
+        .is_wide = p->is_wide,
         .entries = writer_bytes(&p->erased),
     };
     uint8_t members[MEMBERS_MAX / 8];
-    purge_members_of(node, p->group, members);
+    purge_members_of(node, p->group, p->is_wide, members);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
         if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
@@ -291,7 +298,7 @@ void purge_on_lost(struct node *node, uint32_t member) {
     struct purge *p = &node->purge;
     if (p->state != PURGE_ASKING) return;
     uint8_t members[MEMBERS_MAX / 8];
-    purge_members_of(node, p->group, members);
+    purge_members_of(node, p->group, p->is_wide, members);
     if (bitmap_has(members, member)) pass_group(node);
 }
 

@@ -19,6 +19,10 @@
 // member that has forgotten a round (its data is an older copy, or damaged) hears of it in FENCES,
 // as soon as a link opens; it then mends, and gives way in what the others do not know.
 //
+// What a stand-in has minted something of (node/hints.h) takes the word of all members, of which
+// none holds anything minted that is not handed off: looks of that kind follow on others that found
+// some.
+//
 // A partition with a single copy is purged in the same way, by that member alone.
 #ifndef QUOIT_NODE_PURGE_H
 #define QUOIT_NODE_PURGE_H
@@ -72,6 +76,8 @@ struct purge {
     uint64_t listed;     // when it began to list the cell, ns
     uint64_t latest;     // timestamp: what is later is left for the next time
     uint64_t expired_ms; // by the purge clock: what expires later, too
+    bool is_wide;        // looks for what all members have to agree on; else for the rest
+    uint32_t wide_count; // of the former, in this look
     uint32_t visited;    // records, since it paused
     struct store_scan scan;
     uint64_t id; // of the round, like all up to waiting

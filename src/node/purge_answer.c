@@ -3,6 +3,7 @@
 
 #include "base/bitmap.h"
 #include "node/genesis.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/roots.h"
 
@@ -13,8 +14,10 @@ enum {
     CLOCKS_APART_MS = 24 * 3600 * 1000,
 };
 
-void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]) {
+void purge_members_of(const struct node *node, uint32_t group, bool is_wide,
+                      uint8_t members[MEMBERS_MAX / 8]) {
     memset(members, 0, MEMBERS_MAX / 8);
+    for (uint32_t i = 0; i < node->map.member_count && is_wide; i++) bitmap_add(members, i);
     uint32_t slot = group * GROUP_SLOTS;
     while (slot < (group + 1) * GROUP_SLOTS) {
         const struct map_run *run = map_run_of(&node->map, (uint16_t)slot);
@@ -35,6 +38,25 @@ static bool is_held_here(const struct node *node, const struct message_condemned
     return roots_share(node, entry->keyspace, entry->slot, node->self);
 }
 
+// Whether the storage id is that of one of the first so many replicas.
+static bool is_of_replica(const struct node *node, const struct map_run *run, uint32_t copies,
+                          uint64_t storage) {
+    uint32_t i = 0;
+    while (i < copies && node->map.members[run->replicas[i].member].storage != storage) i++;
+    return i < copies;
+}
+
+bool purge_is_wide(const struct node *node, struct partition partition, const struct record *r) {
+    uint32_t place = keyspace_find_number(node->map.keyspaces, partition.keyspace);
+    if (place == KEYSPACES_MAX) return true;
+    const struct map_run *run = map_run_of(&node->map, partition.slot);
+    uint32_t copies = map_copies(&node->map.keyspaces[place], run);
+    for (uint32_t i = 0; i < r->context.count; i++) {
+        if (!is_of_replica(node, run, copies, r->context.entries[i].actor.storage)) return true;
+    }
+    return false;
+}
+
 uint64_t purge_now_ms(struct node *node) {
     struct purge_clock *clock = &node->purge.clock;
     const struct env *env = node->env;
@@ -50,6 +72,12 @@ const struct fence *purge_fence(const struct node *node, uint16_t slot) {
 
 uint32_t purge_round(const struct node *node, uint16_t slot) {
     return node->is_mending ? 0 : purge_fence(node, slot)->round;
+}
+
+uint32_t purge_cleared(const struct node *node, uint16_t slot) {
+    uint32_t agreeing = node->purge.agreeing[slot / GROUP_SLOTS].cleared;
+    uint32_t cleared = purge_fence(node, slot)->cleared;
+    return cleared > agreeing ? cleared : agreeing;
 }
 
 // Who agrees to a round looks that what it is about is not still to come, by a clock of which there
@@ -72,6 +100,7 @@ void purge_encode_fences(struct node *node, struct writer *w) {
         const struct fence *agreeing = &node->purge.agreeing[i];
         next[i] = node->purge.fences[i];
         fence_agree(&next[i], agreeing->round, agreeing->floor);
+        fence_clear(&next[i], agreeing->cleared);
     }
     purge_now_ms(node);
     node->purge.clock_stored = node->purge.clock.ms;
@@ -126,6 +155,11 @@ void purge_send_fences(struct node *node, struct link *link, bool is_question) {
     (void)link_end(link, MESSAGE_FENCES, &w);
 }
 
+// What it has minted for others before it heard of that is void.
+static void forget_authors(struct node *node) {
+    for (uint32_t i = 0; i < node->peer_count; i++) node->peers[i].hint_author = 0;
+}
+
 void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m) {
     if (node->state != NODE_SERVING) return;
     struct reader r = reader_of(m->fences);
@@ -134,8 +168,9 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
     for (uint32_t i = 0; i < SLOT_GROUPS && !r.failed; i++) {
         struct fence known;
         fence_decode(&known, &r);
+        if (!r.failed && fence_learn_wide(&node->purge.fences[i], known.wide)) forget_authors(node);
         uint8_t members[MEMBERS_MAX / 8];
-        purge_members_of(node, i, members);
+        purge_members_of(node, i, false, members);
         bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
         if (r.failed || !is_shared) continue;
         has_forgotten |= fence_learn(&node->purge.fences[i], &known, latest);
@@ -190,6 +225,7 @@ struct check {
     uint64_t author;
     uint32_t group;
     uint32_t round;
+    bool is_wide;
     struct reader entries;
     struct message_condemned entry; // being looked for
     uint32_t count;                 // looked for
@@ -225,7 +261,9 @@ static void end_check(struct check *c, enum status status) {
 
 static void on_agreed(struct purge_wait *wait) {
     struct check *c = CONTAINER_OF(wait, struct check, wait);
-    fence_agree(&c->node->purge.fences[c->group], c->round, c->latest);
+    struct fence *f = &c->node->purge.fences[c->group];
+    fence_agree(f, c->round, c->latest);
+    if (c->is_wide) fence_clear(f, c->round);
     end_check(c, ST_OK);
 }
 
@@ -246,11 +284,14 @@ static bool may_agree(const struct node *node, uint64_t author, uint32_t group, 
 static void agree(struct check *c) {
     struct node *node = c->node;
     node->purge.under_way--;
-    if (c->is_malformed || !may_agree(node, c->author, c->group, c->round)) {
+    bool may = may_agree(node, c->author, c->group, c->round);
+    if (c->is_wide) may &= !hints_are_minted(node);
+    if (c->is_malformed || !may) {
         end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
         return;
     }
     fence_agree(&node->purge.agreeing[c->group], c->round, c->latest);
+    if (c->is_wide) fence_clear(&node->purge.agreeing[c->group], c->round);
     wait_until_durable(node, &c->wait, on_agreed);
 }
 
@@ -262,6 +303,8 @@ static void take_read(struct check *c) {
     bool is_held =
         c->read.status == ST_OK && record_digest(c->entry.key, c->read.record) == c->entry.digest &&
         record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now, purge_now_ms(c->node));
+    // Who proposes goes by what it holds: the same, or it does not count.
+    is_held = is_held && (c->is_wide || !purge_is_wide(c->node, c->read.partition, r));
     if (is_held) {
         bitmap_add(c->held, c->count);
         uint64_t latest = record_latest(r)->timestamp;
@@ -321,6 +364,7 @@ void purge_check(struct node *node, struct link *link, const struct message_purg
         .author = m->author,
         .group = m->group,
         .round = m->round,
+        .is_wide = m->is_wide,
         .entries = reader_of((struct slice){c->bytes, m->entries.size}),
     };
     if (m->entries.size > 0) memcpy(c->bytes, m->entries.data, m->entries.size);
@@ -446,6 +490,7 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     if (m->entries.size > 0) memcpy(e->bytes, m->entries.data, m->entries.size);
     list_init(&e->wait.link);
     if (m->round > f->purged) f->purged = m->round;
+    if (m->is_wide) (void)fence_learn_wide(f, m->round);
     wait_until_durable(node, &e->wait, on_decided);
     return true;
 }

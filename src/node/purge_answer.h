@@ -6,8 +6,17 @@
 
 #include "node/purge.h"
 
-// The members that have copies of anything in the group of slots: base/bitmap.h.
-void purge_members_of(const struct node *node, uint32_t group, uint8_t members[MEMBERS_MAX / 8]);
+// The members that have copies of anything in the group of slots, or all: base/bitmap.h.
+void purge_members_of(const struct node *node, uint32_t group, bool is_wide,
+                      uint8_t members[MEMBERS_MAX / 8]);
+
+// Whether all members have to agree that the record may go: it names an actor that is no replica,
+// so something of what it supersedes may be a hint anywhere.
+bool purge_is_wide(const struct node *node, struct partition partition, const struct record *r);
+
+// The last round of all members that this one has agreed to, or is about to. What was minted as a
+// hint in an earlier one is void.
+uint32_t purge_cleared(const struct node *node, uint16_t slot);
 
 // Looks whether the records of a round are held as it says, and agrees to it. The answer goes to
 // the link or, without one, to purge_on_answer, maybe before this returns.

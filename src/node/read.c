@@ -51,40 +51,56 @@ static bool is_stood_in(const struct operation *o, uint32_t place) {
     return (o->stood_in >> place & 1) != 0;
 }
 
-// The place in which this member was asked: as a replica, or as a stand-in.
-static uint32_t own_place(const struct operation *o) {
-    return place_of(o, o->node->self);
+static void take_own(struct operation *o, enum status status, struct slice record) {
+    uint32_t place = operation_own_place(o);
+    if (status == ST_OK) {
+        take_answer(o, place, record);
+    } else if (status == ST_NOT_FOUND) {
+        take_answer(o, place, (struct slice){0});
+    } else {
+        take_refusal(o, place, status);
+    }
 }
 
 static void take_read(struct operation *o) {
-    struct store_read *read = &o->read;
-    uint32_t place = own_place(o);
-    if (is_stood_in(o, place)) {
-        uint32_t round = hints_open(read, o->key);
-        if (read->status == ST_OK && round < o->purge_round) o->purge_round = round;
-    }
-    if (read->status == ST_OK) {
-        take_answer(o, place, read->record);
-    } else if (read->status == ST_NOT_FOUND) {
-        take_answer(o, place, (struct slice){0});
-    } else {
-        take_refusal(o, place, read->status);
-    }
+    take_own(o, o->read.status, o->read.record);
+}
+
+static void take_look(struct operation *o) {
+    struct hints_look *look = &o->look;
+    if (look->status == ST_OK && look->round < o->purge_round) o->purge_round = look->round;
+    take_own(o, look->status, look->record);
+    hints_end_look(look);
 }
 
 // Asking.
 
+// True: what this member has found itself counts. While it was under way damage may have been
+// found, and what is damaged counts as not there.
+static bool is_own_good(struct operation *o) {
+    o->is_storing = false;
+    if (operation_release(o) || o->is_repairing) return false; // too late to be repaired with
+    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, o->node->self, ERRAND_READ);
+    if (node_has_vote(o->node)) return true;
+    vote(o, operation_own_place(o), false);
+    decide(o);
+    return false;
+}
+
 static void on_own_read(struct store_read *read) {
     struct operation *o = CONTAINER_OF(read, struct operation, read);
-    o->is_storing = false;
-    if (operation_release(o) || o->is_repairing) return; // too late to be part of what is repaired
-    if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, o->node->self, ERRAND_READ);
-    // While it was under way damage may have been found, and what is damaged counts as not there.
-    if (!node_has_vote(o->node)) {
-        vote(o, own_place(o), false);
-    } else {
-        take_read(o);
-    }
+    if (!is_own_good(o)) return;
+    take_read(o);
+    decide(o);
+}
+
+static void on_own_look(struct hints_look *look) {
+    struct operation *o = CONTAINER_OF(look, struct operation, look);
+    // What is finished may be another operation in a moment.
+    bool is_wanted = !o->is_finished && !o->is_repairing && node_has_vote(o->node);
+    if (!is_wanted) hints_end_look(look);
+    if (!is_own_good(o)) return;
+    take_look(o);
     decide(o);
 }
 
@@ -100,10 +116,13 @@ static void ask_self(struct operation *o) {
 }
 
 static void ask_own_hint(struct operation *o, uint32_t place) {
-    o->read = (struct store_read){.done = on_own_read};
-    hints_aim(&o->read, o->hint_key, o->replicas[place], o->partition.keyspace, o->key);
-    o->is_storing = !store_get(o->node->store, &o->read);
-    if (!o->is_storing) take_read(o);
+    struct hints_look *look = &o->look;
+    look->done = on_own_look;
+    look->target = o->replicas[place];
+    look->keyspace = o->partition.keyspace;
+    look->key = o->key;
+    o->is_storing = !hints_look(o->node, look);
+    if (!o->is_storing) take_look(o);
 }
 
 static void ask_peer(struct operation *o, uint32_t place) {

@@ -79,6 +79,11 @@ bool peer_is_up(const struct node *node, uint32_t member) {
     return sight_of(node, member).verdict == VERDICT_UP;
 }
 
+bool peer_is_fit(const struct node *node, uint32_t member) {
+    bool is_mending = node->members.entries[member].state == MEMBER_MENDING;
+    return node->peers[member].out != NULL && peer_is_up(node, member) && !is_mending;
+}
+
 // Who has been silent for long is away.
 static bool was_there_lately(const struct node *node, uint32_t member) {
     const struct peer *peer = &node->peers[member];

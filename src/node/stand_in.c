@@ -2,14 +2,12 @@
 #include "node/stand_in.h"
 
 #include "base/bitmap.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/peers.h"
 
-// Whether the member's word can be had now, and counts.
 static bool is_fit(const struct node *node, uint32_t member) {
-    if (member == node->self) return node_has_vote(node);
-    bool is_mending = node->members.entries[member].state == MEMBER_MENDING;
-    return node->peers[member].out != NULL && peer_is_up(node, member) && !is_mending;
+    return member == node->self ? node_has_vote(node) : peer_is_fit(node, member);
 }
 
 static uint32_t fit_places(const struct operation *o) {
@@ -69,4 +67,18 @@ uint32_t stand_in_choose(struct operation *o, uint32_t need) {
 
 uint32_t stand_in_need_of_replicas(const struct operation *o, uint32_t need) {
     return at_least_one(need, quorum_count(fit_places(o)));
+}
+
+struct version stand_in_mint(struct operation *o) {
+    struct node *node = o->node;
+    struct peer *target = &node->peers[o->replicas[operation_own_place(o)]];
+    while (target->hint_author == 0) target->hint_author = rng_next(&node->rng);
+    return (struct version){{target->hint_author, 1}, ++node->hints_minted};
+}
+
+bool stand_in_may_mint(struct operation *o) {
+    (void)stand_in_choose(o, 1);
+    uint32_t own = operation_own_place(o);
+    bool is_one = o->self_place == REPLICAS_MAX && own != REPLICAS_MAX && fit_places(o) == 0;
+    return is_one && hints_have_room(o->node, o->key.size + o->value.size + o->seen.size);
 }

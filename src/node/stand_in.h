@@ -20,4 +20,14 @@ uint32_t stand_in_choose(struct operation *o, uint32_t need);
 // The same without stand-ins.
 uint32_t stand_in_need_of_replicas(const struct operation *o, uint32_t need);
 
+// Finds stand-ins. Whether this member is one of those who may mint the write: no replica can be
+// reached, it stands in for one, and has room for what it would keep.
+bool stand_in_may_mint(struct operation *o);
+
+// A dot for it. An actor has minted all that its counter counts on top of what it has minted before
+// of the key, and a hint is gone once it is handed off: so who stands in mints under an actor of
+// its own, drawn for the member that it stands in for, and drawn anew when a hint for that one
+// goes.
+struct version stand_in_mint(struct operation *o);
+
 #endif

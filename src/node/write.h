@@ -2,7 +2,9 @@
 //
 // write.h -- coordinating writes, on a node that is a replica of the key.
 //
-// Only a replica mints. It stores durably first and then sends the record to all others, so no dot
+// Only a replica mints, but for sloppy writes of which none can be reached: then one who stands in
+// does, and keeps what it minted as a hint, as the others who stand in do (hints.h). Who mints
+// stores durably first and then sends the record to all others, so no dot
 // is ever seen that a crash takes back.
 //
 // A plain SET or DEL supersedes all that was acknowledged before it began: replicas answer with

@@ -131,7 +131,7 @@ static void ask_filter(struct table_check *c, uint64_t hash) {
 
 const char *check_flaw(struct record *scratch, struct partition partition, struct slice record) {
     struct hint hint;
-    bool is_hint = partition.slot == SLOT_HINTS && record.size > 0;
+    bool is_hint = partition.slot >= SLOT_HINTS && record.size > 0;
     if (is_hint && hint_decode(&hint, record) != ST_OK) return "what should be a hint is none";
     enum status st = record_decode(scratch, is_hint ? hint.record : record);
     return st == ST_OK ? NULL : "what should be a record is none";

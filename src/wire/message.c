@@ -548,6 +548,7 @@ void message_purge_encode(const struct message_purge *m, struct writer *w) {
     write_u64(w, m->author);
     write_u16(w, m->group);
     write_u32(w, m->round);
+    write_u8(w, m->is_wide);
     write_sized(w, m->entries);
 }
 
@@ -557,6 +558,7 @@ enum status message_purge_decode(struct message_purge *m, struct slice body) {
     m->author = read_u64(&r);
     m->group = read_u16(&r);
     m->round = read_u32(&r);
+    m->is_wide = read_bool(&r);
     m->entries = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }
@@ -582,6 +584,7 @@ void message_erase_encode(const struct message_erase *m, struct writer *w) {
     write_u16(w, m->group);
     write_u32(w, m->round);
     write_u64(w, m->floor);
+    write_u8(w, m->is_wide);
     write_sized(w, m->entries);
 }
 
@@ -591,6 +594,7 @@ enum status message_erase_decode(struct message_erase *m, struct slice body) {
     m->group = read_u16(&r);
     m->round = read_u32(&r);
     m->floor = read_u64(&r);
+    m->is_wide = read_bool(&r);
     m->entries = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }
@@ -601,6 +605,7 @@ void message_hint_encode(const struct message_hint *m, struct writer *w) {
     write_u16(w, m->keyspace);
     write_u16(w, m->slot);
     write_u32(w, m->round);
+    write_u8(w, m->is_minted);
     write_sized(w, m->key);
     write_sized(w, m->record);
 }
@@ -612,6 +617,7 @@ enum status message_hint_decode(struct message_hint *m, struct slice body) {
     m->keyspace = read_u16(&r);
     m->slot = read_u16(&r);
     m->round = read_u32(&r);
+    m->is_minted = read_bool(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->record = read_sized(&r, UINT32_MAX);
     return verdict(&r);

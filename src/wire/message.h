@@ -278,6 +278,7 @@ struct message_purge {
     uint64_t author; // of the map
     uint16_t group;  // of slots
     uint32_t round;
+    bool is_wide;         // all members take part
     struct slice entries; // message_condemned, in any order
 };
 
@@ -292,7 +293,8 @@ struct message_erase {
     uint64_t author;
     uint16_t group;
     uint32_t round;
-    uint64_t floor;       // of the sender
+    uint64_t floor; // of the sender
+    bool is_wide;
     struct slice entries; // message_condemned: those that all hold
 };
 
@@ -309,6 +311,7 @@ struct message_hint {
     uint16_t keyspace;
     uint16_t slot;
     uint32_t round; // of purging, in which the record was minted
+    bool is_minted; // by who stands in (model/hint.h)
     struct slice key;
     struct slice record;
 };

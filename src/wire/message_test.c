@@ -118,16 +118,17 @@ static const struct message_accepted accepted = {
 
 static const struct message_fences fences = {.is_question = true, .fences = TEXT("fences")};
 static const struct message_purge purge = {
-    .id = 1, .author = 2, .group = 3, .round = 4, .entries = TEXT("entries")};
+    .id = 1, .author = 2, .group = 3, .round = 4, .is_wide = true, .entries = TEXT("entries")};
 static const struct message_purge_done purge_done = {
     .id = 1, .status = ST_UNAVAILABLE, .round = 2, .held = TEXT("\x01")};
 static const struct message_erase erase = {
-    .author = 1, .group = 2, .round = 3, .floor = 4, .entries = TEXT("entries")};
+    .author = 1, .group = 2, .round = 3, .floor = 4, .is_wide = true, .entries = TEXT("entries")};
 static const struct message_hint hint = {.id = 1,
                                          .target = 2,
                                          .keyspace = 3,
                                          .slot = 4,
                                          .round = 5,
+                                         .is_minted = true,
                                          .key = TEXT("key"),
                                          .record = TEXT("record")};
 static const struct message_hint_done hint_done = {.id = 1, .status = ST_NO_SPACE};
