@@ -207,6 +207,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path time-out", sum->node.timeouts);
     n = add(lines, n, "path epoch renewed", sum->node.renewals);
     n = add(lines, n, "path hint kept", sum->node.hints_kept);
+    n = add(lines, n, "path hint minted", sum->node.hints_minted);
     n = add(lines, n, "path hint handed off", sum->node.hints_handed);
     n = add(lines, n, "path hint dropped", sum->node.hints_dropped);
     n = add(lines, n, "path no quorum", sum->node.unavailable);

@@ -405,6 +405,7 @@ struct node_stats {
     uint32_t siblings_most;  // values that one of them has left
     uint64_t purged;         // tombstones removed here, as every replica held them
     uint64_t hints_kept;     // hints written here
+    uint64_t hints_minted;   // dots given to them here, in place of replicas
     uint64_t hints_refused;  // that were to be kept here and were not
     uint64_t hints_handed;   // that the member they were for has now
     uint64_t hints_dropped;  // that nobody can need any more

@@ -285,8 +285,10 @@ static void write_purge(const struct node *node, struct text *text) {
 static void write_hints(const struct node *node, struct text *text) {
     struct store_partition hints = node_hints(node);
     struct node_stats n = node_stats(node);
-    text_printf(text, "hints:%" PRIu64 "\r\nhints_bytes:%" PRIu64 "\r\nhints_kept:%" PRIu64 "\r\n",
-                hints.key_count, hints.size, n.hints_kept);
+    text_printf(text,
+                "hints:%" PRIu64 "\r\nhints_bytes:%" PRIu64 "\r\nhints_kept:%" PRIu64
+                "\r\nhints_minted:%" PRIu64 "\r\n",
+                hints.key_count, hints.size, n.hints_kept, n.hints_minted);
     text_printf(text,
                 "hints_handed_off:%" PRIu64 "\r\nhints_dropped:%" PRIu64
                 "\r\nhints_refused:%" PRIu64 "\r\n",

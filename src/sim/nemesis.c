@@ -122,6 +122,8 @@ static void later(struct nemesis *n, uint32_t member, uint64_t ns, void (*functi
     world_at(world_of(n), world_now(world_of(n)) + ns, function, r);
 }
 
+#define LONG_CUT_NS (15 * NS_PER_SECOND) // until each side takes the other one to be down
+
 static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }
@@ -319,7 +321,7 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
         later(n, member, a_while(n), on_heal);
         return cut_two(n, member);
     case TROUBLE_HALVES:
-        later(n, member, a_while(n), on_heal);
+        later(n, member, rng_chance(&n->rng, 1, 3) ? LONG_CUT_NS : a_while(n), on_heal);
         return cut_halves(n);
     case TROUBLE_FULL_DISK:
         machine_set_quota(machine, 0);

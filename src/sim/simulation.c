@@ -55,6 +55,7 @@ static void add_stats(struct simulation *s) {
         sum->busy += n.busy;
         sum->renewals += n.renewals;
         sum->hints_kept += n.hints_kept;
+        sum->hints_minted += n.hints_minted;
         sum->hints_handed += n.hints_handed;
         sum->hints_dropped += n.hints_dropped;
         struct store_stats store = node_store_stats(node);

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes while no replica can be reached: those who stand in mint. What becomes of that, and of
+// deletions of it.
+#include "sim/disk.h"
+#include "sim/handoff_case.h"
+
+enum { FEW = 5 };
+
+// Keys that neither 0 nor 1 has a copy of; and, with `is_far`, of whose group neither has any.
+static void find_keys(struct site *site, bool is_far, char keys[FEW][16]) {
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < FEW; i++) {
+        do {
+            find_key(site, &next, 0, false, 1, false, keys[i]);
+        } while (is_far && (shares_group(site, keys[i], 0) || shares_group(site, keys[i], 1)));
+    }
+}
+
+static void kill_replicas(struct site *site) {
+    for (uint32_t i = 2; i < MEMBERS; i++) cluster_kill(&site->cluster, i);
+    site_wait(site, 20 * NS_PER_SECOND);
+}
+
+static void start_replicas(struct site *site) {
+    for (uint32_t i = 2; i < MEMBERS; i++) cluster_start(&site->cluster, i);
+}
+
+static struct talker *sloppy_talker(struct site *site, uint32_t member) {
+    struct talker *t = site_talker(site, member, false);
+    expect_dialogue(site, t, "CONSISTENCY READ SLOPPY WRITE SLOPPY\r\n", "+OK\r\n");
+    return t;
+}
+
+static uint64_t minted(struct site *site) {
+    return node_stats(node_at(site, 0)).hints_minted + node_stats(node_at(site, 1)).hints_minted;
+}
+
+static void every(struct site *site, struct talker *t, const char *verb, char keys[FEW][16],
+                  const char *rest, const char *answer) {
+    for (uint32_t i = 0; i < FEW; i++) say(site, t, verb, keys[i], rest, answer);
+}
+
+static void expect_everywhere(struct site *site, char keys[FEW][16], const char *answer) {
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        struct talker *t = site_talker(site, i, false);
+        expect_dialogue(site, t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+        every(site, t, "GET", keys, "", answer);
+    }
+}
+
+// Keys in the stores of all three replicas together, the dead ones, too.
+static uint64_t held(struct site *site) {
+    uint64_t sum = 0;
+    for (uint32_t i = 2; i < MEMBERS; i++) {
+        if (node_at(site, i) != NULL) sum += node_store_stats(node_at(site, i)).key_count;
+    }
+    return sum;
+}
+
+static void wait_until_purged(struct site *site) {
+    uint64_t until = world_now(site->world) + 120 * NS_PER_SECOND;
+    while (world_now(site->world) < until && held(site) > 0) site_wait(site, NS_PER_SECOND / 10);
+    assert_int_equal(held(site), 0);
+}
+
+static void who_stands_in_mints_and_keeps_it_through_a_loss_of_power(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, false, keys);
+    kill_replicas(site);
+    struct talker *strict = site_talker(site, 0, false);
+    for (uint32_t i = 0; i < FEW; i++) {
+        char words[128];
+        (void)snprintf(words, sizeof(words), "SET %s v\r\n", keys[i]);
+        expect_part(answer_to(site, strict, words), "-NOQUORUM");
+    }
+    struct talker *t = sloppy_talker(site, 0);
+    struct talker *other = sloppy_talker(site, 1);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    every(site, other, "GET", keys, "", "$1\r\nv\r\n");
+    every(site, other, "SET", keys, " w", "+OK\r\n");
+    assert_int_equal(minted(site), 2 * FEW);
+    assert_int_equal(hints(site), 2 * FEW);
+    for (uint32_t i = 0; i < 2; i++) cluster_power_loss(&site->cluster, i);
+    for (uint32_t i = 0; i < 2; i++) cluster_start(&site->cluster, i);
+    site_wait(site, 20 * NS_PER_SECOND);
+    t = sloppy_talker(site, 0);
+    every(site, t, "GET", keys, "", "$1\r\nw\r\n");
+    start_replicas(site);
+    wait_until_handed_off(site);
+    expect_everywhere(site, keys, "$1\r\nw\r\n");
+    for (uint32_t i = 0; i < FEW; i++) {
+        for (uint32_t k = 2; k < MEMBERS; k++) assert_true(holds(site, k, keys[i]));
+    }
+    site_free(site);
+}
+
+static void expect_both(struct site *site, const char *key, const char *one, const char *two) {
+    struct talker *t = site_talker(site, 2, false);
+    char words[128];
+    (void)snprintf(words, sizeof(words), "KV.GET %s R ALL\r\n", key);
+    (void)answer_to(site, t, words);
+    expect_part((char *)t->heard, one);
+    expect_part((char *)t->heard, two);
+}
+
+// Every member of one side from every one of the other.
+static void cut_sides(struct site *site) {
+    for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t k = 2; k < MEMBERS; k++) {
+            struct machine *a = site->cluster.processes[i].machine;
+            struct machine *b = site->cluster.processes[k].machine;
+            world_set_link(site->world, a, b, false);
+            world_set_link(site->world, b, a, false);
+        }
+    }
+    site_wait(site, 30 * NS_PER_SECOND);
+}
+
+static void what_both_sides_of_a_cut_have_written_is_kept(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, false, keys);
+    struct talker *left = sloppy_talker(site, 0);
+    struct talker *right = sloppy_talker(site, 4);
+    cut_sides(site);
+    for (uint32_t i = 0; i < FEW; i++) {
+        char words[128];
+        (void)snprintf(words, sizeof(words), "KV.PUT %s left\r\n", keys[i]);
+        expect_part(answer_to(site, left, words), "context");
+        (void)snprintf(words, sizeof(words), "KV.PUT %s right\r\n", keys[i]);
+        expect_part(answer_to(site, right, words), "context");
+    }
+    every(site, left, "GET", keys, "", "$4\r\nleft\r\n");
+    assert_int_equal(minted(site), FEW);
+    world_heal(site->world);
+    wait_until_handed_off(site);
+    for (uint32_t i = 0; i < FEW; i++) expect_both(site, keys[i], "left", "right");
+    site_free(site);
+}
+
+// A hint is gone when it is handed off: what is minted next knows nothing of it.
+static void what_is_minted_later_supersedes_nothing_that_it_has_not_seen(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, false, keys);
+    const char *values[2] = {"first", "second"};
+    for (uint32_t round = 0; round < 2; round++) {
+        kill_replicas(site);
+        struct talker *t = sloppy_talker(site, 0);
+        for (uint32_t i = 0; i < FEW; i++) {
+            char words[128];
+            (void)snprintf(words, sizeof(words), "KV.PUT %s %s\r\n", keys[i], values[round]);
+            expect_part(answer_to(site, t, words), "context");
+        }
+        start_replicas(site);
+        wait_until_handed_off(site);
+    }
+    assert_int_equal(minted(site), 2 * FEW);
+    for (uint32_t i = 0; i < FEW; i++) expect_both(site, keys[i], "first", "second");
+    site_free(site);
+}
+
+// One of those who stood in is down while all replicas are back.
+static void a_deletion_is_kept_while_somebody_may_have_what_was_minted(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, true, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 1);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    cluster_kill(&site->cluster, 0);
+    start_replicas(site);
+    site_wait(site, 30 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 0);
+    struct talker *strict = site_talker(site, 1, false);
+    every(site, strict, "DEL", keys, "", ":1\r\n");
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_int_equal(held(site), 3 * FEW);
+    cluster_start(&site->cluster, 0);
+    wait_until_handed_off(site);
+    wait_until_purged(site);
+    expect_everywhere(site, keys, "$-1\r\n");
+    site_free(site);
+}
+
+// ... or cannot reach whom its hint is for.
+static void a_deletion_is_kept_while_somebody_has_what_was_minted(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, true, keys);
+    const struct map_run *run = run_of(site, keys[0]);
+    uint32_t target = run->replicas[1].member;
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    for (uint32_t i = 0; i < 2; i++) {
+        struct machine *a = site->cluster.processes[i].machine;
+        world_set_link(site->world, a, site->cluster.processes[target].machine, false);
+        world_set_link(site->world, site->cluster.processes[target].machine, a, false);
+    }
+    start_replicas(site);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_true(hints(site) > 0);
+    struct talker *strict = site_talker(site, 1, false);
+    every(site, strict, "DEL", keys, "", ":1\r\n");
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_true(holds(site, run->replicas[0].member, keys[0]));
+    world_heal(site->world);
+    wait_until_handed_off(site);
+    wait_until_purged(site);
+    expect_everywhere(site, keys, "$-1\r\n");
+    site_free(site);
+}
+
+// Purges of other keys, of which who stood in knows nothing, do not make it too old.
+static void what_was_minted_before_a_purge_is_handed_off_after_it(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, never_compared);
+    char keys[FEW][16];
+    char others[FEW][16];
+    find_keys(site, true, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    for (uint32_t i = 0; i < 2; i++) cluster_kill(&site->cluster, i);
+    start_replicas(site);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *strict = site_talker(site, 2, false);
+    for (uint32_t i = 0; i < FEW; i++) { // of the same slot
+        (void)snprintf(others[i], sizeof(others[i]), "{%.12s}", keys[i]);
+    }
+    every(site, strict, "SET", others, " v", "+OK\r\n");
+    every(site, strict, "DEL", others, "", ":1\r\n");
+    wait_until_purged(site);
+    for (uint32_t i = 0; i < 2; i++) cluster_start(&site->cluster, i);
+    wait_until_handed_off(site);
+    expect_everywhere(site, keys, "$1\r\nv\r\n");
+    site_free(site);
+}
+
+// Its data directory is one from before the hints were handed off, and the keys deleted and purged.
+static void who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, true, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    struct machine *machine = site->cluster.processes[0].machine;
+    cluster_kill(&site->cluster, 0);
+    struct disk *copy = disk_copy(machine_disk(machine));
+    cluster_start(&site->cluster, 0);
+    start_replicas(site);
+    wait_until_handed_off(site);
+    struct talker *strict = site_talker(site, 2, false);
+    every(site, strict, "DEL", keys, "", ":1\r\n");
+    wait_until_purged(site);
+    cluster_kill(&site->cluster, 0);
+    machine_restore(machine, copy);
+    disk_destroy(copy);
+    cluster_start(&site->cluster, 0);
+    wait_until_handed_off(site);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_int_equal(held(site), 0);
+    expect_everywhere(site, keys, "$-1\r\n");
+    site_free(site);
+}
+
+int stand_in_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(who_stands_in_mints_and_keeps_it_through_a_loss_of_power),
+        cmocka_unit_test(what_both_sides_of_a_cut_have_written_is_kept),
+        cmocka_unit_test(what_is_minted_later_supersedes_nothing_that_it_has_not_seen),
+        cmocka_unit_test(a_deletion_is_kept_while_somebody_may_have_what_was_minted),
+        cmocka_unit_test(a_deletion_is_kept_while_somebody_has_what_was_minted),
+        cmocka_unit_test(what_was_minted_before_a_purge_is_handed_off_after_it),
+        cmocka_unit_test(who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted),
+    };
+    return cmocka_run_group_tests_name("stand_in", cases, NULL, NULL);
+}
