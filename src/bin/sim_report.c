@@ -14,6 +14,7 @@ static void add_node(struct node_stats *sum, const struct node_stats *n) {
     sum->unavailable += n->unavailable;
     sum->renewals += n->renewals;
     sum->hints_kept += n->hints_kept;
+    sum->hints_minted += n->hints_minted;
     sum->hints_handed += n->hints_handed;
     sum->hints_dropped += n->hints_dropped;
 }

@@ -122,8 +122,7 @@ static void later(struct nemesis *n, uint32_t member, uint64_t ns, void (*functi
     world_at(world_of(n), world_now(world_of(n)) + ns, function, r);
 }
 
-#define LONG_CUT_NS (15 * NS_PER_SECOND) // until each side takes the other one to be down
-
+#define LONG_CUT_NS (15 * NS_PER_SECOND)
 static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }
@@ -162,9 +161,13 @@ static void on_resume(void *context) {
     memory_give(r);
 }
 
+static bool is_cut_for_long(const struct nemesis *n) {
+    return world_now(world_of(n)) < n->cut_until;
+}
+
 static void on_heal(void *context) {
     struct relief *r = context;
-    world_heal(world_of(r->nemesis));
+    if (!is_cut_for_long(r->nemesis)) world_heal(world_of(r->nemesis));
     memory_give(r);
 }
 
@@ -290,8 +293,12 @@ static bool cut_two(struct nemesis *n, uint32_t member) {
     return true;
 }
 
-static bool cut_halves(struct nemesis *n) {
+// Now and then until each side takes the other one to be down.
+static bool cut_halves(struct nemesis *n, uint32_t member) {
     uint32_t members = n->cluster->options.members;
+    bool is_long = rng_chance(&n->rng, 1, 12);
+    if (is_long) n->cut_until = world_now(world_of(n)) + LONG_CUT_NS;
+    later(n, member, is_long ? LONG_CUT_NS : a_while(n), on_heal);
     uint64_t side = rng_next(&n->rng);
     for (uint32_t a = 0; a < members; a++) {
         for (uint32_t b = 0; b < members; b++) {
@@ -314,15 +321,16 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     case TROUBLE_PAUSE:
         return pause_process(n, member);
     case TROUBLE_ISOLATE:
+        if (is_cut_for_long(n)) return false;
         world_isolate(world_of(n), machine);
         later(n, member, a_while(n), on_heal);
         return true;
     case TROUBLE_PARTIAL:
+        if (is_cut_for_long(n)) return false;
         later(n, member, a_while(n), on_heal);
         return cut_two(n, member);
     case TROUBLE_HALVES:
-        later(n, member, rng_chance(&n->rng, 1, 3) ? LONG_CUT_NS : a_while(n), on_heal);
-        return cut_halves(n);
+        return !is_cut_for_long(n) && cut_halves(n, member);
     case TROUBLE_FULL_DISK:
         machine_set_quota(machine, 0);
         later(n, member, a_while(n), on_space);
@@ -401,8 +409,7 @@ bool nemesis_deafen(struct nemesis *n, uint32_t member) {
 }
 
 void nemesis_part(struct nemesis *n) {
-    later(n, 0, a_while(n), on_heal);
-    (void)cut_halves(n);
+    (void)cut_halves(n, 0);
 }
 
 void nemesis_heal(struct nemesis *n) {

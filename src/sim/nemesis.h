@@ -78,8 +78,9 @@ struct nemesis {
     struct rng rng;
     bool has[TROUBLE_COUNT];
     uint64_t counts[TROUBLE_COUNT];
-    uint64_t pause_ns; // between two troubles, about
-    uint32_t victim;   // the only member that may lose synced bytes, at a time
+    uint64_t pause_ns;  // between two troubles, about
+    uint64_t cut_until; // no cut is mended before
+    uint32_t victim;    // the only member that may lose synced bytes, at a time
     struct amnesia amnesia;
     struct replacing replacing;
     const char *complaint; // what must not be has been; or NULL

@@ -61,3 +61,32 @@ def test_stand_ins_keep_what_is_written_while_two_of_five_are_down(world):
         with node.client(10, single_connection_client=True) as client:
             client.execute_command("CONSISTENCY", "READ", "ALL")
             assert client.mget(*(f"key:{i}" for i in range(KEYS))) == [b"new"] * KEYS
+
+
+def test_stand_ins_take_what_no_replica_is_left_for(world):
+    nodes = world.cluster(5)
+    assert write(nodes[0], "old", "QUORUM") == 0
+    for node in nodes[2:]:
+        node.kill()
+    eventually(lambda: info(nodes[0], "members_up") == 2, 30, "three are known to be down")
+    eventually(lambda: info(nodes[1], "members_up") == 2, 30, "to both")
+    assert write(nodes[0], "strict", "QUORUM") > 0
+    assert write(nodes[0], "new", "SLOPPY") == 0
+    assert info(nodes[0], "hints_minted") + info(nodes[1], "hints_minted") > 0
+    for node in nodes[:2]:
+        assert read(node) == [b"new"] * KEYS
+    for node in nodes[:2]:
+        node.kill()
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        node.wait_ready()
+    eventually(lambda: all(info(node, "members_up") == 5 for node in nodes), 60, "all are up")
+    eventually(lambda: sum(info(node, "hints") for node in nodes) == 0, 60, "all is handed off")
+    world.check(world.quoit, "verify", "--wait", "60", "--port", nodes[0].port)
+    with nodes[4].client(10, single_connection_client=True) as client:
+        client.execute_command("CONSISTENCY", "READ", "ALL")
+        assert client.mget(*(f"key:{i}" for i in range(KEYS))) == [b"new"] * KEYS
+        for i in range(KEYS):
+            assert client.delete(f"key:{i}") == 1
+    eventually(lambda: all(info(node, "tombstones") == 0 for node in nodes), 90, "all is purged")
