@@ -175,8 +175,9 @@ struct node {
     struct purge purge;
     struct expiry expiry;
     struct handoff handoff;
-    uint32_t hints_busy; // that the store has not finished with
-    uint32_t comparing;  // questions of others about keys that wait for the store
+    uint64_t hints_minted; // dots given to them, in this life
+    uint32_t hints_busy;   // that the store has not finished with
+    uint32_t comparing;    // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way

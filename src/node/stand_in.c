@@ -73,7 +73,7 @@ struct version stand_in_mint(struct operation *o) {
     struct node *node = o->node;
     struct peer *target = &node->peers[o->replicas[operation_own_place(o)]];
     while (target->hint_author == 0) target->hint_author = rng_next(&node->rng);
-    return (struct version){{target->hint_author, 1}, ++node->stats.hints_minted};
+    return (struct version){{target->hint_author, 1}, ++node->hints_minted};
 }
 
 bool stand_in_may_mint(struct operation *o) {

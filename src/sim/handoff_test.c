@@ -341,6 +341,44 @@ static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) 
     site_free(site);
 }
 
+static void nothing_is_mended(struct node_options *node, struct server_options *server) {
+    never_compared(node, server);
+    node->hints_max = 0;
+}
+
+// What one replica has missed, and another one has, is not looked for with who stands in for a
+// third.
+static void replicas_are_asked_before_who_stands_in(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, nothing_is_mended);
+    char keys[KEYS][16];
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        const struct map_run *run;
+        do { // the one who is stood in for would be asked before the one who has it
+            find_key(site, &next, 4, true, 2, true, keys[i]);
+            run = run_of(site, keys[i]);
+        } while (has_copy(site, keys[i], 0) || has_copy(site, keys[i], 1) ||
+                 run->replicas[2].member == 4 || run->replicas[2].member == 2);
+    }
+    struct talker *t = site_talker(site, 0, false);
+    world_isolate(site->world, site->cluster.processes[2].machine);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    // All but the third hear it again: nothing is compared.
+    struct machine *missing = site->cluster.processes[2].machine;
+    struct machine *third = site->cluster.processes[3].machine;
+    world_rejoin(site->world, missing);
+    world_set_link(site->world, missing, third, false);
+    world_set_link(site->world, third, missing, false);
+    cluster_kill(&site->cluster, 4);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < KEYS; i++) assert_false(holds(site, 2, keys[i]));
+    expect_dialogue(site, t, "CONSISTENCY READ SLOPPY\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "GET", keys[i], "", "$1\r\nv\r\n");
+    site_free(site);
+}
+
 static void little_room(struct node_options *node, struct server_options *server) {
     (void)server;
     node->hints_max = 2000;
@@ -385,6 +423,7 @@ int handoff_test(void) {
         cmocka_unit_test(hints_on_a_full_disk_go_all_the_same),
         cmocka_unit_test(one_that_mends_is_stood_in_for_also_where_it_is_asked),
         cmocka_unit_test(without_room_a_stand_in_refuses),
+        cmocka_unit_test(replicas_are_asked_before_who_stands_in),
     };
     return cmocka_run_group_tests_name("handoff", cases, NULL, NULL);
 }
