@@ -125,6 +125,7 @@ static void send(struct handoff_item *item, uint32_t round, struct slice record)
     struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + record.size));
     message_put_encode(&put, &w);
     item->is_waiting = link_end(link, MESSAGE_PUT, &w);
+    item->sent_round = round;
 }
 
 // What this replica holds itself, in place of what was noted. It may have been purged.
@@ -183,6 +184,16 @@ static void begin_batch(struct node *node) {
     end_batch_if_over(node);
 }
 
+// Who stands in is told of no rounds but by those who refuse it.
+static void send_minted_again(struct handoff_item *item, uint32_t round) {
+    struct node *node = item->node;
+    uint16_t slot = slot_of(item->hint.key);
+    purge_hear(node, node->handoff.target, slot, round);
+    bool may = !node->handoff.has_given_up && !hints_is_void(node, &item->hint);
+    round = purge_round(node, slot);
+    if (may && round > item->sent_round) send(item, round, item->hint.record);
+}
+
 void handoff_on_answer(struct node *node, uint32_t member, const struct message_put_done *m) {
     struct handoff *h = &node->handoff;
     uint64_t id = m->id & ~MESSAGE_ID_HANDOFF;
@@ -197,8 +208,8 @@ void handoff_on_answer(struct node *node, uint32_t member, const struct message_
         remove_item(item);
     } else if (m->status == ST_FENCED && h->kind == HINT_COPY) {
         drop_item(item);
-    } else {
-        purge_hear(node, member, slot_of(item->hint.key), m->round);
+    } else if (m->status == ST_FENCED) {
+        send_minted_again(item, m->round);
     }
     end_batch_if_over(node);
 }

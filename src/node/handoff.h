@@ -44,10 +44,11 @@ struct handoff_item {
     uint8_t *value; // buffer: the hint
     uint64_t hash;  // of the value
     uint16_t keyspace;
-    struct hint hint; // lent from `value`
-    bool is_waiting;  // for the target's word
-    bool is_stored;   // the store has `read` or `removal`
-    bool is_dropped;  // nobody can need it any more
+    struct hint hint;    // lent from `value`
+    uint32_t sent_round; // of purging
+    bool is_waiting;     // for the target's word
+    bool is_stored;      // the store has `read` or `removal`
+    bool is_dropped;     // nobody can need it any more
     struct store_read read;
     struct store_write removal;
 };
