@@ -70,7 +70,7 @@ static inline void wait_until_handed_off(struct site *site) {
 static inline void say(struct site *site, struct talker *t, const char *verb, const char *key,
                        const char *rest, const char *answer) {
     char words[800];
-    (void)snprintf(words, sizeof(words), "%s %s%s\r\n", verb, key, rest);
+    (void)snprintf(words, sizeof(words), "%s %.15s%s\r\n", verb, key, rest);
     expect_dialogue(site, t, words, answer);
 }
 

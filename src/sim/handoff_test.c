@@ -3,6 +3,12 @@
 // Sloppy quorums: what is written while replicas are down, who keeps it, and how it comes to them.
 #include "sim/handoff_case.h"
 
+// The same of each key.
+static void say_all(struct site *site, struct talker *t, const char *verb, char keys[][16],
+                    const char *rest, const char *answer) {
+    for (uint32_t i = 0; i < KEYS; i++) say(site, t, verb, keys[i], rest, answer);
+}
+
 // Two of three replicas are down.
 static void what_stand_ins_keep_counts_is_read_and_comes_home(void **state) {
     (void)state;
@@ -27,7 +33,7 @@ static void what_stand_ins_keep_counts_is_read_and_comes_home(void **state) {
     for (uint32_t i = 0; i < 3; i++) {
         struct talker *other = site_talker(site, i, false);
         expect_dialogue(site, other, "CONSISTENCY READ SLOPPY\r\n", "+OK\r\n");
-        for (uint32_t k = 0; k < KEYS; k++) say(site, other, "GET", keys[k], "", "$1\r\nv\r\n");
+        say_all(site, other, "GET", keys, "", "$1\r\nv\r\n");
     }
     cluster_start(&site->cluster, 3);
     cluster_start(&site->cluster, 4);
@@ -35,8 +41,8 @@ static void what_stand_ins_keep_counts_is_read_and_comes_home(void **state) {
     assert_true(handed(site) > KEYS);
     struct talker *strict = site_talker(site, 4, false);
     expect_dialogue(site, strict, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+    say_all(site, strict, "GET", keys, "", "$1\r\nv\r\n");
     for (uint32_t i = 0; i < KEYS; i++) {
-        say(site, strict, "GET", keys[i], "", "$1\r\nv\r\n");
         assert_true(holds(site, 3, keys[i]));
         assert_true(holds(site, 4, keys[i]));
     }
@@ -259,14 +265,14 @@ static void a_late_hint_brings_back_nothing_that_was_purged(void **state) {
     site_wait(site, 20 * NS_PER_SECOND);
     struct talker *t = site_talker(site, 1, false);
     expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    say_all(site, t, "SET", keys, " v", "+OK\r\n");
     uint64_t kept = node_hints(node_at(site, 0)).key_count;
     assert_in_range(kept, 1, KEYS);
     cluster_kill(&site->cluster, 0);
     cluster_start(&site->cluster, 4);
     site_wait(site, 20 * NS_PER_SECOND);
     expect_dialogue(site, t, "RESET\r\n", "+RESET\r\n");
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "DEL", keys[i], "", ":1\r\n");
+    say_all(site, t, "DEL", keys, "", ":1\r\n");
     site_wait(site, 60 * NS_PER_SECOND);
     for (uint32_t i = 1; i < MEMBERS; i++) {
         assert_int_equal(node_store_stats(node_at(site, i)).key_count, 0);
@@ -275,7 +281,7 @@ static void a_late_hint_brings_back_nothing_that_was_purged(void **state) {
     wait_until_handed_off(site);
     assert_int_equal(node_stats(node_at(site, 0)).hints_dropped, kept);
     site_wait(site, 60 * NS_PER_SECOND);
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "GET", keys[i], "", "$-1\r\n");
+    say_all(site, t, "GET", keys, "", "$-1\r\n");
     for (uint32_t i = 0; i < MEMBERS; i++) {
         assert_int_equal(node_store_stats(node_at(site, i)).key_count, 0);
     }
@@ -321,7 +327,7 @@ static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) 
         } while (has_copy(site, keys[i], 4));
     }
     struct talker *t = site_talker(site, 0, false);
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    say_all(site, t, "SET", keys, " v", "+OK\r\n");
     cluster_kill(&site->cluster, 2);
     cluster_kill(&site->cluster, 1);
     machine_wipe(site->cluster.processes[1].machine);
@@ -335,8 +341,8 @@ static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) 
     for (uint32_t i = 0; i < 2; i++) {
         struct talker *other = site_talker(site, i, false);
         expect_dialogue(site, other, "CONSISTENCY READ SLOPPY WRITE SLOPPY\r\n", "+OK\r\n");
-        for (uint32_t k = 0; k < KEYS; k++) say(site, other, "GET", keys[k], "", "$1\r\nv\r\n");
-        for (uint32_t k = 0; k < KEYS; k++) say(site, other, "SET", keys[k], " v", "+OK\r\n");
+        say_all(site, other, "GET", keys, "", "$1\r\nv\r\n");
+        say_all(site, other, "SET", keys, " v", "+OK\r\n");
     }
     site_free(site);
 }
@@ -364,7 +370,7 @@ static void replicas_are_asked_before_who_stands_in(void **state) {
     struct talker *t = site_talker(site, 0, false);
     world_isolate(site->world, site->cluster.processes[2].machine);
     site_wait(site, 20 * NS_PER_SECOND);
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "SET", keys[i], " v", "+OK\r\n");
+    say_all(site, t, "SET", keys, " v", "+OK\r\n");
     // All but the third hear it again: nothing is compared.
     struct machine *missing = site->cluster.processes[2].machine;
     struct machine *third = site->cluster.processes[3].machine;
@@ -375,7 +381,7 @@ static void replicas_are_asked_before_who_stands_in(void **state) {
     site_wait(site, 20 * NS_PER_SECOND);
     for (uint32_t i = 0; i < KEYS; i++) assert_false(holds(site, 2, keys[i]));
     expect_dialogue(site, t, "CONSISTENCY READ SLOPPY\r\n", "+OK\r\n");
-    for (uint32_t i = 0; i < KEYS; i++) say(site, t, "GET", keys[i], "", "$1\r\nv\r\n");
+    say_all(site, t, "GET", keys, "", "$1\r\nv\r\n");
     site_free(site);
 }
 
@@ -409,6 +415,113 @@ static void without_room_a_stand_in_refuses(void **state) {
     site_free(site);
 }
 
+// Two replicas write, one after the other; the word of the first comes to the stand-in when both
+// have been acknowledged. The second knew of the first.
+static void a_late_hint_takes_nothing_from_what_was_written_since(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, never_compared);
+    char key[16];
+    uint32_t next = 0;
+    uint32_t writers[2];
+    uint32_t writer_count = 0;
+    find_key(site, &next, 3, true, 0, false, key);
+    for (uint32_t i = 1; i < MEMBERS; i++) {
+        if (i != 3 && has_copy(site, key, i)) writers[writer_count++] = i;
+    }
+    assert_int_equal(writer_count, 2);
+    cluster_kill(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *talkers[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        talkers[i] = site_talker(site, writers[i], false);
+        expect_dialogue(site, talkers[i], "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    }
+    const struct machine *first = site->cluster.processes[writers[0]].machine;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        const struct machine *other = site->cluster.processes[i].machine;
+        if (!has_copy(site, key, i)) world_set_distance(site->world, first, other, NS_PER_SECOND);
+    }
+    say(site, talkers[0], "SET", key, " early", "+OK\r\n");
+    assert_int_equal(hints(site), 0);
+    say(site, talkers[1], "SET", key, " since", "+OK\r\n");
+    assert_int_equal(hints(site), 1);
+    site_wait(site, 3 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 1);
+    for (uint32_t i = 0; i < 2; i++) cluster_kill(&site->cluster, writers[i]);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 0);
+    struct talker *t = site_talker(site, 3, false);
+    expect_dialogue(site, t, "CONSISTENCY READ ONE\r\n", "+OK\r\n");
+    say(site, t, "GET", key, "", "$5\r\nsince\r\n");
+    site_free(site);
+}
+
+static void small_flushes(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 16384;
+}
+
+static const uint8_t *find_words(const uint8_t *bytes, int64_t size, const char *words) {
+    int64_t length = (int64_t)strlen(words);
+    for (int64_t at = 0; at + length <= size; at++) {
+        if (memcmp(bytes + at, words, (size_t)length) == 0) return bytes + at;
+    }
+    return NULL;
+}
+
+// Rots a table of the member's where the words stand. False: they stand in none.
+static bool rot_at(struct site *site, uint32_t member, const char *words) {
+    struct machine *machine = site->cluster.processes[member].machine;
+    uint8_t names[8192];
+    uint32_t size = machine_durable_names(machine, names, sizeof(names));
+    uint8_t *bytes = malloc(1 << 20);
+    bool has_rotted = false;
+    for (uint32_t at = 0; at < size && !has_rotted;) {
+        const char *name = (const char *)names + at;
+        at += (uint32_t)strlen(name) + 1;
+        if (strncmp(name, "table-", 6) != 0) continue;
+        int64_t read = machine_durable_read(machine, name, 0, bytes, 1 << 20);
+        const uint8_t *found = find_words(bytes, read, words);
+        has_rotted = found != NULL && machine_rot(machine, name, (uint64_t)(found - bytes));
+    }
+    free(bytes);
+    return has_rotted;
+}
+
+// A few of what a stand-in keeps cannot be read any more, in the midst of the others.
+static void what_is_lost_of_hints_is_said_and_made_good_by_comparing(void **state) {
+    (void)state;
+    enum { MANY = 300, ROTTEN = 100 };
+    struct site *site = site_new(MEMBERS, small_flushes);
+    char keys[MANY][16];
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < MANY; i++) find_key(site, &next, 3, true, 0, false, keys[i]);
+    cluster_kill(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 1, false);
+    expect_dialogue(site, t, "CONSISTENCY WRITE SLOPPY\r\n", "+OK\r\n");
+    char value[256];
+    (void)snprintf(value, sizeof(value), " v%0200u", 0);
+    for (uint32_t i = 0; i < MANY; i++) say(site, t, "SET", keys[i], value, "+OK\r\n");
+    site_wait(site, 10 * NS_PER_SECOND);
+    uint64_t kept = node_hints(node_at(site, 0)).key_count;
+    cluster_kill(&site->cluster, 0);
+    uint32_t rotten = 0;
+    for (uint32_t i = ROTTEN; i < MANY && rotten < 1; i++) rotten += rot_at(site, 0, keys[i]);
+    assert_int_equal(rotten, 1);
+    cluster_start(&site->cluster, 0);
+    cluster_start(&site->cluster, 3);
+    wait_until_handed_off(site);
+    assert_true(node_store_stats(node_at(site, 0)).damaged > 0);
+    uint64_t came = node_stats(node_at(site, 0)).hints_handed;
+    assert_in_range(came, kept / 2, kept - 1);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < MANY; i++) assert_true(holds(site, 3, keys[i]));
+    assert_int_equal(node_member(node_at(site, 0), 0)->state, MEMBER_SERVING);
+    site_free(site);
+}
+
 int handoff_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_stand_ins_keep_counts_is_read_and_comes_home),
@@ -424,6 +537,8 @@ int handoff_test(void) {
         cmocka_unit_test(one_that_mends_is_stood_in_for_also_where_it_is_asked),
         cmocka_unit_test(without_room_a_stand_in_refuses),
         cmocka_unit_test(replicas_are_asked_before_who_stands_in),
+        cmocka_unit_test(a_late_hint_takes_nothing_from_what_was_written_since),
+        cmocka_unit_test(what_is_lost_of_hints_is_said_and_made_good_by_comparing),
     };
     return cmocka_run_group_tests_name("handoff", cases, NULL, NULL);
 }

@@ -25,18 +25,14 @@ static void nobody_is_founded_with_who_fits_no_map(void **state) {
 }
 
 static void ask_forward(struct impostor *i, const struct message_forward *m) {
-    uint8_t bytes[1024];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_forward_encode(m, &w);
-    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, m);
 }
 
 static enum status forward(struct impostor *i, const struct message_forward *m) {
     ask_forward(i, m);
     struct frame frame = {0};
     struct message_forward_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
-    assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
     assert_int_equal(done.id, m->id);
     return done.status;
 }
@@ -99,8 +95,7 @@ static void a_store_that_has_forgotten_begins_one_new_epoch(void **state) {
     for (int id = 1; id <= WRITES; id++) {
         struct frame frame = {0};
         struct message_forward_done done;
-        assert_true(hear_type(i, l, MESSAGE_FORWARD_DONE, &frame));
-        assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+        HEAR(i, l, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
         busy += done.status == ST_BUSY;
     }
     assert_true(busy > 1); // they did arrive together
@@ -109,14 +104,10 @@ static void a_store_that_has_forgotten_begins_one_new_epoch(void **state) {
 }
 
 static struct message_compare_done compare(struct impostor *i, const struct message_compare *m) {
-    uint8_t bytes[1024];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_compare_encode(m, &w);
-    say(i, &i->dialled, MESSAGE_COMPARE, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_COMPARE, compare, m);
     struct frame frame = {0};
     struct message_compare_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_COMPARE_DONE, &frame));
-    assert_int_equal(message_compare_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_COMPARE_DONE, compare_done, &frame, &done);
     return done;
 }
 
@@ -156,26 +147,19 @@ static void on_scanned(struct request *request) {
 }
 
 static void answer_put(struct impostor *i, uint64_t id) {
-    uint8_t bytes[64];
     const struct message_put_done m = {.id = id, .status = ST_OK};
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_put_done_encode(&m, &w);
-    say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
 }
 
 static void answer_scan(struct impostor *i, uint64_t id, uint32_t end) {
-    uint8_t bytes[64];
     const struct message_scan_done m = {.id = id, .status = ST_OK, .cell = end};
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_scan_done_encode(&m, &w);
-    say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_SCAN_DONE, scan_done, &m);
 }
 
 static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
-    static const uint8_t nobody[4] = {0};
-    say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    say_nothing(i, &i->accepted);
     pass(i->world, 50 * NS_PER_MS);
     struct scan scan = {.request = {.done = on_scanned, .kind = REQUEST_SCAN, .limit = 10}};
     struct machine *machine = i->cluster.processes[0].machine;
@@ -184,8 +168,7 @@ static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
     machine_leave(machine);
     struct frame frame = {0};
     struct message_scan asked;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_SCAN, &frame));
-    assert_int_equal(message_scan_decode(&asked, frame.body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_SCAN, scan, &frame, &asked);
     answer_put(i, asked.id);
     pass(i->world, 50 * NS_PER_MS);
     assert_false(scan.is_done);
@@ -206,7 +189,6 @@ struct lie {
 
 static void say_list(struct impostor *i, const struct message_scan *asked, const struct lie *lie) {
     uint8_t bytes[256];
-    uint8_t message[512];
     struct writer entries = writer_to(bytes, sizeof(bytes));
     struct message_listed m = {.cell = asked->cell, .key = text(lie->first)};
     message_listed_write(&entries, &m);
@@ -215,9 +197,7 @@ static void say_list(struct impostor *i, const struct message_scan *asked, const
     struct message_scan_done done = {.id = asked->id, .entries = writer_bytes(&entries)};
     done.key = text(lie->reached);
     done.cell = done.key.size > 0 ? asked->cell : asked->end;
-    struct writer w = writer_to(message, sizeof(message));
-    message_scan_done_encode(&done, &w);
-    say(i, &i->accepted, MESSAGE_SCAN_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_SCAN_DONE, scan_done, &done);
 }
 
 // A list that is out of order, out of bounds, or further than it is complete, does not count.
@@ -237,8 +217,7 @@ static void a_list_that_cannot_be_is_no_answer(void **state) {
     };
     for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
         struct impostor *i = begin_serving();
-        static const uint8_t nobody[4] = {0};
-        say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+        say_nothing(i, &i->accepted);
         pass(i->world, 50 * NS_PER_MS);
         struct scan scan = {.request = {.done = on_scanned, .kind = REQUEST_RANGE, .limit = 10}};
         scan.request.key = text("t");
@@ -250,8 +229,7 @@ static void a_list_that_cannot_be_is_no_answer(void **state) {
         machine_leave(machine);
         struct frame frame = {0};
         struct message_scan asked;
-        assert_true(hear_type(i, &i->accepted, MESSAGE_SCAN, &frame));
-        assert_int_equal(message_scan_decode(&asked, frame.body), ST_OK);
+        HEAR(i, &i->accepted, MESSAGE_SCAN, scan, &frame, &asked);
         say_list(i, &asked, &lies[k]);
         // What is sound differs from what the node itself holds: it reads those keys, in vain.
         bool is_sound = lies[k].outcome == ST_OK;
@@ -311,18 +289,14 @@ static enum status put_claiming(struct impostor *i, uint64_t id, const char *key
     assert_int_equal(context_add(&record.context, claimed), ST_OK);
     record.siblings[record.sibling_count++] = (struct sibling){.dot = ours, .value = text("v")};
     uint8_t bytes[256];
-    uint8_t message[512];
     struct writer encoded = writer_to(bytes, sizeof(bytes));
     record_encode(&record, &encoded);
     const struct message_put put = {
         .id = id, .slot = slot_of(text(key)), .key = text(key), .record = writer_bytes(&encoded)};
-    struct writer w = writer_to(message, sizeof(message));
-    message_put_encode(&put, &w);
-    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_PUT, put, &put);
     struct frame frame = {0};
     struct message_put_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
-    assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_PUT_DONE, put_done, &frame, &done);
     return done.status;
 }
 
@@ -361,8 +335,7 @@ static void a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch(void *
 }
 
 static void say_something(struct impostor *i) {
-    static const uint8_t nobody[4] = {0};
-    say(i, &i->dialled, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    say_nothing(i, &i->dialled);
     pass(i->world, 500 * NS_PER_MS);
 }
 
@@ -389,8 +362,7 @@ static void of_two_processes_that_are_one_member_the_second_is_refused(void **st
 // n1 calls us, and hears that there is another n1.
 static void call_and_be_refused(struct impostor *i, bool is_certain) {
     struct line *l = &i->accepted;
-    env_shut(i->env, l->stream);
-    l->in_size = l->taken = 0;
+    hang_up(i);
     struct frame frame = {0};
     struct message_hello theirs = hear_hello(i, &frame);
     const struct message_taken taken = {.is_certain = is_certain};
@@ -409,7 +381,7 @@ static void a_member_whose_place_is_taken_mints_nothing(void **state) {
     assert_int_equal(forward(i, &m), ST_OK);
     call_and_be_refused(i, false);
     assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
-    env_shut(i->env, i->accepted.stream);
+    hang_up(i);
     be_dialled(i); // the other has ended
     pass(i->world, 20 * NS_PER_MS);
     assert_int_equal(forward(i, &m), ST_OK);
@@ -417,7 +389,7 @@ static void a_member_whose_place_is_taken_mints_nothing(void **state) {
 
     call_and_be_refused(i, true);
     assert_true(node_is_ousted(real_node(i)));
-    env_shut(i->env, i->accepted.stream);
+    hang_up(i);
     be_dialled(i);
     pass(i->world, 20 * NS_PER_MS);
     assert_int_equal(forward(i, &m), ST_UNAVAILABLE); // for good
@@ -442,29 +414,18 @@ static void what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more(v
 static void who_greets_with_another_directory_is_told_so_and_met_only_when_called(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
-    static struct line other;
-    memset(&other, 0, sizeof(other));
-    memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
     uint64_t known = i->hello.storage;
     i->hello.storage = known + 1;
     i->hello.is_blank = true;
-    struct asked a;
-    env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
-    assert_int_equal(answer_of(&a), ST_OK);
-    uint8_t bytes[512];
-    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
-    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
     struct frame frame = {0};
     struct message_stranger stranger;
-    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    greet(i, &frame);
     assert_int_equal(frame.type, MESSAGE_STRANGER);
     assert_int_equal(message_stranger_decode(&stranger, frame.body), ST_OK);
     assert_true(stranger.storage == known);
     assert_false(node_has_stranger(real_node(i), 1));
-    env_shut(i->env, other.stream);
 
-    env_shut(i->env, i->accepted.stream);
-    i->accepted.in_size = i->accepted.taken = 0;
+    hang_up(i);
     be_dialled(i);
     pass(i->world, 20 * NS_PER_MS);
     assert_true(node_has_stranger(real_node(i), 1));
@@ -501,23 +462,16 @@ static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t por
 
 static struct message_promise ask_promise(struct impostor *i, uint64_t instance, uint64_t ballot) {
     const struct message_prepare m = {.instance = instance, .ballot = ballot};
-    uint8_t bytes[64];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_prepare_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_PREPARE, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_PREPARE, prepare, &m);
     struct frame frame = {0};
     struct message_promise promise;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_PROMISE, &frame));
-    assert_int_equal(message_promise_decode(&promise, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_PROMISE, promise, &frame, &promise);
     return promise;
 }
 
 static void ask_to_accept(struct impostor *i, uint64_t ballot, struct slice value) {
     const struct message_accept m = {.instance = 2, .ballot = ballot, .value = value};
-    static uint8_t bytes[8192];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_accept_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_ACCEPT, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_ACCEPT, accept, &m);
 }
 
 static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **state) {
@@ -563,6 +517,28 @@ static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **sta
     end(i);
 }
 
+// It was replaced, and hears of it by the map itself, from a peer that does not know it for the old
+// one. What it adopted would name another directory in its place.
+static void who_hears_of_a_map_that_names_another_directory_serves_no_more(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const struct message_forward m = {
+        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
+    struct map_member members[2];
+    struct map next = *node_map(real_node(i));
+    memcpy(members, next.members, sizeof(members));
+    next.members = members;
+    next.epoch = 2;
+    members[0].storage++;
+    assert_int_equal(forward(i, &m), ST_OK);
+    say(i, &i->dialled, MESSAGE_FOUNDED, encoded_map(&next, 4712));
+    assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
+    assert_true(node_is_ousted(real_node(i)));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 1);
+    end(i);
+}
+
 // The map of n1 with one more keyspace that comes.
 static struct slice map_with_coming(struct impostor *i, const char *name) {
     struct map next = *node_map(real_node(i));
@@ -604,10 +580,7 @@ static void what_was_found_for_one_map_is_not_decided_for_the_next(void **state)
     say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "a"));
     assert_int_equal(hear_of_map(i, 2, &id), MESSAGE_KEYSPACES);
     const struct message_keyspaces_done done = {.id = id, .epoch = 2};
-    uint8_t bytes[64];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_keyspaces_done_encode(&done, &w);
-    say(i, &i->accepted, MESSAGE_KEYSPACES_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_KEYSPACES_DONE, keyspaces_done, &done);
     while (hear_of_map(i, 2, &id) != MESSAGE_PREPARE) continue;
     say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "b"));
     assert_int_equal(hear_of_map(i, 3, &id), MESSAGE_KEYSPACES);
@@ -665,6 +638,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
         cmocka_unit_test(who_greets_with_another_directory_is_told_so_and_met_only_when_called),
         cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
+        cmocka_unit_test(who_hears_of_a_map_that_names_another_directory_serves_no_more),
         cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
         cmocka_unit_test(gossip_of_too_many_rows_tells_nothing),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),

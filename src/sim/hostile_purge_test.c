@@ -38,14 +38,10 @@ static enum status put_at(struct impostor *i, const char *key, struct slice reco
                           uint32_t round) {
     const struct message_put m = {
         .id = 5, .slot = slot_of(text(key)), .round = round, .key = text(key), .record = record};
-    uint8_t bytes[512];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_put_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_PUT, put, &m);
     struct frame frame = {0};
     struct message_put_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_PUT_DONE, &frame));
-    assert_int_equal(message_put_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_PUT_DONE, put_done, &frame, &done);
     return done.status;
 }
 
@@ -65,16 +61,12 @@ static struct slice condemned(const char *key, struct slice record, uint8_t *byt
 }
 
 static void ask_round(struct impostor *i, const struct message_purge *m) {
-    uint8_t bytes[512];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_purge_encode(m, &w);
-    say(i, &i->dialled, MESSAGE_PURGE, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_PURGE, purge, m);
 }
 
 static struct message_purge_done hear_round(struct impostor *i, struct frame *frame) {
     struct message_purge_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_PURGE_DONE, frame));
-    assert_int_equal(message_purge_done_decode(&done, frame->body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, frame, &done);
     return done;
 }
 
@@ -90,10 +82,7 @@ static enum status propose(struct impostor *i, const struct message_purge *m, bo
 static void erase(struct impostor *i, uint32_t round, struct slice entries) {
     const struct message_erase m = {
         .group = (uint16_t)group_of(KEY), .round = round, .floor = LATE, .entries = entries};
-    uint8_t bytes[512];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_erase_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_ERASE, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_ERASE, erase, &m);
     pass(i->world, NS_PER_SECOND);
 }
 
@@ -101,14 +90,10 @@ static void erase(struct impostor *i, uint32_t round, struct slice entries) {
 static uint32_t round_of(struct impostor *i) {
     const struct message_get m = {
         .id = 1, .slot = slot_of(text(KEY)), .target = MESSAGE_NO_MEMBER, .key = text(KEY)};
-    uint8_t bytes[128];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_get_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_GET, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_GET, get, &m);
     struct frame frame = {0};
     struct message_get_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_GET_DONE, &frame));
-    assert_int_equal(message_get_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_GET_DONE, get_done, &frame, &done);
     return done.round;
 }
 
@@ -273,10 +258,7 @@ static void claim_of(struct impostor *i, uint32_t group, uint32_t groups,
         fence_encode(is_claimed ? claimed : &nothing, &w);
     }
     const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
-    uint8_t message[sizeof(bytes) + 64];
-    struct writer encoded = writer_to(message, sizeof(message));
-    message_fences_encode(&m, &encoded);
-    say(i, &i->dialled, MESSAGE_FENCES, writer_bytes(&encoded));
+    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
     struct frame frame = {0};
     assert_true(hear_type(i, &i->dialled, MESSAGE_FENCES, &frame));
 }
@@ -287,8 +269,7 @@ static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t 
 }
 
 static void be_up(struct impostor *i) {
-    static const uint8_t nobody[4] = {0};
-    say(i, &i->accepted, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    say_nothing(i, &i->accepted);
 }
 
 static enum member_state state_of(struct impostor *i) {
@@ -302,44 +283,32 @@ static void let_it_compare(struct impostor *i) {
     be_up(i);
     struct frame frame = {0};
     struct message_branches asked;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_BRANCHES, &frame));
-    assert_int_equal(message_branches_decode(&asked, frame.body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_BRANCHES, branches, &frame, &asked);
     static const uint8_t none[SLOT_GROUPS / 8];
     const struct message_branches_done done = {.id = asked.id, .differ = {none, sizeof(none)}};
-    uint8_t bytes[128];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_branches_done_encode(&done, &w);
-    say(i, &i->accepted, MESSAGE_BRANCHES_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_BRANCHES_DONE, branches_done, &done);
 }
 
 // It compares with us, and we hold the record, which may be of before a purge or not.
 static void let_it_find(struct impostor *i, struct slice record, bool is_behind) {
     be_up(i);
     struct frame frame = {0};
-    uint8_t bytes[512];
     uint8_t groups[SLOT_GROUPS / 8] = {0};
     uint8_t slots[GROUP_SLOTS / 8] = {0};
     bitmap_add(groups, group_of(KEY));
     bitmap_add(slots, slot_of(text(KEY)) % GROUP_SLOTS);
     struct message_branches branches;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_BRANCHES, &frame));
-    assert_int_equal(message_branches_decode(&branches, frame.body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_BRANCHES, branches, &frame, &branches);
     const struct message_branches_done branches_done = {.id = branches.id,
                                                         .differ = {groups, sizeof(groups)}};
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_branches_done_encode(&branches_done, &w);
-    say(i, &i->accepted, MESSAGE_BRANCHES_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_BRANCHES_DONE, branches_done, &branches_done);
     struct message_digests digests;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_DIGESTS, &frame));
-    assert_int_equal(message_digests_decode(&digests, frame.body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_DIGESTS, digests, &frame, &digests);
     const struct message_digests_done digests_done = {.id = digests.id,
                                                       .differ = {slots, sizeof(slots)}};
-    w = writer_to(bytes, sizeof(bytes));
-    message_digests_done_encode(&digests_done, &w);
-    say(i, &i->accepted, MESSAGE_DIGESTS_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_DIGESTS_DONE, digests_done, &digests_done);
     struct message_compare compare;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_COMPARE, &frame));
-    assert_int_equal(message_compare_decode(&compare, frame.body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_COMPARE, compare, &frame, &compare);
     uint8_t list[256];
     struct writer records = writer_to(list, sizeof(list));
     write_sized(&records, text(KEY));
@@ -348,9 +317,7 @@ static void let_it_find(struct impostor *i, struct slice record, bool is_behind)
                                                       .is_last = true,
                                                       .is_behind = is_behind,
                                                       .records = writer_bytes(&records)};
-    w = writer_to(bytes, sizeof(bytes));
-    message_compare_done_encode(&compare_done, &w);
-    say(i, &i->accepted, MESSAGE_COMPARE_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_COMPARE_DONE, compare_done, &compare_done);
     pass(i->world, 100 * NS_PER_MS);
 }
 
@@ -406,13 +373,9 @@ static void who_mends_takes_nothing_of_before_a_purge_from_one_that_is_behind(vo
 
 static struct message_forward_done forward(struct impostor *i, const struct message_forward *m,
                                            struct frame *frame) {
-    uint8_t bytes[256];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_forward_encode(m, &w);
-    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, m);
     struct message_forward_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, frame));
-    assert_int_equal(message_forward_done_decode(&done, frame->body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, frame, &done);
     return done;
 }
 
@@ -520,33 +483,25 @@ static void a_restart_between_the_word_and_the_deed_forgets_neither(void **state
 
 static struct message_put hear_put(struct impostor *i, struct frame *frame) {
     struct message_put m;
-    assert_true(hear_type(i, &i->accepted, MESSAGE_PUT, frame));
-    assert_int_equal(message_put_decode(&m, frame->body), ST_OK);
+    HEAR(i, &i->accepted, MESSAGE_PUT, put, frame, &m);
     return m;
 }
 
 static void answer_put(struct impostor *i, uint64_t id, enum status status, uint32_t round) {
-    uint8_t bytes[64];
     const struct message_put_done m = {.id = id, .status = status, .round = round};
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_put_done_encode(&m, &w);
-    say(i, &i->accepted, MESSAGE_PUT_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
 }
 
 static void ask_write(struct impostor *i) {
     const struct message_forward m = {
         .id = 9, .kind = REQUEST_REPLACE, .need = 2, .key = text(KEY), .value = text("value")};
-    uint8_t bytes[256];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_forward_encode(&m, &w);
-    say(i, &i->dialled, MESSAGE_FORWARD, writer_bytes(&w));
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
 }
 
 static enum status hear_written(struct impostor *i) {
     struct frame frame = {0};
     struct message_forward_done done;
-    assert_true(hear_type(i, &i->dialled, MESSAGE_FORWARD_DONE, &frame));
-    assert_int_equal(message_forward_done_decode(&done, frame.body), ST_OK);
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
     return done.status;
 }
 
@@ -594,14 +549,13 @@ static void find_own_key(struct impostor *i, char name[16]) {
 
 // Soon after it is made, which takes some seconds: it does not wait for long.
 static struct message_purge hear_proposal(struct impostor *i) {
-    static const uint8_t nobody[4] = {0};
     struct frame frame = {0};
     struct message_purge m;
     do {
         const struct member_entry us = {
             .incarnation = 1, .heartbeat = world_now(i->world), .state = MEMBER_SERVING};
         tell_of_us(i, &us, 1);
-        say(i, &i->dialled, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+        say_nothing(i, &i->dialled);
         assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
     } while (frame.type != MESSAGE_PURGE);
     assert_int_equal(message_purge_decode(&m, frame.body), ST_OK);
@@ -610,11 +564,8 @@ static struct message_purge hear_proposal(struct impostor *i) {
 
 static void agree_to(struct impostor *i, uint64_t id) {
     static const uint8_t held[1] = {1};
-    uint8_t bytes[64];
     const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    message_purge_done_encode(&m, &w);
-    say(i, &i->accepted, MESSAGE_PURGE_DONE, writer_bytes(&w));
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
     pass(i->world, NS_PER_SECOND);
 }
 
@@ -633,8 +584,7 @@ static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
         struct message_purge m = hear_proposal(i);
         assert_int_equal(m.round, 1);
         if (is_broken) {
-            env_shut(i->env, i->accepted.stream);
-            i->accepted.in_size = i->accepted.taken = 0;
+            hang_up(i);
             be_dialled(i);
         } else {
             claim(i, 0, 0, 0);

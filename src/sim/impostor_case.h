@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { BYTES_MAX = 256 * 1024, HEARD_MAX = 16 * 1024 };
+enum { BYTES_MAX = 256 * 1024, HEARD_MAX = 16 * 1024, SAID_MAX = 8192 };
 
 // One connection between n1, which is real, and n2, which is us.
 struct line {
@@ -88,6 +88,28 @@ static inline bool hear_type(struct impostor *i, struct line *l, enum message_ty
     return true;
 }
 
+// Says a `struct message_NAME`.
+#define SAY(i, line, TYPE, NAME, m)                                                                \
+    do {                                                                                           \
+        uint8_t said_bytes[SAID_MAX];                                                              \
+        struct writer said_writer = writer_to(said_bytes, sizeof(said_bytes));                     \
+        message_##NAME##_encode(m, &said_writer);                                                  \
+        assert_false(said_writer.failed);                                                          \
+        say(i, line, TYPE, writer_bytes(&said_writer));                                            \
+    } while (0)
+
+// Hears the next one, past whatever else comes. Its slices are lent by the frame.
+#define HEAR(i, line, TYPE, NAME, frame, m)                                                        \
+    do {                                                                                           \
+        assert_true(hear_type(i, line, TYPE, frame));                                              \
+        assert_int_equal(message_##NAME##_decode(m, (frame)->body), ST_OK);                        \
+    } while (0)
+
+static inline void say_nothing(struct impostor *i, struct line *l) {
+    static const uint8_t nobody[4] = {0};
+    say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+}
+
 static inline void take_keys(struct impostor *i, struct line *l, uint64_t dialer, uint64_t acceptor,
                              bool is_dialer) {
     l->send_key = frame_key(&i->secret, dialer, acceptor, is_dialer);
@@ -128,6 +150,12 @@ static inline void be_dialled(struct impostor *i) {
     take_keys(i, l, theirs.nonce, i->hello.nonce, false);
 }
 
+// We hang up where n1 has dialled us.
+static inline void hang_up(struct impostor *i) {
+    env_shut(i->env, i->accepted.stream);
+    i->accepted.in_size = i->accepted.taken = 0;
+}
+
 // We dial n1 and prove that we are there now.
 static inline void dial(struct impostor *i) {
     struct line *l = &i->dialled;
@@ -142,28 +170,32 @@ static inline void dial(struct impostor *i) {
     assert_true(hear(i, l, &i->secret, i->hello.nonce, &frame));
     assert_int_equal(message_hello_decode(&theirs, frame.body), ST_OK);
     take_keys(i, l, i->hello.nonce, theirs.nonce, true);
-    static const uint8_t nobody[4] = {0};
-    say(i, l, MESSAGE_GOSSIP, (struct slice){nobody, sizeof(nobody)});
+    say_nothing(i, l);
 }
 
-// Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
-// *is_certain is what it says.
-static inline bool is_welcome(struct impostor *i, uint64_t process, bool *is_certain) {
+// Somebody else greets n1 with our words of the moment. The frame is what n1 answers.
+static inline void greet(struct impostor *i, struct frame *frame) {
     static struct line other;
     memset(&other, 0, sizeof(other));
     memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
-    uint64_t ours = i->hello.process;
-    i->hello.process = process;
     struct asked a;
     env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
     assert_int_equal(answer_of(&a), ST_OK);
     uint8_t bytes[512];
     struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
     send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
-    i->hello.process = ours;
-    struct frame frame = {0};
-    assert_true(hear(i, &other, &i->secret, i->hello.nonce, &frame));
+    assert_true(hear(i, &other, &i->secret, i->hello.nonce, frame));
     env_shut(i->env, other.stream);
+}
+
+// Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
+// *is_certain is what it says.
+static inline bool is_welcome(struct impostor *i, uint64_t process, bool *is_certain) {
+    struct frame frame = {0};
+    uint64_t ours = i->hello.process;
+    i->hello.process = process;
+    greet(i, &frame);
+    i->hello.process = ours;
     if (frame.type == MESSAGE_WELCOME) return true;
     struct message_taken taken;
     assert_int_equal(frame.type, MESSAGE_TAKEN);
@@ -172,15 +204,21 @@ static inline bool is_welcome(struct impostor *i, uint64_t process, bool *is_cer
     return false;
 }
 
-static inline struct impostor *begin(void) {
+// The world, and members of which none runs yet.
+static inline struct impostor *prepare(uint32_t members) {
     static struct impostor impostor;
     struct impostor *i = &impostor;
     memset(i, 0, sizeof(*i));
     struct world_options options = world_quiet();
-    const struct cluster_options cluster = {.members = 2};
+    const struct cluster_options cluster = {.members = members};
     i->world = world_create(test_seed(), &options);
     cluster_init(&i->cluster, i->world, &cluster);
     i->secret = cluster_node_options(&i->cluster).secret;
+    return i;
+}
+
+// From now on we are n2, of which no process runs, with that data directory.
+static inline void become(struct impostor *i, uint64_t storage) {
     struct machine *machine = i->cluster.processes[1].machine;
     (void)machine_start(machine, 64);
     i->env = machine_env(machine);
@@ -191,7 +229,7 @@ static inline struct impostor *begin(void) {
         .shards = 1,
         .weight = 1,
         .value_size_max = cluster_node_options(&i->cluster).value_size_max,
-        .storage = 77,
+        .storage = storage,
         .incarnation = 1,
         .process = 1,
         .nonce = 4711,
@@ -199,6 +237,11 @@ static inline struct impostor *begin(void) {
     struct asked a;
     env_listen(i->env, ask(&a, i->world), "n2:17379", &i->listener);
     assert_int_equal(answer_of(&a), ST_OK);
+}
+
+static inline struct impostor *begin(void) {
+    struct impostor *i = prepare(2);
+    become(i, 77);
     cluster_start(&i->cluster, 0);
     return i;
 }
@@ -233,6 +276,25 @@ static inline struct impostor *begin_serving(void) {
     dial(i);
     pass(i->world, 2 * NS_PER_SECOND);
     assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    return i;
+}
+
+// Some real members found a cluster; then all but n1 end, and we go on as n2.
+static inline struct impostor *begin_among(uint32_t members) {
+    struct impostor *i = prepare(members);
+    i->cluster.options.flush_size = 16384;
+    for (uint32_t k = 0; k < members; k++) cluster_start(&i->cluster, k);
+    uint64_t until = world_now(i->world) + 60 * NS_PER_SECOND;
+    for (uint32_t k = 0; k < members; k++) {
+        while (!cluster_is_serving(&i->cluster, k)) assert_true(world_step(i->world, until));
+    }
+    uint64_t storage = store_actor(node_store(cluster_node(&i->cluster, 1))).storage;
+    for (uint32_t k = 1; k < members; k++) cluster_kill(&i->cluster, k);
+    become(i, storage);
+    i->hello.incarnation = UINT32_MAX; // later than those of its former lives
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 100 * NS_PER_MS);
     return i;
 }
 

@@ -2,8 +2,7 @@
 //
 // Members that compare what they hold: what that costs when nothing differs, when one key does, and
 // when very many do.
-#include "node/node.h"
-#include "sim/session_case.h"
+#include "sim/damage_case.h"
 
 #define FAR_NS (100 * NS_PER_MS)
 
@@ -22,24 +21,6 @@ static uint64_t bytes_of_all(const struct site *site) {
         if (node != NULL) bytes += node_stats(node).compare_bytes;
     }
     return bytes;
-}
-
-// Writes so many keys from the first on by way of a member: in one slot, or in any.
-static void write_keys(struct site *site, struct talker *t, const char *prefix, uint32_t first,
-                       uint32_t count) {
-    enum { BATCH = 40 };
-    char *words = malloc(WORDS_MAX);
-    char *answers = malloc(WORDS_MAX);
-    for (uint32_t i = 0; i < count; i += BATCH) {
-        words[0] = answers[0] = '\0';
-        for (uint32_t j = i; j < count && j < i + BATCH; j++) {
-            words_add(words, "SET %s%u value\r\n", prefix, first + j);
-            words_add(answers, "+OK\r\n");
-        }
-        expect_dialogue(site, t, words, answers);
-    }
-    free(answers);
-    free(words);
 }
 
 static bool are_equal(const struct site *site) {
@@ -141,11 +122,6 @@ static void writes_under_way_are_no_differences(void **state) {
     site_free(site);
 }
 
-static uint64_t keys_of(const struct site *site, uint32_t member) {
-    const struct node *node = cluster_node(&site->cluster, member);
-    return node == NULL ? 0 : node_store_stats(node).key_count;
-}
-
 // The keys of one member's absence are more than a visit takes; the one key that another could not
 // take does not wait for them.
 static void expect_a_turn_beside(const char *const *prefixes, uint32_t prefix_count) {
@@ -234,21 +210,6 @@ static void what_a_full_disk_refused_is_made_good(void **state) {
     site_free(site);
 }
 
-static void small_flushes(struct node_options *node, struct server_options *server) {
-    (void)server;
-    node->store.flush_size = 16384;
-    node->hints_max = 0;
-}
-
-static void rot_tables(struct machine *machine) {
-    uint8_t names[8192];
-    uint32_t size = machine_durable_names(machine, names, sizeof(names));
-    for (uint32_t at = 0; at < size; at += (uint32_t)strlen((char *)names + at) + 1) {
-        if (strncmp((char *)names + at, "table-", 6) != 0) continue;
-        (void)machine_rot(machine, (char *)names + at, 100);
-    }
-}
-
 // Nobody writes, nobody reads, and all keys are in memory: the member finds what has rotted on its
 // disk, and has it from the others again.
 static void what_rots_unseen_is_mended(void **state) {
@@ -277,24 +238,25 @@ static void what_rots_unseen_is_mended(void **state) {
     site_free(site);
 }
 
+// In most slots something is purged.
+static void write_and_purge(struct site *site, struct talker *t, uint32_t keys, uint32_t gone) {
+    write_keys(site, t, "key", 0, keys);
+    write_keys(site, t, "gone", 0, gone);
+    delete_keys(site, t, "gone", 0, gone);
+    site_wait(site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < site->cluster.options.members; i++) {
+        assert_int_equal(keys_of(site, i), keys);
+    }
+}
+
 // Of two members one has lost its disk, and what the other has is damaged here and there: that is
-// all there is, and it does not go for the sake of one that has nothing. Before, something was
-// purged in most slots.
+// all there is, and it does not go for the sake of one that has nothing.
 static void what_one_lost_is_not_given_up_by_one_that_is_damaged(void **state) {
     (void)state;
     enum { KEYS = 2000, GONE = 1000 };
     struct site *site = site_new(2, small_flushes);
     struct talker *t = site_talker(site, 0, false);
-    write_keys(site, t, "key", 0, KEYS);
-    write_keys(site, t, "gone", 0, GONE);
-    for (uint32_t i = 0; i < GONE; i++) {
-        char words[32];
-        (void)snprintf(words, sizeof(words), "DEL gone%u\r\n", i);
-        expect_dialogue(site, t, words, ":1\r\n");
-    }
-    site_wait(site, 20 * NS_PER_SECOND);
-    assert_int_equal(keys_of(site, 0), KEYS);
-    assert_int_equal(keys_of(site, 1), KEYS);
+    write_and_purge(site, t, KEYS, GONE);
     cluster_kill(&site->cluster, 1);
     machine_wipe(site->cluster.processes[1].machine);
     cluster_start(&site->cluster, 1);
@@ -317,113 +279,12 @@ static void what_was_purged_does_not_come_out_from_under_damage(void **state) {
     enum { KEYS = 500, GONE = 1000 };
     struct site *site = site_new(MEMBERS, small_flushes);
     struct talker *t = site_talker(site, 0, false);
-    write_keys(site, t, "key", 0, KEYS);
-    write_keys(site, t, "gone", 0, GONE);
-    for (uint32_t i = 0; i < GONE; i++) {
-        char words[32];
-        (void)snprintf(words, sizeof(words), "DEL gone%u\r\n", i);
-        expect_dialogue(site, t, words, ":1\r\n");
-    }
-    site_wait(site, 20 * NS_PER_SECOND);
+    write_and_purge(site, t, KEYS, GONE);
     cluster_kill(&site->cluster, 0);
     rot_tables(site->cluster.processes[0].machine);
     cluster_start(&site->cluster, 0);
     site_wait(site, 60 * NS_PER_SECOND);
     for (uint32_t i = 0; i < MEMBERS; i++) assert_int_equal(keys_of(site, i), KEYS);
-    site_free(site);
-}
-
-// A record that nobody has heard of but those whose stores it is put into.
-struct planted {
-    struct store_write write;
-    uint8_t bytes[128];
-    uint32_t size;
-    bool is_done;
-};
-
-static enum status plant_record(struct store_write *write, struct slice old, struct slice *new) {
-    struct planted *p = CONTAINER_OF(write, struct planted, write);
-    (void)old;
-    *new = (struct slice){p->bytes, p->size};
-    return ST_OK;
-}
-
-static void on_planted(struct store_write *write) {
-    CONTAINER_OF(write, struct planted, write)->is_done = true;
-}
-
-static void plant(struct site *site, uint32_t member, struct slice key, uint64_t author) {
-    static struct planted p;
-    static struct record r;
-    const struct version dot = {{author, 1}, 1};
-    p = (struct planted){.write = {.apply = plant_record, .done = on_planted, .key = key}};
-    p.write.partition.slot = slot_of(key);
-    record_clear(&r);
-    assert_int_equal(context_add(&r.context, dot), ST_OK);
-    r.siblings[r.sibling_count++] =
-        (struct sibling){.dot = dot, .timestamp = 1, .value = SLICE("planted")};
-    struct writer w = writer_to(p.bytes, sizeof(p.bytes));
-    record_encode(&r, &w);
-    p.size = (uint32_t)w.size;
-    struct machine *machine = site->cluster.processes[member].machine;
-    machine_enter(machine);
-    store_put(node_store(cluster_node(&site->cluster, member)), &p.write);
-    machine_leave(machine);
-    uint64_t until = world_now(site->world) + NS_PER_SECOND;
-    while (!p.is_done) assert_true(world_step(site->world, until));
-}
-
-static uint32_t values_of(struct site *site, struct talker *t, const char *key) {
-    char words[1024];
-    uint32_t count = 0;
-    (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", key);
-    const char *at = answer_to(site, t, words);
-    while ((at = strstr(at, "planted")) != NULL) {
-        at++;
-        count++;
-    }
-    return count;
-}
-
-// And the third has missed it, or holds something else of the key. All of it is from before what
-// was purged since, for all that its time says: what one of the two alone could not vouch for, both
-// can.
-static void what_two_hold_they_do_not_both_drop_when_both_are_damaged(void **state) {
-    (void)state;
-    enum { KEYS = 1000, GONE = 1000, ONLY = 50, BESIDE = 10, OURS = 77, THEIRS = 78 };
-    struct site *site = site_new(MEMBERS, small_flushes);
-    struct talker *t = site_talker(site, 0, false);
-    write_keys(site, t, "key", 0, KEYS);
-    write_keys(site, t, "gone", 0, GONE);
-    for (uint32_t i = 0; i < GONE; i++) {
-        char words[32];
-        (void)snprintf(words, sizeof(words), "DEL gone%u\r\n", i);
-        expect_dialogue(site, t, words, ":1\r\n");
-    }
-    site_wait(site, 20 * NS_PER_SECOND);
-    for (uint32_t i = 0; i < MEMBERS; i++) assert_int_equal(keys_of(site, i), KEYS);
-    char keys[ONLY][16];
-    for (uint32_t i = 0; i < ONLY; i++) (void)snprintf(keys[i], sizeof(keys[i]), "only%u", i);
-    for (uint32_t i = 0; i < BESIDE; i++) plant(site, 2, slice_of_string(keys[i]), THEIRS);
-    cluster_kill(&site->cluster, 2);
-    for (uint32_t i = 0; i < ONLY; i++) {
-        for (uint32_t j = 0; j < 2; j++) plant(site, j, slice_of_string(keys[i]), OURS);
-    }
-    for (uint32_t i = 0; i < 2; i++) cluster_kill(&site->cluster, i);
-    for (uint32_t i = 0; i < 2; i++) rot_tables(site->cluster.processes[i].machine);
-    for (uint32_t i = 0; i < MEMBERS; i++) cluster_start(&site->cluster, i);
-    site_wait(site, 100 * NS_PER_SECOND);
-    for (uint32_t i = 0; i < MEMBERS; i++) {
-        const struct node *node = cluster_node(&site->cluster, i);
-        assert_int_equal(node_member(node, i)->state, MEMBER_SERVING);
-        // Damage of both at one place may bring back what was purged.
-        assert_in_range(keys_of(site, i), KEYS + ONLY, KEYS + ONLY + GONE);
-    }
-    assert_true(are_equal(site));
-    t = site_talker(site, 2, false);
-    for (uint32_t i = 0; i < ONLY; i++) {
-        assert_int_equal(values_of(site, t, keys[i]), i < BESIDE ? 2 : 1);
-    }
     site_free(site);
 }
 
@@ -440,7 +301,6 @@ int reconcile_test(void) {
         cmocka_unit_test(what_rots_unseen_is_mended),
         cmocka_unit_test(what_one_lost_is_not_given_up_by_one_that_is_damaged),
         cmocka_unit_test(what_was_purged_does_not_come_out_from_under_damage),
-        cmocka_unit_test(what_two_hold_they_do_not_both_drop_when_both_are_damaged),
     };
     return cmocka_run_group_tests_name("reconcile", cases, NULL, NULL);
 }

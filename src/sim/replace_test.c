@@ -184,9 +184,13 @@ static void a_directory_that_was_replaced_is_never_used_again(void **state) {
     assert_int_equal(node_map(node_of(site, 1))->epoch, 1);
     assert_int_equal(site_replace(site, 0, "n2"), REPLACE_NOT_BLANK);
     struct talker *there = site_talker(site, 1, false);
-    talker_say(there, "SET key1 w\r\n", 12);
-    site_wait(site, 5 * NS_PER_SECOND);
-    assert_int_equal(there->heard[0], '-');
+    static const char *const words[] = {"SET key1 w\r\n", "GET key1\r\n"};
+    expect_dialogue(site, there, "CONSISTENCY READ ONE WRITE ONE\r\n", "+OK\r\n");
+    for (uint32_t i = 0; i < 2; i++) { // though it has all that it would take
+        talker_say(there, words[i], strlen(words[i]));
+        site_wait(site, 5 * NS_PER_SECOND);
+        expect_part((const char *)there->heard, "-NOQUORUM");
+    }
 
     cluster_kill(cluster, 1);
     machine_restore(cluster->processes[1].machine, new);

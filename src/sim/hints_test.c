@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A member that stands in for another one, and what it makes of each word of a coordinator: it
+// keeps all that it was told, says so when that is durable, and hands it off. Here n2 is the test:
+// it coordinates, and it is the one that is stood in for. What clusters make of it is in
+// handoff_test.c.
+#include "model/fence.h"
+#include "sim/impostor_case.h"
+
+#include <stdio.h>
+
+enum { MEMBERS = 5, US = 1, FIRST = 77, SECOND = 78 };
+
+// The next key, from number *next on, that n2 has a copy of, and n1 has not.
+static struct slice find_next_key(struct impostor *i, uint32_t *next, char name[16]) {
+    const struct map *map = node_map(real_node(i));
+    const struct map_run *run;
+    do {
+        (void)snprintf(name, 16, "key%u", (*next)++);
+        run = map_run_of(map, slot_of(text(name)));
+    } while (map_place_in(run, US) >= REPLICATION_DEFAULT ||
+             map_place_in(run, 0) < REPLICATION_DEFAULT);
+    return text(name);
+}
+
+static struct slice find_key(struct impostor *i) {
+    static char name[16];
+    uint32_t next = 0;
+    return find_next_key(i, &next, name);
+}
+
+// A record with one value, by that author.
+static struct slice record_by(uint64_t author, const char *value, uint8_t *bytes, size_t size) {
+    static struct record r;
+    const struct version dot = {{author, 1}, 1};
+    record_clear(&r);
+    assert_int_equal(context_add(&r.context, dot), ST_OK);
+    r.siblings[r.sibling_count++] =
+        (struct sibling){.dot = dot, .timestamp = author, .value = text(value)};
+    struct writer w = writer_to(bytes, size);
+    record_encode(&r, &w);
+    return writer_bytes(&w);
+}
+
+static void tell(struct impostor *i, uint64_t id, struct slice key, uint64_t author) {
+    uint8_t record[128];
+    const struct message_hint m = {
+        .id = id,
+        .target = US,
+        .slot = slot_of(key),
+        .key = key,
+        .record = record_by(author, "value", record, sizeof(record)),
+    };
+    SAY(i, &i->dialled, MESSAGE_HINT, hint, &m);
+}
+
+static enum status hear_told(struct impostor *i, uint64_t id) {
+    struct frame frame = {0};
+    struct message_hint_done done;
+    HEAR(i, &i->dialled, MESSAGE_HINT_DONE, hint_done, &frame, &done);
+    assert_int_equal(done.id, id);
+    return done.status;
+}
+
+static enum status hint(struct impostor *i, struct slice key, uint64_t author) {
+    tell(i, author, key, author);
+    return hear_told(i, author);
+}
+
+// The authors of its values, ascending, in so many; how many there are.
+static uint32_t authors_in(struct slice bytes, uint64_t authors[2]) {
+    static struct record r;
+    assert_int_equal(record_decode(&r, bytes), ST_OK);
+    assert_in_range(r.sibling_count, 1, 2);
+    for (uint32_t k = 0; k < r.sibling_count; k++) {
+        authors[k] = r.siblings[k].dot.actor.storage;
+    }
+    return r.sibling_count;
+}
+
+static void expect_both(struct slice record) {
+    uint64_t authors[2] = {0};
+    assert_int_equal(authors_in(record, authors), 2);
+    assert_int_equal(authors[0] + authors[1], FIRST + SECOND);
+}
+
+static void ask_kept(struct impostor *i, struct slice key) {
+    const struct message_get m = {.id = 3, .slot = slot_of(key), .target = US, .key = key};
+    SAY(i, &i->dialled, MESSAGE_GET, get, &m);
+}
+
+// What it says that it keeps for us. The record is lent by the frame.
+static struct message_get_done kept(struct impostor *i, struct slice key, struct frame *frame) {
+    struct message_get_done done;
+    ask_kept(i, key);
+    HEAR(i, &i->dialled, MESSAGE_GET_DONE, get_done, frame, &done);
+    return done;
+}
+
+static uint64_t hints(struct impostor *i) {
+    return node_hints(real_node(i)).key_count;
+}
+
+// We are up, so that it hands off: the next that it sends.
+static struct message_put hear_put(struct impostor *i, struct frame *frame) {
+    struct message_put m;
+    do {
+        say_nothing(i, &i->accepted);
+        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, frame));
+    } while (frame->type != MESSAGE_PUT);
+    assert_int_equal(message_put_decode(&m, frame->body), ST_OK);
+    return m;
+}
+
+static void answer_put(struct impostor *i, uint64_t id, enum status status) {
+    const struct message_put_done m = {.id = id, .status = status};
+    SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
+    pass(i->world, 100 * NS_PER_MS);
+}
+
+static void of_two_coordinators_it_keeps_what_both_say(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(kept(i, key, &frame).status, ST_NOT_FOUND);
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(hint(i, key, SECOND), ST_OK);
+    assert_int_equal(hints(i), 1);
+    struct message_get_done done = kept(i, key, &frame);
+    assert_int_equal(done.status, ST_OK);
+    expect_both(done.record);
+    struct message_put m = hear_put(i, &frame);
+    assert_true(slice_equal(m.key, key));
+    expect_both(m.record);
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
+    end(i);
+}
+
+// It is told more of the key after it has sent what it had, and before we say that we have that.
+static void what_was_kept_since_it_was_sent_stays(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    uint64_t authors[2];
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    struct message_put m = hear_put(i, &frame);
+    assert_int_equal(authors_in(m.record, authors), 1);
+    uint64_t id = m.id;
+    assert_int_equal(hint(i, key, SECOND), ST_OK);
+    answer_put(i, id, ST_OK);
+    assert_int_equal(hints(i), 1);
+    m = hear_put(i, &frame);
+    assert_true(m.id != id);
+    expect_both(m.record);
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
+    end(i);
+}
+
+// Nobody waits for its word any more, least of all who comes next.
+static void what_comes_late_is_kept_all_the_same(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct machine *machine = i->cluster.processes[0].machine;
+    struct frame frame = {0};
+    machine_slow_disk(machine, 1000);
+    tell(i, 1, key, FIRST);
+    pass(i->world, 10 * NS_PER_MS);
+    env_shut(i->env, i->dialled.stream);
+    dial(i);
+    uint64_t until = world_now(i->world) + 10 * NS_PER_SECOND;
+    while (hints(i) == 0) assert_true(world_step(i->world, until));
+    machine_slow_disk(machine, 1);
+    pass(i->world, NS_PER_SECOND);
+    ask_kept(i, key);
+    do {
+        assert_true(hear(i, &i->dialled, &i->dialled.recv_key, i->dialled.received++, &frame));
+        assert_int_not_equal(frame.type, MESSAGE_HINT_DONE);
+    } while (frame.type != MESSAGE_GET_DONE);
+    struct message_put m = hear_put(i, &frame);
+    uint64_t authors[2];
+    assert_int_equal(authors_in(m.record, authors), 1);
+    assert_int_equal(authors[0], FIRST);
+    answer_put(i, m.id, ST_FENCED); // what it was about has been purged meanwhile
+    assert_int_equal(hints(i), 0);
+    assert_int_equal(node_stats(real_node(i)).hints_dropped, 1);
+    end(i);
+}
+
+// It has forgotten a purge, so it may have forgotten what it kept.
+static void have_it_mend(struct impostor *i) {
+    const struct fence forgotten = {.round = 4, .purged = 4, .floor = 1};
+    uint8_t fences[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    struct writer w = writer_to(fences, sizeof(fences));
+    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&forgotten, &w);
+    const struct message_fences m = {.fences = writer_bytes(&w)};
+    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
+}
+
+static void who_mends_stands_in_for_nobody(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(kept(i, key, &frame).status, ST_OK);
+    have_it_mend(i);
+    char other[16];
+    uint32_t next = 100;
+    assert_int_equal(hint(i, find_next_key(i, &next, other), SECOND), ST_UNAVAILABLE);
+    assert_int_equal(kept(i, key, &frame).status, ST_UNAVAILABLE);
+    assert_int_equal(hints(i), 1);
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_member(real_node(i), 0)->state, MEMBER_MENDING);
+    end(i);
+}
+
+// What it was told before is kept, but its word does not count any more.
+static void who_begins_to_mend_amid_it_does_not_vouch_for_it(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct machine *machine = i->cluster.processes[0].machine;
+    machine_slow_disk(machine, 1000);
+    tell(i, 1, key, FIRST);
+    have_it_mend(i);
+    assert_int_equal(hear_told(i, 1), ST_UNAVAILABLE);
+    machine_slow_disk(machine, 1);
+    assert_int_equal(hints(i), 1);
+    end(i);
+}
+
+// ... nor does it show what it reads from its disk meanwhile.
+static void who_begins_to_mend_amid_a_read_does_not_show_it(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct machine *machine = i->cluster.processes[0].machine;
+    struct slice key = find_key(i);
+    uint32_t next = 0;
+    for (uint64_t k = 0; k < 200; k++) { // more than memory takes without a table
+        char name[16];
+        assert_int_equal(hint(i, find_next_key(i, &next, name), FIRST), ST_OK);
+    }
+    pass(i->world, NS_PER_SECOND);
+    cluster_kill(&i->cluster, 0);
+    cluster_start(&i->cluster, 0);
+    hang_up(i);
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 100 * NS_PER_MS);
+    machine_slow_disk(machine, 1000);
+    ask_kept(i, key);
+    have_it_mend(i);
+    struct frame frame = {0};
+    struct message_get_done done;
+    HEAR(i, &i->dialled, MESSAGE_GET_DONE, get_done, &frame, &done);
+    machine_slow_disk(machine, 1);
+    assert_int_equal(done.status, ST_UNAVAILABLE);
+    end(i);
+}
+
+int hints_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(of_two_coordinators_it_keeps_what_both_say),
+        cmocka_unit_test(what_was_kept_since_it_was_sent_stays),
+        cmocka_unit_test(what_comes_late_is_kept_all_the_same),
+        cmocka_unit_test(who_mends_stands_in_for_nobody),
+        cmocka_unit_test(who_begins_to_mend_amid_it_does_not_vouch_for_it),
+        cmocka_unit_test(who_begins_to_mend_amid_a_read_does_not_show_it),
+    };
+    return cmocka_run_group_tests_name("hints", cases, NULL, NULL);
+}
