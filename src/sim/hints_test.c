@@ -263,6 +263,83 @@ static void who_begins_to_mend_amid_a_read_does_not_show_it(void **state) {
     end(i);
 }
 
+// Of what those who stand in have minted.
+
+static enum status hint_minted(struct impostor *i, struct slice key, uint32_t round) {
+    uint8_t record[128];
+    const struct message_hint m = {
+        .id = round,
+        .target = US,
+        .slot = slot_of(key),
+        .round = round,
+        .is_minted = true,
+        .key = key,
+        .record = record_by(FIRST, "value", record, sizeof(record)),
+    };
+    SAY(i, &i->dialled, MESSAGE_HINT, hint, &m);
+    return hear_told(i, round);
+}
+
+// What it says to a round of all members, about nothing.
+static enum status propose_to_all(struct impostor *i, struct slice key, uint32_t round) {
+    struct frame frame = {0};
+    const struct message_purge m = {
+        .id = round,
+        .author = node_map_author(real_node(i)),
+        .group = slot_of(key) / GROUP_SLOTS,
+        .round = round,
+        .is_wide = true,
+    };
+    SAY(i, &i->dialled, MESSAGE_PURGE, purge, &m);
+    struct message_purge_done done;
+    HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, &frame, &done);
+    return done.status;
+}
+
+static void what_was_minted_before_a_round_of_all_comes_too_late(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(propose_to_all(i, key, 5), ST_OK);
+    assert_int_equal(hint_minted(i, key, 4), ST_FENCED);
+    assert_int_equal(hints(i), 0);
+    assert_int_equal(hint_minted(i, key, 5), ST_OK);
+    assert_int_equal(hints(i), 1);
+    assert_int_equal(propose_to_all(i, key, 6), ST_UNAVAILABLE); // it holds something
+    struct message_put m = hear_put(i, &frame);
+    assert_int_equal(m.round, 5);
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
+    assert_int_equal(propose_to_all(i, key, 6), ST_OK);
+    end(i);
+}
+
+// The sender does not reach us; who is asked to mint does.
+static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    struct message_put put = hear_put(i, &frame); // it does
+    answer_put(i, put.id, ST_OK);
+    const struct message_forward m = {
+        .id = 1,
+        .kind = REQUEST_REPLACE,
+        .is_sloppy = true,
+        .need = 1,
+        .key = key,
+        .value = text("value"),
+    };
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
+    struct message_forward_done done;
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
+    assert_int_equal(done.status, ST_UNAVAILABLE);
+    assert_int_equal(hints(i), 0);
+    end(i);
+}
+
 int hints_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(of_two_coordinators_it_keeps_what_both_say),
@@ -271,6 +348,8 @@ int hints_test(void) {
         cmocka_unit_test(who_mends_stands_in_for_nobody),
         cmocka_unit_test(who_begins_to_mend_amid_it_does_not_vouch_for_it),
         cmocka_unit_test(who_begins_to_mend_amid_a_read_does_not_show_it),
+        cmocka_unit_test(what_was_minted_before_a_round_of_all_comes_too_late),
+        cmocka_unit_test(who_reaches_a_replica_does_not_mint_in_its_place),
     };
     return cmocka_run_group_tests_name("hints", cases, NULL, NULL);
 }
