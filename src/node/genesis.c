@@ -7,6 +7,7 @@
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
 #include "node/replace.h"
+#include "node/stand_in.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -404,6 +405,7 @@ void genesis_on_mended(struct node *node) {
 // epoch begins.
 static void begin_mending(struct node *node) {
     node->is_mending = true;
+    stand_in_renew(node);
     epoch_forget(node);
     if (node->incarnation < UINT64_MAX - 1) node->incarnation++;
     genesis_write_facts(node, FACT_START);

@@ -156,7 +156,7 @@ static void begin_item(struct handoff_item *item) {
     if (node->handoff.kind == HINT_MINTED) {
         if (hints_is_void(node, &item->hint)) {
             drop_item(item);
-        } else {
+        } else if (node->peers[node->handoff.target].has_told_fences) {
             send(item, purge_round(node, slot), item->hint.record);
         }
         return;
@@ -194,6 +194,20 @@ static void send_minted_again(struct handoff_item *item, uint32_t round) {
     if (may && round > item->sent_round) send(item, round, item->hint.record);
 }
 
+// What has no room, now, will have; what cannot be merged stays until a client replaces it.
+static void note_refused(const struct handoff_item *item, enum status status) {
+    struct node *node = item->node;
+    bool is_for_good = status == ST_HISTORY_FULL || status == ST_TOO_LARGE || status == ST_INVALID;
+    if (!is_for_good || !log_is_due(node, &node->hints_logged)) return;
+    env_log(
+        node->env, ENV_WARNING,
+        "a hint is not taken by the member that it is for, and is kept: write the key anew with "
+        "what KV.GET shows of it; deletions may have to wait for it to be purged member=%s "
+        "status=\"%s\" slot=%u key_hash=%016llx",
+        node->map.members[node->handoff.target].name, status_text(status), slot_of(item->hint.key),
+        (unsigned long long)hash_bytes(item->hint.key, 0));
+}
+
 void handoff_on_answer(struct node *node, uint32_t member, const struct message_put_done *m) {
     struct handoff *h = &node->handoff;
     uint64_t id = m->id & ~MESSAGE_ID_HANDOFF;
@@ -210,6 +224,8 @@ void handoff_on_answer(struct node *node, uint32_t member, const struct message_
         drop_item(item);
     } else if (m->status == ST_FENCED) {
         send_minted_again(item, m->round);
+    } else {
+        note_refused(item, m->status);
     }
     end_batch_if_over(node);
 }

@@ -55,7 +55,7 @@ bool hints_have_room(const struct node *node, uint64_t size) {
 
 bool hints_are_minted(const struct node *node) {
     struct store_partition minted = store_partition_of(node->store, hints_partition(HINT_MINTED));
-    return minted.key_count > 0 || node->hints_busy > 0;
+    return minted.key_count > 0 || node->minted_busy > 0;
 }
 
 bool hints_is_void(const struct node *node, const struct hint *hint) {
@@ -113,8 +113,8 @@ static enum status keep(struct store_write *write, struct slice old, struct slic
     return w.failed ? ST_TOO_LARGE : ST_OK;
 }
 
-static void answer(struct link *link, uint64_t id, enum status status) {
-    const struct message_hint_done done = {.id = id, .status = status};
+static void answer(struct link *link, uint64_t id, enum status status, uint32_t round) {
+    const struct message_hint_done done = {.id = id, .status = status, .round = round};
     struct writer w = link_begin(link, 64);
     message_hint_done_encode(&done, &w);
     (void)link_end(link, MESSAGE_HINT_DONE, &w);
@@ -123,11 +123,13 @@ static void answer(struct link *link, uint64_t id, enum status status) {
 static void on_kept(struct store_write *write) {
     struct hint_job *job = CONTAINER_OF(write, struct hint_job, write);
     struct link *link = link_of(job);
+    job->node->minted_busy -= job->kind == HINT_MINTED;
     genesis_renew_if_forgotten(job->node);
     if (write->status == ST_OK) job->node->stats.hints_kept++;
     // What a mending member forgot, its word cannot vouch for.
     enum status st = node_has_vote(job->node) ? write->status : ST_UNAVAILABLE;
-    if (link != NULL) answer(link, job->id, st);
+    uint32_t round = purge_cleared(job->node, slot_of(job->hint.key));
+    if (link != NULL) answer(link, job->id, st, round);
     give_job(job);
 }
 
@@ -139,6 +141,7 @@ static void begin(struct hint_job *job, uint32_t target, uint16_t keyspace) {
         .partition = hints_partition(job->kind),
         .key = {job->hint_key, HINT_KEY_SIZE},
     };
+    job->node->minted_busy += job->kind == HINT_MINTED;
     store_put(job->node->store, &job->write);
 }
 
@@ -162,7 +165,7 @@ static bool is_fit(const struct node *node, struct slice key, uint16_t keyspace,
 static enum status refusal(const struct node *node, const struct message_hint *m) {
     bool fits = is_fit(node, m->key, m->keyspace, m->slot, m->target) && m->record.size > 0 &&
                 m->record.size <= node->record_max;
-    if (!fits) return ST_INVALID;
+    if (!fits || !fence_believes(purge_fence(node, m->slot), m->round)) return ST_INVALID;
     if (!node_has_vote(node)) return ST_UNAVAILABLE;
     return hints_have_room(node, m->key.size + m->record.size) ? ST_OK : ST_NO_SPACE;
 }
@@ -177,7 +180,7 @@ void hints_on_hint(struct node *node, struct link *link, const struct message_hi
         return;
     }
     node->stats.hints_refused++;
-    answer(link, m->id, st == ST_OK ? ST_BUSY : st);
+    answer(link, m->id, st == ST_OK ? ST_BUSY : st, 0);
 }
 
 // Minting.
@@ -231,6 +234,10 @@ static enum status join(struct hints_look *look, struct slice record) {
     return ST_OK;
 }
 
+static enum hint_kind kind_of(const struct hints_look *look) {
+    return (enum hint_kind)(look->step % HINT_KINDS);
+}
+
 static enum status take_found(struct hints_look *look) {
     struct node *node = look->node;
     struct hint hint = {0};
@@ -238,10 +245,10 @@ static enum status take_found(struct hints_look *look) {
     if (look->read.status != ST_OK) return look->read.status;
     enum status st = hint_decode(&hint, look->read.record);
     if (st != ST_OK) return st;
+    enum hint_kind kind = kind_of(look);
     bool is_it = slice_equal(hint.key, look->key) && hint.record.size > 0;
-    if (!is_it || is_void(node, look->kind, &hint)) return ST_OK;
-    bool is_minted = look->kind == HINT_MINTED;
-    uint32_t round = is_minted ? purge_round(node, slot_of(look->key)) : hint.round;
+    if (!is_it || is_void(node, kind, &hint)) return ST_OK;
+    uint32_t round = kind == HINT_MINTED ? purge_round(node, slot_of(look->key)) : hint.round;
     if (round < look->round) look->round = round;
     return join(look, hint.record);
 }
@@ -250,14 +257,18 @@ static void on_found(struct store_read *read);
 
 // True when it is through.
 static bool look_on(struct hints_look *look) {
-    while (look->status == ST_OK && look->kind < HINT_KINDS) {
-        hint_key_write(look->hint_key, look->target, look->keyspace, look->key);
+    const struct map *map = &look->node->map;
+    const struct map_run *run = map_run_of(map, slot_of(look->key));
+    uint32_t steps = HINT_KINDS * map_copies(map_keyspace_of(map, look->key), run);
+    while (look->status == ST_OK && look->step < steps) {
+        uint16_t target = run->replicas[look->step / HINT_KINDS].member;
+        hint_key_write(look->hint_key, target, look->keyspace, look->key);
         look->read = (struct store_read){.done = on_found};
-        look->read.partition = hints_partition(look->kind);
+        look->read.partition = hints_partition(kind_of(look));
         look->read.key = (struct slice){look->hint_key, HINT_KEY_SIZE};
         if (!store_get(look->node->store, &look->read)) return false;
         look->status = take_found(look);
-        look->kind++;
+        look->step++;
     }
     if (look->status == ST_OK && look->held == NULL) look->status = ST_NOT_FOUND;
     return true;
@@ -266,13 +277,13 @@ static bool look_on(struct hints_look *look) {
 static void on_found(struct store_read *read) {
     struct hints_look *look = CONTAINER_OF(read, struct hints_look, read);
     look->status = take_found(look);
-    look->kind++;
+    look->step++;
     if (look_on(look)) look->done(look);
 }
 
 bool hints_look(struct node *node, struct hints_look *look) {
     look->node = node;
-    look->kind = 0;
+    look->step = 0;
     look->held = NULL;
     look->status = ST_OK;
     look->record = (struct slice){0};
@@ -310,7 +321,6 @@ void hints_on_get(struct node *node, struct link *link, const struct message_get
     }
     job->held = m->held;
     job->look.done = on_looked;
-    job->look.target = m->target;
     job->look.keyspace = m->keyspace;
     job->look.key = job->hint.key;
     if (hints_look(node, &job->look)) answer_get(job);

@@ -49,14 +49,14 @@ void hints_on_get(struct node *node, struct link *link, const struct message_get
 // agreed, or had.
 bool hints_is_void(const struct node *node, const struct hint *hint);
 
-// What is kept of a key for a member, of both kinds.
+// What is kept of a key for any of its replicas, of both kinds. Who stands in for one now may have
+// stood in for another one before.
 struct hints_look {
     struct node *node;
     void (*done)(struct hints_look *look);
-    uint16_t target;
     uint16_t keyspace;
-    struct slice key;    // lent
-    enum hint_kind kind; // being looked for
+    struct slice key; // lent
+    uint32_t step;    // which replica and kind is being looked for
     uint8_t hint_key[HINT_KEY_SIZE];
     struct store_read read;
     uint8_t *held;       // buffer

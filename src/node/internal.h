@@ -154,6 +154,7 @@ struct node {
         refusal_logged; // when a refused peer was last logged, ns; 0: never, like the next ones
     uint64_t taken_logged;
     uint64_t siblings_logged;
+    uint64_t hints_logged;
     uint64_t conflict_logged;
 
     // Gossip.
@@ -177,6 +178,7 @@ struct node {
     struct handoff handoff;
     uint64_t hints_minted; // dots given to them, in this life
     uint32_t hints_busy;   // that the store has not finished with
+    uint32_t minted_busy;  // of these, such as are minted
     uint32_t comparing;    // questions of others about keys that wait for the store
     struct places places;
     struct agreement agreement;

@@ -566,10 +566,12 @@ struct node_repair node_repair_state(const struct node *node) {
 }
 
 struct node_purge node_purge_state(const struct node *node) {
-    uint32_t member = node->purge.shown_waits_for;
+    const struct purge *p = &node->purge;
+    bool is_wide = p->block.waits_for == MEMBER_NONE;
+    uint32_t member = is_wide ? p->wide_block.waits_for : p->block.waits_for;
     bool is_known = member < node->map.member_count;
     return (struct node_purge){
-        .blocked = node->purge.shown_blocked,
+        .blocked = p->block.partitions + p->wide_block.partitions,
         .waits_for = is_known ? node->map.members[member].name : "",
     };
 }

@@ -3,6 +3,7 @@
 
 #include "base/bitmap.h"
 #include "node/genesis.h"
+#include "node/hints.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
@@ -12,8 +13,9 @@
 #define VISITED_PAUSE_NS (1 * NS_PER_MS)
 
 enum {
-    REST_SHARE = 4,    // times what the store takes to list a cell, it rests
-    VISITED_MAX = 512, // records between two pauses
+    REST_SHARE = 4,      // times what the store takes to list a cell, it rests
+    VISITED_MAX = 512,   // records between two pauses
+    WIDE_PAUSE_MAX = 15, // looks
     CLOCK_STORED_MS = 3600 * 1000,
 };
 
@@ -33,7 +35,7 @@ void purge_init(struct node *node, struct arena *arena) {
     p->last = ARENA_ARRAY(arena, uint8_t, KEY_SIZE_MAX);
     p->entries = writer_to(ARENA_ARRAY(arena, uint8_t, PURGE_BYTES_MAX), PURGE_BYTES_MAX);
     p->erased = writer_to(ARENA_ARRAY(arena, uint8_t, PURGE_BYTES_MAX), PURGE_BYTES_MAX);
-    p->waits_for = p->shown_waits_for = MEMBER_NONE;
+    p->waits_for = p->block.waits_for = p->wide_block.waits_for = MEMBER_NONE;
 }
 
 static void pause(struct node *node, uint64_t ns) {
@@ -59,8 +61,10 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    p->is_wide = !p->is_wide && p->wide_count > 0;
+    if (!p->is_wide && p->wide_count > 0 && p->wide_rest > 0) p->wide_rest--;
+    p->is_wide = !p->is_wide && p->wide_count > 0 && p->wide_rest == 0;
     p->wide_count = 0;
+    p->wide_found = 0;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
     p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
@@ -70,8 +74,12 @@ static void begin_look(struct node *node) {
 
 static void end_look(struct node *node) {
     struct purge *p = &node->purge;
-    p->shown_blocked = p->blocked;
-    p->shown_waits_for = p->waits_for;
+    struct purge_block *block = p->is_wide ? &p->wide_block : &p->block;
+    uint32_t blocked = p->is_wide && p->blocked > 0 ? p->wide_cells : p->blocked;
+    *block = (struct purge_block){blocked, p->waits_for};
+    if (p->is_wide && blocked == 0) p->wide_pause = 0;
+    if (!p->is_wide && p->wide_count == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
+    if (!p->is_wide) p->wide_cells = p->wide_found;
     p->state = PURGE_RESTING;
     pause(node, node->options.purge_ns);
 }
@@ -100,6 +108,10 @@ static bool can_agree(struct node *node, uint32_t group) {
     uint8_t members[MEMBERS_MAX / 8];
     purge_members_of(node, group, node->purge.is_wide, members);
     if (!node_has_vote(node)) return false;
+    if (node->purge.is_wide && hints_are_minted(node)) {
+        node->purge.waits_for = node->self;
+        return false;
+    }
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (i == node->self || !bitmap_has(members, i)) continue;
         if (peer_is_up(node, i) && node->members.entries[i].state == MEMBER_SERVING) continue;
@@ -119,6 +131,7 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
     expiry_see(&node->expiry, r);
     if (!is_durable || !fence_is_dead(r, p->latest, p->expired_ms)) return true;
     bool is_wide = purge_is_wide(node, scan->partition, r);
+    p->wide_found += is_wide && p->wide_in_cell++ == 0;
     p->wide_count += is_wide;
     if (is_wide != p->is_wide) return true;
     p->is_full = p->count == PURGE_KEYS_MAX ||
@@ -168,6 +181,7 @@ static bool look_into(struct node *node) {
     p->state = PURGE_LISTING;
     p->listed = node->env->now;
     if (p->after_size == 0) expiry_begin(&node->expiry, p->cell);
+    if (p->after_size == 0) p->wide_in_cell = 0;
     p->scan = (struct store_scan){
         .visit = list_dead,
         .done = on_scanned,
@@ -185,6 +199,8 @@ static bool look_into(struct node *node) {
 // The round has come to nothing. Who has agreed to it refuses what is sent by those who do not know
 // of it, so all are told, if it is durable here; else they hear of it when they are refused. What
 // is left of the group is for the next time.
+//
+// One of all members is not tried again at once: it waits for the last of them.
 static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
@@ -195,9 +211,14 @@ static void pass_group(struct node *node) {
         if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
         purge_send_fences(node, link, false);
     }
-    p->cell = cell_of((p->group + 1) * GROUP_SLOTS, 0);
+    p->cell = p->is_wide ? CELL_COUNT : cell_of((p->group + 1) * GROUP_SLOTS, 0);
     p->after_size = 0;
     begin_round(p);
+    if (p->is_wide) {
+        p->blocked++;
+        p->wide_pause = p->wide_pause < WIDE_PAUSE_MAX ? 2 * p->wide_pause + 1 : p->wide_pause;
+        p->wide_rest = p->wide_pause;
+    }
     // Not in step with another member, that proposes in the same group.
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
@@ -233,6 +254,7 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     bool is_awaited = p->state == PURGE_ASKING && m->id == p->id && bitmap_has(p->waiting, member);
     if (!is_awaited) return;
     if (m->status != ST_OK || m->held.size != (p->count + 7) / 8) {
+        if (p->is_wide) p->waits_for = member;
         // The next round is above all that anybody has agreed to.
         fence_hear(&p->fences[p->group], m->round);
         pass_group(node);

@@ -55,6 +55,12 @@ struct purge_wait {
     void (*durable)(struct purge_wait *wait);
 };
 
+// What a look could not purge: partitions, and a member for whom that waits, or MEMBER_NONE.
+struct purge_block {
+    uint32_t partitions;
+    uint32_t waits_for;
+};
+
 struct purge {
     struct fence fences[SLOT_GROUPS];
     struct fence agreeing[SLOT_GROUPS]; // what is not durable yet: round and floor
@@ -73,12 +79,15 @@ struct purge {
     uint32_t after_size;
     uint8_t *last; // key that was listed last
     uint32_t last_size;
-    uint64_t listed;     // when it began to list the cell, ns
-    uint64_t latest;     // timestamp: what is later is left for the next time
-    uint64_t expired_ms; // by the purge clock: what expires later, too
-    bool is_wide;        // looks for what all members have to agree on; else for the rest
-    uint32_t wide_count; // of the former, in this look
-    uint32_t visited;    // records, since it paused
+    uint64_t listed;       // when it began to list the cell, ns
+    uint64_t latest;       // timestamp: what is later is left for the next time
+    uint64_t expired_ms;   // by the purge clock: what expires later, too
+    bool is_wide;          // looks for what all members have to agree on; else for the rest
+    uint32_t wide_count;   // records of the former, in this look
+    uint32_t wide_in_cell; // in this partition
+    uint32_t wide_found;   // partitions that have any
+    uint32_t wide_cells;   // of the last look at the rest
+    uint32_t visited;      // records, since it paused
     struct store_scan scan;
     uint64_t id; // of the round, like all up to waiting
     uint32_t group;
@@ -91,8 +100,10 @@ struct purge {
     struct writer erased;             // message_condemned
     uint32_t blocked;                 // partitions passed since it began, for want of a member
     uint32_t waits_for;               // such a member, or MEMBER_NONE
-    uint32_t shown_blocked;           // of the last look that came to its end, like
-    uint32_t shown_waits_for;
+    struct purge_block block;         // of the last look that came to its end
+    struct purge_block wide_block;    // of the last at what all members have to agree on
+    uint32_t wide_pause;              // looks between two of that kind, as the last was in vain
+    uint32_t wide_rest;               // how many are left
 };
 
 size_t purge_memory_size(void);

@@ -6,6 +6,7 @@
 #include "node/hints.h"
 #include "node/internal.h"
 #include "node/roots.h"
+#include "node/stand_in.h"
 
 enum {
     CHECKS_MAX = 8,
@@ -155,20 +156,17 @@ void purge_send_fences(struct node *node, struct link *link, bool is_question) {
     (void)link_end(link, MESSAGE_FENCES, &w);
 }
 
-// What it has minted for others before it heard of that is void.
-static void forget_authors(struct node *node) {
-    for (uint32_t i = 0; i < node->peer_count; i++) node->peers[i].hint_author = 0;
-}
-
 void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m) {
     if (node->state != NODE_SERVING) return;
     struct reader r = reader_of(m->fences);
     bool has_forgotten = false;
+    bool has_lost_hints = false; // what it has minted for others is void
     const uint64_t latest = floor_max(node);
     for (uint32_t i = 0; i < SLOT_GROUPS && !r.failed; i++) {
         struct fence known;
         fence_decode(&known, &r);
-        if (!r.failed && fence_learn_wide(&node->purge.fences[i], known.wide)) forget_authors(node);
+        if (!r.failed && fence_learn_wide(&node->purge.fences[i], known.wide))
+            has_lost_hints = true;
         uint8_t members[MEMBERS_MAX / 8];
         purge_members_of(node, i, false, members);
         bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
@@ -177,6 +175,10 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
         fence_hear(&node->purge.fences[i], known.round);
     }
     node->peers[link->peer].has_told_fences = !r.failed;
+    if (has_lost_hints) {
+        stand_in_renew(node);
+        genesis_write_facts(node, FACT_FENCES);
+    }
     if (has_forgotten) genesis_has_missed_purges(node);
     // Its link is new, and so may be its life: what it has agreed to in a former it may not know.
     if (m->is_question) purge_on_lost(node, link->peer);
@@ -490,7 +492,7 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     if (m->entries.size > 0) memcpy(e->bytes, m->entries.data, m->entries.size);
     list_init(&e->wait.link);
     if (m->round > f->purged) f->purged = m->round;
-    if (m->is_wide) (void)fence_learn_wide(f, m->round);
+    if (m->is_wide && m->round <= f->cleared) (void)fence_learn_wide(f, m->round);
     wait_until_durable(node, &e->wait, on_decided);
     return true;
 }

@@ -115,10 +115,9 @@ static void ask_self(struct operation *o) {
     if (!o->is_storing) take_read(o);
 }
 
-static void ask_own_hint(struct operation *o, uint32_t place) {
+static void ask_own_hint(struct operation *o) {
     struct hints_look *look = &o->look;
     look->done = on_own_look;
-    look->target = o->replicas[place];
     look->keyspace = o->partition.keyspace;
     look->key = o->key;
     o->is_storing = !hints_look(o->node, look);
@@ -151,7 +150,7 @@ static void ask(struct operation *o, uint32_t place) {
     if (place == o->self_place && !is_stood_in(o, place)) {
         ask_self(o);
     } else if (operation_member(o, place) == o->node->self) {
-        ask_own_hint(o, place);
+        ask_own_hint(o);
     } else {
         ask_peer(o, place);
     }

@@ -69,6 +69,10 @@ uint32_t stand_in_need_of_replicas(const struct operation *o, uint32_t need) {
     return at_least_one(need, quorum_count(fit_places(o)));
 }
 
+void stand_in_renew(struct node *node) {
+    for (uint32_t i = 0; i < node->peer_count; i++) node->peers[i].hint_author = 0;
+}
+
 struct version stand_in_mint(struct operation *o) {
     struct node *node = o->node;
     struct peer *target = &node->peers[o->replicas[operation_own_place(o)]];
@@ -80,5 +84,6 @@ bool stand_in_may_mint(struct operation *o) {
     (void)stand_in_choose(o, 1);
     uint32_t own = operation_own_place(o);
     bool is_one = o->self_place == REPLICAS_MAX && own != REPLICAS_MAX && fit_places(o) == 0;
+    is_one = is_one && !store_is_failed(o->node->store);
     return is_one && hints_have_room(o->node, o->key.size + o->value.size + o->seen.size);
 }

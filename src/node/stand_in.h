@@ -30,4 +30,7 @@ bool stand_in_may_mint(struct operation *o);
 // goes.
 struct version stand_in_mint(struct operation *o);
 
+// Draws all anew: some hint may be gone.
+void stand_in_renew(struct node *node);
+
 #endif

@@ -30,6 +30,23 @@ static enum status mint_here(struct store_write *write, struct slice old, struct
     return st;
 }
 
+// Takes the context for what the next round supersedes, of which nothing is later than that. False:
+// memory is out.
+static bool supersede(struct operation *o, const struct context *context, uint64_t timestamp) {
+    struct node *node = o->node;
+    size_t size = context_encoded_size(context);
+    if (o->extra != NULL) buffer_give(node, o->extra);
+    o->extra = buffer_take(node, size);
+    o->extra_size = 0;
+    if (o->extra == NULL) return false;
+    struct writer w = writer_to(o->extra, size);
+    context_encode(context, &w);
+    must(!w.failed);
+    o->extra_size = (uint32_t)size;
+    if (timestamp > o->extra_timestamp) o->extra_timestamp = timestamp;
+    return true;
+}
+
 // Standing in: none of the replicas can be reached, and what is minted is a hint (hints.h).
 
 static bool is_standing_in(const struct operation *o) {
@@ -60,6 +77,7 @@ static bool send_hint(struct operation *o, uint32_t place) {
         .key = o->key,
         .record = operation_record(o),
     };
+    o->sent_rounds[place] = o->purge_round;
     struct writer w = link_begin(link, 64 + (uint32_t)(hint.key.size + hint.record.size));
     message_hint_encode(&hint, &w);
     return link_end(link, MESSAGE_HINT, &w);
@@ -97,6 +115,21 @@ static bool send_again(struct operation *o, uint32_t place) {
     return o->purge_round > o->sent_rounds[place] && send_record(o, place);
 }
 
+// The other one has agreed to a round of all since: what this member still keeps is not older.
+static bool send_hint_again(struct operation *o, uint32_t place) {
+    struct node *node = o->node;
+    struct store_read read = {.key = {o->hint_key, HINT_KEY_SIZE}};
+    struct hint hint = {0};
+    uint32_t round = purge_round(node, o->partition.slot);
+    if (!is_standing_in(o) || round <= o->sent_rounds[place]) return false;
+    read.partition = hints_partition(HINT_MINTED);
+    bool is_kept = store_peek(node->store, &read) == ST_OK &&
+                   hint_decode(&hint, read.record) == ST_OK && !hints_is_void(node, &hint) &&
+                   slice_equal(hint.record, operation_record(o));
+    if (is_kept) o->purge_round = round;
+    return is_kept && send_hint(o, place);
+}
+
 // The record is durable here: one vote. What who stands in has minted goes to others who do.
 static void send_all(struct operation *o) {
     uint32_t own = operation_own_place(o);
@@ -124,6 +157,7 @@ static void on_stored(struct store_write *write) {
     }
     o->is_storing = false;
     o->node->hints_busy -= is_standing_in(o);
+    o->node->minted_busy -= is_standing_in(o);
     if (operation_release(o)) return;
     if (write->status == ST_INVALID) genesis_renew_if_forgotten(o->node);
     if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
@@ -159,8 +193,41 @@ static void store_round(struct operation *o) {
         o->write.partition = hints_partition(HINT_MINTED);
         o->write.key = (struct slice){o->hint_key, HINT_KEY_SIZE};
         o->node->hints_busy++;
+        o->node->minted_busy++;
     }
     store_put(o->node->store, &o->write);
+}
+
+// A plain write supersedes all that this member keeps of the key, for whomever.
+static void take_look(struct operation *o) {
+    struct hints_look *look = &o->look;
+    struct record *kept = &o->node->records[0];
+    bool is_good = look->status == ST_OK || look->status == ST_NOT_FOUND;
+    if (look->status == ST_OK) {
+        is_good = record_decode(kept, look->record) == ST_OK &&
+                  supersede(o, &kept->context, record_latest(kept)->timestamp);
+    }
+    hints_end_look(look);
+    if (is_good) {
+        store_round(o);
+    } else {
+        operation_finish(o, ST_UNAVAILABLE);
+    }
+}
+
+static void on_looked(struct hints_look *look) {
+    struct operation *o = CONTAINER_OF(look, struct operation, look);
+    o->is_storing = false;
+    if (o->is_finished) hints_end_look(look);
+    if (!operation_release(o)) take_look(o);
+}
+
+static void look_first(struct operation *o) {
+    o->look.done = on_looked;
+    o->look.keyspace = o->partition.keyspace;
+    o->look.key = o->key;
+    o->is_storing = !hints_look(o->node, &o->look);
+    if (!o->is_storing) take_look(o);
 }
 
 void write_start(struct operation *o, uint32_t need) {
@@ -174,7 +241,11 @@ void write_start(struct operation *o, uint32_t need) {
         operation_finish(o, ST_UNAVAILABLE);
         return;
     }
-    store_round(o);
+    if (is_standing_in(o) && o->kind == REQUEST_REPLACE) {
+        look_first(o);
+    } else {
+        store_round(o);
+    }
 }
 
 // Answers.
@@ -192,20 +263,11 @@ static bool remember(struct operation *o, const struct message_put_done *m) {
     struct reader r = reader_of(m->context);
     context_decode(more, &r);
     if (!reader_done(&r) || context_join(all, more) != ST_OK) return false;
-    size_t size = context_encoded_size(all);
-    if (o->extra != NULL) buffer_give(node, o->extra);
-    o->extra = buffer_take(node, size);
-    o->extra_size = 0;
-    if (o->extra == NULL) return false;
-    struct writer w = writer_to(o->extra, size);
-    context_encode(all, &w);
-    must(!w.failed);
-    o->extra_size = (uint32_t)size;
-    if (m->timestamp > o->extra_timestamp) o->extra_timestamp = m->timestamp;
-    return true;
+    return supersede(o, all, m->timestamp);
 }
 
 static void decide(struct operation *o) {
+    bool met_more = o->kind == REQUEST_REPLACE && o->extra_size > 0 && !is_standing_in(o);
     switch (quorum_verdict(&o->quorum)) {
     case QUORUM_OPEN:
         return;
@@ -213,7 +275,7 @@ static void decide(struct operation *o) {
         operation_finish(o, ST_TIMEOUT); // it is here, and may be elsewhere
         return;
     case QUORUM_MET:
-        if (o->kind == REQUEST_REPLACE && o->extra_size > 0 && o->round == 1) {
+        if (met_more && o->round == 1) {
             o->round = 2;
             o->node->stats.second_rounds++;
             operation_renew_id(o);
@@ -244,6 +306,8 @@ void write_on_hinted(struct operation *o, uint32_t member, const struct message_
     bool is_awaited = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
     if (!is_awaited || place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     if ((o->stood_in >> place & 1) == 0) return;
+    purge_hear(o->node, member, o->partition.slot, m->round);
+    if (m->status == ST_FENCED && send_hint_again(o, place)) return;
     quorum_vote(&o->quorum, place, m->status == ST_OK);
     // Who says that he cannot stand in is one that cannot be reached.
     uint32_t left = o->replica_count - quorum_count(o->quorum.no);

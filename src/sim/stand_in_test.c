@@ -97,6 +97,33 @@ static void who_stands_in_mints_and_keeps_it_through_a_loss_of_power(void **stat
     site_free(site);
 }
 
+// Where another one stands in for somebody than before, it has what it keeps at hand all the same.
+static void what_was_kept_for_another_replica_is_superseded(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, false, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    every(site, t, "SET", keys, " old", "+OK\r\n");
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, 20 * NS_PER_SECOND);
+    struct talker *left = sloppy_talker(site, 1);
+    every(site, left, "GET", keys, "", "$3\r\nold\r\n");
+    every(site, left, "SET", keys, " new", "+OK\r\n");
+    cluster_start(&site->cluster, 0);
+    start_replicas(site);
+    wait_until_handed_off(site);
+    expect_everywhere(site, keys, "$3\r\nnew\r\n");
+    for (uint32_t i = 0; i < FEW; i++) {
+        char words[128];
+        (void)snprintf(words, sizeof(words), "KV.GET %s R ALL\r\n", keys[i]);
+        const char *heard = answer_to(site, site_talker(site, 2, false), words);
+        assert_null(strstr(heard, "old"));
+    }
+    site_free(site);
+}
+
 static void expect_both(struct site *site, const char *key, const char *one, const char *two) {
     struct talker *t = site_talker(site, 2, false);
     char words[128];
@@ -219,6 +246,46 @@ static void a_deletion_is_kept_while_somebody_has_what_was_minted(void **state) 
     site_free(site);
 }
 
+// For whom the first member keeps what was minted of the key.
+static uint32_t target_of(struct site *site, const char *key) {
+    uint8_t hint_key[HINT_KEY_SIZE];
+    for (uint32_t i = 2; i < MEMBERS; i++) {
+        struct store_read read = {.partition.slot = SLOT_MINTED, .key = {hint_key, HINT_KEY_SIZE}};
+        hint_key_write(hint_key, (uint16_t)i, 0, slice_of_string(key));
+        if (store_peek(node_store(node_at(site, 0)), &read) == ST_OK) return i;
+    }
+    return MEMBERS;
+}
+
+// The first member has not agreed to rounds that others have: what it mints later is no older.
+static void after_rounds_of_all_that_failed_each_takes_what_the_other_mints(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, true, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    every(site, t, "SET", keys, " v", "+OK\r\n");
+    uint32_t target = target_of(site, keys[0]);
+    assert_in_range(target, 2, MEMBERS - 1);
+    struct machine *first = site->cluster.processes[0].machine;
+    struct machine *far = site->cluster.processes[target].machine;
+    world_set_link(site->world, first, far, false);
+    world_set_link(site->world, far, first, false);
+    start_replicas(site);
+    site_wait(site, 30 * NS_PER_SECOND);
+    struct talker *strict = site_talker(site, 1, false);
+    every(site, strict, "DEL", keys, "", ":1\r\n");
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_in_range(held(site), 1, 3 * FEW);
+    kill_replicas(site);
+    every(site, t, "SET", keys, " w", "+OK\r\n");
+    cluster_kill(&site->cluster, 0);
+    site_wait(site, 20 * NS_PER_SECOND);
+    every(site, sloppy_talker(site, 1), "GET", keys, "", "$1\r\nw\r\n");
+    site_free(site);
+}
+
 // Purges of other keys, of which who stood in knows nothing, do not make it too old.
 static void what_was_minted_before_a_purge_is_handed_off_after_it(void **state) {
     (void)state;
@@ -284,10 +351,12 @@ static void who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted(voi
 int stand_in_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_stands_in_mints_and_keeps_it_through_a_loss_of_power),
+        cmocka_unit_test(what_was_kept_for_another_replica_is_superseded),
         cmocka_unit_test(what_both_sides_of_a_cut_have_written_is_kept),
         cmocka_unit_test(what_is_minted_later_supersedes_nothing_that_it_has_not_seen),
         cmocka_unit_test(a_deletion_is_kept_while_somebody_may_have_what_was_minted),
         cmocka_unit_test(a_deletion_is_kept_while_somebody_has_what_was_minted),
+        cmocka_unit_test(after_rounds_of_all_that_failed_each_takes_what_the_other_mints),
         cmocka_unit_test(what_was_minted_before_a_purge_is_handed_off_after_it),
         cmocka_unit_test(who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted),
     };

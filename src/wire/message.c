@@ -626,12 +626,14 @@ enum status message_hint_decode(struct message_hint *m, struct slice body) {
 void message_hint_done_encode(const struct message_hint_done *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, (uint8_t)m->status);
+    write_u32(w, m->round);
 }
 
 enum status message_hint_done_decode(struct message_hint_done *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->status = read_status(&r);
+    m->round = read_u32(&r);
     return verdict(&r);
 }
 

@@ -131,7 +131,7 @@ static const struct message_hint hint = {.id = 1,
                                          .is_minted = true,
                                          .key = TEXT("key"),
                                          .record = TEXT("record")};
-static const struct message_hint_done hint_done = {.id = 1, .status = ST_NO_SPACE};
+static const struct message_hint_done hint_done = {.id = 1, .status = ST_NO_SPACE, .round = 2};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
 #define CHECK_MESSAGE(name, all)                                                                   \
