@@ -5,6 +5,9 @@ Each client has keys of its own and writes ever higher numbers to them. What it 
 lower than the last number that was acknowledged, nor higher than the last that was tried. A write
 without an answer may be done at any time: it may lie unread in the socket of a node that hangs, and
 be carried out when that node goes on. So such a number may be read whenever it comes.
+
+Keys of the keyspace SLOPPY are read and written at that level. While members are away a read of
+them may miss what was written; when all is healed it may not.
 """
 import random
 import threading
@@ -12,17 +15,25 @@ import time
 
 import redis
 
-# Replies after which the client tries again, anywhere; those that say that nothing was done.
+# Replies after which the client tries again, anywhere, as it does after UNKNOWN; these say that
+# nothing was done.
 NOT_DONE = ("NOQUORUM", "BUSY", "LOADING", "CLUSTERDOWN")
-RETRIED = NOT_DONE + ("UNKNOWN",)
 TIMEOUT = 0.5  # seconds without an answer before a client goes to another node
 KEYS = 50
+SLOPPY = "sloppy"
+
+
+def define_sloppy(node):
+    with node.client(30) as client:
+        client.execute_command("KEYSPACE CREATE", SLOPPY, "READ", "SLOPPY", "WRITE", "SLOPPY")
 
 
 class Client:
-    def __init__(self, nodes, number):
+    def __init__(self, nodes, number, name, not_done):
         self.nodes = nodes
         self.number = number
+        self.name = name
+        self.not_done = not_done
         self.random = random.Random(number)
         self.connections = [node.client(TIMEOUT) for node in nodes]
         self.current = number % len(nodes)
@@ -30,6 +41,7 @@ class Client:
         self.tried = {}
         self.unknown = {}  # of each key, the numbers that may still come
         self.operations = 0
+        self.writes = 0  # that were acknowledged
         self.failures = 0
         self.longest = 0.0  # seconds between two operations that went well
         self.last_good = None
@@ -37,7 +49,7 @@ class Client:
         self.last_error = None
 
     def key(self, i):
-        return f"load:{self.number}:{i}"
+        return f"{self.name}:{self.number}:{i}"
 
     def check(self, key, value, floor):
         number = 0 if value is None else int(value)
@@ -52,18 +64,20 @@ class Client:
         key = self.key(self.random.randrange(KEYS))
         connection = self.connections[self.current]
         if self.random.random() < 0.5:
-            self.check(key, connection.get(key), self.acknowledged.get(key, 0))
+            floor = 0 if self.name == SLOPPY else self.acknowledged.get(key, 0)
+            self.check(key, connection.get(key), floor)
         else:
             number = self.tried[key] = self.tried.get(key, 0) + 1
             self.unknown.setdefault(key, set()).add(number)
             try:
                 connection.set(key, number)
             except redis.ResponseError as error:
-                if str(error).startswith(NOT_DONE):
+                if str(error).startswith(self.not_done):
                     self.unknown[key].remove(number)
                 raise
             self.unknown[key].remove(number)
             self.acknowledged[key] = number
+            self.writes += 1
 
     def step(self):
         try:
@@ -74,7 +88,8 @@ class Client:
             self.last_good = now
             self.operations += 1
         except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError) as error:
-            if isinstance(error, redis.ResponseError) and not str(error).startswith(RETRIED):
+            known = self.not_done + ("UNKNOWN",)
+            if isinstance(error, redis.ResponseError) and not str(error).startswith(known):
                 self.wrong = f"unexpected error: {error}"
             self.failures += 1
             self.last_error = str(error)
@@ -93,8 +108,8 @@ class Client:
 class Load:
     """Runs in the background between `with` and its end; then nothing may have been wrong."""
 
-    def __init__(self, nodes, clients=4):
-        self.clients = [Client(nodes, i) for i in range(clients)]
+    def __init__(self, nodes, clients=4, name="load", first=0, not_done=NOT_DONE):
+        self.clients = [Client(nodes, first + i, name, not_done) for i in range(clients)]
         self.is_over = False
         self.threads = []
 
@@ -126,9 +141,19 @@ class Load:
     def operations(self):
         return sum(client.operations for client in self.clients)
 
+    def writes(self):
+        return sum(client.writes for client in self.clients)
+
     def check(self):
         for client in self.clients:
             assert client.wrong is None, client.wrong
+
+    def check_all(self, nodes):
+        """Every acknowledged write is there, read through each of the nodes."""
+        self.check()
+        for node in nodes:
+            for client in self.clients:
+                client.check_all(node)
 
     def longest(self):
         """The longest that any client was without a good answer, the present included."""

@@ -8,6 +8,7 @@ from world import Skip
 
 SUBNET = "10.213.77"
 HUB = 254  # this end of the bridge, from which clients come
+CHAIN = ("add", "chain", "ip", "cut", "in", "{ type filter hook input priority 0 ; }")
 
 
 def call(*command):
@@ -23,10 +24,19 @@ def refuse_where_it_cannot_be():
         if shutil.which(tool) is None:
             raise Skip(f"{tool} is not installed, and no network can be made without it")
     probe = f"qp{os.getpid()}"
-    done = subprocess.run(["ip", "netns", "add", probe], stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise Skip(f"no namespace can be made here: {done.stderr.strip()}")
-    call("ip", "netns", "delete", probe)
+    try:
+        call("ip", "netns", "add", probe)
+    except OSError as error:
+        raise Skip(f"no namespace can be made here: {error}") from None
+    try:
+        call("ip", "link", "add", probe, "type", "bridge")
+        call("ip", "link", "delete", probe)
+        call("ip", "netns", "exec", probe, "nft", "add", "table", "ip", "cut")
+        call("ip", "netns", "exec", probe, "nft", *CHAIN)
+    except OSError as error:
+        raise Skip(f"no network can be made and cut here: {error}") from None
+    finally:
+        call("ip", "netns", "delete", probe)
 
 
 class Network:
@@ -57,8 +67,7 @@ class Network:
             call("ip", "-n", name, "link", "set", far, "up")
             call("ip", "-n", name, "link", "set", "lo", "up")
             self.nft(i, "add", "table", "ip", "cut")
-            self.nft(i, "add", "chain", "ip", "cut", "in",
-                     "{ type filter hook input priority 0 ; }")
+            self.nft(i, *CHAIN)
 
     def __enter__(self):
         refuse_where_it_cannot_be()
@@ -79,6 +88,13 @@ class Network:
         """This end of the cable to that machine."""
         return f"qv{os.getpid()}n{i}"
 
+    def cluster(self, world, count, *arguments):
+        """So many nodes as one cluster; they need a secret, since they are not on one machine."""
+        key = os.path.join(world.directory, "key")
+        with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write("0123456789abcdef" * 4 + "\n")
+        return world.cluster(count, "--key-file", key, *arguments, network=self)
+
     def nft(self, i, *words):
         call("ip", "netns", "exec", self.names[i], "nft", *words)
 
@@ -98,6 +114,11 @@ class Network:
         self.deafen(i, *others)
         for other in others:
             self.deafen(other, i)
+
+    def part(self, some, others):
+        """Nothing goes between the one side and the other."""
+        for i in some:
+            self.cut(i, *others)
 
     def heal(self):
         for i in range(len(self.names)):

@@ -10,6 +10,7 @@ import subprocess
 
 import redis
 
+from load import NOT_DONE, Load
 from world import Skip, eventually
 
 KEYS = 500
@@ -215,15 +216,7 @@ def test_a_full_disk_refuses_writes_and_nothing_else(world):
         fill(node, "before")
         for round_number in range(2):
             disk.leave(20 * MIB)
-
-            def is_refused():
-                try:
-                    with node.client(10) as client:
-                        client.set("probe", "x" * 1000)
-                    return None
-                except redis.ResponseError as error:
-                    return str(error)
-            error = eventually(is_refused, 20, "writes are refused")
+            error = eventually(lambda: refusal(node), 20, "writes are refused")
             assert error.startswith("DISKFULL "), error
             check(node, "before")
             with node.client() as client:
@@ -236,6 +229,34 @@ def test_a_full_disk_refuses_writes_and_nothing_else(world):
         node.start().wait_ready()
         check(node, "after")
         assert node.stop() == 0
+
+
+def refusal(node):
+    """Of a write that this node coordinates; None: it was done."""
+    said = node.answer("SET", "probe", "x" * 1000)
+    return None if said is True else said
+
+
+def test_clients_go_on_when_one_disk_of_three_is_full(world):
+    with SmallDisk(world, 400 * MIB) as disk:
+        victim = os.path.join(world.directory, "n1")
+        os.mkdir(os.path.join(disk.place, "n1"))
+        os.symlink(os.path.join(disk.place, "n1"), victim)
+        nodes = world.cluster(3)
+        with Load(nodes, not_done=NOT_DONE + ("DISKFULL",)) as load:
+            eventually(load.is_moving(), 20, "the load runs")
+            disk.leave(20 * MIB)
+            error = eventually(lambda: refusal(nodes[1]), 20, "writes are refused where it is full")
+            assert error.startswith("DISKFULL "), error
+            before = load.operations()
+            eventually(lambda: load.operations() > before + 2000, 30, "clients go on")
+            assert refusal(nodes[0]) is None and refusal(nodes[2]) is None
+            assert refusal(nodes[1]).startswith("DISKFULL ")
+            disk.clear()
+            eventually(lambda: refusal(nodes[1]) is None, 20, "writes are taken again")
+            eventually(load.is_moving(), 20, "clients go on when there is room")
+        world.verify()
+        load.check_all(nodes)
 
 
 def test_a_node_starts_on_a_full_disk_again_and_again(world):

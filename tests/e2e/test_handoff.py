@@ -7,11 +7,6 @@ KEYS = 2000
 SLOPPY = ("CONSISTENCY", "READ", "SLOPPY", "WRITE", "SLOPPY")
 
 
-def info(node, name):
-    with node.client(10) as client:
-        return int(client.info("quoit")[name])
-
-
 def write(node, value, level):
     """Sets all keys, one by one, at a level; returns how many were refused."""
     refused = 0
@@ -37,12 +32,12 @@ def test_stand_ins_keep_what_is_written_while_two_of_five_are_down(world):
     assert write(nodes[0], "old", "QUORUM") == 0
     for node in nodes[3:]:
         node.kill()
-    eventually(lambda: info(nodes[0], "members_up") == 3, 30, "both are known to be down")
+    eventually(lambda: nodes[0].info("members_up") == 3, 30, "both are known to be down")
     assert write(nodes[0], "strict", "QUORUM") > 0  # of some keys both are replicas
     assert write(nodes[0], "new", "SLOPPY") == 0
-    kept = [info(node, "hints") for node in nodes[:3]]
+    kept = [node.info("hints") for node in nodes[:3]]
     assert sum(kept) > KEYS, kept
-    assert all(info(node, "hints_bytes") > 0 for node in nodes[:3])
+    assert all(node.info("hints_bytes") > 0 for node in nodes[:3])
     for node in nodes[:3]:
         assert read(node) == [b"new"] * KEYS
 
@@ -53,10 +48,10 @@ def test_stand_ins_keep_what_is_written_while_two_of_five_are_down(world):
         node.start()
     for node in nodes:
         node.wait_ready()
-    eventually(lambda: all(info(node, "members_up") == 5 for node in nodes), 60, "all are up")
-    eventually(lambda: sum(info(node, "hints") for node in nodes) == 0, 60, "all is handed off")
-    assert sum(info(node, "hints_handed_off") for node in nodes) > 0
-    world.check(world.quoit, "verify", "--wait", "60", "--port", nodes[0].port)
+    eventually(lambda: all(node.info("members_up") == 5 for node in nodes), 60, "all are up")
+    eventually(lambda: sum(node.info("hints") for node in nodes) == 0, 60, "all is handed off")
+    assert sum(node.info("hints_handed_off") for node in nodes) > 0
+    world.verify(60)
     for node in nodes:
         with node.client(10, single_connection_client=True) as client:
             client.execute_command("CONSISTENCY", "READ", "ALL")
@@ -68,11 +63,11 @@ def test_stand_ins_take_what_no_replica_is_left_for(world):
     assert write(nodes[0], "old", "QUORUM") == 0
     for node in nodes[2:]:
         node.kill()
-    eventually(lambda: info(nodes[0], "members_up") == 2, 30, "three are known to be down")
-    eventually(lambda: info(nodes[1], "members_up") == 2, 30, "to both")
+    eventually(lambda: nodes[0].info("members_up") == 2, 30, "three are known to be down")
+    eventually(lambda: nodes[1].info("members_up") == 2, 30, "to both")
     assert write(nodes[0], "strict", "QUORUM") > 0
     assert write(nodes[0], "new", "SLOPPY") == 0
-    assert info(nodes[0], "hints_minted") + info(nodes[1], "hints_minted") > 0
+    assert nodes[0].info("hints_minted") + nodes[1].info("hints_minted") > 0
     for node in nodes[:2]:
         assert read(node) == [b"new"] * KEYS
     for node in nodes[:2]:
@@ -81,12 +76,12 @@ def test_stand_ins_take_what_no_replica_is_left_for(world):
         node.start()
     for node in nodes:
         node.wait_ready()
-    eventually(lambda: all(info(node, "members_up") == 5 for node in nodes), 60, "all are up")
-    eventually(lambda: sum(info(node, "hints") for node in nodes) == 0, 60, "all is handed off")
-    world.check(world.quoit, "verify", "--wait", "60", "--port", nodes[0].port)
+    eventually(lambda: all(node.info("members_up") == 5 for node in nodes), 60, "all are up")
+    eventually(lambda: sum(node.info("hints") for node in nodes) == 0, 60, "all is handed off")
+    world.verify(60)
     with nodes[4].client(10, single_connection_client=True) as client:
         client.execute_command("CONSISTENCY", "READ", "ALL")
         assert client.mget(*(f"key:{i}" for i in range(KEYS))) == [b"new"] * KEYS
         for i in range(KEYS):
             assert client.delete(f"key:{i}") == 1
-    eventually(lambda: all(info(node, "tombstones") == 0 for node in nodes), 90, "all is purged")
+    eventually(lambda: all(node.info("tombstones") == 0 for node in nodes), 90, "all is purged")

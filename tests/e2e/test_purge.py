@@ -7,11 +7,6 @@ from world import eventually
 KEYS = 2000
 
 
-def info(node, name):
-    with node.client(10) as client:
-        return int(client.info("quoit")[name])
-
-
 def write(node):
     with node.client(10) as client:
         client.mset({f"key:{i}": "value" for i in range(KEYS)})
@@ -23,7 +18,7 @@ def delete(node):
 
 
 def nothing_is_left(nodes):
-    return all(info(node, "tombstones") == 0 for node in nodes)
+    return all(node.info("tombstones") == 0 for node in nodes)
 
 
 def status(world, node):
@@ -35,14 +30,14 @@ def test_deleted_keys_go_when_all_copies_have_them(world):
     write(nodes[0])
     delete(nodes[1])
     eventually(lambda: nothing_is_left(nodes), 60, "all tombstones are purged")
-    assert all(info(node, "purged") >= KEYS for node in nodes)
+    assert all(node.info("purged") >= KEYS for node in nodes)
     assert "deleted keys" not in status(world, nodes[0])
 
     write(nodes[2])
     nodes[2].kill()
     delete(nodes[1])
-    eventually(lambda: info(nodes[0], "purge_blocked") > 0, 60, "it says that purging waits")
-    assert info(nodes[0], "tombstones") == KEYS
+    eventually(lambda: nodes[0].info("purge_blocked") > 0, 60, "it says that purging waits")
+    assert nodes[0].info("tombstones") == KEYS
     shown = status(world, nodes[0])
     assert "deleted keys take room in" in shown and "until n2 is back" in shown, shown
     told = json.loads(world.check(world.quoit, "status", "--port", nodes[0].port, "--json"))

@@ -84,6 +84,19 @@ class Node:
         self.send(signal.SIGTERM)
         return self.process.wait(EXIT_SECONDS)
 
+    def info(self, field):
+        """A number of its INFO quoit."""
+        with self.client(10) as client:
+            return int(client.info("quoit")[field])
+
+    def answer(self, *command):
+        """What it says to the command; the text of an error."""
+        with self.client(10) as client:
+            try:
+                return client.execute_command(*command)
+            except redis.ResponseError as error:
+                return str(error)
+
     def digest(self):
         """What its own store holds; None when it does not answer, or not yet."""
         try:
@@ -100,6 +113,12 @@ class Node:
             return ""
         with open(self.log, errors="replace") as f:
             return "".join(f.readlines()[-LOG_LINES:])
+
+
+def wait_for_sight(nodes, *counts):
+    """Until each node sees so many members, itself among them."""
+    for node, count in zip(nodes, counts):
+        eventually(lambda: node.info("members_up") == count, 20, f"{node.name} sees {count}")
 
 
 class World:
@@ -141,6 +160,13 @@ class World:
             digests = [node.digest() for node in self.nodes]
             return digests[0] is not None and digests.count(digests[0]) == len(digests)
         eventually(are_equal, seconds, "all nodes hold the same")
+
+    def verify(self, seconds=60):
+        """Has all copies compared until they are the same; the seconds that it took."""
+        begin = time.monotonic()
+        self.check(self.quoit, "verify", "--wait", seconds, "--host", self.nodes[0].host, "--port",
+                   self.nodes[0].port)
+        return time.monotonic() - begin
 
     def replace(self, node, by, *options):
         """Has a node that came back with an empty directory replaced, as soon as it was met."""
