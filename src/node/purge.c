@@ -200,7 +200,7 @@ static bool look_into(struct node *node) {
 // of it, so all are told, if it is durable here; else they hear of it when they are refused. What
 // is left of the group is for the next time.
 //
-// One of all members is not tried again at once: it waits for the last of them.
+// What keeps a member from agreeing to one of all members keeps it from others: the look ends.
 static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
