@@ -47,7 +47,7 @@ enum {
     SIBLINGS_MANY = 5,
 
     // What the format can count. Replicas that could not hear each other have each taken writes,
-    // and merging refuses nothing: so each may mint its share of these and no more (node/write.c).
+    // and merging refuses nothing: so each may mint its share of these and no more (node/mint.c).
     SIBLINGS_MAX = 255,
 
     // Actors in one causal context. Each member adds one, and one more for each time it could not

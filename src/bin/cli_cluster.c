@@ -204,8 +204,11 @@ static void print_load(const struct cluster_view *view, struct terminal *t) {
 static void print_purge(const struct cluster_view *view, struct terminal *t) {
     if (view->purge_blocked == 0) return;
     terminal_print(t, STYLE_WARN, "deleted keys take room");
-    terminal_print(t, STYLE_FAINT, " in %llu partitions until %s is back",
-                   (unsigned long long)view->purge_blocked, view->purge_waits_for);
+    terminal_print(t, STYLE_FAINT, " in %llu partitions", (unsigned long long)view->purge_blocked);
+    if (view->purge_waits_for[0] != '\0') {
+        terminal_print(t, STYLE_FAINT, " until %s is back, and has handed off what it keeps",
+                       view->purge_waits_for);
+    }
     fputc('\n', t->file);
 }
 

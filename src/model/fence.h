@@ -11,7 +11,8 @@
 //     agreed  the last that it has agreed to itself
 //     purged  the last that was decided, as far as it knows
 //     floor   the highest timestamp that a record of these rounds had
-//     cleared the last round of all members, not only of those with copies, that it has agreed to
+//     cleared the last round of all members, not only of those with copies, that it has agreed to,
+//             or has learnt that it had
 //     wide    the last such round that was decided, as far as it knows
 //
 // What a member sends of its records carries its round as of when it read them. A receiver that
@@ -25,7 +26,7 @@
 // agrees to one holds nothing minted so that is not handed off. So what is older than that round,
 // and comes as a hint, or is found in a data directory that has forgotten the round, is void.
 //
-// That a floor does is true because a write is later than all that it supersedes (node/write.c):
+// That a floor does is true because a write is later than all that it supersedes (node/mint.c):
 // of that nothing is above the floor when its tombstone was purged.
 #ifndef QUOIT_MODEL_FENCE_H
 #define QUOIT_MODEL_FENCE_H
@@ -69,8 +70,8 @@ void fence_agree(struct fence *f, uint32_t round, uint64_t timestamp);
 // Agrees to one of all members. It holds nothing that stand-ins minted.
 void fence_clear(struct fence *f, uint32_t round);
 
-// Takes over which round of all members another one knows to be decided. True: this one has
-// forgotten it.
+// Takes over which round of all members another one knows to be decided; with it this one counts as
+// having cleared it. True: this one has forgotten it.
 bool fence_learn_wide(struct fence *f, uint32_t wide);
 
 // Somebody knows of a round, that maybe came to nothing.

@@ -72,7 +72,7 @@ static enum status remove_if_same(struct store_write *write, struct slice old, s
     *new = old;
     if (old.size == 0 || hash_bytes(old, 0) != item->hash) return ST_OK;
     *new = (struct slice){0};
-    item->node->peers[item->node->handoff.target].hint_author = 0;
+    item->node->peers[item->node->handoff.target].hint_actor = 0;
     bool is_told = options->handed != NULL && !item->is_dropped && hint_decode(&hint, old) == ST_OK;
     if (is_told) {
         uint32_t target = item->node->handoff.target;
@@ -199,13 +199,12 @@ static void note_refused(const struct handoff_item *item, enum status status) {
     struct node *node = item->node;
     bool is_for_good = status == ST_HISTORY_FULL || status == ST_TOO_LARGE || status == ST_INVALID;
     if (!is_for_good || !log_is_due(node, &node->hints_logged)) return;
-    env_log(
-        node->env, ENV_WARNING,
-        "a hint is not taken by the member that it is for, and is kept: write the key anew with "
-        "what KV.GET shows of it; deletions may have to wait for it to be purged member=%s "
-        "status=\"%s\" slot=%u key_hash=%016llx",
-        node->map.members[node->handoff.target].name, status_text(status), slot_of(item->hint.key),
-        (unsigned long long)hash_bytes(item->hint.key, 0));
+    env_log(node->env, ENV_WARNING,
+            "a hint is not taken by the member that it is for, and is kept; what helps is in "
+            "docs/consistency.md, SLOPPY member=%s "
+            "status=\"%s\" slot=%u key_hash=%016llx",
+            node->map.members[node->handoff.target].name, status_text(status),
+            slot_of(item->hint.key), (unsigned long long)hash_bytes(item->hint.key, 0));
 }
 
 void handoff_on_answer(struct node *node, uint32_t member, const struct message_put_done *m) {

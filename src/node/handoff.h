@@ -56,16 +56,16 @@ struct handoff_item {
 struct handoff {
     enum handoff_state state;
     struct timer step;
-    enum hint_kind kind;          // of the list, and of the batch, like the next ones
+    enum hint_kind kind;          // of the list, and of the batch
     uint8_t after[HINT_KEY_SIZE]; // where the list begins
-    uint32_t target;
-    uint32_t next;     // the target whose hints end the list; MEMBERS_MAX: none does
-    uint64_t began;    // ns
-    uint64_t serial;   // of the batch
-    bool has_moved;    // a hint of the batch is gone
-    bool has_given_up; // waiting for the rest of it
-    uint32_t ends;     // of the hints of a kind, that it came to since the last batch
-    bool has_room;     // in memory, for the list
+    uint32_t target;              // likewise
+    uint32_t next;                // the target whose hints end the list; MEMBERS_MAX: none does
+    uint64_t began;               // ns
+    uint64_t serial;              // of the batch
+    bool has_moved;               // a hint of the batch is gone
+    bool has_given_up;            // waiting for the rest of it
+    uint32_t ends;                // how often a kind came to its end since the last batch
+    bool has_room;                // in memory, for the list
     struct store_scan scan;
     uint32_t count;
     uint32_t size; // bytes

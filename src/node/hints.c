@@ -53,7 +53,7 @@ bool hints_have_room(const struct node *node, uint64_t size) {
     return node_hints(node).size + size <= node->options.hints_max;
 }
 
-bool hints_are_minted(const struct node *node) {
+bool hints_have_minted(const struct node *node) {
     struct store_partition minted = store_partition_of(node->store, hints_partition(HINT_MINTED));
     return minted.key_count > 0 || node->minted_busy > 0;
 }
@@ -128,7 +128,7 @@ static void on_kept(struct store_write *write) {
     if (write->status == ST_OK) job->node->stats.hints_kept++;
     // What a mending member forgot, its word cannot vouch for.
     enum status st = node_has_vote(job->node) ? write->status : ST_UNAVAILABLE;
-    uint32_t round = purge_cleared(job->node, slot_of(job->hint.key));
+    uint32_t round = purge_fence(job->node, slot_of(job->hint.key))->cleared; // durable
     if (link != NULL) answer(link, job->id, st, round);
     give_job(job);
 }
@@ -189,7 +189,8 @@ enum status hints_unwrap(struct node *node, struct slice key, struct slice value
                          struct slice *held) {
     struct hint hint = {0};
     uint16_t slot = slot_of(key);
-    if (purge_round(node, slot) < purge_cleared(node, slot)) return ST_BUSY; // about to agree
+    if (purge_round(node, slot) < purge_cleared(node, slot))
+        return ST_BUSY; // about to agree, or mending
     if (value.size == 0) return ST_OK;
     enum status st = hint_decode(&hint, value);
     if (st != ST_OK) return st;

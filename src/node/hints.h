@@ -33,7 +33,7 @@ static inline struct partition hints_partition(enum hint_kind kind) {
 bool hints_have_room(const struct node *node, uint64_t size);
 
 // Whether there is anything minted here, or about to be.
-bool hints_are_minted(const struct node *node);
+bool hints_have_minted(const struct node *node);
 
 // Notes, as long as there is room, that the member lacks what this replica holds of the key. If
 // that comes to nothing, comparing finds it later.
@@ -60,12 +60,13 @@ struct hints_look {
     uint8_t hint_key[HINT_KEY_SIZE];
     struct store_read read;
     uint8_t *held;       // buffer
-    enum status status;  // ST_OK, ST_NOT_FOUND, or as store_get's
+    enum status status;  // ST_OK, ST_NOT_FOUND, or why it is not known
     struct slice record; // in `held`
     uint32_t round;      // of purging, to send it with
 };
 
-// Looks. True: it is through already, and `done` is not called. Then hints_end_look.
+// Looks. The caller has set `done`, `keyspace` and `key`, and leaves all alone until it is through.
+// True: it is through already, and `done` is not called. After either, hints_end_look.
 bool hints_look(struct node *node, struct hints_look *look);
 void hints_end_look(struct hints_look *look);
 

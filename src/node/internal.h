@@ -15,7 +15,7 @@
 //     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
 //     sight      who is up                    stand_in  who takes the place of who is not
 //     hints      what is kept for others      handoff   and brought to them
-//     expiry     when something expires
+//     mint       the record a write makes     expiry    when something expires
 //     replace    a data directory is
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
@@ -88,7 +88,7 @@ struct peer {
     bool has_told_fences;   // in this life: purge_answer.h
     uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
     struct hint_place hint_places[HINT_KINDS];
-    uint64_t hint_author; // actor of what is minted for it; 0: to be drawn (stand_in.h)
+    uint64_t hint_actor; // actor of what is minted for it; 0: to be drawn (stand_in.h)
     struct stranger stranger;
 };
 

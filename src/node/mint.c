@@ -96,9 +96,9 @@ enum status mint(struct operation *o, struct slice held) {
     if (!is_plain && genesis_has_forgotten(node, &before->context)) return ST_INVALID;
     if (genesis_has_forgotten(node, seen)) return ST_INVALID;
     // An old value is written again only where it still is: it may have been deleted and purged.
-    // Who is no replica knows of no floor.
-    bool is_here = o->self_place != REPLICAS_MAX;
-    uint64_t floor = is_here ? purge_fence(node, o->partition.slot)->floor : UINT64_MAX;
+    // Who is no replica cannot know that it is: its floor is not that of the replicas.
+    bool is_replica = o->self_place != REPLICAS_MAX;
+    uint64_t floor = is_replica ? purge_fence(node, o->partition.slot)->floor : UINT64_MAX;
     bool is_old = o->timestamp != 0 && o->timestamp <= floor;
     if (is_old && !context_descends(&before->context, seen)) return ST_BUSY;
     struct version dot = next_dot(o);
@@ -128,7 +128,7 @@ enum status mint(struct operation *o, struct slice held) {
     must(!w.failed);
     o->record_size = (uint32_t)size;
     note_siblings(o, after->sibling_count);
-    if (is_here) expiry_note(node, o->partition, after);
+    if (is_replica) expiry_note(node, o->partition, after);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;

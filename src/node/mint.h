@@ -12,7 +12,7 @@
 // For the apply callback of a store write. Mints a dot for the operation's value on top of what is
 // held (empty: nothing), and makes the outcome the operation's record, in its buffer. ST_CANCELLED:
 // its time has run out; ST_INVALID: its keyspace or context is not what it should be; ST_BUSY: it
-// may be tried again; ST_TOO_LARGE, ST_CORRUPT.
+// may be tried again; ST_TOO_LARGE, ST_HISTORY_FULL, ST_CORRUPT.
 NODISCARD enum status mint(struct operation *o, struct slice held);
 
 #endif

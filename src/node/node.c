@@ -55,7 +55,7 @@ uint32_t node_copies_max(uint32_t replication) {
     return replication > REPLICATION_DEFAULT ? replication : REPLICATION_DEFAULT;
 }
 
-// What one replica has minted may together be as large as the largest value (write.c); replicas may
+// What one replica has minted may together be as large as the largest value (mint.c); replicas may
 // each hold other siblings, and their merge must still fit.
 static uint32_t record_max(const struct node_options *options) {
     return node_copies_max(options->replication) * options->value_size_max + CONTEXT_MAX * 20 +
@@ -567,8 +567,8 @@ struct node_repair node_repair_state(const struct node *node) {
 
 struct node_purge node_purge_state(const struct node *node) {
     const struct purge *p = &node->purge;
-    bool is_wide = p->block.waits_for == MEMBER_NONE;
-    uint32_t member = is_wide ? p->wide_block.waits_for : p->block.waits_for;
+    bool shows_wide = p->block.waits_for == MEMBER_NONE;
+    uint32_t member = shows_wide ? p->wide_block.waits_for : p->block.waits_for;
     bool is_known = member < node->map.member_count;
     return (struct node_purge){
         .blocked = p->block.partitions + p->wide_block.partitions,

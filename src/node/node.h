@@ -405,7 +405,7 @@ struct node_stats {
     uint32_t siblings_most;  // values that one of them has left
     uint64_t purged;         // tombstones removed here, as every replica held them
     uint64_t hints_kept;     // hints written here
-    uint64_t hints_minted;   // dots given to them here, in place of replicas
+    uint64_t hints_minted;   // dots given here, in place of replicas
     uint64_t hints_refused;  // that were to be kept here and were not
     uint64_t hints_handed;   // that the member they were for has now
     uint64_t hints_dropped;  // that nobody can need any more
@@ -440,7 +440,7 @@ struct node_repair node_repair_state(const struct node *node);
 
 // What of the tombstones that are this member's to have purged cannot be, as of the last look.
 struct node_purge {
-    uint32_t blocked; // partitions with tombstones, of whose group some member is down or mends
+    uint32_t blocked;      // partitions with tombstones that wait for some member
     const char *waits_for; // the name of such a member; or empty. Lends like a map
 };
 

@@ -67,18 +67,19 @@ struct operation {
     uint32_t stood_in;               // bit i: for replica i another member is asked:
     uint16_t stand_ins[REPLICAS_MAX];
     uint8_t hint_key[HINT_KEY_SIZE]; // of writes: under which this member stands in
-    struct hints_look look;          // of reads: at what it keeps so
+    struct hints_look look;          // at what it keeps so: of reads, and of plain writes
     uint32_t asked;                  // bit i: replica i was asked in this round
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
-    uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i was sent the record last
+    uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i, or who stands in for it,
+                                        // was sent the record last
     bool is_repairing;                  // of reads: waiting until enough hold what was read
     bool is_damaged;                    // of reads: what some replica holds fails its checksum
     bool is_refused;                    // of reads: some replica has too much to do
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;
-    uint8_t *extra; // buffer: encoded context that the first round had not covered
+    uint8_t *extra; // buffer: encoded context that a plain write supersedes, too
     uint32_t extra_size;
     uint64_t extra_timestamp; // nothing that `seen` covers, or the first round met, is later
 

@@ -61,9 +61,8 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    if (!p->is_wide && p->wide_count > 0 && p->wide_rest > 0) p->wide_rest--;
-    p->is_wide = !p->is_wide && p->wide_count > 0 && p->wide_rest == 0;
-    p->wide_count = 0;
+    if (!p->is_wide && p->wide_found > 0 && p->wide_rest > 0) p->wide_rest--;
+    p->is_wide = !p->is_wide && p->wide_found > 0 && p->wide_rest == 0;
     p->wide_found = 0;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
@@ -78,7 +77,7 @@ static void end_look(struct node *node) {
     uint32_t blocked = p->is_wide && p->blocked > 0 ? p->wide_cells : p->blocked;
     *block = (struct purge_block){blocked, p->waits_for};
     if (p->is_wide && blocked == 0) p->wide_pause = 0;
-    if (!p->is_wide && p->wide_count == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
+    if (!p->is_wide && p->wide_found == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
     if (!p->is_wide) p->wide_cells = p->wide_found;
     p->state = PURGE_RESTING;
     pause(node, node->options.purge_ns);
@@ -103,12 +102,13 @@ static bool is_candidate(struct node *node, uint32_t *cell) {
     return is_due && node_cell(node, *cell).key_count > 0;
 }
 
-// Whether all members that have copies in the group can be asked. Notes one that cannot.
+// Whether all whose word it takes can be asked, and this one holds nothing minted. Notes one of
+// whom that is not so.
 static bool can_agree(struct node *node, uint32_t group) {
     uint8_t members[MEMBERS_MAX / 8];
     purge_members_of(node, group, node->purge.is_wide, members);
     if (!node_has_vote(node)) return false;
-    if (node->purge.is_wide && hints_are_minted(node)) {
+    if (node->purge.is_wide && hints_have_minted(node)) {
         node->purge.waits_for = node->self;
         return false;
     }
@@ -131,8 +131,7 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
     expiry_see(&node->expiry, r);
     if (!is_durable || !fence_is_dead(r, p->latest, p->expired_ms)) return true;
     bool is_wide = purge_is_wide(node, scan->partition, r);
-    p->wide_found += is_wide && p->wide_in_cell++ == 0;
-    p->wide_count += is_wide;
+    if (is_wide && p->wide_in_cell++ == 0) p->wide_found++;
     if (is_wide != p->is_wide) return true;
     p->is_full = p->count == PURGE_KEYS_MAX ||
                  p->entries.capacity - p->entries.size < CONDEMNED_SIZE + key.size;

@@ -63,7 +63,7 @@ struct purge_block {
 
 struct purge {
     struct fence fences[SLOT_GROUPS];
-    struct fence agreeing[SLOT_GROUPS]; // what is not durable yet: round and floor
+    struct fence agreeing[SLOT_GROUPS]; // what is not durable yet: round, floor and cleared
     struct list waits;
     uint32_t wait_count; // of these
     uint32_t under_way;  // checks and removals that the store has not finished with
@@ -83,9 +83,8 @@ struct purge {
     uint64_t latest;       // timestamp: what is later is left for the next time
     uint64_t expired_ms;   // by the purge clock: what expires later, too
     bool is_wide;          // looks for what all members have to agree on; else for the rest
-    uint32_t wide_count;   // records of the former, in this look
-    uint32_t wide_in_cell; // in this partition
-    uint32_t wide_found;   // partitions that have any
+    uint32_t wide_in_cell; // records of the former, in this partition
+    uint32_t wide_found;   // partitions of this look that have any
     uint32_t wide_cells;   // of the last look at the rest
     uint32_t visited;      // records, since it paused
     struct store_scan scan;

@@ -287,7 +287,7 @@ static void agree(struct check *c) {
     struct node *node = c->node;
     node->purge.under_way--;
     bool may = may_agree(node, c->author, c->group, c->round);
-    if (c->is_wide) may &= !hints_are_minted(node);
+    if (c->is_wide) may &= !hints_have_minted(node);
     if (c->is_malformed || !may) {
         end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
         return;
@@ -305,7 +305,7 @@ static void take_read(struct check *c) {
     bool is_held =
         c->read.status == ST_OK && record_digest(c->entry.key, c->read.record) == c->entry.digest &&
         record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now, purge_now_ms(c->node));
-    // Who proposes goes by what it holds: the same, or it does not count.
+    // Not by replicas alone, if anything of it may be a hint somewhere.
     is_held = is_held && (c->is_wide || !purge_is_wide(c->node, c->read.partition, r));
     if (is_held) {
         bitmap_add(c->held, c->count);

@@ -70,14 +70,16 @@ uint32_t stand_in_need_of_replicas(const struct operation *o, uint32_t need) {
 }
 
 void stand_in_renew(struct node *node) {
-    for (uint32_t i = 0; i < node->peer_count; i++) node->peers[i].hint_author = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++) node->peers[i].hint_actor = 0;
 }
 
 struct version stand_in_mint(struct operation *o) {
     struct node *node = o->node;
-    struct peer *target = &node->peers[o->replicas[operation_own_place(o)]];
-    while (target->hint_author == 0) target->hint_author = rng_next(&node->rng);
-    return (struct version){{target->hint_author, 1}, ++node->hints_minted};
+    uint32_t own = operation_own_place(o);
+    must(own < o->replica_count);
+    struct peer *target = &node->peers[o->replicas[own]];
+    while (target->hint_actor == 0) target->hint_actor = rng_next(&node->rng);
+    return (struct version){{target->hint_actor, 1}, ++node->hints_minted};
 }
 
 bool stand_in_may_mint(struct operation *o) {

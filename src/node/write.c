@@ -32,7 +32,8 @@ static enum status mint_here(struct store_write *write, struct slice old, struct
 
 // Takes the context for what the next round supersedes, of which nothing is later than that. False:
 // memory is out.
-static bool supersede(struct operation *o, const struct context *context, uint64_t timestamp) {
+static bool note_superseded(struct operation *o, const struct context *context,
+                            uint64_t timestamp) {
     struct node *node = o->node;
     size_t size = context_encoded_size(context);
     if (o->extra != NULL) buffer_give(node, o->extra);
@@ -115,7 +116,8 @@ static bool send_again(struct operation *o, uint32_t place) {
     return o->purge_round > o->sent_rounds[place] && send_record(o, place);
 }
 
-// The other one has agreed to a round of all since: what this member still keeps is not older.
+// The other one has agreed to a wide round since. What is still kept here is sent in the round of
+// now.
 static bool send_hint_again(struct operation *o, uint32_t place) {
     struct node *node = o->node;
     struct store_read read = {.key = {o->hint_key, HINT_KEY_SIZE}};
@@ -158,6 +160,7 @@ static void on_stored(struct store_write *write) {
     o->is_storing = false;
     o->node->hints_busy -= is_standing_in(o);
     o->node->minted_busy -= is_standing_in(o);
+    o->node->stats.hints_kept += is_standing_in(o) && write->status == ST_OK;
     if (operation_release(o)) return;
     if (write->status == ST_INVALID) genesis_renew_if_forgotten(o->node);
     if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
@@ -187,7 +190,9 @@ static void store_round(struct operation *o) {
     o->write.partition = o->partition;
     o->write.key = o->key;
     if (is_standing_in(o)) {
-        uint16_t target = o->replicas[operation_own_place(o)];
+        uint32_t own = operation_own_place(o);
+        must(own < o->replica_count);
+        uint16_t target = o->replicas[own];
         hint_key_write(o->hint_key, target, o->partition.keyspace, o->key);
         o->write.apply = mint_hint;
         o->write.partition = hints_partition(HINT_MINTED);
@@ -202,10 +207,12 @@ static void store_round(struct operation *o) {
 static void take_look(struct operation *o) {
     struct hints_look *look = &o->look;
     struct record *kept = &o->node->records[0];
+    // Else another one who stands in may know; this one has done nothing.
     bool is_good = look->status == ST_OK || look->status == ST_NOT_FOUND;
-    if (look->status == ST_OK) {
+    is_good = is_good && node_has_vote(o->node);
+    if (is_good && look->status == ST_OK) {
         is_good = record_decode(kept, look->record) == ST_OK &&
-                  supersede(o, &kept->context, record_latest(kept)->timestamp);
+                  note_superseded(o, &kept->context, record_latest(kept)->timestamp);
     }
     hints_end_look(look);
     if (is_good) {
@@ -263,7 +270,7 @@ static bool remember(struct operation *o, const struct message_put_done *m) {
     struct reader r = reader_of(m->context);
     context_decode(more, &r);
     if (!reader_done(&r) || context_join(all, more) != ST_OK) return false;
-    return supersede(o, all, m->timestamp);
+    return note_superseded(o, all, m->timestamp);
 }
 
 static void decide(struct operation *o) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// write.h -- coordinating writes, on a node that is a replica of the key.
+// write.h -- coordinating writes, on a replica of the key or, without one, on one who stands in.
 //
 // Only a replica mints, but for sloppy writes of which none can be reached: then one who stands in
 // does, and keeps what it minted as a hint, as the others who stand in do (hints.h). Who mints

@@ -67,7 +67,7 @@ static enum status hint(struct impostor *i, struct slice key, uint64_t author) {
     return hear_told(i, author);
 }
 
-// The authors of its values, ascending, in so many; how many there are.
+// Fills in the authors of its values, one or two; how many there are.
 static uint32_t authors_in(struct slice bytes, uint64_t authors[2]) {
     static struct record r;
     assert_int_equal(record_decode(&r, bytes), ST_OK);

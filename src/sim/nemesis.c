@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define LONG_CUT_NS (15 * NS_PER_SECOND)
+
 const char *trouble_name(enum trouble trouble) {
     static const char *const names[TROUBLE_COUNT] = {
 #define X(name, text) [TROUBLE_##name] = (text),
@@ -122,7 +124,6 @@ static void later(struct nemesis *n, uint32_t member, uint64_t ns, void (*functi
     world_at(world_of(n), world_now(world_of(n)) + ns, function, r);
 }
 
-#define LONG_CUT_NS (15 * NS_PER_SECOND)
 static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }

@@ -79,7 +79,7 @@ struct nemesis {
     bool has[TROUBLE_COUNT];
     uint64_t counts[TROUBLE_COUNT];
     uint64_t pause_ns;  // between two troubles, about
-    uint64_t cut_until; // no cut is mended before
+    uint64_t cut_until; // ns: no cut is mended before, but by nemesis_heal
     uint32_t victim;    // the only member that may lose synced bytes, at a time
     struct amnesia amnesia;
     struct replacing replacing;

@@ -49,7 +49,7 @@ static void expect_everywhere(struct site *site, char keys[FEW][16], const char 
     }
 }
 
-// Keys in the stores of all three replicas together, the dead ones, too.
+// Keys, tombstones among them, in the stores of the members from 2 on that run.
 static uint64_t held(struct site *site) {
     uint64_t sum = 0;
     for (uint32_t i = 2; i < MEMBERS; i++) {

@@ -319,7 +319,7 @@ struct message_hint {
 struct message_hint_done {
     uint64_t id;
     enum status status;
-    uint32_t round; // ST_FENCED: what was minted in an earlier one is not kept
+    uint32_t round; // of all members, agreed to: what was minted earlier is ST_FENCED
 };
 
 // The next map is agreed on as model/paxos.h says; an instance is its epoch. Values are the bytes
