@@ -147,12 +147,16 @@ static bool is_converged(struct simulation *s) {
 }
 
 // A request that was slow when the trouble ended still is.
-static bool is_healed(struct simulation *s) {
+static bool disks_are_quick(struct simulation *s) {
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
         const struct machine *machine = s->cluster.processes[i].machine;
         if (machine_disk_is_slow(machine)) return false;
     }
-    return is_converged(s);
+    return true;
+}
+
+static bool is_healed(struct simulation *s) {
+    return disks_are_quick(s) && is_converged(s);
 }
 
 static bool all_down(struct simulation *s) {
@@ -218,7 +222,9 @@ static void heal(struct simulation *s) {
     if (!run_until(s, HEAL_MAX_NS, is_converged)) explain_divergence(s, "after healing");
     (void)run_until(s, HEAL_MAX_NS, clients_over);
     if (s->steward.is_there) keyspaces_settle(s);
-    // A store looks once a second whether there is space again.
+    // A store looks once a second whether there is space again. A slow request may tell it late
+    // that there was none.
+    (void)run_until(s, SETTLE_MAX_NS, disks_are_quick);
     world_run(s->world, world_now(s->world) + 2 * NS_PER_SECOND);
     // By now a link whose other end is gone without a word shows by its silence. It is given up
     // some seconds later, and dialled anew.
