@@ -58,8 +58,11 @@ struct operation {
     struct delay deadline;
     uint64_t until; // ns: then whoever asked has given up, or does now
     struct delay hedge;
-    struct store_write write;
-    struct store_read read;
+    union { // whichever the store has, or looks for
+        struct store_write write;
+        struct store_read read;
+        struct hints_look look; // at what it keeps as a stand-in: of reads, and of plain writes
+    };
 
     uint32_t self_place; // of this node among the replicas, or REPLICAS_MAX
     uint32_t replica_count;
@@ -67,7 +70,6 @@ struct operation {
     uint32_t stood_in;               // bit i: for replica i another member is asked:
     uint16_t stand_ins[REPLICAS_MAX];
     uint8_t hint_key[HINT_KEY_SIZE]; // of writes: under which this member stands in
-    struct hints_look look;          // at what it keeps so: of reads, and of plain writes
     uint32_t asked;                  // bit i: replica i was asked in this round
     struct quorum quorum;
     uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
