@@ -192,6 +192,25 @@ static void what_is_minted_later_supersedes_nothing_that_it_has_not_seen(void **
     site_free(site);
 }
 
+static void what_is_minted_beside_each_other_stays_beside_each_other(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    find_keys(site, false, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    for (uint32_t i = 0; i < 2 * FEW; i++) {
+        char words[128];
+        (void)snprintf(words, sizeof(words), "KV.PUT %s %s\r\n", keys[i / 2],
+                       i % 2 == 0 ? "first" : "second");
+        expect_part(answer_to(site, t, words), "context");
+    }
+    start_replicas(site);
+    wait_until_handed_off(site);
+    for (uint32_t i = 0; i < FEW; i++) expect_both(site, keys[i], "first", "second");
+    site_free(site);
+}
+
 // One of those who stood in is down while all replicas are back.
 static void a_deletion_is_kept_while_somebody_may_have_what_was_minted(void **state) {
     (void)state;
@@ -354,6 +373,7 @@ int stand_in_test(void) {
         cmocka_unit_test(what_was_kept_for_another_replica_is_superseded),
         cmocka_unit_test(what_both_sides_of_a_cut_have_written_is_kept),
         cmocka_unit_test(what_is_minted_later_supersedes_nothing_that_it_has_not_seen),
+        cmocka_unit_test(what_is_minted_beside_each_other_stays_beside_each_other),
         cmocka_unit_test(a_deletion_is_kept_while_somebody_may_have_what_was_minted),
         cmocka_unit_test(a_deletion_is_kept_while_somebody_has_what_was_minted),
         cmocka_unit_test(after_rounds_of_all_that_failed_each_takes_what_the_other_mints),
