@@ -97,11 +97,15 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member) {
     return REPLICAS_MAX;
 }
 
-uint32_t operation_own_place(const struct operation *o) {
+uint32_t operation_place_of(const struct operation *o, uint32_t member) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        if (operation_member(o, i) == o->node->self) return i;
+        if (operation_member(o, i) == member) return i;
     }
     return REPLICAS_MAX;
+}
+
+uint32_t operation_own_place(const struct operation *o) {
+    return operation_place_of(o, o->node->self);
 }
 
 uint32_t operation_left_ms(const struct operation *o) {

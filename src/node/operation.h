@@ -126,7 +126,9 @@ static inline uint32_t operation_member(const struct operation *o, uint32_t plac
 // out, or REPLICAS_MAX.
 uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
 
-// The place in which this member is asked, as a replica or as a stand-in, or REPLICAS_MAX.
+// The place in which the member is asked, as a replica or as a stand-in, or REPLICAS_MAX; and this
+// one.
+uint32_t operation_place_of(const struct operation *o, uint32_t member);
 uint32_t operation_own_place(const struct operation *o);
 
 // Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are

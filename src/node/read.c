@@ -8,13 +8,6 @@
 
 static void decide(struct operation *o);
 
-static uint32_t place_of(const struct operation *o, uint32_t member) {
-    for (uint32_t i = 0; i < o->replica_count; i++) {
-        if (operation_member(o, i) == member) return i;
-    }
-    return REPLICAS_MAX;
-}
-
 static void vote(struct operation *o, uint32_t place, bool yes) {
     quorum_vote(&o->quorum, place, yes);
 }
@@ -303,14 +296,14 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
 }
 
 void read_on_repaired(struct operation *o, uint32_t member, enum status status) {
-    uint32_t place = place_of(o, member);
+    uint32_t place = operation_place_of(o, member);
     if (!o->is_repairing || place == REPLICAS_MAX) return;
     vote(o, place, status == ST_OK);
     decide(o);
 }
 
 void read_on_lost(struct operation *o, uint32_t member) {
-    uint32_t place = place_of(o, member);
+    uint32_t place = operation_place_of(o, member);
     if (place == REPLICAS_MAX) return;
     if (!o->is_repairing && !is_asked(o, place)) return;
     vote(o, place, false);

@@ -324,7 +324,7 @@ static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
     assert_int_equal(hint(i, key, FIRST), ST_OK);
     struct message_put put = hear_put(i, &frame); // it does
     answer_put(i, put.id, ST_OK);
-    const struct message_forward m = {
+    struct message_forward m = {
         .id = 1,
         .kind = REQUEST_REPLACE,
         .is_sloppy = true,
@@ -336,6 +336,10 @@ static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
     struct message_forward_done done;
     HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
     assert_int_equal(done.status, ST_UNAVAILABLE);
+    m.is_sloppy = false; // then only a replica may be asked
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
+    assert_int_equal(done.status, ST_INVALID);
     assert_int_equal(hints(i), 0);
     end(i);
 }

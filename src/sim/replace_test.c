@@ -230,10 +230,7 @@ static void who_replaces_has_no_vote_before_it_has_compared_with_all(void **stat
     (void)state;
     struct site *site = site_new(MEMBERS, NULL);
     write_keys(site, 0);
-    struct machine *second = site->cluster.processes[1].machine;
-    struct machine *third = site->cluster.processes[2].machine;
-    world_set_link(site->world, second, third, false);
-    world_set_link(site->world, third, second, false);
+    site_cut(site, 1, 2);
     wipe(site, 1);
     site_have_replaced(site, 0, "n2");
     site_wait(site, 20 * NS_PER_SECOND);

@@ -177,6 +177,14 @@ static inline void site_wait(struct site *site, uint64_t ns) {
     world_run(site->world, world_now(site->world) + ns);
 }
 
+// Neither of the two members hears the other any more.
+static inline void site_cut(struct site *site, uint32_t a, uint32_t b) {
+    struct machine *one = site->cluster.processes[a].machine;
+    struct machine *other = site->cluster.processes[b].machine;
+    world_set_link(site->world, one, other, false);
+    world_set_link(site->world, other, one, false);
+}
+
 static inline void on_site_replaced(struct replacement *r) {
     *(bool *)r->context = true;
 }

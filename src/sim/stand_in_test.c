@@ -136,12 +136,7 @@ static void expect_both(struct site *site, const char *key, const char *one, con
 // Every member of one side from every one of the other.
 static void cut_sides(struct site *site) {
     for (uint32_t i = 0; i < 2; i++) {
-        for (uint32_t k = 2; k < MEMBERS; k++) {
-            struct machine *a = site->cluster.processes[i].machine;
-            struct machine *b = site->cluster.processes[k].machine;
-            world_set_link(site->world, a, b, false);
-            world_set_link(site->world, b, a, false);
-        }
+        for (uint32_t k = 2; k < MEMBERS; k++) site_cut(site, i, k);
     }
     site_wait(site, 30 * NS_PER_SECOND);
 }
@@ -246,11 +241,7 @@ static void a_deletion_is_kept_while_somebody_has_what_was_minted(void **state) 
     kill_replicas(site);
     struct talker *t = sloppy_talker(site, 0);
     every(site, t, "SET", keys, " v", "+OK\r\n");
-    for (uint32_t i = 0; i < 2; i++) {
-        struct machine *a = site->cluster.processes[i].machine;
-        world_set_link(site->world, a, site->cluster.processes[target].machine, false);
-        world_set_link(site->world, site->cluster.processes[target].machine, a, false);
-    }
+    for (uint32_t i = 0; i < 2; i++) site_cut(site, i, target);
     start_replicas(site);
     site_wait(site, 60 * NS_PER_SECOND);
     assert_true(hints(site) > 0);
@@ -287,10 +278,7 @@ static void after_rounds_of_all_that_failed_each_takes_what_the_other_mints(void
     every(site, t, "SET", keys, " v", "+OK\r\n");
     uint32_t target = target_of(site, keys[0]);
     assert_in_range(target, 2, MEMBERS - 1);
-    struct machine *first = site->cluster.processes[0].machine;
-    struct machine *far = site->cluster.processes[target].machine;
-    world_set_link(site->world, first, far, false);
-    world_set_link(site->world, far, first, false);
+    site_cut(site, 0, target);
     start_replicas(site);
     site_wait(site, 30 * NS_PER_SECOND);
     struct talker *strict = site_talker(site, 1, false);

@@ -102,11 +102,6 @@ static void kill_all(struct trial *tr) {
     world_heal(tr->site->world);
 }
 
-static void part(struct trial *tr, uint32_t a, uint32_t b) {
-    world_set_link(tr->site->world, machine_of(tr, a), machine_of(tr, b), false);
-    world_set_link(tr->site->world, machine_of(tr, b), machine_of(tr, a), false);
-}
-
 static void wait_until_mended(struct trial *tr) {
     uint64_t until = world_now(tr->site->world) + LONG_NS;
     for (uint32_t i = 0; i < MEMBERS; i++) {
@@ -215,7 +210,7 @@ static void who_is_damaged_keeps_what_it_has_seen_with_who_has_forgotten(void **
     isolate_all(&tr);
     plant_all(&tr, 0, "old");
     kill_all(&tr);
-    part(&tr, 1, 2); // who has forgotten finds nobody to give way to
+    site_cut(tr.site, 1, 2); // who has forgotten finds nobody to give way to
     cluster_start(&tr.site->cluster, 2);
     start_forgetful(&tr, 1);
     start_damaged(&tr, 0);

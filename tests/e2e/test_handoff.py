@@ -27,6 +27,18 @@ def read(node):
         return client.mget(*(f"key:{i}" for i in range(KEYS)))
 
 
+def start_again(world, nodes):
+    """All of them, of which some are down; until all is handed off, and the copies are the same."""
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        node.wait_ready()
+    eventually(lambda: all(node.info("members_up") == 5 for node in nodes), 60, "all are up")
+    eventually(lambda: sum(node.info("hints") for node in nodes) == 0, 60, "all is handed off")
+    assert sum(node.info("hints_handed_off") for node in nodes) > 0
+    world.verify(60)
+
+
 def test_stand_ins_keep_what_is_written_while_two_of_five_are_down(world):
     nodes = world.cluster(5)
     assert write(nodes[0], "old", "QUORUM") == 0
@@ -44,14 +56,7 @@ def test_stand_ins_keep_what_is_written_while_two_of_five_are_down(world):
     # Also after those that keep them have died.
     for node in nodes[:3]:
         node.kill()
-    for node in nodes:
-        node.start()
-    for node in nodes:
-        node.wait_ready()
-    eventually(lambda: all(node.info("members_up") == 5 for node in nodes), 60, "all are up")
-    eventually(lambda: sum(node.info("hints") for node in nodes) == 0, 60, "all is handed off")
-    assert sum(node.info("hints_handed_off") for node in nodes) > 0
-    world.verify(60)
+    start_again(world, nodes)
     for node in nodes:
         with node.client(10, single_connection_client=True) as client:
             client.execute_command("CONSISTENCY", "READ", "ALL")
@@ -72,13 +77,7 @@ def test_stand_ins_take_what_no_replica_is_left_for(world):
         assert read(node) == [b"new"] * KEYS
     for node in nodes[:2]:
         node.kill()
-    for node in nodes:
-        node.start()
-    for node in nodes:
-        node.wait_ready()
-    eventually(lambda: all(node.info("members_up") == 5 for node in nodes), 60, "all are up")
-    eventually(lambda: sum(node.info("hints") for node in nodes) == 0, 60, "all is handed off")
-    world.verify(60)
+    start_again(world, nodes)
     with nodes[4].client(10, single_connection_client=True) as client:
         client.execute_command("CONSISTENCY", "READ", "ALL")
         assert client.mget(*(f"key:{i}" for i in range(KEYS))) == [b"new"] * KEYS

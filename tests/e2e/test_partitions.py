@@ -153,6 +153,9 @@ def heal_ten_thousand(world, *arguments):
         world.verify()
         network.cut(2, 0, 1)
         wait_for_sight(nodes, 2, 2, 1)
+        if not arguments:  # what was still sent to who was cut off leaves no hint
+            eventually(lambda: nodes[0].answer("SET", "probe", "x") and nodes[0].info("hints") > 0,
+                       30, "the link to it is given up")
         put(nodes[0], new)
         assert values(nodes[0]) == new
         assert values(nodes[2]) == old
@@ -168,7 +171,7 @@ def heal_ten_thousand(world, *arguments):
 
 
 def test_ten_thousand_differences_are_made_good_within_a_minute(world):
-    heal_ten_thousand(world)  # with hints, but for what was still under way to who was cut off
+    assert heal_ten_thousand(world) >= MANY // 2
 
 
 def test_ten_thousand_differences_without_hints_are_made_good_within_a_minute(world):
