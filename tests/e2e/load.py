@@ -15,6 +15,8 @@ import time
 
 import redis
 
+from world import wait_for_sight
+
 # Replies after which the client tries again, anywhere, as it does after UNKNOWN; these say that
 # nothing was done.
 NOT_DONE = ("NOQUORUM", "BUSY", "LOADING", "CLUSTERDOWN")
@@ -151,6 +153,7 @@ class Load:
     def check_all(self, nodes):
         """Every acknowledged write is there, read through each of the nodes."""
         self.check()
+        wait_for_sight(nodes, *[len(nodes)] * len(nodes))
         for node in nodes:
             for client in self.clients:
                 client.check_all(node)

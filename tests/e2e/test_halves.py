@@ -109,6 +109,7 @@ def test_each_half_serves_what_it_can_and_both_keep_what_either_took(world):
         seconds = world.verify(HEAL_SECONDS)
         print(f"    {sum(half.load.writes() for half in halves)} writes in halves, equal after "
               f"{seconds:.1f} s")
+        wait_for_sight(nodes, *[len(nodes)] * len(nodes))
         for i, (key, count) in enumerate(copies.items()):
             node = nodes[i % len(nodes)]
             strict = {b"left strict" if count >= 2 else b"right strict"}
