@@ -3,32 +3,38 @@
 
 #include "base/must.h"
 
-enum { SENDS_TOLD_APART = 4 };
+// So often a change that is pressing goes before others: with e^-10 somebody does not hear of it.
+enum { SENDS_TOLD_APART = 10 };
 
-void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity, uint32_t most) {
+void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity) {
     must(capacity < RUMOR_BY_NONE);
-    must(most >= 3);
-    must(most <= RUMORS_MAX);
-    *r = (struct rumors){.all = memory, .capacity = capacity, .most = most};
+    *r = (struct rumors){.all = memory, .capacity = capacity};
 }
 
-void rumors_begin(struct rumors *r, uint32_t count, uint32_t self) {
+void rumors_begin(struct rumors *r, uint32_t count, uint32_t self, uint32_t most) {
     must(count <= r->capacity);
     must(self < count);
+    must(most >= 3);
+    must(most <= RUMORS_MAX);
+    r->most = most;
     r->count = count;
     r->self = self;
     r->lap = count;
+    r->fresh = 0;
     for (uint32_t i = 0; i < count; i++) {
-        r->all[i] = (struct rumor){.by = RUMOR_BY_NONE, .order = (uint16_t)i};
+        r->all[i] =
+            (struct rumor){.by = RUMOR_BY_NONE, .sends = SENDS_TOLD_APART, .order = (uint16_t)i};
     }
 }
 
-void rumors_change(struct rumors *r, uint32_t member, uint32_t by) {
+void rumors_change(struct rumors *r, uint32_t member, uint32_t by, bool is_pressing) {
     must(member < r->count);
     must(by < r->count);
     struct rumor *row = &r->all[member];
     row->changed = ++r->changes;
     row->by = (uint16_t)by;
+    if (!is_pressing) return;
+    r->fresh += row->sends >= SENDS_TOLD_APART;
     row->sends = 0;
 }
 
@@ -41,8 +47,10 @@ static bool is_news(const struct rumors *r, uint32_t row, uint32_t to) {
 }
 
 static uint32_t pick(struct rumors *r, uint32_t row) {
-    r->all[row].is_picked = true;
-    if (r->all[row].sends < UINT16_MAX) r->all[row].sends++;
+    struct rumor *rumor = &r->all[row];
+    rumor->is_picked = true;
+    if (rumor->sends < UINT16_MAX) rumor->sends++;
+    r->fresh -= rumor->sends == SENDS_TOLD_APART;
     return 1;
 }
 
@@ -60,27 +68,13 @@ static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_
     return row;
 }
 
-void rumors_want(struct rumors *r, uint32_t member) {
-    must(member < r->count);
-    r->all[member].is_wanted = true;
-}
-
-static void pick_wanted(struct rumors *r, uint32_t to, uint32_t *picked) {
-    for (uint32_t row = 0; row < r->count; row++) {
-        bool is_wanted = r->all[row].is_wanted && *picked < r->most;
-        if (is_wanted && is_news(r, row, to)) *picked += pick(r, row);
-        r->all[row].is_wanted = false;
-    }
-}
-
 uint32_t rumors_pick(struct rumors *r, uint32_t to, bool is_kept, uint16_t rows[RUMORS_MAX]) {
     must(to < r->count);
     must(to != r->self);
     uint32_t picked = 0;
     if (is_news(r, r->self, to)) picked += pick(r, r->self);
     if (is_news(r, to, to)) picked += pick(r, to);
-    pick_wanted(r, to, &picked);
-    for (uint32_t sends = 0; sends < SENDS_TOLD_APART; sends++) {
+    for (uint32_t sends = 0; sends < SENDS_TOLD_APART && r->fresh > 0; sends++) {
         (void)pick_from(r, to, sends, r->most - r->most / 4, &picked);
     }
     uint32_t next = pick_from(r, to, UINT16_MAX, r->most, &picked);

@@ -2,11 +2,11 @@
 //
 // rumors.h -- which news of members the next message of gossip carries, and who gets it.
 //
-// A message carries at most RUMORS_MAX rows, however many members there are: first the sender's
-// own, the receiver's and those that this one asks for, then those that were passed on least often
-// since they last changed, and in the last few places whatever is next as all are gone through in
-// turn. Others know most changes soon (each is passed on by everybody who hears of it), and what
-// changes no more is not starved by what always does.
+// A message carries so many rows at most, however many members there are: first the sender's own
+// and the receiver's, then those that were passed on least often since something pressing changed
+// in them, and in the last few places whatever is next as all are gone through in turn. Others know
+// what is pressing soon (each change is passed on by everybody who hears of it), and what changes
+// no more is not starved by what always does.
 //
 // What the receiver has been told since it last changed, or has told us itself, is not news. So in
 // a small cluster, where everything fits, no row is sent twice.
@@ -30,9 +30,8 @@ enum {
 struct rumor {
     uint64_t changed; // number of its last change; 0: nothing was ever heard
     uint16_t by;      // who told us of it
-    uint16_t sends;   // since
+    uint16_t sends;   // since it last was pressing
     bool is_picked;
-    bool is_wanted;
     // And of it as a receiver:
     uint16_t order; // whom it is the turn of
     uint64_t told;  // number of the change up to which it has been told everything
@@ -45,21 +44,21 @@ struct rumors {
     uint32_t count;
     uint32_t self;
     uint64_t changes;
-    uint32_t turn; // of rows
-    uint32_t lap;  // members talked to in this lap
+    uint32_t turn;  // of rows
+    uint32_t lap;   // members talked to in this lap
+    uint32_t fresh; // rows that were passed on seldom since they last were pressing
 };
 
-// Borrows memory for `capacity` members. A message has `most` rows at most, 3 to RUMORS_MAX.
-void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity, uint32_t most);
+// Borrows memory for `capacity` members.
+void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity);
 
-// There are so many members from now on, and nothing is known of them.
-void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self);
+// There are so many members from now on, and nothing is known of them. A message has `most` rows at
+// most, 3 to RUMORS_MAX.
+void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self, uint32_t most);
 
-// The row of the member has changed, as member `by` says.
-void rumors_change(struct rumors *rumors, uint32_t member, uint32_t by);
-
-// The member asks for this row: it is in the next choice, if it is news.
-void rumors_want(struct rumors *rumors, uint32_t member);
+// The row of the member has changed, as member `by` says; others want to know that soon if it is
+// pressing.
+void rumors_change(struct rumors *rumors, uint32_t member, uint32_t by, bool is_pressing);
 
 // Chooses the rows for a message to a member; returns how many, in ascending order. With `is_kept`
 // the receiver is sure to remember what it is told.

@@ -26,11 +26,9 @@ enum {
     SUSPECTED_AT = 5612, // deviations at which the level is SUSPICION_THRESHOLD, in thousandths
 };
 
-struct suspicion_rule suspicion_rule_for(uint64_t interval, uint64_t patience, uint32_t members) {
-    uint64_t wait = interval * (members / SUSPICION_NEWS); // for one's turn
-    uint64_t most = patience + 4 * wait;
-    uint64_t expected = interval + wait;
-    return (struct suspicion_rule){expected, most, 2 * most > expected ? 2 * most : expected};
+struct suspicion_rule suspicion_rule_for(uint64_t interval, uint64_t patience) {
+    return (struct suspicion_rule){interval, patience,
+                                   2 * patience > interval ? 2 * patience : interval};
 }
 
 void suspicion_begin(struct suspicion *s, const struct suspicion_rule *rule, uint64_t now) {

@@ -26,7 +26,6 @@ enum {
     SUSPICION_THRESHOLD = 800, // once in a hundred million silences a member is suspected wrongly
     SUSPICION_MOST = 8856,     // more than this is not told apart
     SUSPICION_DOUBT_MOST = 8,
-    SUSPICION_NEWS = 64, // members of which there is news in a round, at least
 };
 
 struct suspicion_rule {
@@ -35,10 +34,8 @@ struct suspicion_rule {
     uint64_t longest;  // silence that counts as an interval, ns; at least expected
 };
 
-// The rule for what comes once an interval, or, of a member of so many, by way of others: how far
-// news gets in a round does not depend on how many there are, so each of them is in the news less
-// often, and the less evenly the rarer.
-struct suspicion_rule suspicion_rule_for(uint64_t interval, uint64_t patience, uint32_t members);
+// The rule for what comes once an interval.
+struct suspicion_rule suspicion_rule_for(uint64_t interval, uint64_t patience);
 
 // What is known of how the signs of one member come. All zero: nothing yet.
 struct suspicion {

@@ -3,6 +3,7 @@
 
 #include "node/agreement.h"
 #include "node/epoch.h"
+#include "node/gossip.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
@@ -79,7 +80,7 @@ static void serve(struct node *node) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         node->members.entries[i].id = node->map.members[i].id;
     }
-    rumors_begin(&node->rumors, node->members.count, node->self);
+    gossip_on_map(node);
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
     epoch_begin(node);

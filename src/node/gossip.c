@@ -3,6 +3,7 @@
 
 #include "node/epoch.h"
 #include "node/genesis.h"
+#include "node/inquiry.h"
 #include "node/peers.h"
 #include "node/sight.h"
 
@@ -15,7 +16,7 @@ static void refresh_self(struct node *node) {
     bool is_durable = node->fact_written != FACT_START && (node->facts_wanted & FACT_START) == 0;
     if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
-    rumors_change(&node->rumors, node->self, node->self);
+    rumors_change(&node->rumors, node->self, node->self, true);
     e->storage = store_actor(node->store).storage;
     e->state = node_has_vote(node) ? MEMBER_SERVING : MEMBER_MENDING;
     e->key_count = stats.live_count;
@@ -31,11 +32,18 @@ static void refresh_self(struct node *node) {
     node->load_since = now;
 }
 
-static void write_doubts(struct node *node, struct writer *w) {
-    uint16_t members[SIGHT_DOUBTED_MAX];
-    uint32_t count = node->members.count == 0 ? 0 : sight_doubted(node, members);
-    write_u8(w, (uint8_t)count);
-    for (uint32_t i = 0; i < count; i++) write_u64(w, node->map.members[members[i]].id);
+void gossip_on_map(struct node *node) {
+    uint32_t rows = node->options.gossip_rows;
+    if (!gossip_reaches_all(node) && rows > GOSSIP_ROWS_OF_MANY) rows = GOSSIP_ROWS_OF_MANY;
+    rumors_begin(&node->rumors, node->members.count, node->self, rows);
+    inquiry_on_map(node);
+}
+
+// Somebody should answer soon.
+static void expect_answer(struct node *node, struct link *link) {
+    if (!link->is_dialer) return;
+    if (link->asked == 0) link->asked = node_waking(node);
+    if (!gossip_reaches_all(node)) inquiry_expect(node, link->peer);
 }
 
 static void send_news(struct node *node, struct link *link) {
@@ -56,9 +64,9 @@ static void send_news(struct node *node, struct link *link) {
     bool is_serving = node->state == NODE_SERVING;
     write_u8(&w, is_serving);
     write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
-    write_doubts(node, &w);
+    inquiry_write_doubts(node, &w);
     if (!link_end(link, MESSAGE_GOSSIP, &w)) rumors_forget(&node->rumors, link->peer);
-    if (link->is_dialer && link->asked == 0) link->asked = node_waking(node);
+    expect_answer(node, link);
 }
 
 void gossip_greet(struct node *node, struct link *link) {
@@ -68,10 +76,11 @@ void gossip_greet(struct node *node, struct link *link) {
     write_u8(&w, false);
     write_u64(&w, 0);
     (void)link_end(link, MESSAGE_GOSSIP, &w);
+    if (!gossip_reaches_all(node)) expect_answer(node, link);
 }
 
 static void send_round(struct node *node) {
-    if (node->peer_count <= GOSSIP_ALL_MAX) {
+    if (gossip_reaches_all(node)) {
         for (uint32_t i = 0; i < node->peer_count; i++) send_news(node, peer_link(node, i));
         return;
     }
@@ -88,6 +97,7 @@ static void on_round(struct timer *timer) {
     uint64_t next = node->env->now + node->options.gossip_ns;
     timer_arm(&node->timers, timer, next);
     sight_begin_round(node, next);
+    inquiry_step(node);
     peers_sweep(node);
     genesis_step(node);
     genesis_mend_if_damaged(node);
@@ -132,19 +142,13 @@ static void take_entry(struct node *node, uint32_t from, uint32_t member,
         if (is_of_another_life(node, entry)) genesis_outlive(node, entry);
         return;
     }
-    bool is_new_life = entry->incarnation != node->members.entries[member].incarnation;
+    const struct member_entry before = node->members.entries[member];
     if (!members_merge_entry(&node->members, member, entry)) return;
-    rumors_change(&node->rumors, member, from);
+    bool is_new_life = entry->incarnation != before.incarnation;
+    bool is_other = before.incarnation != 0 && (is_new_life || entry->state != before.state);
+    // Where not all are heard, how often a heart has beaten tells nobody anything.
+    rumors_change(&node->rumors, member, from, is_other || gossip_reaches_all(node));
     sight_on_news(node, member, is_new_life);
-}
-
-// A greeting has none.
-static void take_doubts(struct node *node, struct reader *r) {
-    uint32_t count = r->failed || reader_done(r) ? 0 : read_u8(r);
-    for (uint32_t i = 0; i < count && !r->failed; i++) {
-        uint32_t member = find_member(node, read_u64(r), 0);
-        if (member != MEMBER_NONE) rumors_want(&node->rumors, member);
-    }
 }
 
 void gossip_receive(struct node *node, struct link *link, struct slice body) {
@@ -169,7 +173,9 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         bool is_same_map = author == node->epoch.author;
         if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
     }
-    take_doubts(node, &r);
+    inquiry_on_sign(node, link->peer);
+    // A greeting has no doubts.
+    if (!r.failed && !reader_done(&r)) inquiry_take_doubts(node, link->peer, &r);
     if (link->is_dialer) {
         sight_on_answer(node, link->peer);
     } else {

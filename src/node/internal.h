@@ -16,7 +16,7 @@
 //     sight      who is up                    stand_in  who takes the place of who is not
 //     hints      what is kept for others      handoff   and brought to them
 //     mint       the record a write makes     expiry    when something expires
-//     replace    a data directory is
+//     replace    a data directory is          inquiry   of many, who is gone
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -24,6 +24,7 @@
 #include "base/tlsf.h"
 #include "model/admission.h"
 #include "model/budget.h"
+#include "model/doubts.h"
 #include "model/rumors.h"
 #include "model/suspicion.h"
 #include "node/agreement.h"
@@ -54,9 +55,25 @@ struct lateness {
 
 // How this member itself keeps time (sight.h).
 struct sight {
-    uint64_t due;   // when a round of gossip is to begin, ns; 0: none is
-    uint64_t slept; // how late all rounds together have been, ns
-    uint32_t doubt; // in ourselves
+    uint64_t due;      // when a round of gossip is to begin, ns; 0: none is
+    uint64_t slept;    // how late all rounds together have been, ns
+    uint32_t doubt;    // in ourselves
+    uint64_t answered; // when gossip of ours was last, by whomever, in the time of node_waking()
+};
+
+enum { INQUIRIES_MAX = 64 };
+
+// Of whom there should be a sign of life soon (inquiry.h), in the order in which it is to come.
+struct inquired {
+    uint16_t member;
+    uint64_t since; // ns, like the next in the time of node_waking()
+};
+
+struct inquiry {
+    struct doubts doubts;
+    struct inquired waiting[INQUIRIES_MAX];
+    uint32_t first;
+    uint32_t count;
 };
 
 // Who has last greeted under the name of a member, with another data directory than the map names.
@@ -75,7 +92,8 @@ struct peer {
     uint64_t storage;                   // as it said
     uint64_t epoch;                     // of its map, as of its last frame
     struct suspicion answers;           // to our gossip, on our link to it
-    struct suspicion news;              // its heartbeat has advanced, whoever says so
+    struct suspicion news;              // its heartbeat has advanced, whoever says so; where all
+                                        // hear all
     struct link *out; // dialled by us: carries our requests and their answers; or NULL
     struct link *in;  // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
@@ -162,6 +180,7 @@ struct node {
     struct rumors rumors; // of the same
     struct timer gossip_timer;
     struct sight sight;
+    struct inquiry inquiry;
     uint64_t ops_before; // requests counted at the last round
     uint64_t load_since;
 

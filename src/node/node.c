@@ -8,6 +8,7 @@
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/hints.h"
+#include "node/inquiry.h"
 #include "node/internal.h"
 #include "node/peers.h"
 #include "node/purge.h"
@@ -111,7 +112,8 @@ size_t node_memory_size(const struct node_options *options) {
            fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
-           places_memory_size() + purge_memory_size() + expiry_memory_size() + o.request_memory +
+           places_memory_size() + purge_memory_size() + expiry_memory_size() +
+           inquiry_memory_size(o.members_max) + o.request_memory +
            64 + scratch_size(&o) + store_memory_size(&o.store) + 4096;
 }
 
@@ -133,8 +135,8 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     map_init(&node->initial, arena, o->members_max);
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
-    rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max,
-                o->gossip_rows);
+    rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max);
+    inquiry_init(node, arena);
     node->fact_capacity = fact_size_max(o);
     node->fact = ARENA_ARRAY(arena, uint8_t, node->fact_capacity);
     epoch_init(node, arena);

@@ -3,6 +3,7 @@
 
 #include "node/genesis.h"
 #include "node/gossip.h"
+#include "node/inquiry.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
 #include "node/replace.h"
@@ -120,6 +121,7 @@ void peers_on_closed(struct link *link) {
     if (peer->out != link) return;
     peer->out = NULL;
     if (node->state == NODE_STOPPED) return;
+    if (!gossip_reaches_all(node)) inquiry_expect(node, member);
     // Half of the pause at random, so that members do not dial each other in step.
     uint64_t pause = peer->redial_ns / 2 + rng_next(&node->rng) % (peer->redial_ns / 2 + 1);
     timer_arm(&node->timers, &peer->redial, node->env->now + pause);
@@ -411,7 +413,7 @@ static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
     if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
-    if (node->peer_count > GOSSIP_ALL_MAX) {
+    if (!gossip_reaches_all(node)) {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
         silence += 2 * lap * node->options.gossip_ns;
     }

@@ -8,6 +8,7 @@
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/hints.h"
+#include "node/inquiry.h"
 #include "node/internal.h"
 #include "node/purge_answer.h"
 #include "node/read.h"
@@ -56,6 +57,7 @@ RECEIVE_REQUEST(fences, purge_on_fences)
 RECEIVE_REQUEST(purge, purge_check)
 RECEIVE_REQUEST(erase, purge_on_erase)
 RECEIVE_REQUEST(hint, hints_on_hint)
+RECEIVE_REQUEST(vouch, inquiry_on_vouch)
 
 // Answers. One that comes too late finds no operation, and that is all.
 
@@ -160,6 +162,7 @@ static const struct {
     [MESSAGE_ERASE] = {receive_erase, .is_request = true},
     [MESSAGE_HINT] = {receive_hint, .is_request = true},
     [MESSAGE_HINT_DONE] = {receive_hint_done, .is_answer = true},
+    [MESSAGE_VOUCH] = {receive_vouch, .is_request = true},
 };
 
 static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {

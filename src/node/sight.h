@@ -10,9 +10,9 @@
 //     unreachable  else, but somebody hears from it
 //     down         else
 //
-// In a cluster too large for everybody to hear from everybody within a few rounds of gossip, news
-// of a member counts as much as signs on its link. Only who is up is sent requests. None of this
-// ever decides who owns what, or how many make a quorum.
+// In a cluster too large for everybody to hear from everybody in every round of gossip, silence is
+// what follows our asking, and who is down is found out together (inquiry.h). Only who is up is
+// sent requests. None of this ever decides who owns what, or how many make a quorum.
 //
 // Who was asleep, stopped or without a processor, has heard from nobody for as long. So silence is
 // measured in time that stands still while a round of our own gossip is overdue, and after such a
@@ -37,11 +37,6 @@ void sight_on_answer(struct node *node, uint32_t member);
 
 // The heartbeat of the member has advanced, or it has begun another life.
 void sight_on_news(struct node *node, uint32_t member, bool is_new_life);
-
-// Members that we begin to be suspicious of: others are asked what they have heard of them. Writes
-// up to SIGHT_DOUBTED_MAX, and returns how many. None where all hear of all anyway.
-enum { SIGHT_DOUBTED_MAX = 8 };
-uint32_t sight_doubted(struct node *node, uint16_t members[SIGHT_DOUBTED_MAX]);
 
 struct node_view sight_of(const struct node *node, uint32_t member);
 

@@ -86,6 +86,16 @@ enum status message_stranger_decode(struct message_stranger *m, struct slice bod
     return verdict(&r);
 }
 
+void message_vouch_encode(const struct message_vouch *m, struct writer *w) {
+    write_u64(w, m->member);
+}
+
+enum status message_vouch_decode(struct message_vouch *m, struct slice body) {
+    struct reader r = reader_of(body);
+    m->member = read_u64(&r);
+    return verdict(&r);
+}
+
 void message_put_encode(const struct message_put *m, struct writer *w) {
     write_u64(w, m->id);
     write_u8(w, m->flags);

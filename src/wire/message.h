@@ -52,7 +52,8 @@
     X(ERASE) /* all have agreed: remove them */                                                    \
     X(HINT)  /* keep a record until this member can have it */                                     \
     X(HINT_DONE)                                                                                   \
-    X(STRANGER) /* acceptor, in place of WELCOME: the map names another directory of you */
+    X(STRANGER) /* acceptor, in place of WELCOME: the map names another directory of you */        \
+    X(VOUCH)    /* a member that you doubt has given me a sign of life */
 
 enum message_type {
 #define X(name) MESSAGE_##name,
@@ -97,6 +98,10 @@ enum { PUT_WANTS_CONTEXT = 1 };
 #define MESSAGE_ID_HANDOFF (UINT64_C(1) << 63)
 struct message_stranger {
     uint64_t storage; // that the map names; its epoch is that of the frame
+};
+
+struct message_vouch {
+    uint64_t member; // its id
 };
 
 struct message_put {
@@ -371,6 +376,7 @@ struct message_keyspaces_done {
 MESSAGE_CODEC(hello)
 MESSAGE_CODEC(taken)
 MESSAGE_CODEC(stranger)
+MESSAGE_CODEC(vouch)
 MESSAGE_CODEC(put)
 MESSAGE_CODEC(put_done)
 MESSAGE_CODEC(get)

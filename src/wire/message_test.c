@@ -30,6 +30,7 @@ static const struct message_hello hello = {
 };
 static const struct message_taken taken = {.is_certain = true};
 static const struct message_stranger stranger = {.storage = 9};
+static const struct message_vouch vouch = {.member = 10};
 static const struct message_put put = {.id = 1,
                                        .flags = PUT_WANTS_CONTEXT,
                                        .keyspace = 2,
@@ -181,6 +182,7 @@ static void every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good(voi
     CHECK_MESSAGE(keyspaces_done, &all);
     CHECK_MESSAGE(taken, &all);
     CHECK_MESSAGE(stranger, &all);
+    CHECK_MESSAGE(vouch, &all);
     CHECK_MESSAGE(prepare, &all);
     CHECK_MESSAGE(promise, &all);
     CHECK_MESSAGE(accept, &all);
