@@ -51,8 +51,10 @@ static void send_news(struct node *node, struct link *link) {
     uint16_t rows[RUMORS_MAX];
     uint32_t count = 0;
     if (node->members.count > 0) {
-        // Who has another map may not know whom a row is about.
-        bool is_kept = node->peers[link->peer].epoch == node->map.epoch;
+        // Who has another map may not know whom a row is about, and who does not serve yet knows
+        // nobody.
+        const struct peer *peer = &node->peers[link->peer];
+        bool is_kept = peer->epoch == node->map.epoch && peer->is_serving;
         count = rumors_pick(&node->rumors, link->peer, is_kept, rows);
     }
     struct writer w = link_begin(link, GOSSIP_SIZE_MAX);
@@ -168,6 +170,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
     uint64_t author = read_u64(&r);
     bool has_root = read_u8(&r) == 1;
     uint64_t root = read_u64(&r);
+    node->peers[link->peer].is_serving = has_root;
     if (!r.failed && node->state == NODE_SERVING) {
         epoch_on_author(node, link->peer, author);
         bool is_same_map = author == node->epoch.author;

@@ -91,6 +91,7 @@ struct peer {
     struct map_member described;        // as it described itself when our link opened
     uint64_t storage;                   // as it said
     uint64_t epoch;                     // of its map, as of its last frame
+    bool is_serving;                    // as its last gossip says: it remembers what it is told
     struct suspicion answers;           // to our gossip, on our link to it
     struct suspicion news;              // its heartbeat has advanced, whoever says so; where all
                                         // hear all

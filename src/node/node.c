@@ -113,8 +113,8 @@ size_t node_memory_size(const struct node_options *options) {
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
            places_memory_size() + purge_memory_size() + expiry_memory_size() +
-           inquiry_memory_size(o.members_max) + o.request_memory +
-           64 + scratch_size(&o) + store_memory_size(&o.store) + 4096;
+           inquiry_memory_size(o.members_max) + o.request_memory + 64 + scratch_size(&o) +
+           store_memory_size(&o.store) + 4096;
 }
 
 struct node *node_create(struct arena *arena, struct env *env, const struct node_options *options) {

@@ -117,6 +117,7 @@ void peers_on_closed(struct link *link) {
     if (member == MEMBER_NONE) return;
     struct peer *peer = &node->peers[member];
     rumors_forget(&node->rumors, member);
+    peer->is_serving = false;
     if (peer->in == link) peer->in = NULL;
     if (peer->out != link) return;
     peer->out = NULL;

@@ -279,6 +279,46 @@ static void a_member_outlives_what_is_told_of_its_past(void **state) {
     }
 }
 
+// Says that we serve, or do not, and returns whether the answer to what was said before has a row
+// about us.
+static bool is_told_of_us(struct impostor *i, bool is_serving) {
+    const struct node *node = real_node(i);
+    uint8_t bytes[64];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    write_u32(&w, 0);
+    write_u64(&w, node_map_author(node));
+    write_u8(&w, is_serving);
+    write_u64(&w, 0);
+    say(i, &i->dialled, MESSAGE_GOSSIP, writer_bytes(&w));
+    struct frame frame = {0};
+    assert_true(hear_type(i, &i->dialled, MESSAGE_GOSSIP, &frame));
+    struct reader r = reader_of(frame.body);
+    bool is_told = false;
+    for (uint32_t rows = read_u32(&r); rows > 0 && !r.failed; rows--) {
+        struct member_entry entry;
+        member_entry_decode(&entry, &r);
+        is_told |= entry.id == node_map(node)->members[1].id;
+    }
+    assert_false(r.failed);
+    return is_told;
+}
+
+// Who has a map, and does not serve yet, forgets what it is told: what somebody has said in its
+// name, say, and that it has to outlive.
+static void who_does_not_serve_yet_is_told_again(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    i->epoch = node_map(real_node(i))->epoch;
+    const struct member_entry former = {.incarnation = 100, .state = MEMBER_MENDING};
+    tell_of_us(i, &former, 1);
+    pass(i->world, NS_PER_SECOND);
+    (void)is_told_of_us(i, false); // our greeting came before
+    for (uint32_t k = 0; k < 3; k++) assert_true(is_told_of_us(i, false));
+    for (uint32_t k = 0; k < 2; k++) assert_true(is_told_of_us(i, true));
+    assert_false(is_told_of_us(i, true));
+    end(i);
+}
+
 // Sends a record of one value, whose context claims that event of the real member beside ours.
 static enum status put_claiming(struct impostor *i, uint64_t id, const char *key,
                                 struct version claimed) {
@@ -632,6 +672,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
         cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
+        cmocka_unit_test(who_does_not_serve_yet_is_told_again),
         cmocka_unit_test(a_replica_that_is_told_of_events_it_forgot_begins_a_new_epoch),
         cmocka_unit_test(of_two_processes_that_are_one_member_the_second_is_refused),
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),

@@ -34,6 +34,7 @@ struct impostor {
     struct env *env; // of n2
     struct env_socket *listener;
     struct message_hello hello; // what we say of ourselves
+    uint64_t epoch;             // of the map that we say to have
     struct line dialled;        // by us
     struct line accepted;
 };
@@ -45,7 +46,7 @@ static inline struct slice text(const char *string) {
 static inline void send_sealed(struct impostor *i, struct line *l, enum message_type type,
                                struct slice body, const struct mac_key *key, uint64_t number) {
     static uint8_t bytes[BYTES_MAX];
-    struct frame header = {.type = (uint8_t)type};
+    struct frame header = {.type = (uint8_t)type, .epoch = i->epoch};
     memcpy(header.cluster, l->cluster, CLUSTER_ID_SIZE);
     if (body.size > 0) memcpy(bytes + FRAME_HEADER_SIZE, body.data, body.size);
     frame_seal(bytes, (uint32_t)body.size, &header, key, number);
