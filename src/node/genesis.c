@@ -42,7 +42,7 @@ static enum status apply_fact(struct store_write *write, struct slice old, struc
     const struct sibling s = {.dot = dot, .value = {node->fact, node->fact_size}};
     st = record_update(before, &before->context, &s, &node->records[1]);
     if (st != ST_OK) return st;
-    struct writer w = writer_to(node->scratch, node->record_max);
+    struct writer w = writer_to(node->scratch, node->scratch_size);
     record_encode(&node->records[1], &w);
     *new = writer_bytes(&w);
     return w.failed ? ST_TOO_LARGE : ST_OK;
@@ -354,7 +354,7 @@ static void log_waiting(struct node *node) {
 void genesis_step(struct node *node) {
     bool is_founder = node->initial.member_count > 0 && node->self == 0;
     if (node->state == NODE_SERVING) {
-        tell_all(node);
+        if (gossip_reaches_all(node)) tell_all(node);
     } else if (node->state == NODE_FOUNDING && node->map.epoch == 0) {
         if (is_founder && everybody_is_here(node)) found(node);
         if (!node_is_stranger(node)) log_waiting(node);

@@ -176,6 +176,9 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         bool is_same_map = author == node->epoch.author;
         if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
     }
+    // Where they are many the map goes from one to the next.
+    bool has_old_map = node->peers[link->peer].epoch < node->map.epoch;
+    if (has_old_map && !gossip_reaches_all(node)) genesis_tell(node, link->peer);
     inquiry_on_sign(node, link->peer);
     // A greeting has no doubts.
     if (!r.failed && !reader_done(&r)) inquiry_take_doubts(node, link->peer, &r);

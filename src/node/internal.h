@@ -211,7 +211,7 @@ struct node {
     struct record records[4];
     struct context contexts[2];
     uint8_t *scratch;
-    uint32_t scratch_size; // room for a hint with the largest record, at least SCRATCH_SIZE_MIN
+    uint32_t scratch_size; // room for the largest record that is stored, at least SCRATCH_SIZE_MIN
     struct store_read quick_read;
 };
 

@@ -73,9 +73,22 @@ static uint32_t message_max(const struct node_options *options) {
     return record_max(options) + 2 * KEY_SIZE_MAX + 512 * 1024 + MESSAGE_OVERHEAD;
 }
 
+static size_t fact_size_max(const struct node_options *o) {
+    return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
+           (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX) + EPOCH_VOTE_SIZE +
+           KEYSPACES_MAX * sizeof(struct keyspace);
+}
+
+// The largest record that is stored. Where values are small and members many it is the map, or what
+// was voted for as the next.
+static uint32_t stored_max(const struct node_options *o) {
+    size_t fact = fact_size_max(o) + CONTEXT_MAX * 20 + 64;
+    return fact > hint_max(o) ? (uint32_t)fact : hint_max(o);
+}
+
 static struct node_options completed(const struct node_options *options) {
     struct node_options o = *options;
-    o.store.record_size_max = hint_max(options);
+    o.store.record_size_max = stored_max(options);
     // A segment holds its header, the largest record with its key, and where it ends.
     uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
     if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
@@ -85,18 +98,12 @@ static struct node_options completed(const struct node_options *options) {
 }
 
 static uint32_t scratch_size(const struct node_options *options) {
-    uint32_t size = hint_max(options);
+    uint32_t size = stored_max(options);
     return size > SCRATCH_SIZE_MIN ? size : SCRATCH_SIZE_MIN;
 }
 
 static uint32_t timers_count(const struct node_options *options) {
     return TIMERS_OF_A_NODE + options->members_max + NODE_SPARE_TIMERS;
-}
-
-static size_t fact_size_max(const struct node_options *o) {
-    return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
-           (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX) + EPOCH_VOTE_SIZE +
-           KEYSPACES_MAX * sizeof(struct keyspace);
 }
 
 uint64_t node_data_min(const struct node_options *options) {

@@ -491,6 +491,10 @@ struct env *machine_env(struct machine *machine) {
     return &machine->env;
 }
 
+struct machine_traffic machine_traffic(const struct machine *machine) {
+    return machine->traffic;
+}
+
 struct machine_open machine_open_things(const struct machine *machine) {
     return (struct machine_open){
         .requests = machine->requests,

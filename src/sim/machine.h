@@ -77,6 +77,7 @@ struct machine {
     struct list sockets; // struct env_socket
     uint32_t sockets_open;
     uint32_t last_port;
+    struct machine_traffic traffic;
     uint64_t wire_free; // when the bytes sent so far have left, with limited bandwidth
     struct rng net_delays;
 };

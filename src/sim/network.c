@@ -403,6 +403,7 @@ void network_send(struct env *env, struct env_op *op, struct env_socket *stream,
     op->wanted = size;
     stream->send_op = op;
     stream->sent = 0;
+    m->traffic.sent += size;
     stream_pump(stream);
 }
 

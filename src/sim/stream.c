@@ -305,6 +305,7 @@ static void deliver_recv(struct env_socket *to) {
     if (to->arrived > 0) {
         op->size = to->arrived < op->wanted ? to->arrived : op->wanted;
         ring_take(to, op->to, op->size);
+        to->machine->traffic.received += op->size;
         payload = hash_bytes((struct slice){op->to, op->size}, 0);
         open_window(to);
     } else if (!to->is_ended) {

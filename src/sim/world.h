@@ -139,6 +139,14 @@ struct machine_open {
 
 struct machine_open machine_open_things(const struct machine *machine);
 
+// Bytes that its processes have asked to be sent, and were given, since the world began.
+struct machine_traffic {
+    uint64_t sent;
+    uint64_t received;
+};
+
+struct machine_traffic machine_traffic(const struct machine *machine);
+
 // The process ends by itself, having shut down in order; returns what it left open.
 struct machine_open machine_stop(struct machine *machine);
 
