@@ -2,6 +2,7 @@
 //
 // quoit-sim -- whole clusters in one thread, on a simulated clock, from a seed.
 #include "base/must.h"
+#include "bin/sim_crowd.h"
 #include "bin/sim_report.h"
 #include "sim/simulation.h"
 
@@ -22,6 +23,7 @@ _Noreturn void must_fail(const char *cond, const char *file, int line) {
 static const char usage[] =
     "usage: quoit-sim [--seed S] [--count N] [--nodes K] [--faults LIST] [--operations N]\n"
     "                 [--trace] [--report] [--coverage]\n"
+    "       quoit-sim --crowd N [--minutes M] [--seed S]\n"
     "\n"
     "Runs a cluster of the real code in a simulated world, one run for each of N seeds from S on,\n"
     "and prints a verdict and a trace hash for each. The same seed gives the same hash "
@@ -36,11 +38,19 @@ static const char usage[] =
     "  --report        print what happened in all runs together\n"
     "  --coverage      fail if a kind of trouble, an oracle or a rare path was never exercised\n"
     "\n"
+    "With --crowd, N nodes that nobody asks for anything: what a node says and hears at rest, how\n"
+    "soon all notice that one has lost its power, or its process, and whether, in M minutes (1) "
+    "in\n"
+    "which packets are lost and nodes are stopped for seconds, one that is well is taken to be "
+    "down.\n"
+    "\n"
     "Exit status: 0 when every run held, 1 when one did not, 2 when asked the wrong thing.\n";
 
 struct arguments {
     struct simulation_options simulation;
     uint64_t count;
+    uint32_t crowd; // members; 0: none
+    uint64_t minutes;
     bool wants_report;
     bool wants_coverage;
 };
@@ -83,9 +93,10 @@ static struct arguments parse(int argc, char **argv) {
         {"nodes", required_argument, NULL, 'n'}, {"faults", required_argument, NULL, 'f'},
         {"trace", no_argument, NULL, 't'},       {"operations", required_argument, NULL, 'o'},
         {"report", no_argument, NULL, 'r'},      {"coverage", no_argument, NULL, 'v'},
+        {"crowd", required_argument, NULL, 'C'}, {"minutes", required_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
-    struct arguments a = {.simulation = {.seed = 1, .operations = 1000}, .count = 1};
+    struct arguments a = {.simulation = {.seed = 1, .operations = 1000}, .count = 1, .minutes = 1};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -113,6 +124,12 @@ static struct arguments parse(int argc, char **argv) {
         case 'v':
             a.wants_coverage = true;
             break;
+        case 'C':
+            a.crowd = (uint32_t)parse_number("bad number of nodes", optarg, MEMBERS_MAX);
+            break;
+        case 'm':
+            a.minutes = parse_number("bad number of minutes", optarg, UINT32_MAX);
+            break;
         case 'h':
             fputs(usage, stdout);
             exit(0);
@@ -126,6 +143,10 @@ static struct arguments parse(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     struct arguments a = parse(argc, argv);
+    if (a.crowd > 0) {
+        running_seed = a.simulation.seed;
+        return sim_crowd(a.crowd, running_seed, a.minutes) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     struct sim_report sum = {0};
     uint64_t first = a.simulation.seed;
     for (uint64_t i = 0; i < a.count; i++) {

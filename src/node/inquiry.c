@@ -73,7 +73,8 @@ void inquiry_on_sign(struct node *node, uint32_t member) {
 
 void inquiry_on_vouch(struct node *node, struct link *link, const struct message_vouch *m) {
     uint32_t member = map_find_id(&node->map, m->member);
-    if (member != MEMBER_NONE && member != link->peer) end(node, member, false);
+    bool is_another = member < node->map.member_count && member != link->peer;
+    if (is_another) end(node, member, false);
 }
 
 void inquiry_write_doubts(struct node *node, struct writer *w) {
@@ -93,8 +94,8 @@ void inquiry_take_doubts(struct node *node, uint32_t from, struct reader *r) {
     uint32_t count = read_u8(r);
     for (uint32_t i = 0; i < count && !r->failed; i++) {
         uint32_t member = map_find_id(&node->map, read_u64(r));
-        if (r->failed || member == MEMBER_NONE || member == node->self || member == from) continue;
-        if (!node->peers[member].answers.has_begun) continue;
+        bool is_another = member < node->map.member_count && member != node->self && member != from;
+        if (r->failed || !is_another || !node->peers[member].answers.has_begun) continue;
         bool is_new = doubts_hear(&node->inquiry.doubts, member, from, node_waking(node));
         if (is_new) ask(node, member);
     }

@@ -162,6 +162,7 @@ struct node {
     uint32_t peer_count;
     struct link *links; // a pool: two for each member, and some for callers not yet known
     uint32_t link_count;
+    uint32_t sweep_turn; // which link is to be looked at next
     struct env_socket *listener;
     struct env_socket *accepted;
     char listen_address[ADDRESS_SIZE_MAX + 1];

@@ -23,7 +23,8 @@
 #define ACCEPT_RETRY_NS (100 * NS_PER_MS)
 
 enum {
-    CALLERS_MAX = 8, // accepted links of nobody yet
+    CALLERS_MAX = 8,  // accepted links of nobody yet
+    SWEEP_MOST = 128, // links looked at in a round
     WHY_MAX = NAME_SIZE_MAX + 128,
 };
 
@@ -286,6 +287,7 @@ static void welcomed(struct node *node, struct peer *peer) {
 // ended, and with it the old connection of our former life that it took for another process.
 static void forget_old_claims(struct node *node) {
     uint64_t patience = CLAIM_SUSPECTS * node->options.suspect_ns;
+    if (node->taken_count == 0) return;
     for (uint32_t i = 0; i < node->peer_count; i++) {
         struct peer *peer = &node->peers[i];
         if (peer->says_taken && node->env->now - peer->claimed >= patience) welcomed(node, peer);
@@ -427,8 +429,10 @@ void peers_sweep(struct node *node) {
     // An end that vanished without a word would else keep its member down for long.
     uint64_t silence = 2 * node->options.suspect_ns;
     if (silence < SILENCE_LEAST_NS) silence = SILENCE_LEAST_NS;
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        struct link *link = &node->links[i];
+    uint32_t looks = node->link_count < SWEEP_MOST ? node->link_count : SWEEP_MOST;
+    for (uint32_t i = 0; i < looks; i++) {
+        struct link *link = &node->links[node->sweep_turn];
+        node->sweep_turn = node->sweep_turn + 1 < node->link_count ? node->sweep_turn + 1 : 0;
         if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
         if (link->state == LINK_OPEN && is_silent(link, silence)) link_shut(link);
     }

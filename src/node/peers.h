@@ -39,7 +39,8 @@ void peers_note_claim(struct node *node, uint32_t member);
 // A link has closed, for whatever reason.
 void peers_on_closed(struct link *link);
 
-// Once per gossip round: breaks links that have been silent or half open for too long.
+// Once per gossip round: breaks links that have been silent or half open for too long. Of very many
+// it looks at some in each round.
 void peers_sweep(struct node *node);
 
 // Whether requests go to the member first (sight.h).
