@@ -204,10 +204,13 @@ static void of_many_doubts_each_is_told(void **state) {
     uint32_t told[MANY] = {0};
     for (uint32_t i = 0; i < DOUBTED; i++) assert_true(doubts_hear(&one->d, i, MANY - 1, 1));
     uint16_t members[DOUBTS_TOLD_MAX];
-    for (;;) {
-        uint32_t count = doubts_pick(&one->d, NS_PER_SECOND, RIPE_NS, members);
-        for (uint32_t i = 0; i < count; i++) told[members[i]]++;
-        if (count == 0) break;
+    uint32_t count = DOUBTS_TOLD_MAX;
+    for (uint32_t sum = 0; count > 0; sum += count) {
+        count = doubts_pick(&one->d, NS_PER_SECOND, RIPE_NS, members);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_true(told[members[i]] <= (sum + count) / DOUBTED + 1);
+            told[members[i]]++;
+        }
     }
     for (uint32_t i = 0; i < DOUBTED; i++) assert_int_equal(told[i], DOUBTS_SENDS);
     for (uint32_t i = 0; i < DOUBTED; i++) {
