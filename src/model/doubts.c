@@ -5,7 +5,8 @@
 
 void doubts_init(struct doubts *d, struct doubt *memory, uint16_t *telling, uint32_t capacity) {
     must(capacity < DOUBT_BY_NONE);
-    *d = (struct doubts){.all = memory, .telling = telling, .capacity = capacity};
+    *d = (struct doubts){.all = memory, .capacity = capacity};
+    d->telling = telling;
     doubts_forget(d);
 }
 

@@ -173,8 +173,7 @@ static void time_that_stands_still_does_no_harm(void **state) {
 // Whatever is configured.
 static void nothing_is_too_long_to_be_computed_with(void **state) {
     (void)state;
-    struct suspicion_rule slow =
-        suspicion_rule_for(3600 * NS_PER_SECOND, 86400 * NS_PER_SECOND);
+    struct suspicion_rule slow = suspicion_rule_for(3600 * NS_PER_SECOND, 86400 * NS_PER_SECOND);
     struct suspicion s = {0};
     uint64_t now = 0;
     for (uint32_t i = 0; i < 1000; i++) {
