@@ -154,7 +154,7 @@ static void who_only_some_cannot_reach_is_down_to_nobody(void **state) {
     }
     assert_true(asks[0] > BROKEN);
     assert_true(c.vouched > BROKEN);
-    assert_true(asks[2] < 20 * 2 * BROKEN);
+    assert_true(asks[2] < 40ull * BROKEN);
 
     // When it is gone after all, they hear so from the others.
     c.gone = 0;

@@ -82,7 +82,7 @@ static size_t fact_size_max(const struct node_options *o) {
 // The largest record that is stored. Where values are small and members many it is the map, or what
 // was voted for as the next.
 static uint32_t stored_max(const struct node_options *o) {
-    size_t fact = fact_size_max(o) + CONTEXT_MAX * 20 + 64;
+    size_t fact = fact_size_max(o) + (size_t)CONTEXT_MAX * 20 + 64;
     return fact > hint_max(o) ? (uint32_t)fact : hint_max(o);
 }
 

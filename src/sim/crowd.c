@@ -15,7 +15,13 @@
 #define STOP_LEAST_NS (1 * NS_PER_SECOND)
 #define STOP_MOST_NS (5 * NS_PER_SECOND)
 
-enum { CROWD_PORT = 7379, LOOKERS = 10, LOSS = FAULT_CERTAIN / 50, NAME_BYTES = 32 };
+enum {
+    CROWD_PORT = 7379,
+    LOOKERS = 10,
+    LOSS = FAULT_CERTAIN / 50,
+    NAME_BYTES = 32,
+    ENTRY_BYTES = 64, // of the list: a name, an address of as much, a port
+};
 
 struct one {
     struct crowd *crowd;
@@ -47,14 +53,14 @@ struct crowd *crowd_create(uint32_t members, uint64_t seed) {
     c->rng = world_stream(c->world, 1);
     c->count = members;
     c->all = memory_take(members, sizeof(*c->all));
-    c->initial = memory_take(members, 2 * NAME_BYTES);
+    c->initial = memory_take(members, ENTRY_BYTES);
     size_t size = 0;
     for (uint32_t i = 0; i < members; i++) {
         struct one *one = &c->all[i];
         one->crowd = c;
         (void)snprintf(one->name, sizeof(one->name), "n%u", i + 1);
         one->machine = world_add_machine(c->world, one->name);
-        int written = snprintf(c->initial + size, 2 * NAME_BYTES, "%s%s=%s:%d", i == 0 ? "" : ",",
+        int written = snprintf(c->initial + size, ENTRY_BYTES, "%s%s=%s:%d", i == 0 ? "" : ",",
                                one->name, one->name, CROWD_PORT);
         must(written > 0);
         size += (size_t)written;
@@ -161,6 +167,8 @@ bool crowd_begin(struct crowd *c, uint64_t patience) {
 }
 
 struct crowd_traffic crowd_rest(struct crowd *c, uint64_t time) {
+    must(time > 0);
+    must(c->count > 0);
     for (uint32_t i = 0; i < c->count; i++) c->all[i].before = machine_traffic(c->all[i].machine);
     world_run(c->world, world_now(c->world) + time);
     struct crowd_traffic traffic = {0};
