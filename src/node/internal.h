@@ -70,14 +70,13 @@ struct stranger {
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
-    char address[ADDRESS_SIZE_MAX + 1]; // being dialled
-    struct map_member described;        // as it described itself when our link opened
-    uint64_t storage;                   // as it said
-    uint64_t epoch;                     // of its map, as of its last frame
-    struct suspicion answers;           // to our gossip, on our link to it
-    struct suspicion news;              // its heartbeat has advanced, whoever says so
-    struct link *out; // dialled by us: carries our requests and their answers; or NULL
-    struct link *in;  // dialled by it: carries its requests and our answers; or NULL
+    struct map_member described; // as it described itself when our link opened
+    uint64_t storage;            // as it said
+    uint64_t epoch;              // of its map, as of its last frame
+    struct suspicion answers;    // to our gossip, on our link to it
+    struct suspicion news;       // its heartbeat has advanced, whoever says so
+    struct link *out;            // dialled by us: carries our requests and their answers; or NULL
+    struct link *in;             // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
@@ -143,6 +142,7 @@ struct node {
     uint32_t peer_count;
     struct link *links; // a pool: two for each member, and some for callers not yet known
     uint32_t link_count;
+    struct buffers link_buffers;
     struct env_socket *listener;
     struct env_socket *accepted;
     char listen_address[ADDRESS_SIZE_MAX + 1];
