@@ -16,7 +16,7 @@ static void receive(struct link *link);
 void link_init(struct link *link, struct node *node) {
     link->node = node;
     link->peer = MEMBER_NONE;
-    link->in = link->small;
+    link->in = (struct buffer){link->small, BUFFER_SMALL};
     list_init(&link->waiting);
 }
 
@@ -39,8 +39,8 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->storage = 0;
     link->asked = 0;
     link->heard = node_waking(link->node);
-    must(link->in == link->small);
-    must(link->out == NULL);
+    must(link->in.size == BUFFER_SMALL);
+    must(link->out.bytes == NULL);
     link->in_size = 0;
     link->out_size = 0;
     link->frame = NULL;
@@ -66,8 +66,12 @@ static enum buffer_use use_of_out(const struct link *link) {
     return link->is_dialer ? BUFFER_REQUESTS_OUT : BUFFER_ANSWERS_OUT;
 }
 
+// While it stood there it was not listened to.
 static void leave_line(struct link *link, enum buffer_use use) {
-    if (link->waits_for == use) list_remove(&link->waiting);
+    if (list_is_empty(&link->waiting) || link->waits_for != use) return;
+    list_remove(&link->waiting);
+    link->heard = node_waking(link->node);
+    if (link->asked != 0) link->asked = link->heard;
 }
 
 // Who stands there already keeps its place.
@@ -81,7 +85,7 @@ static void stand_in_line(struct link *link, enum buffer_use use) {
 // Lets the first of a line have what was given back, and whoever follows, while there is more.
 static void wake_line(struct buffers *buffers, enum buffer_use use) {
     const struct list *line = &buffers->shares[use].waiting;
-    while (buffers_has(buffers, use) && !list_is_empty(line)) {
+    while (buffers_has_large(buffers, use) && !list_is_empty(line)) {
         const struct list *first = line->next;
         receive(CONTAINER_OF(line->next, struct link, waiting));
         must(line->next != first);
@@ -99,8 +103,9 @@ static void on_given(struct env_op *op) {
 }
 
 // Who waits for it is not heard in the middle of what somebody else does.
-static void give_large(struct link *link, enum buffer_use use, uint8_t *buffer) {
+static void give(struct link *link, enum buffer_use use, struct buffer buffer) {
     struct buffers *buffers = buffers_of(link);
+    if (buffer.bytes == NULL) return;
     buffers_give(buffers, use, buffer);
     if (buffers->is_waking || !buffers_are_short(buffers)) return;
     buffers->is_waking = true;
@@ -108,50 +113,43 @@ static void give_large(struct link *link, enum buffer_use use, uint8_t *buffer) 
     env_later(link->node->env, &buffers->wake_op);
 }
 
-static void give_out(struct link *link, uint8_t *buffer, bool is_large) {
-    if (buffer == NULL) return;
-    if (is_large) {
-        give_large(link, use_of_out(link), buffer);
-    } else {
-        buffers_give_small(buffers_of(link), buffer);
-    }
-}
-
 static void drop_out(struct link *link) {
-    give_out(link, link->out, link->is_out_large);
-    link->out = NULL;
+    give(link, use_of_out(link), link->out);
+    link->out.bytes = NULL;
     link->out_size = 0;
 }
 
-static void enlarge_in(struct link *link) {
-    link->in = buffers_take(buffers_of(link), use_of_in(link));
-    link->is_in_large = true;
-    link->in_since = node_waking(link->node);
-    memcpy(link->in, link->small, link->in_size);
+// Takes along what there is, which fits.
+static void move_out(struct link *link, enum buffer_size size) {
+    struct buffer former = link->out;
+    link->out = buffers_take(buffers_of(link), use_of_out(link), size);
+    if (former.bytes != NULL) memcpy(link->out.bytes, former.bytes, link->out_size);
+    give(link, use_of_out(link), former);
 }
 
-// What is left in it fits.
-static void shrink_in(struct link *link) {
-    if (!link->is_in_large) return;
-    must(link->in_size <= BUFFER_SMALL_SIZE);
-    memcpy(link->small, link->in, link->in_size);
-    give_large(link, use_of_in(link), link->in);
-    link->in = link->small;
-    link->is_in_large = false;
+static void move_in(struct link *link, enum buffer_size size) {
+    struct buffer former = link->in;
+    if (former.size == size) return;
+    link->in = (struct buffer){link->small, BUFFER_SMALL};
+    if (size != BUFFER_SMALL) link->in = buffers_take(buffers_of(link), use_of_in(link), size);
+    link->in_since = node_waking(link->node);
+    memcpy(link->in.bytes, former.bytes, link->in_size);
+    if (former.size != BUFFER_SMALL) give(link, use_of_in(link), former);
 }
 
 static void drop_in(struct link *link) {
     if (link->is_taking) return;
     link->in_size = 0;
-    shrink_in(link);
+    move_in(link, BUFFER_SMALL);
 }
 
 bool link_is_hoarding(const struct link *link) {
     if (!buffers_are_short(buffers_of(link))) return false;
     uint64_t now = node_waking(link->node);
-    if (link->is_sending && link->is_sent_large && now - link->sent_since > HOLD_MAX_NS)
-        return true;
-    return link->is_in_large && !link->is_stalled && now - link->in_since > HOLD_MAX_NS;
+    bool has_sent = link->sending.bytes != NULL && link->sending.size == BUFFER_LARGE;
+    if (has_sent && now - link->sent_since > HOLD_MAX_NS) return true;
+    bool has_in = link->in.size == BUFFER_LARGE && !link->is_stalled;
+    return has_in && now - link->in_since > HOLD_MAX_NS;
 }
 
 // A closing link is free once the env has given everything back.
@@ -180,8 +178,8 @@ static void send_gathered(struct link *link);
 static void on_sent(struct env_op *op) {
     struct link *link = CONTAINER_OF(op, struct link, send_op);
     link->is_sending = false;
-    give_out(link, link->sending, link->is_sent_large);
-    link->sending = NULL;
+    give(link, use_of_out(link), link->sending);
+    link->sending.bytes = NULL;
     if (link->state == LINK_CLOSING) {
         free_if_idle(link);
     } else if (op->status != ST_OK) {
@@ -193,27 +191,23 @@ static void on_sent(struct env_op *op) {
 }
 
 // Frames are often smaller than there was room for.
-static void shrink_out(struct link *link) {
-    if (!link->is_out_large) return;
-    uint8_t *small = buffers_take_small(buffers_of(link));
-    memcpy(small, link->out, link->out_size);
-    give_large(link, use_of_out(link), link->out);
-    link->out = small;
-    link->is_out_large = false;
+static void fit_what_is_sent(struct link *link) {
+    const struct buffers *buffers = buffers_of(link);
+    enum buffer_size size = buffers_size_for(buffers, link->out_size);
+    if (!buffers->is_ample && link->out.size > size) move_out(link, size);
 }
 
 static void send_gathered(struct link *link) {
     if (link->is_sending || link->out_size == 0) return;
+    fit_what_is_sent(link);
     uint32_t size = link->out_size;
-    if (!buffers_of(link)->is_ample && size <= BUFFER_SMALL_SIZE) shrink_out(link);
     link->sending = link->out;
-    link->is_sent_large = link->is_out_large;
     link->sent_since = node_waking(link->node);
-    link->out = NULL;
+    link->out.bytes = NULL;
     link->out_size = 0;
     link->is_sending = true;
     link->send_op.done = on_sent;
-    env_send(link->node->env, &link->send_op, link->socket, link->sending, size);
+    env_send(link->node->env, &link->send_op, link->socket, link->sending.bytes, size);
 }
 
 static void on_flush(struct env_op *op) {
@@ -227,39 +221,26 @@ static void on_flush(struct env_op *op) {
 }
 
 static bool has_large_out(const struct link *link) {
-    if (link->out != NULL && link->is_out_large) return true;
-    return buffers_has(buffers_of(link), use_of_out(link));
+    if (link->out.bytes != NULL && link->out.size == BUFFER_LARGE) return true;
+    return buffers_has_large(buffers_of(link), use_of_out(link));
 }
 
 // Bytes that can be gathered beside those that are.
 static uint32_t room(const struct link *link) {
-    uint32_t size = has_large_out(link) ? buffers_of(link)->capacity : BUFFER_SMALL_SIZE;
-    return size - link->out_size;
-}
-
-// Has `out` have room for a frame that there is room for.
-static void fit_out(struct link *link, uint32_t size) {
-    struct buffers *buffers = buffers_of(link);
-    if (link->out != NULL && link->is_out_large) return;
-    uint8_t *former = link->out;
-    bool is_small = size <= BUFFER_SMALL_SIZE - link->out_size;
-    if (is_small && former != NULL) return;
-    link->out = is_small ? buffers_take_small(buffers) : buffers_take(buffers, use_of_out(link));
-    link->is_out_large = !is_small;
-    if (former == NULL) return;
-    memcpy(link->out, former, link->out_size);
-    buffers_give_small(buffers, former);
+    uint32_t most = has_large_out(link) ? buffers_of(link)->capacity : BUFFER_MEDIUM_SIZE;
+    return most - link->out_size;
 }
 
 static struct writer begin_frame(struct link *link, uint32_t body_max) {
     must(link->frame == NULL);
-    uint32_t size = FRAME_HEADER_SIZE + body_max;
-    if (room(link) < size) {
+    if (room(link) < FRAME_HEADER_SIZE + body_max) {
         if (link->is_dialer && !has_large_out(link)) buffers_of(link)->was_refused = true;
         return (struct writer){.failed = true};
     }
-    fit_out(link, size);
-    link->frame = link->out + link->out_size;
+    uint32_t bytes = link->out_size + FRAME_HEADER_SIZE + body_max;
+    enum buffer_size size = buffers_size_for(buffers_of(link), bytes);
+    if (link->out.bytes == NULL || link->out.size < size) move_out(link, size);
+    link->frame = link->out.bytes + link->out_size;
     return writer_to(link->frame + FRAME_HEADER_SIZE, body_max);
 }
 
@@ -346,7 +327,7 @@ static bool must_stall(struct link *link) {
 
 // Of a frame that is there in part *size is set, too, once its header is; else it is 0.
 static enum status peek(const struct link *link, uint32_t at, uint32_t size_max, uint32_t *size) {
-    struct slice rest = {link->in + at, link->in_size - at};
+    struct slice rest = {link->in.bytes + at, link->in_size - at};
     *size = 0;
     enum status st = frame_peek(rest, size_max - FRAME_HEADER_SIZE, size);
     return st == ST_OK && *size > rest.size ? ST_BUSY : st;
@@ -360,8 +341,8 @@ static uint32_t look_ahead(struct link *link, uint32_t at) {
         if (peek(link, end, buffers_of(link)->capacity, &size) != ST_OK) break;
         bool is_alone = i == 0 && end + size == link->in_size;
         if (is_alone) return link->in_size;
-        struct slice body = {link->in + end + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE};
-        node_expect_frame(link->node, frame_type(link->in + end), body);
+        struct slice body = {link->in.bytes + end + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE};
+        node_expect_frame(link->node, frame_type(link->in.bytes + end), body);
     }
     node_expect_no_more(link->node);
     return end;
@@ -386,7 +367,7 @@ static uint32_t take_whole_frames(struct link *link) {
             link_refuse(link, st == ST_TOO_LARGE ? "too-large" : "not-a-frame");
             break;
         }
-        take_frame(link, link->in + at, size);
+        take_frame(link, link->in.bytes + at, size);
         at += size;
     }
     return at;
@@ -398,35 +379,38 @@ static void take_frames(struct link *link) {
     link->is_taking = false;
     if (link->state == LINK_FREE) drop_in(link);
     if (is_ended(link)) return;
-    memmove(link->in, link->in + at, link->in_size - at);
+    memmove(link->in.bytes, link->in.bytes + at, link->in_size - at);
     link->in_size -= at;
     if (at > 0) link->in_since = node_waking(link->node);
 }
 
-// Has `in` be of the size that the rest of the frame that has begun asks for. False: the link waits
-// in line, and goes on when it is its turn.
-//
-// Where there are not enough for all, a large one is held only while a frame is there in part.
+// The buffer that what is to come asks for. Where large ones are few, one is held only while a
+// frame that needs it is there in part.
+static enum buffer_size wanted_in(const struct link *link) {
+    const struct buffers *buffers = buffers_of(link);
+    if (buffers->is_ample) return link->has_keys ? BUFFER_LARGE : BUFFER_SMALL;
+    uint32_t size = 0;
+    (void)peek(link, 0, buffers->capacity, &size);
+    enum buffer_size wanted = buffers_size_for(buffers, size);
+    bool is_busy = link->in_size > 0 && link->has_more && link_is_open(link);
+    return is_busy && wanted == BUFFER_SMALL ? BUFFER_MEDIUM : wanted;
+}
+
+// False: the link waits in line, and goes on when it is its turn.
 static bool fit_in(struct link *link) {
     struct buffers *buffers = buffers_of(link);
     enum buffer_use use = use_of_in(link);
-    if (buffers->is_ample) {
-        if (link->has_keys && !link->is_in_large) enlarge_in(link);
-        return true;
+    enum buffer_size wanted = wanted_in(link);
+    if (wanted == BUFFER_LARGE && link->in.size != BUFFER_LARGE) {
+        bool is_next = buffers_is_next(buffers, use, &link->waiting);
+        if (!is_next || !buffers_has_large(buffers, use)) {
+            stand_in_line(link, use);
+            return false;
+        }
     }
-    uint32_t size = 0;
-    (void)peek(link, 0, buffers->capacity, &size);
-    bool is_needed = size > BUFFER_SMALL_SIZE;
-    bool is_useful = link_is_open(link) && link->in_size > 0 && link->has_more;
-    if (!is_needed && !is_useful) shrink_in(link);
-    if (link->is_in_large || (!is_needed && !is_useful)) return true;
-    if (buffers_has(buffers, use) && buffers_is_next(buffers, use, &link->waiting)) {
-        leave_line(link, use);
-        enlarge_in(link);
-        return true;
-    }
-    if (is_needed) stand_in_line(link, use);
-    return !is_needed;
+    leave_line(link, use);
+    move_in(link, wanted);
+    return true;
 }
 
 static void receive(struct link *link) {
@@ -435,12 +419,12 @@ static void receive(struct link *link) {
     if (is_ended(link)) return;
     if (was_stalled) link->in_since = node_waking(link->node);
     if (link->is_stalled || link->is_receiving || !fit_in(link)) return;
-    uint32_t room_in =
-        (link->is_in_large ? buffers_of(link)->capacity : BUFFER_SMALL_SIZE) - link->in_size;
-    must(room_in > 0);
+    uint32_t size = buffers_bytes_of(buffers_of(link), link->in.size);
+    must(link->in_size < size);
     link->is_receiving = true;
     link->in_op.done = on_received;
-    env_recv(link->node->env, &link->in_op, link->socket, link->in + link->in_size, room_in);
+    env_recv(link->node->env, &link->in_op, link->socket, link->in.bytes + link->in_size,
+             size - link->in_size);
 }
 
 static void on_received(struct env_op *op) {

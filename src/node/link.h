@@ -15,9 +15,9 @@
 // Frames gather in one buffer while the other is being sent; what a turn of the loop has gathered
 // goes out in one piece. A frame that finds no room is refused.
 //
-// Only a small buffer is the link's own, for what it receives. What does not fit there is received
-// into one that all links share (buffers.h), and is waited for; a link that is not OPEN may not
-// have such a frame: nobody takes memory without the cluster key.
+// Only a small buffer is the link's own, for what it receives; all else is in such as links share
+// (buffers.h). A frame that is too large for the small one may come only when the link is OPEN:
+// nobody takes memory without the cluster key.
 #ifndef QUOIT_NODE_LINK_H
 #define QUOIT_NODE_LINK_H
 
@@ -45,9 +45,6 @@ struct link {
     bool is_stalled; // frames wait until there is room to answer them
     bool has_more;   // the last receive was filled: more is likely there
     bool is_taking;  // frames are lent from `in`
-    bool is_in_large;
-    bool is_out_large;
-    bool is_sent_large;
     uint64_t
         life; // raised with each use of the link: an answer belongs to the life of its question
     uint64_t since; // when the state was entered, ns
@@ -71,10 +68,10 @@ struct link {
     enum buffer_use waits_for;
     uint64_t in_since;   // when what a large `in` was taken for began, in the time of
     uint64_t sent_since; // node_waking(); likewise of what is sent
-    uint8_t *in;         // `small`, or a large one
-    uint8_t *out;        // being filled; or NULL
-    uint8_t *sending;    // or NULL
-    uint8_t *frame;      // the one being written, or NULL
+    struct buffer in;    // `small`, or a shared one, which is not small
+    struct buffer out;   // being filled, or none
+    struct buffer sending;
+    uint8_t *frame; // the one being written, or NULL
     uint32_t in_size;
     uint32_t out_size;
     uint8_t small[BUFFER_SMALL_SIZE]; // the address, while it dials

@@ -551,6 +551,18 @@ struct node_stats node_stats(const struct node *node) {
     return stats;
 }
 
+struct node_buffers node_buffers(const struct node *node) {
+    const struct buffers *b = &node->link_buffers;
+    struct node_buffers in_use = {
+        .large = b->pools[BUFFER_LARGE].taken,
+        .other = b->pools[BUFFER_SMALL].taken + b->pools[BUFFER_MEDIUM].taken,
+    };
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        in_use.waiting += !list_is_empty(&node->links[i].waiting);
+    }
+    return in_use;
+}
+
 void node_repair(struct node *node, uint16_t first, uint16_t last) {
     must(node->state == NODE_SERVING);
     must(last < SLOT_COUNT);

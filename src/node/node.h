@@ -414,6 +414,16 @@ struct node_stats {
 };
 
 struct node_stats node_stats(const struct node *node);
+
+// Buffers that connections to other members share, and that are in use now.
+struct node_buffers {
+    uint32_t large; // as large as the largest message, and twice
+    uint32_t other;
+    uint32_t waiting; // connections that wait for a large one
+};
+
+struct node_buffers node_buffers(const struct node *node);
+
 // What this member itself holds of a cell, whose keyspace must be there; and of a slot, all
 // keyspaces together, but for the leaves.
 struct store_partition node_cell(const struct node *node, uint32_t cell);

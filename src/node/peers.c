@@ -418,6 +418,7 @@ void peers_on_trusted(struct link *link) {
 static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
+    if (!list_is_empty(&link->waiting)) return false; // we do not listen
     if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
     if (node->peer_count > GOSSIP_ALL_MAX) {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
