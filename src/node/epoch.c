@@ -332,20 +332,26 @@ static void send_prepare(struct node *node) {
     }
 }
 
+// A map may be large, and the members many: the rest are asked when there is room.
 static void send_accept(struct node *node) {
-    const struct epoch *e = &node->epoch;
+    struct epoch *e = &node->epoch;
     const struct message_accept m = {
         .instance = e->proposal.instance,
         .ballot = e->proposal.ballot,
         .value = {e->value, e->value_size},
     };
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct link *link = i == node->self ? NULL : peer_link(node, i);
+    for (; e->told < node->peer_count; e->told++) {
+        struct link *link = e->told == node->self ? NULL : peer_link(node, e->told);
         if (link == NULL) continue;
         struct writer w = link_begin(link, MESSAGE_SIZE + (uint32_t)e->value_size);
+        if (w.failed && node->link_buffers.was_refused) return;
         message_accept_encode(&m, &w);
         (void)link_end(link, MESSAGE_ACCEPT, &w);
     }
+}
+
+void epoch_on_room(struct node *node) {
+    if (node->epoch.phase == EPOCH_ACCEPTING) send_accept(node);
 }
 
 // Begins a ballot: for the first change, or, where there is none, for what was accepted already.
@@ -390,6 +396,7 @@ static void ask_to_accept(struct node *node) {
     paxos_go_on(&e->proposal);
     e->phase = EPOCH_ACCEPTING;
     wake_at(node, node->env->now + node->options.timeout_ns / 2);
+    e->told = 0;
     send_accept(node);
     vote_oneself(node, MESSAGE_ACCEPTED);
 }

@@ -67,6 +67,7 @@ struct epoch {
     size_t value_size;
     uint64_t round; // the highest that was heard of in this instance
     uint32_t tries; // of the first change
+    uint32_t told;  // members before this one were asked to accept
     struct list changes;
     struct timer timer; // of the phase, or until the next try
 
@@ -95,6 +96,9 @@ void epoch_forget(struct node *node);
 // What there is to do now and then: propose again what is overdue, find out when a vote that was
 // forgotten counts once more, store what could not be stored. Called in each round of gossip.
 void epoch_step(struct node *node);
+
+// There is room again for requests: who could not be asked yet is.
+void epoch_on_room(struct node *node);
 
 // The node stops: changes under way are ended in this turn.
 void epoch_stop(struct node *node);

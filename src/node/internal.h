@@ -87,16 +87,14 @@ struct stranger {
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
-    char address[ADDRESS_SIZE_MAX + 1]; // being dialled
-    struct map_member described;        // as it described itself when our link opened
-    uint64_t storage;                   // as it said
-    uint64_t epoch;                     // of its map, as of its last frame
-    bool is_serving;                    // as its last gossip says: it remembers what it is told
-    struct suspicion answers;           // to our gossip, on our link to it
-    struct suspicion news;              // its heartbeat has advanced, whoever says so; where all
-                                        // hear all
-    struct link *out; // dialled by us: carries our requests and their answers; or NULL
-    struct link *in;  // dialled by it: carries its requests and our answers; or NULL
+    struct map_member described; // as it described itself when our link opened
+    uint64_t storage;            // as it said
+    uint64_t epoch;              // of its map, as of its last frame
+    bool is_serving;             // as its last gossip says: it remembers what it is told
+    struct suspicion answers;    // to our gossip, on our link to it
+    struct suspicion news;       // its heartbeat has advanced, whoever says so; where all hear all
+    struct link *out;            // dialled by us: carries our requests and their answers; or NULL
+    struct link *in;             // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
@@ -163,6 +161,7 @@ struct node {
     struct link *links; // a pool: two for each member, and some for callers not yet known
     uint32_t link_count;
     uint32_t sweep_turn; // which link is to be looked at next
+    struct buffers link_buffers;
     struct env_socket *listener;
     struct env_socket *accepted;
     char listen_address[ADDRESS_SIZE_MAX + 1];

@@ -4,20 +4,20 @@
 #include "node/peers.h"
 #include "node/receive.h"
 
+#define HOLD_MAX_NS (5 * NS_PER_SECOND)
+
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
+
+static_assert(sizeof(((struct link *)NULL)->small) > ADDRESS_SIZE_MAX, "an address fits");
+static_assert(BUFFER_SMALL_SIZE <= 704, "two thousand links are cheap");
 
 static void receive(struct link *link);
 
-size_t link_memory_size(uint32_t capacity) {
-    return 3 * ((size_t)capacity + 64);
-}
-
-void link_init(struct link *link, struct node *node, struct arena *arena, uint32_t capacity) {
-    must(capacity > FRAME_HEADER_SIZE);
-    *link = (struct link){.node = node, .peer = MEMBER_NONE, .capacity = capacity};
-    link->in = ARENA_ARRAY(arena, uint8_t, capacity);
-    link->out[0] = ARENA_ARRAY(arena, uint8_t, capacity);
-    link->out[1] = ARENA_ARRAY(arena, uint8_t, capacity);
+void link_init(struct link *link, struct node *node) {
+    link->node = node;
+    link->peer = MEMBER_NONE;
+    link->in = (struct buffer){link->small, BUFFER_SMALL};
+    list_init(&link->waiting);
 }
 
 static bool is_ended(const struct link *link) {
@@ -39,9 +39,12 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->storage = 0;
     link->asked = 0;
     link->heard = node_waking(link->node);
+    must(link->in.size == BUFFER_SMALL);
+    must(link->out.bytes == NULL);
     link->in_size = 0;
     link->out_size = 0;
     link->frame = NULL;
+    link->has_more = false;
     link->has_keys = false;
     link->is_stalled = false;
     link->arrived = link->node->env->now;
@@ -49,10 +52,112 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->received = 0;
 }
 
+// Shared buffers.
+
+static struct buffers *buffers_of(const struct link *link) {
+    return &link->node->link_buffers;
+}
+
+static enum buffer_use use_of_in(const struct link *link) {
+    return link->is_dialer ? BUFFER_ANSWERS_IN : BUFFER_REQUESTS_IN;
+}
+
+static enum buffer_use use_of_out(const struct link *link) {
+    return link->is_dialer ? BUFFER_REQUESTS_OUT : BUFFER_ANSWERS_OUT;
+}
+
+// While it stood there it was not listened to.
+static void leave_line(struct link *link, enum buffer_use use) {
+    if (list_is_empty(&link->waiting) || link->waits_for != use) return;
+    list_remove(&link->waiting);
+    link->heard = node_waking(link->node);
+    if (link->asked != 0) link->asked = link->heard;
+}
+
+// Who stands there already keeps its place.
+static void stand_in_line(struct link *link, enum buffer_use use) {
+    if (!list_is_empty(&link->waiting) && link->waits_for == use) return;
+    list_remove(&link->waiting);
+    link->waits_for = use;
+    list_append(&buffers_of(link)->shares[use].waiting, &link->waiting);
+}
+
+// Lets the first of a line have what was given back, and whoever follows, while there is more.
+static void wake_line(struct buffers *buffers, enum buffer_use use) {
+    const struct list *line = &buffers->shares[use].waiting;
+    while (buffers_has_large(buffers, use) && !list_is_empty(line)) {
+        const struct list *first = line->next;
+        receive(CONTAINER_OF(line->next, struct link, waiting));
+        must(line->next != first);
+    }
+}
+
+static void on_given(struct env_op *op) {
+    struct buffers *buffers = CONTAINER_OF(op, struct buffers, wake_op);
+    struct node *node = CONTAINER_OF(buffers, struct node, link_buffers);
+    buffers->is_waking = false;
+    for (int use = 0; use < BUFFER_USES; use++) wake_line(buffers, (enum buffer_use)use);
+    bool was_refused = buffers->was_refused;
+    buffers->was_refused = false;
+    if (was_refused) peers_on_room(node);
+}
+
+// Who waits for it is not heard in the middle of what somebody else does.
+static void give(struct link *link, enum buffer_use use, struct buffer buffer) {
+    struct buffers *buffers = buffers_of(link);
+    if (buffer.bytes == NULL) return;
+    buffers_give(buffers, use, buffer);
+    if (buffers->is_waking || !buffers_are_short(buffers)) return;
+    buffers->is_waking = true;
+    buffers->wake_op.done = on_given;
+    env_later(link->node->env, &buffers->wake_op);
+}
+
+static void drop_out(struct link *link) {
+    give(link, use_of_out(link), link->out);
+    link->out.bytes = NULL;
+    link->out_size = 0;
+}
+
+// Takes along what there is, which fits.
+static void move_out(struct link *link, enum buffer_size size) {
+    struct buffer former = link->out;
+    link->out = buffers_take(buffers_of(link), use_of_out(link), size);
+    if (former.bytes != NULL) memcpy(link->out.bytes, former.bytes, link->out_size);
+    give(link, use_of_out(link), former);
+}
+
+static void move_in(struct link *link, enum buffer_size size) {
+    struct buffer former = link->in;
+    if (former.size == size) return;
+    link->in = (struct buffer){link->small, BUFFER_SMALL};
+    if (size != BUFFER_SMALL) link->in = buffers_take(buffers_of(link), use_of_in(link), size);
+    link->in_since = node_waking(link->node);
+    memcpy(link->in.bytes, former.bytes, link->in_size);
+    if (former.size != BUFFER_SMALL) give(link, use_of_in(link), former);
+}
+
+static void drop_in(struct link *link) {
+    if (link->is_taking) return;
+    link->in_size = 0;
+    move_in(link, BUFFER_SMALL);
+}
+
+bool link_is_hoarding(const struct link *link) {
+    if (!buffers_are_short(buffers_of(link))) return false;
+    uint64_t now = node_waking(link->node);
+    bool has_sent = link->sending.bytes != NULL && link->sending.size == BUFFER_LARGE;
+    if (has_sent && now - link->sent_since > HOLD_MAX_NS) return true;
+    bool has_in = link->in.size == BUFFER_LARGE && !link->is_stalled;
+    return has_in && now - link->in_since > HOLD_MAX_NS;
+}
+
 // A closing link is free once the env has given everything back.
 static void free_if_idle(struct link *link) {
     must(link->state == LINK_CLOSING);
     if (link->is_connecting || link->is_receiving || link->is_sending || link->is_flushing) return;
+    drop_in(link);
+    drop_out(link);
     enter(link, LINK_FREE);
     link->socket = NULL;
     peers_on_closed(link);
@@ -61,6 +166,7 @@ static void free_if_idle(struct link *link) {
 void link_shut(struct link *link) {
     if (is_ended(link)) return;
     enter(link, LINK_CLOSING);
+    list_remove(&link->waiting);
     if (!link->is_connecting && link->socket != NULL) env_shut(link->node->env, link->socket);
     free_if_idle(link);
 }
@@ -72,6 +178,8 @@ static void send_gathered(struct link *link);
 static void on_sent(struct env_op *op) {
     struct link *link = CONTAINER_OF(op, struct link, send_op);
     link->is_sending = false;
+    give(link, use_of_out(link), link->sending);
+    link->sending.bytes = NULL;
     if (link->state == LINK_CLOSING) {
         free_if_idle(link);
     } else if (op->status != ST_OK) {
@@ -82,15 +190,24 @@ static void on_sent(struct env_op *op) {
     }
 }
 
+// Frames are often smaller than there was room for.
+static void fit_what_is_sent(struct link *link) {
+    const struct buffers *buffers = buffers_of(link);
+    enum buffer_size size = buffers_size_for(buffers, link->out_size);
+    if (!buffers->is_ample && link->out.size > size) move_out(link, size);
+}
+
 static void send_gathered(struct link *link) {
     if (link->is_sending || link->out_size == 0) return;
-    uint8_t *bytes = link->out[link->filling];
+    fit_what_is_sent(link);
     uint32_t size = link->out_size;
-    link->filling ^= 1;
+    link->sending = link->out;
+    link->sent_since = node_waking(link->node);
+    link->out.bytes = NULL;
     link->out_size = 0;
     link->is_sending = true;
     link->send_op.done = on_sent;
-    env_send(link->node->env, &link->send_op, link->socket, bytes, size);
+    env_send(link->node->env, &link->send_op, link->socket, link->sending.bytes, size);
 }
 
 static void on_flush(struct env_op *op) {
@@ -103,14 +220,27 @@ static void on_flush(struct env_op *op) {
     }
 }
 
+static bool has_large_out(const struct link *link) {
+    if (link->out.bytes != NULL && link->out.size == BUFFER_LARGE) return true;
+    return buffers_has_large(buffers_of(link), use_of_out(link));
+}
+
+// Bytes that can be gathered beside those that are.
 static uint32_t room(const struct link *link) {
-    return link->capacity - link->out_size;
+    uint32_t most = has_large_out(link) ? buffers_of(link)->capacity : BUFFER_MEDIUM_SIZE;
+    return most - link->out_size;
 }
 
 static struct writer begin_frame(struct link *link, uint32_t body_max) {
     must(link->frame == NULL);
-    if (room(link) < FRAME_HEADER_SIZE + body_max) return (struct writer){.failed = true};
-    link->frame = link->out[link->filling] + link->out_size;
+    if (room(link) < FRAME_HEADER_SIZE + body_max) {
+        if (link->is_dialer && !has_large_out(link)) buffers_of(link)->was_refused = true;
+        return (struct writer){.failed = true};
+    }
+    uint32_t bytes = link->out_size + FRAME_HEADER_SIZE + body_max;
+    enum buffer_size size = buffers_size_for(buffers_of(link), bytes);
+    if (link->out.bytes == NULL || link->out.size < size) move_out(link, size);
+    link->frame = link->out.bytes + link->out_size;
     return writer_to(link->frame + FRAME_HEADER_SIZE, body_max);
 }
 
@@ -118,7 +248,10 @@ static bool end_frame(struct link *link, enum message_type type, const struct wr
                       const struct mac_key *key, uint64_t number) {
     uint8_t *bytes = link->frame;
     link->frame = NULL;
-    if (body->failed) return false;
+    if (body->failed) {
+        if (link->out_size == 0) drop_out(link);
+        return false;
+    }
     struct node *node = link->node;
     struct frame header = {.type = (uint8_t)type, .epoch = node->map.epoch};
     memcpy(header.cluster, node->cluster.bytes, sizeof(header.cluster));
@@ -139,11 +272,9 @@ struct writer link_begin(struct link *link, uint32_t body_max) {
 }
 
 bool link_end(struct link *link, enum message_type type, const struct writer *body) {
-    if (body->failed) {
-        link->frame = NULL;
-        return false;
-    }
-    return end_frame(link, type, body, &link->send_key, link->sent++);
+    uint64_t number = link->sent;
+    if (!body->failed) link->sent++;
+    return end_frame(link, type, body, &link->send_key, number);
 }
 
 // Receiving.
@@ -181,15 +312,24 @@ static void take_frame(struct link *link, uint8_t *bytes, uint32_t size) {
     if (link->state == LINK_OPEN) node_receive(link->node, link, &frame);
 }
 
-// Requests are taken only while there is room for the largest answer.
-static bool must_stall(const struct link *link) {
-    return link->state == LINK_OPEN && !link->is_dialer &&
-           room(link) < FRAME_HEADER_SIZE + link->node->message_max;
+// Requests are taken only while there is room for the largest answer: else until what was gathered
+// before is sent, or until somebody gives a buffer back.
+static bool must_stall(struct link *link) {
+    bool has_room = link->state != LINK_OPEN || link->is_dialer ||
+                    room(link) >= FRAME_HEADER_SIZE + link->node->message_max;
+    if (!has_room && !has_large_out(link)) {
+        stand_in_line(link, use_of_out(link));
+    } else {
+        leave_line(link, use_of_out(link));
+    }
+    return !has_room;
 }
 
-static enum status peek(const struct link *link, uint32_t at, uint32_t *size) {
-    struct slice rest = {link->in + at, link->in_size - at};
-    enum status st = frame_peek(rest, link->capacity - FRAME_HEADER_SIZE, size);
+// Of a frame that is there in part *size is set, too, once its header is; else it is 0.
+static enum status peek(const struct link *link, uint32_t at, uint32_t size_max, uint32_t *size) {
+    struct slice rest = {link->in.bytes + at, link->in_size - at};
+    *size = 0;
+    enum status st = frame_peek(rest, size_max - FRAME_HEADER_SIZE, size);
     return st == ST_OK && *size > rest.size ? ST_BUSY : st;
 }
 
@@ -197,17 +337,19 @@ static enum status peek(const struct link *link, uint32_t at, uint32_t *size) {
 static uint32_t look_ahead(struct link *link, uint32_t at) {
     uint32_t size = 0;
     uint32_t end = at;
-    for (uint32_t i = 0; i < FRAMES_AHEAD && peek(link, end, &size) == ST_OK; i++, end += size) {
+    for (uint32_t i = 0; i < FRAMES_AHEAD; i++, end += size) {
+        if (peek(link, end, buffers_of(link)->capacity, &size) != ST_OK) break;
         bool is_alone = i == 0 && end + size == link->in_size;
         if (is_alone) return link->in_size;
-        struct slice body = {link->in + end + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE};
-        node_expect_frame(link->node, frame_type(link->in + end), body);
+        struct slice body = {link->in.bytes + end + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE};
+        node_expect_frame(link->node, frame_type(link->in.bytes + end), body);
     }
     node_expect_no_more(link->node);
     return end;
 }
 
-static void take_frames(struct link *link) {
+// Returns the place behind those that were taken.
+static uint32_t take_whole_frames(struct link *link) {
     uint32_t at = 0;
     uint32_t known = 0; // up to here the node was told
     link->is_stalled = false;
@@ -218,32 +360,75 @@ static void take_frames(struct link *link) {
         }
         if (at == known && link->has_keys) known = look_ahead(link, at);
         uint32_t size = 0;
-        enum status st = peek(link, at, &size);
+        uint32_t most = link_is_open(link) ? buffers_of(link)->capacity : BUFFER_SMALL_SIZE;
+        enum status st = peek(link, at, most, &size);
         if (st == ST_BUSY) break;
         if (st != ST_OK) {
             link_refuse(link, st == ST_TOO_LARGE ? "too-large" : "not-a-frame");
-            return;
+            break;
         }
-        take_frame(link, link->in + at, size);
+        take_frame(link, link->in.bytes + at, size);
         at += size;
     }
+    return at;
+}
+
+static void take_frames(struct link *link) {
+    link->is_taking = true;
+    uint32_t at = take_whole_frames(link);
+    link->is_taking = false;
+    if (link->state == LINK_FREE) drop_in(link);
     if (is_ended(link)) return;
-    memmove(link->in, link->in + at, link->in_size - at);
+    memmove(link->in.bytes, link->in.bytes + at, link->in_size - at);
     link->in_size -= at;
+    if (at > 0) link->in_since = node_waking(link->node);
+}
+
+// The buffer that what is to come asks for. Where large ones are few, one is held only while a
+// frame that needs it is there in part.
+static enum buffer_size wanted_in(const struct link *link) {
+    const struct buffers *buffers = buffers_of(link);
+    if (buffers->is_ample) return link->has_keys ? BUFFER_LARGE : BUFFER_SMALL;
+    uint32_t size = 0;
+    (void)peek(link, 0, buffers->capacity, &size);
+    enum buffer_size wanted = buffers_size_for(buffers, size);
+    bool is_busy = link->in_size > 0 && link->has_more && link_is_open(link);
+    return is_busy && wanted == BUFFER_SMALL ? BUFFER_MEDIUM : wanted;
+}
+
+// False: the link waits in line, and goes on when it is its turn.
+static bool fit_in(struct link *link) {
+    struct buffers *buffers = buffers_of(link);
+    enum buffer_use use = use_of_in(link);
+    enum buffer_size wanted = wanted_in(link);
+    if (wanted == BUFFER_LARGE && link->in.size != BUFFER_LARGE) {
+        bool is_next = buffers_is_next(buffers, use, &link->waiting);
+        if (!is_next || !buffers_has_large(buffers, use)) {
+            stand_in_line(link, use);
+            return false;
+        }
+    }
+    leave_line(link, use);
+    move_in(link, wanted);
+    return true;
 }
 
 static void receive(struct link *link) {
+    bool was_stalled = link->is_stalled;
     take_frames(link);
-    if (is_ended(link) || link->is_stalled || link->is_receiving) return;
-    must(link->in_size < link->capacity);
+    if (is_ended(link)) return;
+    if (was_stalled) link->in_since = node_waking(link->node);
+    if (link->is_stalled || link->is_receiving || !fit_in(link)) return;
+    uint32_t size = buffers_bytes_of(buffers_of(link), link->in.size);
+    must(link->in_size < size);
     link->is_receiving = true;
-    link->recv_op.done = on_received;
-    env_recv(link->node->env, &link->recv_op, link->socket, link->in + link->in_size,
-             link->capacity - link->in_size);
+    link->in_op.done = on_received;
+    env_recv(link->node->env, &link->in_op, link->socket, link->in.bytes + link->in_size,
+             size - link->in_size);
 }
 
 static void on_received(struct env_op *op) {
-    struct link *link = CONTAINER_OF(op, struct link, recv_op);
+    struct link *link = CONTAINER_OF(op, struct link, in_op);
     link->is_receiving = false;
     if (link->state == LINK_CLOSING) {
         free_if_idle(link);
@@ -253,6 +438,7 @@ static void on_received(struct env_op *op) {
         link->heard = node_waking(link->node);
         link->asked = 0;
         link->in_size += op->size;
+        link->has_more = op->size == op->wanted;
         const struct env *env = link->node->env;
         link->arrived = env->now > env->late ? env->now - env->late : 0;
         receive(link);
@@ -266,7 +452,7 @@ uint64_t link_until(const struct link *link, uint32_t left_ms) {
 // Greeting.
 
 static void on_connected(struct env_op *op) {
-    struct link *link = CONTAINER_OF(op, struct link, connect_op);
+    struct link *link = CONTAINER_OF(op, struct link, in_op);
     struct node *node = link->node;
     link->is_connecting = false;
     if (link->state == LINK_CLOSING) {
@@ -281,7 +467,7 @@ static void on_connected(struct env_op *op) {
     }
     enter(link, LINK_GREETING);
     link->heard = node_waking(node);
-    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    struct writer w = begin_frame(link, MESSAGE_HELLO_MAX);
     peers_describe(node, link->nonce, &w);
     must(end_frame(link, MESSAGE_HELLO, &w, &node->options.secret, 0));
     receive(link);
@@ -291,8 +477,9 @@ void link_dial(struct link *link, uint32_t peer, const char *address) {
     begin_life(link, true, peer);
     enter(link, LINK_DIALING);
     link->is_connecting = true;
-    link->connect_op.done = on_connected;
-    env_connect(link->node->env, &link->connect_op, address, &link->socket);
+    memcpy(link->small, address, strlen(address) + 1);
+    link->in_op.done = on_connected;
+    env_connect(link->node->env, &link->in_op, (const char *)link->small, &link->socket);
 }
 
 void link_accept(struct link *link, struct env_socket *socket) {
@@ -315,7 +502,7 @@ void link_welcome(struct link *link, uint32_t peer, uint64_t nonce) {
     must(link->state == LINK_GREETING);
     must(!link->is_dialer);
     link->peer = peer;
-    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    struct writer w = begin_frame(link, MESSAGE_HELLO_MAX);
     peers_describe(link->node, link->nonce, &w);
     must(end_frame(link, MESSAGE_WELCOME, &w, &link->node->options.secret, nonce));
     take_keys(link, nonce);
@@ -325,7 +512,7 @@ void link_tell_taken(struct link *link, bool is_certain, uint64_t nonce) {
     must(link->state == LINK_GREETING);
     must(!link->is_dialer);
     const struct message_taken taken = {.is_certain = is_certain};
-    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    struct writer w = begin_frame(link, MESSAGE_HELLO_MAX);
     message_taken_encode(&taken, &w);
     (void)end_frame(link, MESSAGE_TAKEN, &w, &link->node->options.secret, nonce);
 }
@@ -334,7 +521,7 @@ void link_tell_stranger(struct link *link, uint64_t storage, uint64_t nonce) {
     must(link->state == LINK_GREETING);
     must(!link->is_dialer);
     const struct message_stranger stranger = {.storage = storage};
-    struct writer w = begin_frame(link, MESSAGE_OVERHEAD);
+    struct writer w = begin_frame(link, MESSAGE_HELLO_MAX);
     message_stranger_encode(&stranger, &w);
     (void)end_frame(link, MESSAGE_STRANGER, &w, &link->node->options.secret, nonce);
 }

@@ -14,12 +14,17 @@
 //
 // Frames gather in one buffer while the other is being sent; what a turn of the loop has gathered
 // goes out in one piece. A frame that finds no room is refused.
+//
+// Only a small buffer is the link's own, for what it receives; all else is in such as links share
+// (buffers.h). A frame that is too large for the small one may come only when the link is OPEN:
+// nobody takes memory without the cluster key.
 #ifndef QUOIT_NODE_LINK_H
 #define QUOIT_NODE_LINK_H
 
 #include "base/hash.h"
 #include "base/timer.h"
 #include "env/env.h"
+#include "node/buffers.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -30,8 +35,16 @@ enum link_state { LINK_FREE, LINK_DIALING, LINK_GREETING, LINK_OPEN, LINK_CLOSIN
 struct link {
     struct node *node;
     enum link_state state;
-    bool is_dialer;
     uint32_t peer; // index of the member, or MEMBER_NONE while unknown
+    bool is_dialer;
+    bool is_connecting;
+    bool is_receiving;
+    bool is_sending;
+    bool is_flushing;
+    bool has_keys;
+    bool is_stalled; // frames wait until there is room to answer them
+    bool has_more;   // the last receive was filled: more is likely there
+    bool is_taking;  // frames are lent from `in`
     uint64_t
         life; // raised with each use of the link: an answer belongs to the life of its question
     uint64_t since; // when the state was entered, ns
@@ -46,31 +59,25 @@ struct link {
     uint64_t sent;     // frames, since the keys are in use
     uint64_t received; // likewise
 
-    struct env_op connect_op;
-    struct env_op recv_op;
+    struct env_op in_op; // connects, and then receives
     struct env_op send_op;
     struct env_op flush_op;
-    bool is_connecting;
-    bool is_receiving;
-    bool is_sending;
-    bool is_flushing;
-    bool has_keys;
-    bool is_stalled;  // frames wait until there is room to answer them
     uint64_t arrived; // when what was received last may have arrived at the earliest, ns
 
-    uint32_t capacity; // bytes of each buffer
-    uint32_t in_size;
-    uint8_t *in;
-    uint32_t out_size; // gathered in out[filling]
-    uint32_t filling;  // 0 or 1
-    uint8_t *out[2];
+    struct list waiting; // in line for a buffer
+    enum buffer_use waits_for;
+    uint64_t in_since;   // when what a large `in` was taken for began, in the time of
+    uint64_t sent_since; // node_waking(); likewise of what is sent
+    struct buffer in;    // `small`, or a shared one, which is not small
+    struct buffer out;   // being filled, or none
+    struct buffer sending;
     uint8_t *frame; // the one being written, or NULL
+    uint32_t in_size;
+    uint32_t out_size;
+    uint8_t small[BUFFER_SMALL_SIZE]; // the address, while it dials
 };
 
-void link_init(struct link *link, struct node *node, struct arena *arena, uint32_t capacity);
-
-// Bytes of arena that link_init takes.
-size_t link_memory_size(uint32_t capacity);
+void link_init(struct link *link, struct node *node);
 
 void link_dial(struct link *link, uint32_t peer, const char *address);
 
@@ -99,6 +106,9 @@ void link_shut(struct link *link);
 // Counts a frame, or a caller, that is not to be believed, says so in the log unless that was done
 // lately, and ends the connection.
 void link_refuse(struct link *link, const char *why);
+
+// Whether it holds a shared buffer for so long, while others want one, that it is to be broken.
+bool link_is_hoarding(const struct link *link);
 
 // Begins a frame. Returns a writer for its body, with room for body_max bytes, or a failed one of
 // no capacity when there is no room or the link is not open.

@@ -93,6 +93,7 @@ static struct node_options completed(const struct node_options *options) {
     uint64_t segment_min = (uint64_t)o.store.record_size_max + KEY_SIZE_MAX + SEGMENT_SLACK;
     if (o.store.segment_size < segment_min) o.store.segment_size = segment_min;
     if (o.list_size == 0) o.list_size = LIST_SIZE;
+    if (o.peer_buffers == 0) o.peer_buffers = BUFFER_USE_DEFAULT;
     if (o.peer_buffer_size == 0) o.peer_buffer_size = 2 * message_max(options) + 4096;
     return o;
 }
@@ -239,7 +240,7 @@ static bool is_idle(const struct node *node) {
     if (node->hints_busy > 0 || handoff_is_busy(node)) return false;
     if (node->fact_written != 0 || node->is_accepting) return false;
     if (!list_is_empty(&node->epoch.changes)) return false;
-    if (agreement_is_busy(node)) return false;
+    if (agreement_is_busy(node) || node->link_buffers.is_waking) return false;
     for (uint32_t i = 0; i < node->link_count; i++) {
         if (node->links[i].state != LINK_FREE) return false;
     }
@@ -557,6 +558,18 @@ struct node_stats node_stats(const struct node *node) {
     stats.queue_ns = is_asked ? node->admission.standing : 0;
     stats.is_shedding = is_asked && node->admission.is_shedding;
     return stats;
+}
+
+struct node_buffers node_buffers(const struct node *node) {
+    const struct buffers *b = &node->link_buffers;
+    struct node_buffers in_use = {
+        .large = b->pools[BUFFER_LARGE].taken,
+        .other = b->pools[BUFFER_SMALL].taken + b->pools[BUFFER_MEDIUM].taken,
+    };
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        in_use.waiting += !list_is_empty(&node->links[i].waiting);
+    }
+    return in_use;
 }
 
 void node_repair(struct node *node, uint16_t first, uint16_t last) {

@@ -57,7 +57,9 @@ struct node_options {
     uint32_t members_max;
     uint32_t requests_max;     // client and peer operations under way together
     uint64_t request_memory;   // bytes for keys and records of operations under way
-    uint32_t peer_buffer_size; // bytes, each way, per peer; 0: twice the largest message
+    uint32_t peer_buffer_size; // bytes of what is under way to or from a peer, at most; 0: twice
+                               // the largest message
+    uint32_t peer_buffers;     // so large, where not each link has its own (buffers.h); 0: enough
     uint32_t value_size_max;   // bytes
     uint32_t list_size;        // bytes of keys and records that one list is about; 0: 192 KiB
     uint64_t timeout_ns;       // of an operation
@@ -412,6 +414,16 @@ struct node_stats {
 };
 
 struct node_stats node_stats(const struct node *node);
+
+// Buffers that connections to other members share, and that are in use now.
+struct node_buffers {
+    uint32_t large; // as large as the largest message, and twice
+    uint32_t other;
+    uint32_t waiting; // connections that wait for a large one
+};
+
+struct node_buffers node_buffers(const struct node *node);
+
 // What this member itself holds of a cell, whose keyspace must be there; and of a slot, all
 // keyspaces together, but for the leaves.
 struct store_partition node_cell(const struct node *node, uint32_t cell);

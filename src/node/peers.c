@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/peers.h"
 
+#include "node/epoch.h"
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/inquiry.h"
+#include "node/purge.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
 #include "node/replace.h"
@@ -45,7 +47,7 @@ static bool has_room_for_caller(const struct node *node) {
 size_t peers_memory_size(const struct node_options *options) {
     uint32_t links = link_count(options->members_max);
     return options->members_max * sizeof(struct peer) + links * sizeof(struct link) + 256 +
-           links * link_memory_size(options->peer_buffer_size);
+           buffers_memory_size(links, options->peer_buffers, options->peer_buffer_size);
 }
 
 static void on_redial(struct timer *timer);
@@ -54,9 +56,9 @@ void peers_init(struct node *node, struct arena *arena) {
     node->peers = ARENA_ARRAY(arena, struct peer, node->options.members_max);
     node->link_count = link_count(node->options.members_max);
     node->links = ARENA_ARRAY(arena, struct link, node->link_count);
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        link_init(&node->links[i], node, arena, node->options.peer_buffer_size);
-    }
+    for (uint32_t i = 0; i < node->link_count; i++) link_init(&node->links[i], node);
+    buffers_init(&node->link_buffers, arena, node->link_count, node->options.peer_buffers,
+                 node->options.peer_buffer_size);
     for (uint32_t i = 0; i < node->options.members_max; i++) {
         node->peers[i].redial.fired = on_redial;
         node->peers[i].redial_ns = REDIAL_FIRST_NS;
@@ -93,9 +95,10 @@ static void dial(struct node *node, uint32_t member) {
         timer_arm(&node->timers, &peer->redial, node->env->now + peer->redial_ns);
         return;
     }
-    map_member_address(&peers_map(node)->members[member], PORT_PEER_OFFSET, peer->address);
+    char address[ADDRESS_SIZE_MAX + 1];
+    map_member_address(&peers_map(node)->members[member], PORT_PEER_OFFSET, address);
     peer->out = link;
-    link_dial(link, member, peer->address);
+    link_dial(link, member, address);
 }
 
 static void on_redial(struct timer *timer) {
@@ -161,6 +164,11 @@ static void accept_next(struct node *node) {
     node->is_accepting = true;
     node->accept_op.done = on_accepted;
     env_accept(node->env, &node->accept_op, node->listener, &node->accepted);
+}
+
+void peers_on_room(struct node *node) {
+    epoch_on_room(node);
+    purge_on_room(node);
 }
 
 void peers_start(struct node *node) {
@@ -415,6 +423,7 @@ void peers_on_trusted(struct link *link) {
 static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
+    if (!list_is_empty(&link->waiting)) return false; // we do not listen
     if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
     if (!gossip_reaches_all(node)) {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
@@ -434,6 +443,7 @@ void peers_sweep(struct node *node) {
         struct link *link = &node->links[node->sweep_turn];
         node->sweep_turn = node->sweep_turn + 1 < node->link_count ? node->sweep_turn + 1 : 0;
         if (link->state == LINK_GREETING && now - link->since > GREETING_MAX_NS) link_shut(link);
-        if (link->state == LINK_OPEN && is_silent(link, silence)) link_shut(link);
+        if (link->state != LINK_OPEN) continue;
+        if (is_silent(link, silence) || link_is_hoarding(link)) link_shut(link);
     }
 }

@@ -36,6 +36,9 @@ void peers_describe(struct node *node, uint64_t nonce, struct writer *w);
 // or has not said so again for long.
 void peers_note_claim(struct node *node, uint32_t member);
 
+// There is room again for requests to others, which was missed.
+void peers_on_room(struct node *node);
+
 // A link has closed, for whatever reason.
 void peers_on_closed(struct link *link);
 

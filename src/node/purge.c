@@ -222,15 +222,9 @@ static void pass_group(struct node *node) {
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
 
-static void ask(struct node *node) {
-    struct purge *p = &node->purge;
-    p->state = PURGE_ASKING;
-    p->id++;
-    p->round = purge_next_round(node, p->group);
-    memset(p->held, 0xff, sizeof(p->held));
-    purge_members_of(node, p->group, p->is_wide, p->waiting);
-    pause(node, PATIENCE_NS);
-    const struct message_purge m = {
+static struct message_purge question(const struct node *node) {
+    const struct purge *p = &node->purge;
+    return (struct message_purge){
         .id = p->id,
         .author = node->epoch.author,
         .group = (uint16_t)p->group,
@@ -238,13 +232,37 @@ static void ask(struct node *node) {
         .is_wide = p->is_wide,
         .entries = writer_bytes(&p->entries),
     };
-    for (uint32_t i = 0; i < node->map.member_count; i++) {
-        struct link *link = peer_link(node, i);
-        if (i == node->self || link == NULL || !bitmap_has(p->waiting, i)) continue;
+}
+
+// Those that it takes may be many: the rest are asked when there is room.
+static void ask_others(struct node *node) {
+    struct purge *p = &node->purge;
+    const struct message_purge m = question(node);
+    for (; p->told < node->map.member_count; p->told++) {
+        struct link *link = peer_link(node, p->told);
+        if (p->told == node->self || link == NULL || !bitmap_has(p->waiting, p->told)) continue;
         struct writer w = link_begin(link, 64 + (uint32_t)m.entries.size);
+        if (w.failed && node->link_buffers.was_refused) return;
         message_purge_encode(&m, &w);
         (void)link_end(link, MESSAGE_PURGE, &w); // who does not hear of it does not answer
     }
+}
+
+void purge_on_room(struct node *node) {
+    if (node->purge.state == PURGE_ASKING) ask_others(node);
+}
+
+static void ask(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_ASKING;
+    p->id++;
+    p->round = purge_next_round(node, p->group);
+    p->told = 0;
+    memset(p->held, 0xff, sizeof(p->held));
+    purge_members_of(node, p->group, p->is_wide, p->waiting);
+    pause(node, PATIENCE_NS);
+    ask_others(node);
+    const struct message_purge m = question(node);
     purge_check(node, NULL, &m);
 }
 

@@ -96,6 +96,7 @@ struct purge {
     bool is_full;
     uint8_t held[PURGE_KEYS_MAX / 8]; // by all who have answered
     uint8_t waiting[MEMBERS_MAX / 8]; // members whose answer is still out
+    uint32_t told;                    // members before this one were asked
     struct writer erased;             // message_condemned
     uint32_t blocked;                 // partitions passed since it began, for want of a member
     uint32_t waits_for;               // such a member, or MEMBER_NONE
@@ -114,6 +115,9 @@ void purge_stop(struct node *node);
 
 void purge_on_lost(struct node *node, uint32_t member);
 void purge_on_answer(struct node *node, uint32_t member, const struct message_purge_done *m);
+
+// There is room again for requests: who could not be asked yet is.
+void purge_on_room(struct node *node);
 
 // Its own part of a round is done: all is removed.
 void purge_on_erased(struct node *node);

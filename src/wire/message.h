@@ -68,6 +68,9 @@ const char *message_name(enum message_type type);
 enum {
     // A bound of all that a message holds beside key, value, records and maps.
     MESSAGE_OVERHEAD = 1024 + CONTEXT_MAX * 20 + MEMBERS_MAX / 8,
+
+    // The body of the largest HELLO or WELCOME: five texts with their sizes, and the rest.
+    MESSAGE_HELLO_MAX = 4 * (4 + NAME_SIZE_MAX) + 4 + ADDRESS_SIZE_MAX + 3 * 2 + 4 + 1 + 4 * 8,
 };
 
 // HELLO and WELCOME.
