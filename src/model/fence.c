@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fence.h"
 
+#include "base/bitmap.h"
+
 enum { FORMAT_VERSION = 2, IS_BEHIND = 1, HAS_FORGOTTEN = 2 };
 
 void fence_encode(const struct fence *f, struct writer *w) {
@@ -37,6 +39,32 @@ enum status fences_decode(struct fence fences[SLOT_GROUPS], uint64_t *clock_ms,
     if (read_u8(&r) != FORMAT_VERSION) return ST_INVALID;
     *clock_ms = read_u64(&r);
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_decode(&fences[i], &r);
+    return reader_done(&r) ? ST_OK : ST_CORRUPT;
+}
+
+static bool is_nothing(const struct fence *f) {
+    uint64_t any = f->floor | f->round | f->agreed | f->purged | f->cleared | f->wide;
+    return any == 0 && !f->is_behind && !f->has_forgotten;
+}
+
+void fences_tell(const struct fence fences[SLOT_GROUPS], struct writer *w) {
+    uint8_t told[SLOT_GROUPS / 8] = {0};
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        if (!is_nothing(&fences[i])) bitmap_add(told, i);
+    }
+    write_bytes(w, (struct slice){told, sizeof(told)});
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        if (bitmap_has(told, i)) fence_encode(&fences[i], w);
+    }
+}
+
+enum status fences_told(struct fence fences[SLOT_GROUPS], struct slice bytes) {
+    struct reader r = reader_of(bytes);
+    struct slice told = read_bytes(&r, SLOT_GROUPS / 8);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        fences[i] = (struct fence){0};
+        if (!r.failed && bitmap_has(told.data, i)) fence_decode(&fences[i], &r);
+    }
     return reader_done(&r) ? ST_OK : ST_CORRUPT;
 }
 

@@ -61,6 +61,13 @@ void fences_encode(const struct fence fences[SLOT_GROUPS], uint64_t clock_ms, st
 NODISCARD enum status fences_decode(struct fence fences[SLOT_GROUPS], uint64_t *clock_ms,
                                     struct slice bytes);
 
+// The same as one member tells another: a bit for each group, from the lowest on, of which there is
+// something to tell, then the fences of these. Where nothing was purged yet that is little. Takes
+// up to FENCES_TOLD_SIZE_MAX bytes. ST_CORRUPT: likewise.
+enum { FENCES_TOLD_SIZE_MAX = SLOT_GROUPS / 8 + SLOT_GROUPS * FENCE_ENCODED_SIZE };
+void fences_tell(const struct fence fences[SLOT_GROUPS], struct writer *w);
+NODISCARD enum status fences_told(struct fence fences[SLOT_GROUPS], struct slice bytes);
+
 // Whether there can be such a round, for all that is known here.
 bool fence_believes(const struct fence *f, uint32_t round);
 

@@ -51,6 +51,40 @@ static void a_fence_comes_out_as_it_went_in(void **state) {
     assert_true(g.has_forgotten);
 }
 
+// And of which nothing is known is not told of.
+static void what_is_told_is_what_was_known(void **state) {
+    (void)state;
+    static const struct fence some[] = {
+        {.round = 1},   {.agreed = 4}, {.purged = 2},       {.floor = UINT64_C(1) << 40},
+        {.cleared = 6}, {.wide = 5},   {.is_behind = true}, {.has_forgotten = true},
+    };
+    enum { SOME = sizeof(some) / sizeof(some[0]), APART = SLOT_GROUPS / SOME };
+    struct fence fences[SLOT_GROUPS] = {{0}};
+    for (uint32_t i = 0; i < SOME; i++) fences[i * APART + i] = some[i];
+    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    fences_tell(fences, &w);
+    assert_false(w.failed);
+    assert_int_equal(w.size, SLOT_GROUPS / 8 + SOME * FENCE_ENCODED_SIZE);
+    struct fence told[SLOT_GROUPS];
+    assert_int_equal(fences_told(told, writer_bytes(&w)), ST_OK);
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        assert_int_equal(told[i].round, fences[i].round);
+        assert_int_equal(told[i].agreed, fences[i].agreed);
+        assert_int_equal(told[i].purged, fences[i].purged);
+        assert_true(told[i].floor == fences[i].floor);
+        assert_int_equal(told[i].cleared, fences[i].cleared);
+        assert_int_equal(told[i].wide, fences[i].wide);
+        assert_int_equal(told[i].is_behind, fences[i].is_behind);
+        assert_int_equal(told[i].has_forgotten, fences[i].has_forgotten);
+    }
+    for (size_t size = 0; size < w.size; size++) {
+        assert_int_equal(fences_told(told, (struct slice){bytes, size}), ST_CORRUPT);
+    }
+    bytes[0] ^= 4; // one that is not there
+    assert_int_equal(fences_told(told, writer_bytes(&w)), ST_CORRUPT);
+}
+
 static void fences_are_stored_as_in_all_releases(void **state) {
     (void)state;
     struct fence fences[SLOT_GROUPS];
@@ -200,6 +234,7 @@ static void tombstones_and_what_has_expired_are_dead_and_not_those_of_later_time
 int fence_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_fence_comes_out_as_it_went_in),
+        cmocka_unit_test(what_is_told_is_what_was_known),
         cmocka_unit_test(fences_are_stored_as_in_all_releases),
         cmocka_unit_test(rounds_and_floors_only_rise),
         cmocka_unit_test(who_does_not_know_of_a_decided_round_is_behind),

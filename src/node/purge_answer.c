@@ -147,34 +147,33 @@ void purge_on_fences_stored(struct node *node) {
 
 void purge_send_fences(struct node *node, struct link *link, bool is_question) {
     if (node->state != NODE_SERVING || !link_is_open(link)) return;
-    uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
     struct writer fences = writer_to(bytes, sizeof(bytes));
-    for (uint32_t i = 0; i < SLOT_GROUPS; i++) fence_encode(&node->purge.fences[i], &fences);
+    fences_tell(node->purge.fences, &fences);
     const struct message_fences m = {.is_question = is_question, .fences = writer_bytes(&fences)};
-    struct writer w = link_begin(link, 64 + sizeof(bytes));
+    struct writer w = link_begin(link, 64 + (uint32_t)m.fences.size);
     message_fences_encode(&m, &w);
     (void)link_end(link, MESSAGE_FENCES, &w);
 }
 
 void purge_on_fences(struct node *node, struct link *link, const struct message_fences *m) {
     if (node->state != NODE_SERVING) return;
-    struct reader r = reader_of(m->fences);
+    struct fence told[SLOT_GROUPS];
+    node->peers[link->peer].has_told_fences = fences_told(told, m->fences) == ST_OK;
+    if (!node->peers[link->peer].has_told_fences) return;
     bool has_forgotten = false;
     bool has_lost_hints = false; // what it has minted for others is void
     const uint64_t latest = floor_max(node);
-    for (uint32_t i = 0; i < SLOT_GROUPS && !r.failed; i++) {
-        struct fence known;
-        fence_decode(&known, &r);
-        if (!r.failed && fence_learn_wide(&node->purge.fences[i], known.wide))
-            has_lost_hints = true;
+    for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
+        const struct fence *known = &told[i];
+        if (fence_learn_wide(&node->purge.fences[i], known->wide)) has_lost_hints = true;
         uint8_t members[MEMBERS_MAX / 8];
         purge_members_of(node, i, false, members);
         bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
-        if (r.failed || !is_shared) continue;
-        has_forgotten |= fence_learn(&node->purge.fences[i], &known, latest);
-        fence_hear(&node->purge.fences[i], known.round);
+        if (!is_shared) continue;
+        has_forgotten |= fence_learn(&node->purge.fences[i], known, latest);
+        fence_hear(&node->purge.fences[i], known->round);
     }
-    node->peers[link->peer].has_told_fences = !r.failed;
     if (has_lost_hints) {
         stand_in_renew(node);
         genesis_write_facts(node, FACT_FENCES);

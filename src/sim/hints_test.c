@@ -194,9 +194,11 @@ static void what_comes_late_is_kept_all_the_same(void **state) {
 // It has forgotten a purge, so it may have forgotten what it kept.
 static void have_it_mend(struct impostor *i) {
     const struct fence forgotten = {.round = 4, .purged = 4, .floor = 1};
-    uint8_t fences[SLOT_GROUPS * FENCE_ENCODED_SIZE];
-    struct writer w = writer_to(fences, sizeof(fences));
-    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&forgotten, &w);
+    struct fence fences[SLOT_GROUPS];
+    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fences[group] = forgotten;
+    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    fences_tell(fences, &w);
     const struct message_fences m = {.fences = writer_bytes(&w)};
     SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
 }

@@ -250,13 +250,11 @@ static void nothing_is_erased_that_was_not_agreed_on(void **state) {
 
 static void claim_of(struct impostor *i, uint32_t group, uint32_t groups,
                      const struct fence *claimed) {
-    uint8_t bytes[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    struct fence fences[SLOT_GROUPS] = {{0}};
+    for (uint32_t at = group; at < group + groups; at++) fences[at] = *claimed;
+    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
     struct writer w = writer_to(bytes, sizeof(bytes));
-    static const struct fence nothing;
-    for (uint32_t at = 0; at < SLOT_GROUPS; at++) {
-        bool is_claimed = at >= group && at < group + groups;
-        fence_encode(is_claimed ? claimed : &nothing, &w);
-    }
+    fences_tell(fences, &w);
     const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
     SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
     struct frame frame = {0};
