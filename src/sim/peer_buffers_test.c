@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 enum { MEMBERS = 5, LINES = 4, LARGE = 10000, FRAME_MAX = 16 * 1024, HALF = 3000 };
+enum { MANY = 16 };
 
 // A connection to n1 on which we speak without waiting until that has been taken.
 struct caller {
@@ -277,20 +278,26 @@ static void uses_do_not_wait_for_each_other(void **state) {
     end(c->i);
 }
 
-// One holds the buffer and says a byte now and then: not for ever.
+// Two hold the buffer, one after the other, and say a byte now and then: not for ever. Who waits
+// has not fallen silent.
 static void who_is_slow_to_finish_gives_way(void **state) {
     (void)state;
+    enum { SLOW = 2 };
     struct crowd *c = gather_callers(256 * 1024);
     for (uint32_t k = 0; k < LINES; k++) begin_to_write(c, &c->callers[k]);
-    for (uint32_t k = 1; k < LINES; k++) go_on_to_the_end(c, &c->callers[k]);
-    for (int step = 0; step < 12; step++) {
-        if (c->callers[0].asked.op.status == ST_OK) go_on(c, &c->callers[0], 1);
+    for (uint32_t k = SLOW; k < LINES; k++) go_on_to_the_end(c, &c->callers[k]);
+    uint64_t until = world_now(c->i->world) + 20 * NS_PER_SECOND;
+    while (in_use(c).waiting > 0) {
+        assert_true(world_now(c->i->world) < until);
+        for (uint32_t k = 0; k < SLOW; k++) go_on(c, &c->callers[k], 1);
         pass(c->i->world, 500 * NS_PER_MS);
     }
-    for (uint32_t k = 1; k < LINES; k++) expect_written(c, &c->callers[k]);
-    struct frame frame = {0};
-    struct line *l = &c->callers[0].line;
-    while (hear(c->i, l, &l->recv_key, l->received++, &frame)) continue;
+    for (uint32_t k = SLOW; k < LINES; k++) expect_written(c, &c->callers[k]);
+    for (uint32_t k = 0; k < SLOW; k++) {
+        struct frame frame = {0};
+        struct line *l = &c->callers[k].line;
+        while (hear(c->i, l, &l->recv_key, l->received++, &frame)) continue;
+    }
     pass(c->i->world, 50 * NS_PER_MS);
     assert_int_equal(in_use(c).large, 0);
     end(c->i);
@@ -394,6 +401,134 @@ static void strangers_have_no_large_buffer(void **state) {
     }
 }
 
+// Members that are all real.
+
+static void one_of_each_and_two_copies(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->peer_buffers = 1;
+    node->replication = 2;
+}
+
+static void one_of_each_and_many_copies(struct node_options *node, struct server_options *server) {
+    node->peer_buffers = 1;
+    node->replication = 8;
+    server->replication = 8;
+    memset(node->self.rack, 'r', NAME_SIZE_MAX);
+    memset(node->self.dc, 'd', NAME_SIZE_MAX);
+}
+
+static struct cluster *found(bool are_many, struct world **world) {
+    static struct cluster cluster;
+    struct world_options options = world_quiet();
+    options.window = 4096;
+    const struct cluster_options o = {.members = are_many ? MANY : MEMBERS,
+                                      .adjust = are_many ? one_of_each_and_many_copies
+                                                         : one_of_each_and_two_copies};
+    *world = world_create(test_seed(), &options);
+    cluster_init(&cluster, *world, &o);
+    for (uint32_t k = 0; k < o.members; k++) cluster_start(&cluster, k);
+    uint64_t until = world_now(*world) + 60 * NS_PER_SECOND;
+    for (uint32_t k = 0; k < o.members; k++) {
+        while (!cluster_is_serving(&cluster, k)) assert_true(world_step(*world, until));
+    }
+    return &cluster;
+}
+
+// Somebody who writes a large value and reads it, again and again until it was done so often.
+struct user {
+    struct request request;
+    struct cluster *cluster;
+    uint32_t member;
+    uint32_t left;
+    bool is_asking;
+    char key[16];
+};
+
+static void on_used(struct request *request) {
+    struct user *u = CONTAINER_OF(request, struct user, request);
+    u->is_asking = false;
+    bool is_read = request->kind == REQUEST_READ;
+    if (request->status != ST_OK) return;
+    if (is_read) assert_true(request->record.size > LARGE);
+    request->kind = is_read ? REQUEST_REPLACE : REQUEST_READ;
+    u->left--;
+}
+
+static void use(struct user *u) {
+    static uint8_t value[LARGE];
+    struct request *r = &u->request;
+    if (u->is_asking || u->left == 0) return;
+    r->done = on_used;
+    r->key = text(u->key);
+    r->value = (struct slice){value, sizeof(value)};
+    r->level.kind = LEVEL_QUORUM;
+    u->is_asking = true;
+    struct machine *machine = u->cluster->processes[u->member].machine;
+    machine_enter(machine);
+    node_submit(cluster_node(u->cluster, u->member), r);
+    machine_leave(machine);
+}
+
+static void expect_cluster_is_done(struct cluster *cluster) {
+    for (uint32_t k = 0; k < cluster->options.members; k++) {
+        struct node_buffers now = node_buffers(cluster_node(cluster, k));
+        assert_int_equal(now.large, 0);
+        assert_int_equal(now.waiting, 0);
+    }
+}
+
+// One is refused now and then, as nobody can send two large requests together; but all get through.
+static void members_that_ask_each_other_get_through(void **state) {
+    (void)state;
+    enum { USERS = 4 * MEMBERS, TIMES = 20 };
+    static struct user users[USERS];
+    struct world *world = NULL;
+    struct cluster *cluster = found(false, &world);
+    for (uint32_t k = 0; k < USERS; k++) {
+        users[k] = (struct user){.cluster = cluster, .member = k % MEMBERS, .left = TIMES};
+        users[k].request.kind = REQUEST_REPLACE;
+        (void)snprintf(users[k].key, sizeof(users[k].key), "key%u", k);
+    }
+    uint64_t until = world_now(world) + 120 * NS_PER_SECOND;
+    uint32_t left = 0;
+    do {
+        assert_true(world_now(world) < until);
+        left = 0;
+        for (uint32_t k = 0; k < USERS; k++) {
+            use(&users[k]);
+            left += users[k].left;
+        }
+        pass(world, 10 * NS_PER_MS);
+    } while (left > 0);
+    pass(world, 2 * NS_PER_SECOND);
+    expect_cluster_is_done(cluster);
+    world_destroy(world);
+}
+
+static void on_changed(struct keyspace_change *change) {
+    *(bool *)change->context = true;
+}
+
+// A map goes to all, one after the other where there is not room for more.
+static void a_map_that_is_large_is_agreed_on(void **state) {
+    (void)state;
+    struct world *world = NULL;
+    struct cluster *cluster = found(true, &world);
+    bool is_done = false;
+    struct keyspace_change change = {
+        .verb = KEYSPACE_CREATE, .wanted = {.name = "more"}, .done = on_changed};
+    change.context = &is_done;
+    machine_enter(cluster->processes[0].machine);
+    node_change_keyspace(cluster_node(cluster, 0), &change);
+    machine_leave(cluster->processes[0].machine);
+    uint64_t until = world_now(world) + 10 * NS_PER_SECOND;
+    while (!is_done) assert_true(world_step(world, until));
+    assert_int_equal(change.outcome, KEYSPACE_DONE);
+    pass(world, 2 * NS_PER_SECOND);
+    expect_cluster_is_done(cluster);
+    world_destroy(world);
+}
+
 int peer_buffers_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(large_requests_wait_in_line),
@@ -403,6 +538,8 @@ int peer_buffers_test(void) {
         cmocka_unit_test(links_that_end_give_all_back),
         cmocka_unit_test(a_member_can_stop_while_others_wait),
         cmocka_unit_test(strangers_have_no_large_buffer),
+        cmocka_unit_test(members_that_ask_each_other_get_through),
+        cmocka_unit_test(a_map_that_is_large_is_agreed_on),
     };
     return cmocka_run_group_tests_name("peer_buffers", cases, NULL, NULL);
 }
