@@ -16,7 +16,7 @@
 // that.
 #define NOTICE_MAX_NS (5 * NS_PER_SECOND)
 
-enum { TRAFFIC_MAX = 20000, TRAFFIC_FROM = 17, LOSSES = 6 };
+enum { TRAFFIC_MAX = 20000, TRAFFIC_FROM = 9, LOSSES = 6 };
 
 static double seconds(uint64_t ns) {
     return (double)ns / 1e9;

@@ -14,7 +14,7 @@
 #include "node/sight.h"
 
 enum {
-    GOSSIP_ALL_MAX = 16,
+    GOSSIP_ALL_MAX = 8,
     GOSSIP_FANOUT = 2,
     GOSSIP_ROWS_OF_MANY = 8, // news of members in a message, where they are more than that
     GOSSIP_SIZE_MAX = 4 + RUMORS_MAX * MEMBER_ENTRY_ENCODED_SIZE + 17 + 1 +

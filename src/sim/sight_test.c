@@ -14,7 +14,7 @@
 
 enum { MEMBERS = 5, MANY = 18 };
 
-// Of ten and more members the map has another order than the processes.
+// As the map has it.
 static uint32_t index_of(const struct site *site, uint32_t process) {
     const struct cluster *c = &site->cluster;
     const struct node *any = cluster_node(c, process == 0 ? 1 : 0);
