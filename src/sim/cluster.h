@@ -2,7 +2,7 @@
 //
 // cluster.h -- quoitd, as often as wanted, in one simulated world.
 //
-// Each member is a machine "n1", "n2", ... (of ten and more, "n01"), that runs a node and a server,
+// Each member is a machine "n1", "n2", ... (of ten and more, "n01") that runs a node and a server,
 // made of the same object files as the real program. The cluster starts and stops these processes
 // and knows how they are; who lets them suffer is sim/nemesis.h, and who judges them sim/oracle.h.
 #ifndef QUOIT_SIM_CLUSTER_H
