@@ -103,6 +103,14 @@ static void ring_grow(struct env_socket *to, uint32_t need) {
     to->head = 0;
 }
 
+static void ring_give_if_empty(struct env_socket *to) {
+    if (to->ring == NULL || to->arrived + to->flying > 0) return;
+    memory_give(to->ring);
+    to->ring = NULL;
+    to->ring_size = 0;
+    to->head = 0;
+}
+
 static void ring_put(struct env_socket *to, const uint8_t *bytes, uint32_t size) {
     uint32_t used = to->arrived + to->flying;
     ring_grow(to, used + size);
@@ -120,6 +128,7 @@ static void ring_take(struct env_socket *to, uint8_t *bytes, uint32_t size) {
     memcpy(bytes + straight, to->ring, size - straight);
     to->head = (to->head + size) % to->ring_size;
     to->arrived -= size;
+    ring_give_if_empty(to);
 }
 
 // Pieces under way
@@ -154,10 +163,19 @@ static void add_piece(struct env_socket *to, enum piece_kind kind, uint32_t size
     expect_arrival(to);
 }
 
+static void pieces_give_if_empty(struct env_socket *to) {
+    if (to->pieces == NULL || to->piece_count > 0) return;
+    memory_give(to->pieces);
+    to->pieces = NULL;
+    to->piece_capacity = 0;
+    to->piece_first = 0;
+}
+
 static struct piece take_piece(struct env_socket *to) {
     struct piece piece = to->pieces[to->piece_first];
     to->piece_first = (to->piece_first + 1) % to->piece_capacity;
     to->piece_count--;
+    pieces_give_if_empty(to);
     return piece;
 }
 
@@ -166,6 +184,8 @@ void stream_drop_flight(struct env_socket *to) {
     to->piece_count = 0;
     to->is_cut = false;
     to->has_reset = false;
+    ring_give_if_empty(to);
+    pieces_give_if_empty(to);
 }
 
 static void add_reset(struct env_socket *to) {
@@ -223,6 +243,7 @@ static void arrive_data(struct env_socket *to, uint32_t size) {
     }
     // The bytes behind these are as useless; they go as they arrive.
     to->head = to->ring_size == 0 ? 0 : (to->head + size) % to->ring_size;
+    ring_give_if_empty(to);
     add_reset(to->other);
 }
 
@@ -420,6 +441,7 @@ void stream_close(struct env_socket *stream, enum piece_kind farewell) {
     stream->state = SOCKET_CLOSED;
     stream->arrived = 0;
     stream->head = 0;
+    ring_give_if_empty(stream);
     if (other->state == SOCKET_CLOSED) {
         give_pair(stream);
         return;

@@ -10,8 +10,9 @@
 //     pieces                                          first | second | ...
 //
 // The pieces under way arrive one by one, in order; one event is out for the first of them unless
-// it waits at a cut. The memory of a pair is used again after both ends are closed; events that
-// still name it carry an older number and are void.
+// it waits at a cut. Ring and pieces are given back while they are empty: most ends are idle. The
+// memory of a pair is used again after both ends are closed; events that still name it carry an
+// older number and are void.
 #ifndef QUOIT_SIM_STREAM_H
 #define QUOIT_SIM_STREAM_H
 
@@ -39,7 +40,7 @@ struct env_socket {
     struct network *network;
     struct machine *machine;
     enum socket_state state;
-    char address[ADDRESS_SIZE_MAX + 1]; // of a stream its peer's, of a listener its own
+    char address[NAME_SIZE_MAX + 7]; // of a stream its peer's, of a listener its own: host:port
 
     // A listener
     uint32_t port;
