@@ -13,9 +13,8 @@
 #define VISITED_PAUSE_NS (1 * NS_PER_MS)
 
 enum {
-    REST_SHARE = 4,      // times what the store takes to list a cell, it rests
-    VISITED_MAX = 512,   // records between two pauses
-    WIDE_PAUSE_MAX = 15, // looks
+    REST_SHARE = 4,    // times what the store takes to list a cell, it rests
+    VISITED_MAX = 512, // records between two pauses
     CLOCK_STORED_MS = 3600 * 1000,
 };
 
@@ -61,8 +60,7 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    if (!p->is_wide && p->wide_found > 0 && p->wide_rest > 0) p->wide_rest--;
-    p->is_wide = !p->is_wide && p->wide_found > 0 && p->wide_rest == 0;
+    p->is_wide = !p->is_wide && p->wide_found > 0 && backoff_is_due(&p->wide_tries);
     p->wide_found = 0;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
@@ -76,7 +74,7 @@ static void end_look(struct node *node) {
     struct purge_block *block = p->is_wide ? &p->wide_block : &p->block;
     uint32_t blocked = p->is_wide && p->blocked > 0 ? p->wide_cells : p->blocked;
     *block = (struct purge_block){blocked, p->waits_for};
-    if (p->is_wide && blocked == 0) p->wide_pause = 0;
+    if (p->is_wide && blocked == 0) backoff_succeed(&p->wide_tries);
     if (!p->is_wide && p->wide_found == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
     if (!p->is_wide) p->wide_cells = p->wide_found;
     p->state = PURGE_RESTING;
@@ -215,8 +213,7 @@ static void pass_group(struct node *node) {
     begin_round(p);
     if (p->is_wide) {
         p->blocked++;
-        p->wide_pause = p->wide_pause < WIDE_PAUSE_MAX ? 2 * p->wide_pause + 1 : p->wide_pause;
-        p->wide_rest = p->wide_pause;
+        backoff_fail(&p->wide_tries);
     }
     // Not in step with another member, that proposes in the same group.
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));

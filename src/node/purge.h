@@ -29,6 +29,7 @@
 
 #include "base/list.h"
 #include "base/timer.h"
+#include "model/backoff.h"
 #include "model/fence.h"
 #include "model/purge_clock.h"
 #include "node/node.h"
@@ -101,8 +102,7 @@ struct purge {
     uint32_t waits_for;               // such a member, or MEMBER_NONE
     struct purge_block block;         // of the last look that came to its end
     struct purge_block wide_block;    // of the last at what all members have to agree on
-    uint32_t wide_pause;              // looks between two of that kind, as the last was in vain
-    uint32_t wide_rest;               // how many are left
+    struct backoff wide_tries;        // at each look at the rest that finds some
 };
 
 size_t purge_memory_size(void);

@@ -653,6 +653,54 @@ static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
     }
 }
 
+static void refuse(struct impostor *i, uint64_t id) {
+    const struct message_purge_done m = {.id = id, .status = ST_UNAVAILABLE};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+}
+
+static void expect_blocked(struct impostor *i, uint32_t partitions, const char *waits_for) {
+    struct node_purge state = node_purge_state(real_node(i));
+    assert_int_equal(state.blocked, partitions);
+    assert_string_equal(state.waits_for, waits_for);
+}
+
+// Looks from when we refuse the proposal to the next one.
+static uint32_t looks_to_next(struct impostor *i, struct message_purge *m) {
+    const uint64_t look_ns = cluster_node_options(&i->cluster).purge_ns;
+    uint64_t refused = world_now(i->world);
+    refuse(i, m->id);
+    *m = hear_proposal(i);
+    assert_true(m->is_wide);
+    return (uint32_t)((world_now(i->world) - refused) / look_ns);
+}
+
+// All this time the operator sees that there is something, and for whom it waits.
+static void rounds_of_all_that_come_to_nothing_are_made_less_and_less_often(void **state) {
+    (void)state;
+    static const uint32_t looks[] = {2, 4, 8, 16, 16};
+    struct impostor *i = begin_serving();
+    char key[16];
+    uint8_t value[128];
+    find_own_key(i, key);
+    claim(i, 0, 0, 0);
+    struct slice dead = dead_of_stand_in(value, sizeof(value));
+    assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+    struct message_purge m = hear_proposal(i);
+    assert_true(m.is_wide);
+    expect_blocked(i, 0, "");
+    for (size_t k = 0; k < sizeof(looks) / sizeof(looks[0]); k++) {
+        assert_int_equal(looks_to_next(i, &m), looks[k]);
+        expect_blocked(i, 1, "n2");
+    }
+    agree_to(i, m.id);
+    assert_false(is_there_at(i, key));
+    expect_blocked(i, 0, "");
+    assert_int_equal(put_at(i, key, dead, m.round), ST_OK);
+    m = hear_proposal(i);
+    assert_int_equal(looks_to_next(i, &m), 2);
+    end(i);
+}
+
 // The others have decided with a word of its that it has forgotten.
 static void who_is_told_to_erase_what_it_has_not_agreed_to_mends(void **state) {
     (void)state;
@@ -679,6 +727,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
         cmocka_unit_test(a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there),
         cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
+        cmocka_unit_test(rounds_of_all_that_come_to_nothing_are_made_less_and_less_often),
         cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
     };
     return cmocka_run_group_tests_name("hostile_purge", cases, NULL, NULL);
