@@ -263,6 +263,69 @@ static void who_begins_to_mend_amid_a_read_does_not_show_it(void **state) {
     end(i);
 }
 
+// Answers each of the next so many that it sends: of that key with the status, else that we have
+// it. How often it was that key.
+static uint32_t answer_puts(struct impostor *i, uint32_t count, struct slice key,
+                            enum status status) {
+    uint32_t times = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        struct frame frame = {0};
+        say_nothing(i, &i->dialled);
+        struct message_put m = hear_put(i, &frame);
+        bool is_it = slice_equal(m.key, key);
+        times += is_it;
+        answer_put(i, m.id, is_it ? status : ST_OK);
+    }
+    return times;
+}
+
+static uint64_t stuck(struct impostor *i) {
+    return node_stats(real_node(i)).hints_stuck;
+}
+
+// Who has no room now will have.
+static void what_is_refused_for_good_is_counted_until_it_is_taken(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    char name[16];
+    uint32_t next = 100;
+    struct slice key = find_key(i);
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(hint(i, find_next_key(i, &next, name), SECOND), ST_OK);
+    assert_int_equal(answer_puts(i, 2, key, ST_NO_SPACE), 1);
+    assert_int_equal(stuck(i), 0);
+    static const enum status refusals[] = {ST_HISTORY_FULL, ST_TOO_LARGE, ST_INVALID};
+    for (uint32_t k = 0; k < 3; k++) { // once more each time around
+        assert_int_equal(answer_puts(i, 1, key, refusals[k]), 1);
+        assert_int_equal(stuck(i), 1);
+    }
+    assert_int_equal(hints(i), 1);
+    assert_int_equal(answer_puts(i, 1, key, ST_OK), 1);
+    assert_int_equal(hints(i), 0);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(stuck(i), 0);
+    end(i);
+}
+
+// ... also if another one is left.
+static void what_was_refused_and_is_taken_is_not_counted_with_the_rest(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    char name[16];
+    uint32_t next = 100;
+    struct slice key = find_key(i);
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(answer_puts(i, 1, key, ST_TOO_LARGE), 1);
+    assert_int_equal(stuck(i), 1);
+    struct slice other = find_next_key(i, &next, name);
+    assert_int_equal(hint(i, other, SECOND), ST_OK);
+    while (hints(i) == 2) (void)answer_puts(i, 1, other, ST_NO_SPACE);
+    for (uint32_t k = 0; k < 3; k++) (void)answer_puts(i, 1, other, ST_NO_SPACE);
+    assert_int_equal(hints(i), 1);
+    assert_int_equal(stuck(i), 0);
+    end(i);
+}
+
 // Of what those who stand in have minted.
 
 static enum status hint_minted(struct impostor *i, struct slice key, uint32_t round) {
@@ -424,6 +487,8 @@ int hints_test(void) {
         cmocka_unit_test(who_mends_stands_in_for_nobody),
         cmocka_unit_test(who_begins_to_mend_amid_it_does_not_vouch_for_it),
         cmocka_unit_test(who_begins_to_mend_amid_a_read_does_not_show_it),
+        cmocka_unit_test(what_is_refused_for_good_is_counted_until_it_is_taken),
+        cmocka_unit_test(what_was_refused_and_is_taken_is_not_counted_with_the_rest),
         cmocka_unit_test(what_was_minted_before_a_round_of_all_comes_too_late),
         cmocka_unit_test(a_round_of_all_that_it_did_not_agree_to_makes_nothing_void),
         cmocka_unit_test(what_was_minted_is_sent_to_who_has_told_its_rounds),

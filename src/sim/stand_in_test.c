@@ -433,6 +433,47 @@ static void what_is_minted_after_damage_supersedes_nothing_of_before(void **stat
     site_free(site);
 }
 
+static void put_many_beside(struct site *site, struct talker *t, const char *key, const char *value,
+                            uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) put_beside(site, t, key, value);
+}
+
+// More values than a record has: they are taken when a client has replaced those on the replicas.
+static void what_the_replicas_cannot_merge_is_shown_until_they_can(void **state) {
+    (void)state;
+    enum { MANY = 64 }; // four times that is too many
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    char context[TOKEN_MAX];
+    char words[TOKEN_MAX + 64];
+    find_keys(site, false, keys);
+    for (uint32_t i = 2; i < 4; i++) {
+        put_many_beside(site, site_talker(site, i, false), keys[0], "old", MANY);
+    }
+    kill_replicas(site);
+    for (uint32_t i = 0; i < 2; i++) {
+        put_many_beside(site, sloppy_talker(site, i), keys[0], "minted", MANY);
+    }
+    start_replicas(site);
+    site_wait(site, 30 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 2);
+    struct talker *t = site_talker(site, 0, false);
+    assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 1);
+    expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), "$11\r\nhints_stuck\r\n:1\r\n");
+    (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
+    (void)answer_to(site, t, words);
+    talker_context(t, context);
+    (void)snprintf(words, sizeof(words), "KV.PUT %s new CONTEXT %s\r\n", keys[0], context);
+    expect_part(answer_to(site, t, words), "context");
+    wait_until_handed_off(site);
+    site_wait(site, 2 * NS_PER_SECOND);
+    assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 0);
+    expect_both(site, keys[0], "new", "minted");
+    (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
+    assert_null(strstr(answer_to(site, t, words), "old"));
+    site_free(site);
+}
+
 int stand_in_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_stands_in_mints_and_keeps_it_through_a_loss_of_power),
@@ -446,6 +487,7 @@ int stand_in_test(void) {
         cmocka_unit_test(what_was_minted_before_a_purge_is_handed_off_after_it),
         cmocka_unit_test(who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted),
         cmocka_unit_test(who_has_no_room_for_it_does_not_mint),
+        cmocka_unit_test(what_the_replicas_cannot_merge_is_shown_until_they_can),
         cmocka_unit_test(what_is_minted_after_damage_supersedes_nothing_of_before),
     };
     return cmocka_run_group_tests_name("stand_in", cases, NULL, NULL);
