@@ -203,7 +203,7 @@ static void note_refused(const struct handoff_item *item, enum status status) {
     if (!log_is_due(node, &node->hints_logged)) return;
     env_log(node->env, ENV_WARNING,
             "a hint is not taken by the member that it is for, and is kept; what helps is in "
-            "docs/operations.md member=%s "
+            "docs/consistency.md, SLOPPY member=%s "
             "status=\"%s\" slot=%u key_hash=%016llx",
             node->map.members[node->handoff.target].name, status_text(status),
             slot_of(item->hint.key), (unsigned long long)hash_bytes(item->hint.key, 0));
