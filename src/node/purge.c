@@ -219,22 +219,20 @@ static void pass_group(struct node *node) {
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
 
-static void ask(struct node *node) {
-    struct purge *p = &node->purge;
-    p->state = PURGE_ASKING;
-    p->id++;
-    p->round = purge_next_round(node, p->group);
-    memset(p->held, 0xff, sizeof(p->held));
-    purge_members_of(node, p->group, p->is_wide, p->waiting);
-    pause(node, PATIENCE_NS);
-    const struct message_purge m = {
+static struct message_purge proposal_of(const struct purge *p) {
+    return (struct message_purge){
         .id = p->id,
-        .author = node->epoch.author,
+        .author = p->author,
         .group = (uint16_t)p->group,
         .round = p->round,
         .is_wide = p->is_wide,
         .entries = writer_bytes(&p->entries),
     };
+}
+
+static void ask_others(struct node *node) {
+    struct purge *p = &node->purge;
+    const struct message_purge m = proposal_of(p);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         struct link *link = peer_link(node, i);
         if (i == node->self || link == NULL || !bitmap_has(p->waiting, i)) continue;
@@ -242,6 +240,22 @@ static void ask(struct node *node) {
         message_purge_encode(&m, &w);
         (void)link_end(link, MESSAGE_PURGE, &w); // who does not hear of it does not answer
     }
+}
+
+// Who has no copies is not asked in other rounds. So of one of all members the number is durable
+// here before it can be there: else, after a loss of power, one that they hear nothing of could
+// have the same.
+static void ask(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_ASKING;
+    p->id++;
+    p->author = node->epoch.author;
+    p->round = purge_next_round(node, p->group);
+    memset(p->held, 0xff, sizeof(p->held));
+    purge_members_of(node, p->group, p->is_wide, p->waiting);
+    pause(node, PATIENCE_NS);
+    if (!p->is_wide) ask_others(node);
+    const struct message_purge m = proposal_of(p);
     purge_check(node, NULL, &m);
 }
 
@@ -258,6 +272,7 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     }
     for (uint32_t i = 0; i < m->held.size; i++) p->held[i] &= m->held.data[i];
     bitmap_remove(p->waiting, member);
+    if (p->is_wide && member == node->self) ask_others(node);
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (bitmap_has(p->waiting, i)) return;
     }

@@ -701,6 +701,35 @@ static void rounds_of_all_that_come_to_nothing_are_made_less_and_less_often(void
     end(i);
 }
 
+// We could be one without copies, who would not be asked in a later round of the same number.
+static void a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct machine *machine = i->cluster.processes[0].machine;
+    char key[16];
+    uint8_t value[128];
+    find_own_key(i, key);
+    claim(i, 0, 0, 0);
+    struct slice dead = dead_of_stand_in(value, sizeof(value));
+    assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+    machine_slow_disk(machine, 1000);
+    struct message_purge m = hear_proposal(i);
+    assert_true(m.is_wide);
+    assert_int_equal(m.round, 1);
+    cluster_power_loss(&i->cluster, 0);
+    machine_slow_disk(machine, 1);
+    cluster_start(&i->cluster, 0);
+    i->accepted.in_size = i->accepted.taken = 0;
+    be_dialled(i);
+    dial(i);
+    m = hear_proposal(i);
+    assert_true(m.is_wide);
+    assert_int_equal(m.round, 2);
+    agree_to(i, m.id);
+    assert_false(is_there_at(i, key));
+    end(i);
+}
+
 // The others have decided with a word of its that it has forgotten.
 static void who_is_told_to_erase_what_it_has_not_agreed_to_mends(void **state) {
     (void)state;
@@ -728,6 +757,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there),
         cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
         cmocka_unit_test(rounds_of_all_that_come_to_nothing_are_made_less_and_less_often),
+        cmocka_unit_test(a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it),
         cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
     };
     return cmocka_run_group_tests_name("hostile_purge", cases, NULL, NULL);
