@@ -116,6 +116,7 @@ static void read_field(struct cluster_view *view, struct cluster_node *node, con
         {"shed_requests", &view->shed_requests},
         {"queue_time_us", &view->queue_time_us},
         {"purge_blocked", &view->purge_blocked},
+        {"hints_stuck", &view->hints_stuck},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (strcmp(name, texts[i].name) == 0) copy_text(texts[i].text, texts[i].capacity, value);
@@ -212,6 +213,16 @@ static void print_purge(const struct cluster_view *view, struct terminal *t) {
     fputc('\n', t->file);
 }
 
+static void print_hints(const struct cluster_view *view, struct terminal *t) {
+    if (view->hints_stuck == 0) return;
+    terminal_print(t, STYLE_WARN, "writes do not get where they belong");
+    terminal_print(t, STYLE_FAINT,
+                   ": %llu that are kept for others, who do not take them: see hints_stuck in "
+                   "docs/operations.md",
+                   (unsigned long long)view->hints_stuck);
+    fputc('\n', t->file);
+}
+
 void cluster_print(const struct cluster_view *view, struct terminal *t) {
     static const char *const headings[] = {"name",  "state",        "address", "rack",
                                            "dc",    ">slots first", ">held",   ">keys",
@@ -246,4 +257,5 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
     print_load(view, t);
     print_differences(view, t);
     print_purge(view, t);
+    print_hints(view, t);
 }

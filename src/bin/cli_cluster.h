@@ -44,6 +44,7 @@ struct cluster_view {
     uint64_t queue_time_us;
     uint64_t purge_blocked;                  // partitions whose tombstones it cannot have purged
     char purge_waits_for[NAME_SIZE_MAX + 1]; // a member; or nothing
+    uint64_t hints_stuck; // that it keeps, and that those they are for do not take
     size_t node_count;
     struct cluster_node nodes[MEMBERS_MAX];
 };

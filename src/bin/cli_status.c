@@ -30,12 +30,13 @@ static void print_json(const struct cluster_view *view) {
         if (strcmp(view->nodes[i].state, "up") == 0) up++;
     }
     json_t *all = json_pack(
-        "{so s{ss sI sI sI sI sI sb sI sI sI ss}}", "nodes", nodes, "cluster", "state", view->state,
-        "epoch", (json_int_t)view->epoch, "members", (json_int_t)view->node_count, "up",
-        (json_int_t)up, "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
+        "{so s{ss sI sI sI sI sI sb sI sI sI ss sI}}", "nodes", nodes, "cluster", "state",
+        view->state, "epoch", (json_int_t)view->epoch, "members", (json_int_t)view->node_count,
+        "up", (json_int_t)up, "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
         (json_int_t)view->slots_behind, "shedding", view->shedding == 1, "shed_requests",
         (json_int_t)view->shed_requests, "queue_time_us", (json_int_t)view->queue_time_us,
-        "purge_blocked", (json_int_t)view->purge_blocked, "purge_waits_for", view->purge_waits_for);
+        "purge_blocked", (json_int_t)view->purge_blocked, "purge_waits_for", view->purge_waits_for,
+        "hints_stuck", (json_int_t)view->hints_stuck);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);

@@ -198,7 +198,9 @@ static void send_minted_again(struct handoff_item *item, uint32_t round) {
 static void note_refused(const struct handoff_item *item, enum status status) {
     struct node *node = item->node;
     bool is_for_good = status == ST_HISTORY_FULL || status == ST_TOO_LARGE || status == ST_INVALID;
-    if (!is_for_good || !log_is_due(node, &node->hints_logged)) return;
+    if (!is_for_good) return;
+    node->peers[node->handoff.target].hint_places[node->handoff.kind].refused++;
+    if (!log_is_due(node, &node->hints_logged)) return;
     env_log(node->env, ENV_WARNING,
             "a hint is not taken by the member that it is for, and is kept; what helps is in "
             "docs/consistency.md, SLOPPY member=%s "
@@ -290,6 +292,27 @@ static void keep_place(struct node *node) {
     place->is_set = true;
 }
 
+// All hints there are for these members were sent to them.
+static void end_round(struct node *node, enum hint_kind kind, uint32_t first, uint32_t end) {
+    for (uint32_t i = first; i < end && i < node->peer_count; i++) {
+        struct hint_place *place = &node->peers[i].hint_places[kind];
+        place->refused_before = place->refused;
+        place->refused = 0;
+    }
+}
+
+uint64_t handoff_stuck(const struct node *node) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        for (enum hint_kind kind = 0; kind < HINT_KINDS; kind++) {
+            const struct hint_place *place = &node->peers[i].hint_places[kind];
+            bool is_more = place->refused > place->refused_before;
+            sum += is_more ? place->refused : place->refused_before;
+        }
+    }
+    return sum;
+}
+
 // True: there is more to list at once.
 static bool end_list(struct node *node) {
     struct handoff *h = &node->handoff;
@@ -308,6 +331,7 @@ static bool end_list(struct node *node) {
         return false;
     }
     if (h->target < node->peer_count) node->peers[h->target].hint_places[h->kind].is_set = false;
+    end_round(node, h->kind, h->target, h->next);
     h->target = h->next;
     if (h->next < MEMBERS_MAX) return true;
     // At the end: the other kind, then once more this one, then there is nothing to do for now.
@@ -360,6 +384,9 @@ static void on_step(struct timer *timer) {
         return;
     }
     if (node_hints(node).key_count == 0) {
+        for (enum hint_kind kind = 0; kind < HINT_KINDS; kind++) {
+            end_round(node, kind, 0, node->peer_count);
+        }
         rest(node, ROUND_NS);
         return;
     }

@@ -32,10 +32,13 @@ enum {
 
 enum handoff_state { HANDOFF_RESTING, HANDOFF_LISTING, HANDOFF_SENDING };
 
-// Where the next batch for a member begins, if not at its first hint.
+// Where the next batch for a member begins, if not at its first hint; and what it will not take as
+// long as it holds what it holds.
 struct hint_place {
     uint8_t after[HINT_KEY_SIZE];
     bool is_set;
+    uint32_t refused;        // hints, since the first of them
+    uint32_t refused_before; // the last time around
 };
 
 struct handoff_item {
@@ -77,6 +80,10 @@ void handoff_init(struct node *node);
 // This member serves from now on.
 void handoff_start(struct node *node);
 void handoff_stop(struct node *node);
+
+// Hints that their targets have refused for good, as far as is known: the last time around, or
+// since.
+uint64_t handoff_stuck(const struct node *node);
 
 // True while the store works for it.
 bool handoff_is_busy(const struct node *node);

@@ -553,6 +553,7 @@ struct store_partition node_hints(const struct node *node) {
 struct node_stats node_stats(const struct node *node) {
     struct node_stats stats = node->stats;
     stats.hints_minted = node->hints_minted;
+    stats.hints_stuck = handoff_stuck(node);
     stats.requests_under_way = node->operations.busy_count;
     bool is_asked = node->env->now - node->admission.turn < NS_PER_SECOND; // lately
     stats.queue_ns = is_asked ? node->admission.standing : 0;

@@ -411,6 +411,7 @@ struct node_stats {
     uint64_t hints_refused;  // that were to be kept here and were not
     uint64_t hints_handed;   // that the member they were for has now
     uint64_t hints_dropped;  // that nobody can need any more
+    uint64_t hints_stuck;    // kept now, and refused for good by the member they are for
 };
 
 struct node_stats node_stats(const struct node *node);

@@ -13,9 +13,8 @@
 #define VISITED_PAUSE_NS (1 * NS_PER_MS)
 
 enum {
-    REST_SHARE = 4,      // times what the store takes to list a cell, it rests
-    VISITED_MAX = 512,   // records between two pauses
-    WIDE_PAUSE_MAX = 15, // looks
+    REST_SHARE = 4,    // times what the store takes to list a cell, it rests
+    VISITED_MAX = 512, // records between two pauses
     CLOCK_STORED_MS = 3600 * 1000,
 };
 
@@ -61,8 +60,7 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    if (!p->is_wide && p->wide_found > 0 && p->wide_rest > 0) p->wide_rest--;
-    p->is_wide = !p->is_wide && p->wide_found > 0 && p->wide_rest == 0;
+    p->is_wide = !p->is_wide && p->wide_found > 0 && backoff_is_due(&p->wide_tries);
     p->wide_found = 0;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
@@ -76,7 +74,7 @@ static void end_look(struct node *node) {
     struct purge_block *block = p->is_wide ? &p->wide_block : &p->block;
     uint32_t blocked = p->is_wide && p->blocked > 0 ? p->wide_cells : p->blocked;
     *block = (struct purge_block){blocked, p->waits_for};
-    if (p->is_wide && blocked == 0) p->wide_pause = 0;
+    if (p->is_wide && blocked == 0) backoff_succeed(&p->wide_tries);
     if (!p->is_wide && p->wide_found == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
     if (!p->is_wide) p->wide_cells = p->wide_found;
     p->state = PURGE_RESTING;
@@ -215,18 +213,16 @@ static void pass_group(struct node *node) {
     begin_round(p);
     if (p->is_wide) {
         p->blocked++;
-        p->wide_pause = p->wide_pause < WIDE_PAUSE_MAX ? 2 * p->wide_pause + 1 : p->wide_pause;
-        p->wide_rest = p->wide_pause;
+        backoff_fail(&p->wide_tries);
     }
     // Not in step with another member, that proposes in the same group.
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
 
-static struct message_purge question(const struct node *node) {
-    const struct purge *p = &node->purge;
+static struct message_purge proposal_of(const struct purge *p) {
     return (struct message_purge){
         .id = p->id,
-        .author = node->epoch.author,
+        .author = p->author,
         .group = (uint16_t)p->group,
         .round = p->round,
         .is_wide = p->is_wide,
@@ -237,7 +233,7 @@ static struct message_purge question(const struct node *node) {
 // Those that it takes may be many: the rest are asked when there is room.
 static void ask_others(struct node *node) {
     struct purge *p = &node->purge;
-    const struct message_purge m = question(node);
+    const struct message_purge m = proposal_of(p);
     for (; p->told < node->map.member_count; p->told++) {
         struct link *link = peer_link(node, p->told);
         if (p->told == node->self || link == NULL || !bitmap_has(p->waiting, p->told)) continue;
@@ -252,17 +248,21 @@ void purge_on_room(struct node *node) {
     if (node->purge.state == PURGE_ASKING) ask_others(node);
 }
 
+// Who has no copies is not asked in other rounds. So of one of all members the number is durable
+// here before it can be there: else, after a loss of power, one that they hear nothing of could
+// have the same.
 static void ask(struct node *node) {
     struct purge *p = &node->purge;
     p->state = PURGE_ASKING;
     p->id++;
+    p->author = node->epoch.author;
     p->round = purge_next_round(node, p->group);
-    p->told = 0;
+    p->told = p->is_wide ? node->map.member_count : 0;
     memset(p->held, 0xff, sizeof(p->held));
     purge_members_of(node, p->group, p->is_wide, p->waiting);
     pause(node, PATIENCE_NS);
     ask_others(node);
-    const struct message_purge m = question(node);
+    const struct message_purge m = proposal_of(p);
     purge_check(node, NULL, &m);
 }
 
@@ -279,6 +279,10 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     }
     for (uint32_t i = 0; i < m->held.size; i++) p->held[i] &= m->held.data[i];
     bitmap_remove(p->waiting, member);
+    if (p->is_wide && member == node->self) {
+        p->told = 0;
+        ask_others(node);
+    }
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (bitmap_has(p->waiting, i)) return;
     }

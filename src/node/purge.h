@@ -21,7 +21,7 @@
 //
 // What a stand-in has minted something of (node/hints.h) takes the word of all members, of which
 // none holds anything minted that is not handed off: looks of that kind follow on others that found
-// some.
+// some. The proposer agrees to such a round first, and then asks the others.
 //
 // A partition with a single copy is purged in the same way, by that member alone.
 #ifndef QUOIT_NODE_PURGE_H
@@ -29,6 +29,7 @@
 
 #include "base/list.h"
 #include "base/timer.h"
+#include "model/backoff.h"
 #include "model/fence.h"
 #include "model/purge_clock.h"
 #include "node/node.h"
@@ -88,7 +89,8 @@ struct purge {
     uint32_t wide_cells;   // of the last look at the rest
     uint32_t visited;      // records, since it paused
     struct store_scan scan;
-    uint64_t id; // of the round, like all up to waiting
+    uint64_t id;     // of the round, like all up to waiting
+    uint64_t author; // of the map
     uint32_t group;
     uint32_t round;
     struct writer entries; // message_condemned
@@ -102,8 +104,7 @@ struct purge {
     uint32_t waits_for;               // such a member, or MEMBER_NONE
     struct purge_block block;         // of the last look that came to its end
     struct purge_block wide_block;    // of the last at what all members have to agree on
-    uint32_t wide_pause;              // looks between two of that kind, as the last was in vain
-    uint32_t wide_rest;               // how many are left
+    struct backoff wide_tries;        // at each look at the rest that finds some
 };
 
 size_t purge_memory_size(void);

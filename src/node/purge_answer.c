@@ -480,7 +480,8 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     struct fence *f = &node->purge.fences[m->group];
     const struct fence decided = {.purged = m->round, .floor = m->floor};
     if (fence_learn(f, &decided, floor_max(node))) genesis_has_missed_purges(node);
-    bool has_agreed = m->round > 0 && m->round <= f->agreed && !f->is_behind;
+    uint32_t agreed = m->is_wide ? f->cleared : f->agreed;
+    bool has_agreed = m->round > 0 && m->round <= agreed && !f->is_behind;
     if (!has_agreed || !has_room(node) || !are_good(m->entries, m->group)) return false;
     struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);
     if (e == NULL) return false;
@@ -491,7 +492,7 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     if (m->entries.size > 0) memcpy(e->bytes, m->entries.data, m->entries.size);
     list_init(&e->wait.link);
     if (m->round > f->purged) f->purged = m->round;
-    if (m->is_wide && m->round <= f->cleared) (void)fence_learn_wide(f, m->round);
+    if (m->is_wide) (void)fence_learn_wide(f, m->round);
     wait_until_durable(node, &e->wait, on_decided);
     return true;
 }

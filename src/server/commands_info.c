@@ -291,8 +291,8 @@ static void write_hints(const struct node *node, struct text *text) {
                 hints.key_count, hints.size, n.hints_kept, n.hints_minted);
     text_printf(text,
                 "hints_handed_off:%" PRIu64 "\r\nhints_dropped:%" PRIu64
-                "\r\nhints_refused:%" PRIu64 "\r\n",
-                n.hints_handed, n.hints_dropped, n.hints_refused);
+                "\r\nhints_refused:%" PRIu64 "\r\nhints_stuck:%" PRIu64 "\r\n",
+                n.hints_handed, n.hints_dropped, n.hints_refused, n.hints_stuck);
 }
 
 static void write_load(const struct node_stats *n, struct text *text) {

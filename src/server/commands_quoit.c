@@ -80,7 +80,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     map_member_address(member, 0, address);
     bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
     bool is_self = index == node_self(node);
-    reply_map(r, is_self ? 24 : 17);
+    reply_map(r, is_self ? 25 : 17);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -109,6 +109,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     struct node_purge purge = node_purge_state(node);
     reply_number(r, "purge_blocked", purge.blocked);
     reply_text(r, "purge_waits_for", purge.waits_for);
+    reply_number(r, "hints_stuck", stats.hints_stuck);
 }
 
 void local_quoit_status(struct command *c, struct reply *r) {

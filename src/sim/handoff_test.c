@@ -454,38 +454,6 @@ static void a_late_hint_takes_nothing_from_what_was_written_since(void **state) 
     site_free(site);
 }
 
-static void small_flushes(struct node_options *node, struct server_options *server) {
-    (void)server;
-    node->store.flush_size = 16384;
-}
-
-static const uint8_t *find_words(const uint8_t *bytes, int64_t size, const char *words) {
-    int64_t length = (int64_t)strlen(words);
-    for (int64_t at = 0; at + length <= size; at++) {
-        if (memcmp(bytes + at, words, (size_t)length) == 0) return bytes + at;
-    }
-    return NULL;
-}
-
-// Rots a table of the member's where the words stand. False: they stand in none.
-static bool rot_at(struct site *site, uint32_t member, const char *words) {
-    struct machine *machine = site->cluster.processes[member].machine;
-    uint8_t names[8192];
-    uint32_t size = machine_durable_names(machine, names, sizeof(names));
-    uint8_t *bytes = malloc(1 << 20);
-    bool has_rotted = false;
-    for (uint32_t at = 0; at < size && !has_rotted;) {
-        const char *name = (const char *)names + at;
-        at += (uint32_t)strlen(name) + 1;
-        if (strncmp(name, "table-", 6) != 0) continue;
-        int64_t read = machine_durable_read(machine, name, 0, bytes, 1 << 20);
-        const uint8_t *found = find_words(bytes, read, words);
-        has_rotted = found != NULL && machine_rot(machine, name, (uint64_t)(found - bytes));
-    }
-    free(bytes);
-    return has_rotted;
-}
-
 // A few of what a stand-in keeps cannot be read any more, in the midst of the others.
 static void what_is_lost_of_hints_is_said_and_made_good_by_comparing(void **state) {
     (void)state;

@@ -265,6 +265,69 @@ static void who_begins_to_mend_amid_a_read_does_not_show_it(void **state) {
     end(i);
 }
 
+// Answers each of the next so many that it sends: of that key with the status, else that we have
+// it. How often it was that key.
+static uint32_t answer_puts(struct impostor *i, uint32_t count, struct slice key,
+                            enum status status) {
+    uint32_t times = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        struct frame frame = {0};
+        say_nothing(i, &i->dialled);
+        struct message_put m = hear_put(i, &frame);
+        bool is_it = slice_equal(m.key, key);
+        times += is_it;
+        answer_put(i, m.id, is_it ? status : ST_OK);
+    }
+    return times;
+}
+
+static uint64_t stuck(struct impostor *i) {
+    return node_stats(real_node(i)).hints_stuck;
+}
+
+// Who has no room now will have.
+static void what_is_refused_for_good_is_counted_until_it_is_taken(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    char name[16];
+    uint32_t next = 100;
+    struct slice key = find_key(i);
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(hint(i, find_next_key(i, &next, name), SECOND), ST_OK);
+    assert_int_equal(answer_puts(i, 2, key, ST_NO_SPACE), 1);
+    assert_int_equal(stuck(i), 0);
+    static const enum status refusals[] = {ST_HISTORY_FULL, ST_TOO_LARGE, ST_INVALID};
+    for (uint32_t k = 0; k < 3; k++) { // once more each time around
+        assert_int_equal(answer_puts(i, 1, key, refusals[k]), 1);
+        assert_int_equal(stuck(i), 1);
+    }
+    assert_int_equal(hints(i), 1);
+    assert_int_equal(answer_puts(i, 1, key, ST_OK), 1);
+    assert_int_equal(hints(i), 0);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(stuck(i), 0);
+    end(i);
+}
+
+// ... also if another one is left.
+static void what_was_refused_and_is_taken_is_not_counted_with_the_rest(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    char name[16];
+    uint32_t next = 100;
+    struct slice key = find_key(i);
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_int_equal(answer_puts(i, 1, key, ST_TOO_LARGE), 1);
+    assert_int_equal(stuck(i), 1);
+    struct slice other = find_next_key(i, &next, name);
+    assert_int_equal(hint(i, other, SECOND), ST_OK);
+    while (hints(i) == 2) (void)answer_puts(i, 1, other, ST_NO_SPACE);
+    for (uint32_t k = 0; k < 3; k++) (void)answer_puts(i, 1, other, ST_NO_SPACE);
+    assert_int_equal(hints(i), 1);
+    assert_int_equal(stuck(i), 0);
+    end(i);
+}
+
 // Of what those who stand in have minted.
 
 static enum status hint_minted(struct impostor *i, struct slice key, uint32_t round) {
@@ -282,20 +345,24 @@ static enum status hint_minted(struct impostor *i, struct slice key, uint32_t ro
     return hear_told(i, round);
 }
 
-// What it says to a round of all members, about nothing.
-static enum status propose_to_all(struct impostor *i, struct slice key, uint32_t round) {
+// What it says to a round about nothing.
+static enum status propose(struct impostor *i, struct slice key, uint32_t round, bool is_wide) {
     struct frame frame = {0};
     const struct message_purge m = {
         .id = round,
         .author = node_map_author(real_node(i)),
         .group = slot_of(key) / GROUP_SLOTS,
         .round = round,
-        .is_wide = true,
+        .is_wide = is_wide,
     };
     SAY(i, &i->dialled, MESSAGE_PURGE, purge, &m);
     struct message_purge_done done;
     HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, &frame, &done);
     return done.status;
+}
+
+static enum status propose_to_all(struct impostor *i, struct slice key, uint32_t round) {
+    return propose(i, key, round, true);
 }
 
 static void what_was_minted_before_a_round_of_all_comes_too_late(void **state) {
@@ -314,6 +381,74 @@ static void what_was_minted_before_a_round_of_all_comes_too_late(void **state) {
     answer_put(i, m.id, ST_OK);
     assert_int_equal(hints(i), 0);
     assert_int_equal(propose_to_all(i, key, 6), ST_OK);
+    end(i);
+}
+
+// It has agreed to that round as one of those with copies, and keeps what was minted before.
+static void a_round_of_all_that_it_did_not_agree_to_makes_nothing_void(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(hint_minted(i, key, 4), ST_OK);
+    assert_int_equal(propose(i, key, 5, false), ST_OK);
+    const struct message_erase decided = {
+        .author = node_map_author(real_node(i)),
+        .group = slot_of(key) / GROUP_SLOTS,
+        .round = 5,
+        .is_wide = true,
+    };
+    SAY(i, &i->dialled, MESSAGE_ERASE, erase, &decided);
+    assert_int_equal(kept(i, key, &frame).status, ST_OK);
+    struct message_put m = hear_put(i, &frame);
+    assert_true(slice_equal(m.key, key));
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
+    assert_int_equal(node_stats(real_node(i)).hints_dropped, 0);
+    end(i);
+}
+
+static void tell_round(struct impostor *i, uint32_t round) {
+    const struct fence told = {.round = round};
+    uint8_t fences[SLOT_GROUPS * FENCE_ENCODED_SIZE];
+    struct writer w = writer_to(fences, sizeof(fences));
+    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&told, &w);
+    const struct message_fences m = {.fences = writer_bytes(&w)};
+    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
+}
+
+// How many it sends within that time, while we are up.
+static uint32_t puts_within(struct impostor *i, uint64_t ns) {
+    struct frame frame = {0};
+    uint32_t puts = 0;
+    for (uint64_t until = world_now(i->world) + ns; world_now(i->world) < until;) {
+        say_nothing(i, &i->accepted);
+        say_nothing(i, &i->dialled);
+        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
+        puts += frame.type == MESSAGE_PUT;
+    }
+    return puts;
+}
+
+// In its next life it does not know how many rounds there were meanwhile, before we say so.
+static void what_was_minted_is_sent_to_who_has_told_its_rounds(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct slice key = find_key(i);
+    struct frame frame = {0};
+    assert_int_equal(hint_minted(i, key, 0), ST_OK);
+    cluster_kill(&i->cluster, 0);
+    cluster_start(&i->cluster, 0);
+    hang_up(i);
+    be_dialled(i);
+    dial(i);
+    assert_int_equal(puts_within(i, 5 * NS_PER_SECOND), 0);
+    assert_int_equal(hints(i), 1);
+    tell_round(i, 0);
+    struct message_put m = hear_put(i, &frame);
+    assert_true(slice_equal(m.key, key));
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
     end(i);
 }
 
@@ -354,7 +489,11 @@ int hints_test(void) {
         cmocka_unit_test(who_mends_stands_in_for_nobody),
         cmocka_unit_test(who_begins_to_mend_amid_it_does_not_vouch_for_it),
         cmocka_unit_test(who_begins_to_mend_amid_a_read_does_not_show_it),
+        cmocka_unit_test(what_is_refused_for_good_is_counted_until_it_is_taken),
+        cmocka_unit_test(what_was_refused_and_is_taken_is_not_counted_with_the_rest),
         cmocka_unit_test(what_was_minted_before_a_round_of_all_comes_too_late),
+        cmocka_unit_test(a_round_of_all_that_it_did_not_agree_to_makes_nothing_void),
+        cmocka_unit_test(what_was_minted_is_sent_to_who_has_told_its_rounds),
         cmocka_unit_test(who_reaches_a_replica_does_not_mint_in_its_place),
     };
     return cmocka_run_group_tests_name("hints", cases, NULL, NULL);

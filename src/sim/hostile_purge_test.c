@@ -49,6 +49,18 @@ static enum status put(struct impostor *i, struct slice record, uint32_t round) 
     return put_at(i, KEY, record, round);
 }
 
+// A tombstone that says of somebody who has no copy that it has minted of the key.
+static struct slice dead_of_stand_in(uint8_t *bytes, size_t size) {
+    static struct record r;
+    const struct version minted = {{99, 1}, 1};
+    uint8_t dead[128];
+    assert_int_equal(record_decode(&r, record_by(1, EARLY, true, dead, sizeof(dead))), ST_OK);
+    assert_int_equal(context_add(&r.context, minted), ST_OK);
+    struct writer w = writer_to(bytes, size);
+    record_encode(&r, &w);
+    return writer_bytes(&w);
+}
+
 static struct slice condemned(const char *key, struct slice record, uint8_t *bytes, size_t size) {
     const struct message_condemned entry = {
         .slot = slot_of(text(key)),
@@ -79,11 +91,20 @@ static enum status propose(struct impostor *i, const struct message_purge *m, bo
     return done.status;
 }
 
-static void erase(struct impostor *i, uint32_t round, struct slice entries) {
+static void erase_of(struct impostor *i, uint32_t round, bool is_wide, struct slice entries) {
     const struct message_erase m = {
-        .group = (uint16_t)group_of(KEY), .round = round, .floor = LATE, .entries = entries};
+        .group = (uint16_t)group_of(KEY),
+        .round = round,
+        .floor = LATE,
+        .is_wide = is_wide,
+        .entries = entries,
+    };
     SAY(i, &i->dialled, MESSAGE_ERASE, erase, &m);
     pass(i->world, NS_PER_SECOND);
+}
+
+static void erase(struct impostor *i, uint32_t round, struct slice entries) {
+    erase_of(i, round, false, entries);
 }
 
 // The round with which it sends what it holds.
@@ -245,6 +266,39 @@ static void nothing_is_erased_that_was_not_agreed_on(void **state) {
     m.round = 2;
     assert_int_equal(propose(i, &m, &is_held), ST_OK);
     assert_false(is_held);
+    end(i);
+}
+
+// Others may keep something of such a key as a hint: those with copies do not know.
+static void what_a_stand_in_has_minted_of_goes_by_the_word_of_all(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t lists[2][128];
+    const char *other = "{" KEY "}b"; // in the same group
+    struct slice dead = dead_of_stand_in(values[0], sizeof(values[0]));
+    struct slice later = record_by(2, LATE, true, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    assert_int_equal(put_at(i, other, later, 0), ST_OK);
+    struct slice entries = condemned(KEY, dead, lists[0], sizeof(lists[0]));
+    struct message_purge m = {
+        .id = 1, .group = (uint16_t)group_of(KEY), .round = 1, .entries = entries};
+    bool is_held = true;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    m.round = 2;
+    m.entries = condemned(other, later, lists[1], sizeof(lists[1]));
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase_of(i, 2, true, entries); // it has not agreed to that one as a round of all
+    assert_true(is_there(i));
+    m.round = 3;
+    m.is_wide = true;
+    m.entries = entries;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase_of(i, 3, true, entries);
+    assert_false(is_there(i));
     end(i);
 }
 
@@ -597,6 +651,83 @@ static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
     }
 }
 
+static void refuse(struct impostor *i, uint64_t id) {
+    const struct message_purge_done m = {.id = id, .status = ST_UNAVAILABLE};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+}
+
+static void expect_blocked(struct impostor *i, uint32_t partitions, const char *waits_for) {
+    struct node_purge state = node_purge_state(real_node(i));
+    assert_int_equal(state.blocked, partitions);
+    assert_string_equal(state.waits_for, waits_for);
+}
+
+// Looks from when we refuse the proposal to the next one.
+static uint32_t looks_to_next(struct impostor *i, struct message_purge *m) {
+    const uint64_t look_ns = cluster_node_options(&i->cluster).purge_ns;
+    uint64_t refused = world_now(i->world);
+    refuse(i, m->id);
+    *m = hear_proposal(i);
+    assert_true(m->is_wide);
+    return (uint32_t)((world_now(i->world) - refused) / look_ns);
+}
+
+// All this time the operator sees that there is something, and for whom it waits.
+static void rounds_of_all_that_come_to_nothing_are_made_less_and_less_often(void **state) {
+    (void)state;
+    static const uint32_t looks[] = {2, 4, 8, 16, 16};
+    struct impostor *i = begin_serving();
+    char key[16];
+    uint8_t value[128];
+    find_own_key(i, key);
+    claim(i, 0, 0, 0);
+    struct slice dead = dead_of_stand_in(value, sizeof(value));
+    assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+    struct message_purge m = hear_proposal(i);
+    assert_true(m.is_wide);
+    expect_blocked(i, 0, "");
+    for (size_t k = 0; k < sizeof(looks) / sizeof(looks[0]); k++) {
+        assert_int_equal(looks_to_next(i, &m), looks[k]);
+        expect_blocked(i, 1, "n2");
+    }
+    agree_to(i, m.id);
+    assert_false(is_there_at(i, key));
+    expect_blocked(i, 0, "");
+    assert_int_equal(put_at(i, key, dead, m.round), ST_OK);
+    m = hear_proposal(i);
+    assert_int_equal(looks_to_next(i, &m), 2);
+    end(i);
+}
+
+// We could be one without copies, who would not be asked in a later round of the same number.
+static void a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct machine *machine = i->cluster.processes[0].machine;
+    char key[16];
+    uint8_t value[128];
+    find_own_key(i, key);
+    claim(i, 0, 0, 0);
+    struct slice dead = dead_of_stand_in(value, sizeof(value));
+    assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+    machine_slow_disk(machine, 1000);
+    struct message_purge m = hear_proposal(i);
+    assert_true(m.is_wide);
+    assert_int_equal(m.round, 1);
+    cluster_power_loss(&i->cluster, 0);
+    machine_slow_disk(machine, 1);
+    cluster_start(&i->cluster, 0);
+    i->accepted.in_size = i->accepted.taken = 0;
+    be_dialled(i);
+    dial(i);
+    m = hear_proposal(i);
+    assert_true(m.is_wide);
+    assert_int_equal(m.round, 2);
+    agree_to(i, m.id);
+    assert_false(is_there_at(i, key));
+    end(i);
+}
+
 // The others have decided with a word of its that it has forgotten.
 static void who_is_told_to_erase_what_it_has_not_agreed_to_mends(void **state) {
     (void)state;
@@ -614,6 +745,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(rounds_that_wait_for_the_disk_are_few),
         cmocka_unit_test(a_round_counts_when_it_is_durable),
         cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
+        cmocka_unit_test(what_a_stand_in_has_minted_of_goes_by_the_word_of_all),
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),
         cmocka_unit_test(who_mends_takes_nothing_of_before_a_purge_from_one_that_is_behind),
@@ -622,6 +754,8 @@ int hostile_purge_test(void) {
         cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
         cmocka_unit_test(a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there),
         cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
+        cmocka_unit_test(rounds_of_all_that_come_to_nothing_are_made_less_and_less_often),
+        cmocka_unit_test(a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it),
         cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
     };
     return cmocka_run_group_tests_name("hostile_purge", cases, NULL, NULL);

@@ -355,6 +355,125 @@ static void who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted(voi
     site_free(site);
 }
 
+static void little_room(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->hints_max = 1000;
+}
+
+// What there is no room for is not taken at all: it would be nowhere else.
+static void who_has_no_room_for_it_does_not_mint(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, little_room);
+    char keys[FEW][16];
+    char value[700];
+    find_keys(site, false, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    (void)snprintf(value, sizeof(value), " v%0600u", 0);
+    say(site, t, "SET", keys[0], value, "+OK\r\n");
+    assert_int_equal(minted(site), 1);
+    for (uint32_t i = 1; i < FEW; i++) {
+        char words[800];
+        (void)snprintf(words, sizeof(words), "SET %s%s\r\n", keys[i], value);
+        expect_part(answer_to(site, t, words), "-NOQUORUM");
+    }
+    assert_int_equal(minted(site), 1);
+    for (uint32_t i = 0; i < 2; i++) assert_in_range(node_hints(node_at(site, i)).size, 1, 1000);
+    say(site, t, "SET", keys[1], " v", "+OK\r\n");
+    start_replicas(site);
+    wait_until_handed_off(site);
+    struct talker *strict = site_talker(site, 0, false);
+    for (uint32_t i = 2; i < FEW; i++) say(site, strict, "GET", keys[i], "", "$-1\r\n");
+    site_free(site);
+}
+
+static void put_beside(struct site *site, struct talker *t, const char *key, const char *value) {
+    char words[128];
+    (void)snprintf(words, sizeof(words), "KV.PUT %s %s\r\n", key, value);
+    expect_part(answer_to(site, t, words), "context");
+}
+
+// What damage has taken of what was minted, others may have: it is not to be minted on.
+static void what_is_minted_after_damage_supersedes_nothing_of_before(void **state) {
+    (void)state;
+    enum { MANY = 150 };
+    struct site *site = site_new(MEMBERS, small_flushes);
+    char keys[FEW][16];
+    char filling[16];
+    char value[256];
+    uint32_t next = 0;
+    find_keys(site, false, keys);
+    kill_replicas(site);
+    struct talker *t = sloppy_talker(site, 0);
+    put_beside(site, t, keys[0], "first");
+    uint32_t target = target_of(site, keys[0]);
+    assert_in_range(target, 2, MEMBERS - 1);
+    struct talker *strict = site_talker(site, 0, false);
+    (void)snprintf(value, sizeof(value), " v%0200u", 0);
+    for (uint32_t i = 0; i < MANY;
+         i++) { // so that it is in a table; nothing of it is for the target
+        do {
+            find_key(site, &next, 0, true, 1, true, filling);
+        } while (has_copy(site, filling, target));
+        say(site, strict, "SET", filling, value, "+OK\r\n");
+    }
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_true(rot_at(site, 0, "first"));
+    start_replicas(site);
+    wait_until_handed_off(site);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_true(node_store_stats(node_at(site, 0)).damaged > 0);
+    assert_int_equal(node_member(node_at(site, 0), 0)->state, MEMBER_SERVING);
+    kill_replicas(site);
+    put_beside(site, t, keys[0], "second");
+    assert_int_equal(node_stats(node_at(site, 0)).hints_minted, 2);
+    start_replicas(site);
+    wait_until_handed_off(site);
+    expect_both(site, keys[0], "first", "second");
+    site_free(site);
+}
+
+static void put_many_beside(struct site *site, struct talker *t, const char *key, const char *value,
+                            uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) put_beside(site, t, key, value);
+}
+
+// More values than a record has: they are taken when a client has replaced those on the replicas.
+static void what_the_replicas_cannot_merge_is_shown_until_they_can(void **state) {
+    (void)state;
+    enum { MANY = 64 }; // four times that is too many
+    struct site *site = site_new(MEMBERS, NULL);
+    char keys[FEW][16];
+    char context[TOKEN_MAX];
+    char words[TOKEN_MAX + 64];
+    find_keys(site, false, keys);
+    for (uint32_t i = 2; i < 4; i++) {
+        put_many_beside(site, site_talker(site, i, false), keys[0], "old", MANY);
+    }
+    kill_replicas(site);
+    for (uint32_t i = 0; i < 2; i++) {
+        put_many_beside(site, sloppy_talker(site, i), keys[0], "minted", MANY);
+    }
+    start_replicas(site);
+    site_wait(site, 30 * NS_PER_SECOND);
+    assert_int_equal(hints(site), 2);
+    struct talker *t = site_talker(site, 0, false);
+    assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 1);
+    expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), "$11\r\nhints_stuck\r\n:1\r\n");
+    (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
+    (void)answer_to(site, t, words);
+    talker_context(t, context);
+    (void)snprintf(words, sizeof(words), "KV.PUT %s new CONTEXT %s\r\n", keys[0], context);
+    expect_part(answer_to(site, t, words), "context");
+    wait_until_handed_off(site);
+    site_wait(site, 2 * NS_PER_SECOND);
+    assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 0);
+    expect_both(site, keys[0], "new", "minted");
+    (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
+    assert_null(strstr(answer_to(site, t, words), "old"));
+    site_free(site);
+}
+
 int stand_in_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_stands_in_mints_and_keeps_it_through_a_loss_of_power),
@@ -367,6 +486,9 @@ int stand_in_test(void) {
         cmocka_unit_test(after_rounds_of_all_that_failed_each_takes_what_the_other_mints),
         cmocka_unit_test(what_was_minted_before_a_purge_is_handed_off_after_it),
         cmocka_unit_test(who_has_forgotten_a_purge_brings_back_nothing_that_it_had_minted),
+        cmocka_unit_test(who_has_no_room_for_it_does_not_mint),
+        cmocka_unit_test(what_the_replicas_cannot_merge_is_shown_until_they_can),
+        cmocka_unit_test(what_is_minted_after_damage_supersedes_nothing_of_before),
     };
     return cmocka_run_group_tests_name("stand_in", cases, NULL, NULL);
 }
