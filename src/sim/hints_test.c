@@ -191,16 +191,21 @@ static void what_comes_late_is_kept_all_the_same(void **state) {
     end(i);
 }
 
-// It has forgotten a purge, so it may have forgotten what it kept.
-static void have_it_mend(struct impostor *i) {
-    const struct fence forgotten = {.round = 4, .purged = 4, .floor = 1};
+// Of every group.
+static void tell_fence(struct impostor *i, const struct fence *told) {
     struct fence fences[SLOT_GROUPS];
-    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fences[group] = forgotten;
+    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fences[group] = *told;
     uint8_t bytes[FENCES_TOLD_SIZE_MAX];
     struct writer w = writer_to(bytes, sizeof(bytes));
     fences_tell(fences, &w);
     const struct message_fences m = {.fences = writer_bytes(&w)};
     SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
+}
+
+// It has forgotten a purge, so it may have forgotten what it kept.
+static void have_it_mend(struct impostor *i) {
+    const struct fence forgotten = {.round = 4, .purged = 4, .floor = 1};
+    tell_fence(i, &forgotten);
 }
 
 static void who_mends_stands_in_for_nobody(void **state) {
@@ -410,11 +415,7 @@ static void a_round_of_all_that_it_did_not_agree_to_makes_nothing_void(void **st
 
 static void tell_round(struct impostor *i, uint32_t round) {
     const struct fence told = {.round = round};
-    uint8_t fences[SLOT_GROUPS * FENCE_ENCODED_SIZE];
-    struct writer w = writer_to(fences, sizeof(fences));
-    for (uint32_t group = 0; group < SLOT_GROUPS; group++) fence_encode(&told, &w);
-    const struct message_fences m = {.fences = writer_bytes(&w)};
-    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
+    tell_fence(i, &told);
 }
 
 // How many it sends within that time, while we are up.
