@@ -122,6 +122,7 @@ static void ring_put(struct env_socket *to, const uint8_t *bytes, uint32_t size)
 }
 
 static void ring_take(struct env_socket *to, uint8_t *bytes, uint32_t size) {
+    must(to->ring != NULL);
     must(size <= to->arrived);
     uint32_t straight = to->ring_size - to->head < size ? to->ring_size - to->head : size;
     memcpy(bytes, to->ring + to->head, straight);

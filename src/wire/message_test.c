@@ -279,8 +279,27 @@ static void every_type_has_a_name(void **state) {
     assert_string_equal(message_name(MESSAGE_TYPES), "unknown");
 }
 
+static void the_largest_greeting_is_as_large_as_is_said(void **state) {
+    (void)state;
+    static const uint8_t letters[ADDRESS_SIZE_MAX];
+    const struct slice name = {letters, NAME_SIZE_MAX};
+    const struct message_hello m = {
+        .name = name,
+        .host = name,
+        .rack = name,
+        .dc = name,
+        .address = {letters, ADDRESS_SIZE_MAX},
+    };
+    uint8_t bytes[BUFFER];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_hello_encode(&m, &w);
+    assert_false(w.failed);
+    assert_int_equal(w.size, MESSAGE_HELLO_MAX);
+}
+
 int message_test(void) {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(the_largest_greeting_is_as_large_as_is_said),
         cmocka_unit_test(every_message_comes_out_as_it_went_in_and_has_its_bytes_for_good),
         cmocka_unit_test(sizes_over_their_limits_and_impossible_numbers_are_refused),
         cmocka_unit_test(listed_keys_stand_in_a_row_and_are_whole),
