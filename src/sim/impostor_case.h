@@ -279,10 +279,14 @@ static inline struct impostor *begin_serving(void) {
     return i;
 }
 
-// Some real members found a cluster; then all but n1 end, and we go on as n2.
-static inline struct impostor *begin_among(uint32_t members) {
+// Some real members found a cluster; then all but n1 end, and we go on as n2. May change what they
+// are created with, or NULL.
+static inline struct impostor *begin_among_such(uint32_t members,
+                                                void (*adjust)(struct node_options *node,
+                                                               struct server_options *server)) {
     struct impostor *i = prepare(members);
     i->cluster.options.flush_size = 16384;
+    i->cluster.options.adjust = adjust;
     for (uint32_t k = 0; k < members; k++) cluster_start(&i->cluster, k);
     uint64_t until = world_now(i->world) + 60 * NS_PER_SECOND;
     for (uint32_t k = 0; k < members; k++) {
@@ -296,6 +300,10 @@ static inline struct impostor *begin_among(uint32_t members) {
     dial(i);
     pass(i->world, 100 * NS_PER_MS);
     return i;
+}
+
+static inline struct impostor *begin_among(uint32_t members) {
+    return begin_among_such(members, NULL);
 }
 
 static inline void end(struct impostor *i) {
