@@ -10,12 +10,15 @@
 
 enum { MEMBERS = 5, US = 1 };
 
-// Little fits into memory, and who waits is patient.
+#define PATIENCE (120 * NS_PER_SECOND)
+
+// Little fits into memory, one record is looked for at a time, and who waits is patient.
 static void soon_in_tables(struct node_options *node, struct server_options *server) {
     (void)server;
     node->store.flush_size = 16384;
     node->store.memory_max = 1; // the least there is
-    node->timeout_ns = 60 * NS_PER_SECOND;
+    node->store.lookups_max = 1;
+    node->timeout_ns = PATIENCE;
 }
 
 static void be_up_for(struct impostor *i, uint64_t time) {
@@ -30,8 +33,13 @@ static void be_up_for(struct impostor *i, uint64_t time) {
     } while (world_now(i->world) < until);
 }
 
+static void stay_up(struct impostor *i) {
+    be_up_for(i, 0);
+}
+
 static struct impostor *begin_alone_with(uint32_t members) {
     struct impostor *i = begin_among_such(members, soon_in_tables);
+    i->waiting = stay_up;
     claim(i, 0, 0, 0);
     be_up_for(i, 3 * NS_PER_SECOND);
     return i;
@@ -55,12 +63,16 @@ static void fill_memory(struct impostor *i, struct partition partition, struct s
             (void)snprintf(name, sizeof(name), "more%u", times * AT_A_TIME + k);
             assert_int_equal(put_at(i, name, record, 1), ST_OK);
         }
-        be_up_for(i, 0);
+        stay_up(i);
     }
 }
 
+static void let_go_of(struct impostor *i, const char *key) {
+    fill_memory(i, (struct partition){.slot = slot_of(text(key))}, text(key));
+}
+
 static void let_go(struct impostor *i) {
-    fill_memory(i, (struct partition){.slot = slot_of(text(KEY))}, text(KEY));
+    let_go_of(i, KEY);
 }
 
 // Only what is asked for meanwhile takes so long.
@@ -94,17 +106,22 @@ static void answer_put(struct impostor *i, uint64_t id, enum status status, uint
 }
 
 // A client of n1 writes, and we have the record, of which we say nothing yet. Lent by the frame.
-static struct message_put begin_write(struct impostor *i, bool is_tombstone, struct frame *frame) {
+static struct message_put begin_write_of(struct impostor *i, const char *key, bool is_tombstone,
+                                         struct frame *frame) {
     const struct message_forward m = {
         .id = 9,
         .kind = REQUEST_REPLACE,
         .need = 2,
         .is_tombstone = is_tombstone,
-        .key = text(KEY),
+        .key = text(key),
         .value = is_tombstone ? (struct slice){0} : text("value"),
     };
     SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
     return hear_put(i, frame);
+}
+
+static struct message_put begin_write(struct impostor *i, bool is_tombstone, struct frame *frame) {
+    return begin_write_of(i, KEY, is_tombstone, frame);
 }
 
 static struct message_forward_done hear_done(struct impostor *i) {
@@ -180,8 +197,9 @@ static void what_is_alive_is_sent_again_and_nothing_else(void **state) {
     }
 }
 
-// At least so much slower that a read from a table takes one second, or 100.
-enum { SLOW = 20 * 1000, SLOWER = 2000 * 1000 };
+// So much slower that a read from a table takes at least a second, and less than who waits for it
+// has patience; or at least twice as long as he has.
+enum { SLOW = 20 * 1000, SLOWER = 5000 * 1000 };
 
 // What is read may be from before a round of which n1 hears meanwhile.
 static void what_is_found_in_a_table_is_of_the_round_of_before(void **state) {
@@ -209,8 +227,10 @@ static void who_comes_to_mend_meanwhile_sends_nothing_again(void **state) {
     uint64_t id = begin_write(i, false, &frame).id;
     let_go(i);
     refuse_slowly(i, id, 3, SLOW);
+    uint64_t refused = world_now(i->world);
     claim(i, 4, 4, LATE);
     assert_int_equal(hear_written(i), ST_TIMEOUT);
+    assert_true(world_now(i->world) - refused < PATIENCE * 2 / 3); // it does not wait for us
     end(i);
 }
 
@@ -223,30 +243,33 @@ static void a_link_may_break_and_open_while_it_is_looked_for(void **state) {
     let_go(i);
     refuse_slowly(i, id, 3, SLOW);
     hang_up(i);
+    i->waiting = NULL; // there is nobody to say anything to
     be_dialled(i);
-    be_up_for(i, 0);
+    i->waiting = stay_up;
     expect_put(i, id, 3);
     answer_put(i, id, ST_OK, 3);
     assert_int_equal(hear_written(i), ST_OK);
     end(i);
 }
 
-// The client has waited for long enough, and so has who stops the process; the disk has not.
+// The clients have waited for long enough, and so has who stops the process; the disk has not. One
+// of the two is looked for after the other.
 static void a_node_ends_after_what_it_looks_for(void **state) {
     (void)state;
     struct impostor *i = begin_alone_with(2);
+    static const char *const keys[2] = {KEY, "{" KEY "}b"};
     struct frame frame = {0};
-    uint64_t id = begin_write(i, false, &frame).id;
-    let_go(i);
-    refuse_slowly(i, id, 3, SLOWER);
+    uint64_t ids[2];
+    for (uint32_t k = 0; k < 2; k++) ids[k] = begin_write_of(i, keys[k], false, &frame).id;
+    for (uint32_t k = 0; k < 2; k++) let_go_of(i, keys[k]);
     uint64_t refused = world_now(i->world);
-    be_up_for(i, 70 * NS_PER_SECOND);
-    assert_int_equal(hear_written(i), ST_TIMEOUT);
+    for (uint32_t k = 0; k < 2; k++) refuse_slowly(i, ids[k], 3, SLOWER);
+    for (uint32_t k = 0; k < 2; k++) assert_int_equal(hear_written(i), ST_TIMEOUT);
     cluster_stop(&i->cluster, 0);
     while (i->cluster.processes[0].state != PROCESS_DOWN) {
-        assert_true(world_step(i->world, refused + 10000 * NS_PER_SECOND));
+        assert_true(world_step(i->world, refused + 100 * PATIENCE));
     }
-    assert_true(world_now(i->world) - refused > 100 * NS_PER_SECOND);
+    assert_true(world_now(i->world) - refused > 2 * PATIENCE);
     end(i);
 }
 

@@ -36,6 +36,7 @@ struct impostor {
     struct message_hello hello; // what we say of ourselves
     struct line dialled;        // by us
     struct line accepted;
+    void (*waiting)(struct impostor *i); // called again and again while we listen; or NULL
 };
 
 static inline struct slice text(const char *string) {
@@ -75,6 +76,7 @@ static inline bool hear(struct impostor *i, struct line *l, const struct mac_key
         }
         struct asked a;
         env_recv(i->env, ask(&a, i->world), l->stream, l->in + l->in_size, HEARD_MAX);
+        while (i->waiting != NULL && a.calls == 0) i->waiting(i);
         if (answer_of(&a) != ST_OK || a.op.size == 0) return false;
         l->in_size += a.op.size;
     }
