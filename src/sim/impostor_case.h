@@ -84,7 +84,9 @@ static inline bool hear(struct impostor *i, struct line *l, const struct mac_key
 
 static inline bool hear_type(struct impostor *i, struct line *l, enum message_type type,
                              struct frame *frame) {
+    const uint64_t until = world_now(i->world) + 300 * NS_PER_SECOND;
     do {
+        if (world_now(i->world) > until) return false;
         if (!hear(i, l, &l->recv_key, l->received++, frame)) return false;
     } while (frame->type != type);
     return true;
