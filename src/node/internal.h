@@ -17,6 +17,7 @@
 //     hints      what is kept for others      handoff   and brought to them
 //     mint       the record a write makes     expiry    when something expires
 //     replace    a data directory is          inquiry   of many, who is gone
+//     again      what a purge has overtaken is sent
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -196,10 +197,11 @@ struct node {
     struct purge purge;
     struct expiry expiry;
     struct handoff handoff;
-    uint64_t hints_minted; // dots given to them, in this life
-    uint32_t hints_busy;   // that the store has not finished with
-    uint32_t minted_busy;  // of these, such as are minted
-    uint32_t comparing;    // questions of others about keys that wait for the store
+    uint64_t hints_minted;  // dots given to them, in this life
+    uint32_t hints_busy;    // that the store has not finished with
+    uint32_t minted_busy;   // of these, such as are minted
+    uint32_t comparing;     // questions of others about keys that wait for the store
+    uint32_t looking_again; // at writes that were refused (again.h)
     struct places places;
     struct agreement agreement;
     struct tlsf buffers;  // keys, values and records of requests under way

@@ -237,7 +237,7 @@ static bool is_idle(const struct node *node) {
     if (node->operations.busy_count > 0 || node->replica.busy_count > 0) return false;
     if (node->replica.scan_count > 0 || reconcile_is_scanning(node)) return false;
     if (node->purge.under_way > 0 || node->purge.state == PURGE_LISTING) return false;
-    if (node->hints_busy > 0 || handoff_is_busy(node)) return false;
+    if (node->hints_busy > 0 || handoff_is_busy(node) || node->looking_again > 0) return false;
     if (node->fact_written != 0 || node->is_accepting) return false;
     if (!list_is_empty(&node->epoch.changes)) return false;
     if (agreement_is_busy(node) || node->link_buffers.is_waking) return false;

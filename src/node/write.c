@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/write.h"
 
+#include "node/again.h"
 #include "node/forward.h"
 #include "node/genesis.h"
 #include "node/hints.h"
@@ -103,33 +104,6 @@ static bool send_record(struct operation *o, uint32_t place) {
     struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
     message_put_encode(&put, &w);
     return link_end(link, MESSAGE_PUT, &w);
-}
-
-// A replica has agreed to a purge since it was sent the record. If that is still what is held here,
-// it is so in the present round, too; and who refuses it next is sent it in that round as well.
-static bool send_again(struct operation *o, uint32_t place) {
-    struct store_read read = {.partition = o->partition, .key = o->key};
-    uint32_t round = purge_round(o->node, o->partition.slot);
-    bool is_held = round > o->purge_round && store_peek(o->node->store, &read) == ST_OK &&
-                   slice_equal(read.record, operation_record(o));
-    if (is_held) o->purge_round = round;
-    return o->purge_round > o->sent_rounds[place] && send_record(o, place);
-}
-
-// The other one has agreed to a wide round since. What is still kept here is sent in the round of
-// now.
-static bool send_hint_again(struct operation *o, uint32_t place) {
-    struct node *node = o->node;
-    struct store_read read = {.key = {o->hint_key, HINT_KEY_SIZE}};
-    struct hint hint = {0};
-    uint32_t round = purge_round(node, o->partition.slot);
-    if (!is_standing_in(o) || round <= o->sent_rounds[place]) return false;
-    read.partition = hints_partition(HINT_MINTED);
-    bool is_kept = store_peek(node->store, &read) == ST_OK &&
-                   hint_decode(&hint, read.record) == ST_OK && !hints_is_void(node, &hint) &&
-                   slice_equal(hint.record, operation_record(o));
-    if (is_kept) o->purge_round = round;
-    return is_kept && send_hint(o, place);
 }
 
 // The record is durable here: one vote. What who stands in has minted goes to others who do.
@@ -295,17 +269,40 @@ static void decide(struct operation *o) {
     unreachable();
 }
 
+static void vote(struct operation *o, uint32_t place, bool is_good) {
+    quorum_vote(&o->quorum, place, is_good);
+    // Who says that he cannot stand in is one that cannot be reached.
+    bool is_stood_in = (o->stood_in >> place & 1) != 0;
+    uint32_t left = o->replica_count - quorum_count(o->quorum.no);
+    if (is_stood_in && !is_good && o->quorum.need > left) o->quorum.need = left;
+    decide(o);
+}
+
+// It was looked whether the record is alive in a later round than it was sent in to that place. Who
+// refuses it in that one, too, is sent it in a still later one.
+static void send_again(struct operation *o, uint32_t place) {
+    bool is_sent = o->purge_round > o->sent_rounds[place] && send_record(o, place);
+    if (!is_sent) vote(o, place, false);
+}
+
+static void take_word(struct operation *o, uint32_t place, enum status status) {
+    if (status != ST_FENCED) {
+        vote(o, place, status == ST_OK);
+    } else if (again_look(o, place, send_again)) {
+        send_again(o, place);
+    }
+}
+
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     if ((o->stood_in >> place & 1) != 0) return;
     purge_hear(o->node, member, o->partition.slot, m->round);
-    if (m->status == ST_FENCED && send_again(o, place)) return;
-    bool is_good = m->status == ST_OK;
+    enum status st = m->status;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
-    if (is_good && wants_context && m->context.size > 0) is_good = remember(o, m);
-    quorum_vote(&o->quorum, place, is_good);
-    decide(o);
+    bool has_more = st == ST_OK && wants_context && m->context.size > 0;
+    if (has_more && !remember(o, m)) st = ST_BUSY;
+    take_word(o, place, st);
 }
 
 void write_on_hinted(struct operation *o, uint32_t member, const struct message_hint_done *m) {
@@ -314,12 +311,7 @@ void write_on_hinted(struct operation *o, uint32_t member, const struct message_
     if (!is_awaited || place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
     if ((o->stood_in >> place & 1) == 0) return;
     purge_hear(o->node, member, o->partition.slot, m->round);
-    if (m->status == ST_FENCED && send_hint_again(o, place)) return;
-    quorum_vote(&o->quorum, place, m->status == ST_OK);
-    // Who says that he cannot stand in is one that cannot be reached.
-    uint32_t left = o->replica_count - quorum_count(o->quorum.no);
-    if (m->status != ST_OK && o->quorum.need > left) o->quorum.need = left;
-    decide(o);
+    take_word(o, place, m->status);
 }
 
 void write_on_lost(struct operation *o, uint32_t member) {

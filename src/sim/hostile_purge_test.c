@@ -3,51 +3,9 @@
 // A member that asks for a purge which must not be: of what is not dead, without all having agreed,
 // by records of before, or by claiming that there was one.
 #include "base/bitmap.h"
-#include "model/fence.h"
-#include "sim/impostor_case.h"
+#include "sim/purge_case.h"
 
 #include <stdio.h>
-
-#define KEY "key"
-#define EARLY 1000
-#define LATE 2000
-
-static uint32_t group_of(const char *key) {
-    return slot_of(text(key)) / GROUP_SLOTS;
-}
-
-// A record of one sibling that we have minted, on top of all that we have before.
-static struct slice record_by(uint64_t counter, uint64_t timestamp, bool is_tombstone,
-                              uint8_t *bytes, size_t size) {
-    static struct record r;
-    const struct version dot = {{77, 1}, counter};
-    record_clear(&r);
-    assert_int_equal(context_add(&r.context, dot), ST_OK);
-    r.siblings[r.sibling_count++] = (struct sibling){
-        .dot = dot,
-        .timestamp = timestamp,
-        .is_tombstone = is_tombstone,
-        .value = is_tombstone ? (struct slice){0} : text("value"),
-    };
-    struct writer w = writer_to(bytes, size);
-    record_encode(&r, &w);
-    return writer_bytes(&w);
-}
-
-static enum status put_at(struct impostor *i, const char *key, struct slice record,
-                          uint32_t round) {
-    const struct message_put m = {
-        .id = 5, .slot = slot_of(text(key)), .round = round, .key = text(key), .record = record};
-    SAY(i, &i->dialled, MESSAGE_PUT, put, &m);
-    struct frame frame = {0};
-    struct message_put_done done;
-    HEAR(i, &i->dialled, MESSAGE_PUT_DONE, put_done, &frame, &done);
-    return done.status;
-}
-
-static enum status put(struct impostor *i, struct slice record, uint32_t round) {
-    return put_at(i, KEY, record, round);
-}
 
 // A tombstone that says of somebody who has no copy that it has minted of the key.
 static struct slice dead_of_stand_in(uint8_t *bytes, size_t size) {
@@ -59,72 +17,6 @@ static struct slice dead_of_stand_in(uint8_t *bytes, size_t size) {
     struct writer w = writer_to(bytes, size);
     record_encode(&r, &w);
     return writer_bytes(&w);
-}
-
-static struct slice condemned(const char *key, struct slice record, uint8_t *bytes, size_t size) {
-    const struct message_condemned entry = {
-        .slot = slot_of(text(key)),
-        .digest = record_digest(text(key), record),
-        .key = text(key),
-    };
-    struct writer w = writer_to(bytes, size);
-    message_condemned_write(&w, &entry);
-    return writer_bytes(&w);
-}
-
-static void ask_round(struct impostor *i, const struct message_purge *m) {
-    SAY(i, &i->dialled, MESSAGE_PURGE, purge, m);
-}
-
-static struct message_purge_done hear_round(struct impostor *i, struct frame *frame) {
-    struct message_purge_done done;
-    HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, frame, &done);
-    return done;
-}
-
-// What it says to a round; whether it holds the one record.
-static enum status propose(struct impostor *i, const struct message_purge *m, bool *is_held) {
-    ask_round(i, m);
-    struct frame frame = {0};
-    struct message_purge_done done = hear_round(i, &frame);
-    *is_held = done.status == ST_OK && done.held.size == 1 && (done.held.data[0] & 1) != 0;
-    return done.status;
-}
-
-static void erase_of(struct impostor *i, uint32_t round, bool is_wide, struct slice entries) {
-    const struct message_erase m = {
-        .group = (uint16_t)group_of(KEY),
-        .round = round,
-        .floor = LATE,
-        .is_wide = is_wide,
-        .entries = entries,
-    };
-    SAY(i, &i->dialled, MESSAGE_ERASE, erase, &m);
-    pass(i->world, NS_PER_SECOND);
-}
-
-static void erase(struct impostor *i, uint32_t round, struct slice entries) {
-    erase_of(i, round, false, entries);
-}
-
-// The round with which it sends what it holds.
-static uint32_t round_of(struct impostor *i) {
-    const struct message_get m = {
-        .id = 1, .slot = slot_of(text(KEY)), .target = MESSAGE_NO_MEMBER, .key = text(KEY)};
-    SAY(i, &i->dialled, MESSAGE_GET, get, &m);
-    struct frame frame = {0};
-    struct message_get_done done;
-    HEAR(i, &i->dialled, MESSAGE_GET_DONE, get_done, &frame, &done);
-    return done.round;
-}
-
-static bool is_there_at(struct impostor *i, const char *key) {
-    struct store_read read = {.partition = {.slot = slot_of(text(key))}, .key = text(key)};
-    return store_peek(node_store(real_node(i)), &read) == ST_OK;
-}
-
-static bool is_there(struct impostor *i) {
-    return is_there_at(i, KEY);
 }
 
 static void what_was_sent_before_a_purge_does_not_come_after_it(void **state) {
@@ -300,28 +192,6 @@ static void what_a_stand_in_has_minted_of_goes_by_the_word_of_all(void **state) 
     erase_of(i, 3, true, entries);
     assert_false(is_there(i));
     end(i);
-}
-
-static void claim_of(struct impostor *i, uint32_t group, uint32_t groups,
-                     const struct fence *claimed) {
-    struct fence fences[SLOT_GROUPS] = {{0}};
-    for (uint32_t at = group; at < group + groups; at++) fences[at] = *claimed;
-    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    fences_tell(fences, &w);
-    const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
-    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
-    struct frame frame = {0};
-    assert_true(hear_type(i, &i->dialled, MESSAGE_FENCES, &frame));
-}
-
-static void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t floor) {
-    const struct fence claimed = {.round = round, .purged = purged, .floor = floor};
-    claim_of(i, 0, SLOT_GROUPS, &claimed);
-}
-
-static void be_up(struct impostor *i) {
-    say_nothing(i, &i->accepted);
 }
 
 static enum member_state state_of(struct impostor *i) {
@@ -533,63 +403,6 @@ static void a_restart_between_the_word_and_the_deed_forgets_neither(void **state
     end(i);
 }
 
-static struct message_put hear_put(struct impostor *i, struct frame *frame) {
-    struct message_put m;
-    HEAR(i, &i->accepted, MESSAGE_PUT, put, frame, &m);
-    return m;
-}
-
-static void answer_put(struct impostor *i, uint64_t id, enum status status, uint32_t round) {
-    const struct message_put_done m = {.id = id, .status = status, .round = round};
-    SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
-}
-
-static void ask_write(struct impostor *i) {
-    const struct message_forward m = {
-        .id = 9, .kind = REQUEST_REPLACE, .need = 2, .key = text(KEY), .value = text("value")};
-    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
-}
-
-static enum status hear_written(struct impostor *i) {
-    struct frame frame = {0};
-    struct message_forward_done done;
-    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
-    return done.status;
-}
-
-// We have agreed to a round since it was minted. Where it is still what its replica holds, it is so
-// in that round, too; else what is there now is not what was written.
-static void a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there(void **state) {
-    (void)state;
-    for (int is_overwritten = 0; is_overwritten < 2; is_overwritten++) {
-        struct impostor *i = begin_serving();
-        uint8_t value[128];
-        claim(i, 0, 0, 0);
-        be_up(i);
-        pass(i->world, 50 * NS_PER_MS);
-        ask_write(i);
-        struct frame frame = {0};
-        struct message_put m = hear_put(i, &frame);
-        assert_int_equal(m.round, 0);
-        uint64_t id = m.id;
-        struct slice other = record_by(1, LATE, false, value, sizeof(value));
-        if (is_overwritten) assert_int_equal(put(i, other, 0), ST_OK);
-        uint64_t refused = world_now(i->world);
-        answer_put(i, id, ST_FENCED, 3);
-        if (is_overwritten) {
-            assert_int_equal(hear_written(i), ST_TIMEOUT);
-            assert_true(world_now(i->world) - refused < 100 * NS_PER_MS); // it waits for nothing
-        } else {
-            m = hear_put(i, &frame);
-            assert_int_equal(m.round, 3);
-            assert_int_equal(m.id, id);
-            answer_put(i, id, ST_OK, 3);
-            assert_int_equal(hear_written(i), ST_OK);
-        }
-        end(i);
-    }
-}
-
 // A key of a slot that n1 is first for, so that it proposes rounds.
 static void find_own_key(struct impostor *i, char name[16]) {
     const struct map *map = node_map(real_node(i));
@@ -752,7 +565,6 @@ int hostile_purge_test(void) {
         cmocka_unit_test(who_is_told_to_erase_what_it_has_not_agreed_to_mends),
         cmocka_unit_test(nothing_is_erased_that_is_later_than_what_was_agreed_on),
         cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
-        cmocka_unit_test(a_write_that_a_purge_has_overtaken_is_sent_again_if_it_is_still_there),
         cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
         cmocka_unit_test(rounds_of_all_that_come_to_nothing_are_made_less_and_less_often),
         cmocka_unit_test(a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it),

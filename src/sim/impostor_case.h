@@ -37,6 +37,7 @@ struct impostor {
     uint64_t epoch;             // of the map that we say to have
     struct line dialled;        // by us
     struct line accepted;
+    void (*waiting)(struct impostor *i); // called again and again while we listen; or NULL
 };
 
 static inline struct slice text(const char *string) {
@@ -76,6 +77,7 @@ static inline bool hear(struct impostor *i, struct line *l, const struct mac_key
         }
         struct asked a;
         env_recv(i->env, ask(&a, i->world), l->stream, l->in + l->in_size, HEARD_MAX);
+        while (i->waiting != NULL && a.calls == 0) i->waiting(i);
         if (answer_of(&a) != ST_OK || a.op.size == 0) return false;
         l->in_size += a.op.size;
     }
@@ -83,7 +85,9 @@ static inline bool hear(struct impostor *i, struct line *l, const struct mac_key
 
 static inline bool hear_type(struct impostor *i, struct line *l, enum message_type type,
                              struct frame *frame) {
+    const uint64_t until = world_now(i->world) + 300 * NS_PER_SECOND;
     do {
+        if (world_now(i->world) > until) return false;
         if (!hear(i, l, &l->recv_key, l->received++, frame)) return false;
     } while (frame->type != type);
     return true;
@@ -280,10 +284,14 @@ static inline struct impostor *begin_serving(void) {
     return i;
 }
 
-// Some real members found a cluster; then all but n1 end, and we go on as n2.
-static inline struct impostor *begin_among(uint32_t members) {
+// Some real members found a cluster; then all but n1 end, and we go on as n2. May change what they
+// are created with, or NULL.
+static inline struct impostor *begin_among_such(uint32_t members,
+                                                void (*adjust)(struct node_options *node,
+                                                               struct server_options *server)) {
     struct impostor *i = prepare(members);
     i->cluster.options.flush_size = 16384;
+    i->cluster.options.adjust = adjust;
     for (uint32_t k = 0; k < members; k++) cluster_start(&i->cluster, k);
     uint64_t until = world_now(i->world) + 60 * NS_PER_SECOND;
     for (uint32_t k = 0; k < members; k++) {
@@ -297,6 +305,10 @@ static inline struct impostor *begin_among(uint32_t members) {
     dial(i);
     pass(i->world, 100 * NS_PER_MS);
     return i;
+}
+
+static inline struct impostor *begin_among(uint32_t members) {
+    return begin_among_such(members, NULL);
 }
 
 static inline void end(struct impostor *i) {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/again.h"
+
+#include "node/internal.h"
+#include "node/purge_answer.h"
+
+// A look that waits for the disk, in a buffer of the node. The operation may be over before it is.
+struct again {
+    struct node *node;
+    again_looked *looked;
+    uint64_t id; // of the operation
+    uint32_t place;
+    uint32_t round; // of purging, when it began
+    struct store_read read;
+    uint8_t key[];
+};
+
+static bool has_sibling(const struct record *r, struct version dot) {
+    uint32_t i = 0;
+    while (i < r->sibling_count && version_compare(r->siblings[i].dot, dot) != 0) i++;
+    return i < r->sibling_count;
+}
+
+// Whether no value of the record is gone. What its context knows gives life to nothing.
+static bool is_alive(struct node *node, struct slice written, struct slice held) {
+    struct record *ours = &node->records[0];
+    struct record *now = &node->records[1];
+    if (slice_equal(written, held)) return true;
+    if (record_decode(ours, written) != ST_OK || record_decode(now, held) != ST_OK) return false;
+    uint32_t i = 0;
+    while (i < ours->sibling_count && has_sibling(now, ours->siblings[i].dot)) i++;
+    return i == ours->sibling_count;
+}
+
+static bool is_found(const struct operation *o, const struct store_read *read) {
+    struct hint hint = {.record = read->record};
+    if (read->status != ST_OK) return false;
+    if (o->self_place == REPLICAS_MAX) {
+        bool is_kept = hint_decode(&hint, read->record) == ST_OK && !hints_is_void(o->node, &hint);
+        if (!is_kept) return false;
+    }
+    return is_alive(o->node, operation_record(o), hint.record);
+}
+
+// Others may have had it found in a later round meanwhile.
+static void take_read(struct operation *o, uint32_t round, const struct store_read *read) {
+    // Who has come to mend since then may have forgotten rounds, and knows of none.
+    bool is_good = round <= purge_round(o->node, o->partition.slot) && is_found(o, read);
+    if (is_good && round > o->purge_round) o->purge_round = round;
+}
+
+static void on_read(struct store_read *read) {
+    struct again *again = CONTAINER_OF(read, struct again, read);
+    struct node *node = again->node;
+    struct operation *o = operation_find(node, again->id);
+    if (o != NULL) {
+        take_read(o, again->round, read);
+        o->asked |= 1u << again->place;
+        again->looked(o, again->place);
+    }
+    node->looking_again--;
+    buffer_give(node, (uint8_t *)again);
+}
+
+bool again_look(struct operation *o, uint32_t place, again_looked *looked) {
+    struct node *node = o->node;
+    struct store_read read = {.partition = o->write.partition, .key = o->write.key};
+    uint32_t round = purge_round(node, o->partition.slot);
+    if (round <= o->purge_round) return true;
+    if (store_peek(node->store, &read) != ST_BUSY) {
+        take_read(o, round, &read);
+        return true;
+    }
+    struct again *again = (void *)buffer_take(node, sizeof(*again) + read.key.size);
+    if (again == NULL) return true;
+    *again = (struct again){
+        .node = node, .looked = looked, .id = o->id, .place = place, .round = round, .read = read};
+    again->read.done = on_read;
+    (void)buffer_keep(again->key, &again->read.key);
+    o->asked &= ~(1u << place);
+    node->looking_again++;
+    bool is_known = store_get(node->store, &again->read);
+    must(!is_known); // it was not just now
+    return false;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// purge_case.h -- for tests of what a member makes of words about purges: records of one key, what
+// n1 says to rounds that they are to go in, and rounds that others claim to know of.
+#ifndef QUOIT_SIM_PURGE_CASE_H
+#define QUOIT_SIM_PURGE_CASE_H
+
+#include "model/fence.h"
+#include "sim/impostor_case.h"
+
+#define KEY "key"
+#define EARLY 1000
+#define LATE 2000
+
+static inline uint32_t group_of(const char *key) {
+    return slot_of(text(key)) / GROUP_SLOTS;
+}
+
+static inline struct slice encoded_with(struct record *r, const struct sibling *s, uint8_t *bytes,
+                                        size_t size) {
+    assert_int_equal(context_add(&r->context, s->dot), ST_OK);
+    r->siblings[r->sibling_count++] = *s;
+    struct writer w = writer_to(bytes, size);
+    record_encode(r, &w);
+    assert_false(w.failed);
+    return writer_bytes(&w);
+}
+
+// A record of one sibling that we have minted, on top of all that we have before.
+static inline struct slice record_by(uint64_t counter, uint64_t timestamp, bool is_tombstone,
+                                     uint8_t *bytes, size_t size) {
+    static struct record r;
+    const struct sibling s = {
+        .dot = {{77, 1}, counter},
+        .timestamp = timestamp,
+        .is_tombstone = is_tombstone,
+        .value = is_tombstone ? (struct slice){0} : text("value"),
+    };
+    record_clear(&r);
+    return encoded_with(&r, &s, bytes, size);
+}
+
+static inline enum status put_at(struct impostor *i, const char *key, struct slice record,
+                                 uint32_t round) {
+    const struct message_put m = {
+        .id = 5, .slot = slot_of(text(key)), .round = round, .key = text(key), .record = record};
+    SAY(i, &i->dialled, MESSAGE_PUT, put, &m);
+    struct frame frame = {0};
+    struct message_put_done done;
+    HEAR(i, &i->dialled, MESSAGE_PUT_DONE, put_done, &frame, &done);
+    return done.status;
+}
+
+static inline enum status put(struct impostor *i, struct slice record, uint32_t round) {
+    return put_at(i, KEY, record, round);
+}
+
+static inline struct slice condemned(const char *key, struct slice record, uint8_t *bytes,
+                                     size_t size) {
+    const struct message_condemned entry = {
+        .slot = slot_of(text(key)),
+        .digest = record_digest(text(key), record),
+        .key = text(key),
+    };
+    struct writer w = writer_to(bytes, size);
+    message_condemned_write(&w, &entry);
+    return writer_bytes(&w);
+}
+
+static inline void ask_round(struct impostor *i, const struct message_purge *m) {
+    SAY(i, &i->dialled, MESSAGE_PURGE, purge, m);
+}
+
+static inline struct message_purge_done hear_round(struct impostor *i, struct frame *frame) {
+    struct message_purge_done done;
+    HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, frame, &done);
+    return done;
+}
+
+// What it says to a round; whether it holds the one record.
+static inline enum status propose(struct impostor *i, const struct message_purge *m,
+                                  bool *is_held) {
+    ask_round(i, m);
+    struct frame frame = {0};
+    struct message_purge_done done = hear_round(i, &frame);
+    *is_held = done.status == ST_OK && done.held.size == 1 && (done.held.data[0] & 1) != 0;
+    return done.status;
+}
+
+static inline void erase_of(struct impostor *i, uint32_t round, bool is_wide,
+                            struct slice entries) {
+    const struct message_erase m = {
+        .group = (uint16_t)group_of(KEY),
+        .round = round,
+        .floor = LATE,
+        .is_wide = is_wide,
+        .entries = entries,
+    };
+    SAY(i, &i->dialled, MESSAGE_ERASE, erase, &m);
+    pass(i->world, NS_PER_SECOND);
+}
+
+static inline void erase(struct impostor *i, uint32_t round, struct slice entries) {
+    erase_of(i, round, false, entries);
+}
+
+// The round with which it sends what it holds.
+static inline uint32_t round_of(struct impostor *i) {
+    const struct message_get m = {
+        .id = 1, .slot = slot_of(text(KEY)), .target = MESSAGE_NO_MEMBER, .key = text(KEY)};
+    SAY(i, &i->dialled, MESSAGE_GET, get, &m);
+    struct frame frame = {0};
+    struct message_get_done done;
+    HEAR(i, &i->dialled, MESSAGE_GET_DONE, get_done, &frame, &done);
+    return done.round;
+}
+
+static inline bool is_there_at(struct impostor *i, const char *key) {
+    struct store_read read = {.partition = {.slot = slot_of(text(key))}, .key = text(key)};
+    return store_peek(node_store(real_node(i)), &read) == ST_OK;
+}
+
+static inline bool is_there(struct impostor *i) {
+    return is_there_at(i, KEY);
+}
+
+static inline void claim_of(struct impostor *i, uint32_t group, uint32_t groups,
+                            const struct fence *claimed) {
+    struct fence fences[SLOT_GROUPS] = {{0}};
+    for (uint32_t at = group; at < group + groups; at++) fences[at] = *claimed;
+    uint8_t bytes[FENCES_TOLD_SIZE_MAX];
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    fences_tell(fences, &w);
+    const struct message_fences m = {.is_question = true, .fences = writer_bytes(&w)};
+    SAY(i, &i->dialled, MESSAGE_FENCES, fences, &m);
+    struct frame frame = {0};
+    assert_true(hear_type(i, &i->dialled, MESSAGE_FENCES, &frame));
+}
+
+static inline void claim(struct impostor *i, uint32_t round, uint32_t purged, uint64_t floor) {
+    const struct fence claimed = {.round = round, .purged = purged, .floor = floor};
+    claim_of(i, 0, SLOT_GROUPS, &claimed);
+}
+
+static inline void be_up(struct impostor *i) {
+    say_nothing(i, &i->accepted);
+}
+
+#endif
