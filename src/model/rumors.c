@@ -11,12 +11,9 @@ void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity) {
     *r = (struct rumors){.all = memory, .capacity = capacity};
 }
 
-void rumors_begin(struct rumors *r, uint32_t count, uint32_t self, uint32_t most) {
+void rumors_begin(struct rumors *r, uint32_t count, uint32_t self) {
     must(count <= r->capacity);
     must(self < count);
-    must(most >= 3);
-    must(most <= RUMORS_MAX);
-    r->most = most;
     r->count = count;
     r->self = self;
     r->lap = count;
@@ -75,10 +72,10 @@ uint32_t rumors_pick(struct rumors *r, uint32_t to, bool is_kept, uint16_t rows[
     if (is_news(r, r->self, to)) picked += pick(r, r->self);
     if (is_news(r, to, to)) picked += pick(r, to);
     for (uint32_t sends = 0; sends < SENDS_TOLD_APART && r->fresh > 0; sends++) {
-        (void)pick_from(r, to, sends, r->most - r->most / 4, &picked);
+        (void)pick_from(r, to, sends, RUMORS_MAX - RUMORS_MAX / 4, &picked);
     }
-    uint32_t next = pick_from(r, to, UINT16_MAX, r->most, &picked);
-    if (picked == r->most) {
+    uint32_t next = pick_from(r, to, UINT16_MAX, RUMORS_MAX, &picked);
+    if (picked == RUMORS_MAX) {
         r->turn = next;
     } else if (is_kept) {
         r->all[to].told = r->changes; // that was all there is

@@ -2,7 +2,7 @@
 //
 // rumors.h -- which news of members the next message of gossip carries, and who gets it.
 //
-// A message carries so many rows at most, however many members there are: first the sender's own
+// A message carries RUMORS_MAX rows at most, however many members there are: first the sender's own
 // and the receiver's, then those that were passed on least often since something pressing changed
 // in them, and in the last few places whatever is next as all are gone through in turn. Others know
 // what is pressing soon (each change is passed on by everybody who hears of it), and what changes
@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 enum {
-    RUMORS_MAX = 64,       // rows in a message, of which a quarter in turn
+    RUMORS_MAX = 8,        // rows in a message, of which a quarter in turn
     RUMOR_BY_NONE = 65535, // nobody is known to have said it
 };
 
@@ -40,7 +40,6 @@ struct rumor {
 struct rumors {
     struct rumor *all; // borrowed; one for each member
     uint32_t capacity;
-    uint32_t most; // rows in a message
     uint32_t count;
     uint32_t self;
     uint64_t changes;
@@ -52,9 +51,8 @@ struct rumors {
 // Borrows memory for `capacity` members.
 void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity);
 
-// There are so many members from now on, and nothing is known of them. A message has `most` rows at
-// most, 3 to RUMORS_MAX.
-void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self, uint32_t most);
+// There are so many members from now on, and nothing is known of them.
+void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self);
 
 // The row of the member has changed, as member `by` says; others want to know that soon if it is
 // pressing.

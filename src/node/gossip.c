@@ -16,7 +16,8 @@ static void refresh_self(struct node *node) {
     bool is_durable = node->fact_written != FACT_START && (node->facts_wanted & FACT_START) == 0;
     if (is_durable) e->incarnation = node->incarnation;
     e->heartbeat++;
-    rumors_change(&node->rumors, node->self, node->self, true);
+    // It goes before all others anyway.
+    rumors_change(&node->rumors, node->self, node->self, gossip_reaches_all(node));
     e->storage = store_actor(node->store).storage;
     e->state = node_has_vote(node) ? MEMBER_SERVING : MEMBER_MENDING;
     e->key_count = stats.live_count;
@@ -33,9 +34,7 @@ static void refresh_self(struct node *node) {
 }
 
 void gossip_on_map(struct node *node) {
-    uint32_t rows = node->options.gossip_rows;
-    if (!gossip_reaches_all(node) && rows > GOSSIP_ROWS_OF_MANY) rows = GOSSIP_ROWS_OF_MANY;
-    rumors_begin(&node->rumors, node->members.count, node->self, rows);
+    rumors_begin(&node->rumors, node->members.count, node->self);
     inquiry_on_map(node);
 }
 
@@ -43,7 +42,7 @@ void gossip_on_map(struct node *node) {
 static void expect_answer(struct node *node, struct link *link) {
     if (!link->is_dialer) return;
     if (link->asked == 0) link->asked = node_waking(node);
-    if (!gossip_reaches_all(node)) inquiry_expect(node, link->peer);
+    if (!gossip_reaches_all(node)) inquiry_expect(node, link->peer, true);
 }
 
 static void send_news(struct node *node, struct link *link) {
@@ -67,8 +66,11 @@ static void send_news(struct node *node, struct link *link) {
     write_u8(&w, is_serving);
     write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
     inquiry_write_doubts(node, &w);
-    if (!link_end(link, MESSAGE_GOSSIP, &w)) rumors_forget(&node->rumors, link->peer);
-    expect_answer(node, link);
+    if (link_end(link, MESSAGE_GOSSIP, &w)) {
+        expect_answer(node, link);
+    } else {
+        rumors_forget(&node->rumors, link->peer);
+    }
 }
 
 void gossip_greet(struct node *node, struct link *link) {
@@ -77,8 +79,8 @@ void gossip_greet(struct node *node, struct link *link) {
     write_u64(&w, node->epoch.author);
     write_u8(&w, false);
     write_u64(&w, 0);
-    (void)link_end(link, MESSAGE_GOSSIP, &w);
-    if (!gossip_reaches_all(node)) expect_answer(node, link);
+    bool is_sent = link_end(link, MESSAGE_GOSSIP, &w);
+    if (is_sent && !gossip_reaches_all(node)) expect_answer(node, link);
 }
 
 static void send_round(struct node *node) {
@@ -150,7 +152,7 @@ static void take_entry(struct node *node, uint32_t from, uint32_t member,
     bool is_other = before.incarnation != 0 && (is_new_life || entry->state != before.state);
     // Where not all are heard, how often a heart has beaten tells nobody anything.
     rumors_change(&node->rumors, member, from, is_other || gossip_reaches_all(node));
-    sight_on_news(node, member, is_new_life);
+    if (gossip_reaches_all(node)) sight_on_news(node, member, is_new_life);
 }
 
 void gossip_receive(struct node *node, struct link *link, struct slice body) {

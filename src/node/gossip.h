@@ -16,7 +16,6 @@
 enum {
     GOSSIP_ALL_MAX = 8,
     GOSSIP_FANOUT = 2,
-    GOSSIP_ROWS_OF_MANY = 8, // news of members in a message, where they are more than that
     GOSSIP_SIZE_MAX = 4 + RUMORS_MAX * MEMBER_ENTRY_ENCODED_SIZE + 17 + 1 +
                       8 * DOUBTS_TOLD_MAX, // bytes of a message
 };

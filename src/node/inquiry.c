@@ -24,7 +24,7 @@ static uint64_t patience(const struct node *node) {
 }
 
 // Of the last ones only: who was asked long ago and not looked at since is asked again.
-void inquiry_expect(struct node *node, uint32_t member) {
+void inquiry_expect(struct node *node, uint32_t member, bool is_asked) {
     struct inquiry *inquiry = &node->inquiry;
     uint32_t place = (inquiry->first + inquiry->count) % INQUIRIES_MAX;
     if (inquiry->count == INQUIRIES_MAX) {
@@ -32,12 +32,13 @@ void inquiry_expect(struct node *node, uint32_t member) {
     } else {
         inquiry->count++;
     }
-    inquiry->waiting[place] = (struct inquired){(uint16_t)member, node_waking(node)};
+    inquiry->waiting[place] = (struct inquired){(uint16_t)member, is_asked, node_waking(node)};
 }
 
 static bool is_silent(const struct node *node, uint32_t member) {
     const struct peer *peer = &node->peers[member];
     if (peer->out == NULL || !link_is_open(peer->out)) return true;
+    if (!link_is_heard(peer->out)) return false;
     return peer->out->asked != 0 && node_waking(node) - peer->out->asked >= patience(node);
 }
 
@@ -60,11 +61,12 @@ void inquiry_step(struct node *node) {
 
 static void end(struct node *node, uint32_t member, bool is_answer) {
     uint32_t by = doubts_end(&node->inquiry.doubts, member, is_answer, node_waking(node));
-    if (by == DOUBT_BY_NONE || peer_link(node, by) == NULL) return;
+    struct link *link = by == DOUBT_BY_NONE ? NULL : peer_link(node, by);
+    if (link == NULL) return;
     const struct message_vouch m = {.member = node->map.members[member].id};
-    struct writer w = link_begin(peer_link(node, by), MESSAGE_OVERHEAD);
+    struct writer w = link_begin(link, sizeof(m.member));
     message_vouch_encode(&m, &w);
-    (void)link_end(peer_link(node, by), MESSAGE_VOUCH, &w);
+    (void)link_end(link, MESSAGE_VOUCH, &w);
 }
 
 void inquiry_on_sign(struct node *node, uint32_t member) {
@@ -99,6 +101,16 @@ void inquiry_take_doubts(struct node *node, uint32_t from, struct reader *r) {
         bool is_new = doubts_hear(&node->inquiry.doubts, member, from, node_waking(node));
         if (is_new) ask(node, member);
     }
+}
+
+bool inquiry_is_deaf(const struct node *node) {
+    const struct inquiry *inquiry = &node->inquiry;
+    for (uint32_t i = 0; i < inquiry->count; i++) {
+        const struct inquired *one = &inquiry->waiting[(inquiry->first + i) % INQUIRIES_MAX];
+        bool is_late = node_waking(node) - one->since >= node->options.suspect_ns / 2;
+        if (one->is_asked && is_late && one->since > node->sight.answered) return true;
+    }
+    return false;
 }
 
 bool inquiry_is_gone(const struct node *node, uint32_t member) {

@@ -21,7 +21,7 @@ void inquiry_step(struct node *node);
 
 // Gossip has gone out to the member on our link, or the link has closed: there should be a sign of
 // life soon.
-void inquiry_expect(struct node *node, uint32_t member);
+void inquiry_expect(struct node *node, uint32_t member, bool is_asked);
 
 // There was one, on either link.
 void inquiry_on_sign(struct node *node, uint32_t member);
@@ -31,6 +31,9 @@ void inquiry_write_doubts(struct node *node, struct writer *w);
 void inquiry_take_doubts(struct node *node, uint32_t from, struct reader *r);
 
 void inquiry_on_vouch(struct node *node, struct link *link, const struct message_vouch *m);
+
+// Whether nobody has answered since somebody was asked half of suspect-ms ago.
+bool inquiry_is_deaf(const struct node *node);
 
 // Whether the member is down, as far as this tells.
 bool inquiry_is_gone(const struct node *node, uint32_t member);

@@ -17,7 +17,7 @@
 //     hints      what is kept for others      handoff   and brought to them
 //     mint       the record a write makes     expiry    when something expires
 //     replace    a data directory is          inquiry   of many, who is gone
-//     again      what a purge has overtaken is sent
+//     again      what a purge has overtaken   buffers   what links share
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -59,15 +59,18 @@ struct sight {
     uint64_t due;      // when a round of gossip is to begin, ns; 0: none is
     uint64_t slept;    // how late all rounds together have been, ns
     uint32_t doubt;    // in ourselves
-    uint64_t answered; // when gossip of ours was last, by whomever, in the time of node_waking()
+    uint64_t answered; // when gossip of ours last was, by anybody; in the time of node_waking()
 };
 
+// More than are asked while one waits, in doubt of oneself, too. Who is left out is looked at when
+// it is asked, or dialled, again.
 enum { INQUIRIES_MAX = 64 };
 
 // Of whom there should be a sign of life soon (inquiry.h), in the order in which it is to come.
 struct inquired {
     uint16_t member;
-    uint64_t since; // ns, like the next in the time of node_waking()
+    bool is_asked;  // on a link that is open
+    uint64_t since; // ns, in the time of node_waking()
 };
 
 struct inquiry {

@@ -90,7 +90,7 @@ static void wake_line(struct buffers *buffers, enum buffer_use use) {
     while (buffers_has_large(buffers, use) && !list_is_empty(line)) {
         const struct list *first = line->next;
         receive(CONTAINER_OF(line->next, struct link, waiting));
-        must(line->next != first);
+        must(line->next != first || !buffers_has_large(buffers, use));
     }
 }
 
@@ -148,7 +148,8 @@ static void drop_in(struct link *link) {
 bool link_is_hoarding(const struct link *link) {
     if (!buffers_are_short(buffers_of(link))) return false;
     uint64_t now = node_waking(link->node);
-    bool has_sent = link->sending.bytes != NULL && link->sending.size == BUFFER_LARGE;
+    bool has_out = link->out.bytes != NULL && link->out.size == BUFFER_LARGE;
+    bool has_sent = link->sending.bytes != NULL && (link->sending.size == BUFFER_LARGE || has_out);
     if (has_sent && now - link->sent_since > HOLD_MAX_NS) return true;
     bool has_in = link->in.size == BUFFER_LARGE && !link->is_stalled;
     return has_in && now - link->in_since > HOLD_MAX_NS;
@@ -420,6 +421,8 @@ static void receive(struct link *link) {
     take_frames(link);
     if (is_ended(link)) return;
     if (was_stalled) link->in_since = node_waking(link->node);
+    // Who waits for room to answer takes nothing more meanwhile.
+    if (link->is_stalled) leave_line(link, use_of_in(link));
     if (link->is_stalled || link->is_receiving || !fit_in(link)) return;
     uint32_t size = buffers_bytes_of(buffers_of(link), link->in.size);
     must(link->in_size < size);
@@ -506,6 +509,7 @@ void link_welcome(struct link *link, uint32_t peer, uint64_t nonce) {
     link->peer = peer;
     struct writer w = begin_frame(link, MESSAGE_HELLO_MAX);
     peers_describe(link->node, link->nonce, &w);
+    // It is the first that goes out, so it fits a small buffer.
     must(end_frame(link, MESSAGE_WELCOME, &w, &link->node->options.secret, nonce));
     take_keys(link, nonce);
 }

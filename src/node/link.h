@@ -118,6 +118,11 @@ struct writer link_begin(struct link *link, uint32_t body_max);
 // its writer has failed.
 bool link_end(struct link *link, enum message_type type, const struct writer *body);
 
+// False while it waits for a buffer: its silence is ours.
+static inline bool link_is_heard(const struct link *link) {
+    return list_is_empty(&link->waiting);
+}
+
 static inline bool link_is_open(const struct link *link) {
     return link->state == LINK_OPEN;
 }

@@ -38,7 +38,6 @@ struct node_options node_default_options(void) {
         .hedge_ns = 30 * NS_PER_MS,
         .gossip_ns = 200 * NS_PER_MS,
         .suspect_ns = 1200 * NS_PER_MS,
-        .gossip_rows = RUMORS_MAX,
         .reconcile_ns = 60 * NS_PER_SECOND,
         .purge_ns = 5 * NS_PER_SECOND,
         .hints_max = (uint64_t)1 << 30,

@@ -66,7 +66,6 @@ struct node_options {
     uint64_t hedge_ns;         // silence after which a read asks further replicas
     uint64_t gossip_ns;        // between rounds
     uint64_t suspect_ns;       // silence after which a member counts as down (sight.h)
-    uint32_t gossip_rows;      // members of which a message of gossip has news, at most
     uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most
     uint64_t hints_max;        // bytes of what is kept for members that cannot be reached
     uint64_t purge_ns;         // between looks for tombstones to purge, at least, and their age

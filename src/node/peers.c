@@ -126,7 +126,7 @@ void peers_on_closed(struct link *link) {
     if (peer->out != link) return;
     peer->out = NULL;
     if (node->state == NODE_STOPPED) return;
-    if (!gossip_reaches_all(node)) inquiry_expect(node, member);
+    if (!gossip_reaches_all(node)) inquiry_expect(node, member, false);
     // Half of the pause at random, so that members do not dial each other in step.
     uint64_t pause = peer->redial_ns / 2 + rng_next(&node->rng) % (peer->redial_ns / 2 + 1);
     timer_arm(&node->timers, &peer->redial, node->env->now + pause);
@@ -373,7 +373,12 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     }
     struct peer *peer = &node->peers[member];
     link->storage = hello.storage;
-    // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME.
+    // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME. Who
+    // was told that it is not wanted has nothing more to say.
+    if (!link->is_dialer && link->process != 0) {
+        link_refuse(link, "greets-twice");
+        return;
+    }
     if (!link->is_dialer) {
         answer_caller(link, member, &hello);
         return;
@@ -423,7 +428,7 @@ void peers_on_trusted(struct link *link) {
 static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
-    if (!list_is_empty(&link->waiting)) return false; // we do not listen
+    if (!link_is_heard(link)) return false;
     if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
     if (!gossip_reaches_all(node)) {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds

@@ -131,8 +131,10 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
     bool is_wide = purge_is_wide(node, scan->partition, r);
     if (is_wide && p->wide_in_cell++ == 0) p->wide_found++;
     if (is_wide != p->is_wide) return true;
-    p->is_full = p->count == PURGE_KEYS_MAX ||
-                 p->entries.capacity - p->entries.size < CONDEMNED_SIZE + key.size;
+    size_t size = p->entries.size + CONDEMNED_SIZE + key.size;
+    // Where large buffers are few, what all members are to be told fits one that each link has.
+    bool is_long = !node->link_buffers.is_ample && p->count > 0 && size > PURGE_BYTES_OF_MANY;
+    p->is_full = p->count == PURGE_KEYS_MAX || size > p->entries.capacity || is_long;
     if (p->is_full) return false;
     const struct message_condemned entry = {
         .keyspace = scan->partition.keyspace,

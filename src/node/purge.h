@@ -40,6 +40,7 @@ struct link;
 enum {
     PURGE_KEYS_MAX = 512,         // of one round
     PURGE_BYTES_MAX = 128 * 1024, // of its entries: one with the longest key always fits
+    PURGE_BYTES_OF_MANY = 6 * 1024,
 };
 
 enum purge_state {

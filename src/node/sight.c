@@ -59,7 +59,8 @@ static enum verdict verdict_by_inquiry(const struct node *node, uint32_t member)
     if (!peer->answers.has_begun || inquiry_is_gone(node, member)) return VERDICT_DOWN;
     if (!is_open(peer)) return VERDICT_UNREACHABLE;
     uint64_t patience = node->options.suspect_ns * node->sight.doubt;
-    bool is_answering = peer->out->asked == 0 || silence_since(node, peer->out->asked) < patience;
+    bool is_answering = peer->out->asked == 0 || !link_is_heard(peer->out) ||
+                        silence_since(node, peer->out->asked) < patience;
     return is_answering ? VERDICT_UP : VERDICT_UNREACHABLE;
 }
 
@@ -112,11 +113,8 @@ static bool most_are_silent(const struct node *node) {
     return count >= 2 && 2 * silent > count;
 }
 
-// Where only some are asked in a round, none of those asked lately has answered.
 static bool is_deaf(const struct node *node) {
-    if (gossip_reaches_all(node)) return most_are_silent(node);
-    uint64_t answered = node->sight.answered;
-    return answered != 0 && silence_since(node, answered) >= node->options.suspect_ns / 2;
+    return gossip_reaches_all(node) ? most_are_silent(node) : inquiry_is_deaf(node);
 }
 
 void sight_begin_round(struct node *node, uint64_t next_due) {

@@ -5,8 +5,6 @@
 #include "sim/memory.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define STEP_NS (20 * NS_PER_MS)    // between looks at who has noticed
 #define LOOK_NS (100 * NS_PER_MS)   // between looks of one in LOOKERS at all others
@@ -132,7 +130,7 @@ static bool is_serving(const struct one *one) {
     return one->node != NULL && one->has_started && node_state(one->node) == NODE_SERVING;
 }
 
-enum verdict crowd_verdict(const struct crowd *c, uint32_t from, uint32_t to) {
+static enum verdict verdict_of(const struct crowd *c, uint32_t from, uint32_t to) {
     const struct one *one = &c->all[from];
     if (!is_serving(one)) return VERDICT_DOWN;
     const char *name = c->all[to].name;
@@ -144,7 +142,7 @@ enum verdict crowd_verdict(const struct crowd *c, uint32_t from, uint32_t to) {
 static uint32_t count_seeing(const struct crowd *c, uint32_t member, enum verdict wanted) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        count += i != member && is_serving(&c->all[i]) && crowd_verdict(c, i, member) == wanted;
+        count += i != member && is_serving(&c->all[i]) && verdict_of(c, i, member) == wanted;
     }
     return count;
 }
@@ -156,14 +154,18 @@ static bool all_see_all(const struct crowd *c) {
     return true;
 }
 
-bool crowd_begin(struct crowd *c, uint64_t patience) {
-    for (uint32_t i = 0; i < c->count; i++) start(&c->all[i]);
+static bool wait_until_all_see_all(struct crowd *c, uint64_t patience) {
     uint64_t until = world_now(c->world) + patience;
     while (!all_see_all(c)) {
         if (world_now(c->world) >= until) return false;
         world_run(c->world, world_now(c->world) + NS_PER_SECOND);
     }
     return true;
+}
+
+bool crowd_begin(struct crowd *c, uint64_t patience) {
+    for (uint32_t i = 0; i < c->count; i++) start(&c->all[i]);
+    return wait_until_all_see_all(c, patience);
 }
 
 struct crowd_traffic crowd_rest(struct crowd *c, uint64_t time) {
@@ -212,12 +214,7 @@ bool crowd_lose(struct crowd *c, uint32_t member, bool is_power_loss, uint64_t p
         note(&notice->all, count == others, took);
     }
     start(one);
-    uint64_t until = world_now(c->world) + patience;
-    while (!all_see_all(c)) {
-        if (world_now(c->world) >= until) return false;
-        world_run(c->world, world_now(c->world) + NS_PER_SECOND);
-    }
-    return true;
+    return wait_until_all_see_all(c, patience);
 }
 
 static void go_on(struct one *one) {
@@ -251,7 +248,7 @@ static void look(const struct crowd *c, uint32_t from, struct crowd_trouble *tro
         const struct one *other = &c->all[to];
         bool is_well = other->stopped_until == 0 && now - other->well_since >= WELL_NS;
         if (to == from || !is_well) continue;
-        enum verdict verdict = crowd_verdict(c, from, to);
+        enum verdict verdict = verdict_of(c, from, to);
         trouble->looks++;
         trouble->accused += verdict == VERDICT_DOWN;
         trouble->doubted += verdict != VERDICT_UP;

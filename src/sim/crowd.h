@@ -24,9 +24,6 @@ bool crowd_begin(struct crowd *crowd, uint64_t patience);
 
 struct world *crowd_world(struct crowd *crowd);
 
-// Of a pair of nodes, as the first sees the second; VERDICT_DOWN while the first does not run.
-enum verdict crowd_verdict(const struct crowd *crowd, uint32_t from, uint32_t to);
-
 // What a node has sent and received in a second, over `time` ns in which nothing happens; bytes.
 struct crowd_traffic {
     uint64_t mean;
