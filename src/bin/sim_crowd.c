@@ -69,7 +69,7 @@ static bool suffer(struct crowd *c, uint64_t minutes) {
 
 bool sim_crowd(uint32_t members, uint64_t seed, uint64_t minutes) {
     struct crowd *c = crowd_create(members, seed);
-    if (c == NULL) return fail("a crowd has from 2 to 1024 members");
+    if (c == NULL) return fail("there are too few or too many members");
     struct rng rng = world_stream(crowd_world(c), 2);
     bool is_good = crowd_begin(c, BEGIN_NS) || fail("they do not find each other");
     printf("begun members=%u seconds=%.1f\n", members, seconds(world_now(crowd_world(c))));

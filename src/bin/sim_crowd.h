@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 // Runs a crowd and prints a line for each thing that was measured. `minutes`: how long it suffers.
-// False: it does not hold what it is to hold, as the last line says.
+// False: it does not hold what it is to hold, as a line says that begins with FAILED.
 bool sim_crowd(uint32_t members, uint64_t seed, uint64_t minutes);
 
 #endif

@@ -75,7 +75,7 @@ uint32_t rumors_pick(struct rumors *r, uint32_t to, bool is_kept, uint16_t rows[
         (void)pick_from(r, to, sends, RUMORS_MAX - RUMORS_MAX / 4, &picked);
     }
     uint32_t next = pick_from(r, to, UINT16_MAX, RUMORS_MAX, &picked);
-    if (picked == RUMORS_MAX) {
+    if (picked == RUMORS_MAX && r->count > RUMORS_MAX) {
         r->turn = next;
     } else if (is_kept) {
         r->all[to].told = r->changes; // that was all there is

@@ -35,7 +35,7 @@ static bool is_alive(struct node *node, struct slice written, struct slice held)
 static bool is_found(const struct operation *o, const struct store_read *read) {
     struct hint hint = {.record = read->record};
     if (read->status != ST_OK) return false;
-    if (o->self_place == REPLICAS_MAX) {
+    if (operation_is_standing_in(o)) {
         bool is_kept = hint_decode(&hint, read->record) == ST_OK && !hints_is_void(o->node, &hint);
         if (!is_kept) return false;
     }

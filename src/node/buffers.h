@@ -42,7 +42,7 @@ enum {
     // The largest greeting: all that a caller can say, and be told, before it is known.
     BUFFER_SMALL_SIZE = FRAME_HEADER_SIZE + MESSAGE_HELLO_MAX,
 
-    // Gossip, and records of some KB.
+    // Votes, and records of some KB.
     BUFFER_MEDIUM_SIZE = 8 * 1024,
 
     // Large ones for each use: a write goes to all copies of its key in one turn.

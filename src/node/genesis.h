@@ -37,7 +37,8 @@ enum fact { FACT_START = 1, FACT_MAP = 2, FACT_VOTE = 4, FACT_FENCES = 8 };
 void genesis_start(struct node *node);
 
 // What there is to do now: founds the cluster if this node is the founder and everybody is here;
-// gives the map to whoever lacks it. Called in each round of gossip, and when a peer has greeted.
+// gives the map to whoever lacks it (where they are many, gossip.c does so, from one to the next).
+// Called in each round of gossip, and when a peer has greeted.
 void genesis_step(struct node *node);
 
 // Gives the map to that member, if it can be reached.

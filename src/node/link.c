@@ -10,7 +10,7 @@
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
 
 static_assert(sizeof(((struct link *)NULL)->small) > ADDRESS_SIZE_MAX, "an address fits");
-static_assert(FRAME_HEADER_SIZE + GOSSIP_SIZE_MAX <= BUFFER_MEDIUM_SIZE, "gossip always fits");
+static_assert(FRAME_HEADER_SIZE + GOSSIP_SIZE_MAX <= BUFFER_SMALL_SIZE, "gossip always fits");
 static_assert(BUFFER_SMALL_SIZE <= 704, "two thousand links are cheap");
 
 static void receive(struct link *link);

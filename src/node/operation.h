@@ -131,6 +131,11 @@ uint32_t operation_waiting_place(const struct operation *o, uint32_t member);
 uint32_t operation_place_of(const struct operation *o, uint32_t member);
 uint32_t operation_own_place(const struct operation *o);
 
+// Whether this node holds no copy of the key: what it mints is a hint (hints.h).
+static inline bool operation_is_standing_in(const struct operation *o) {
+    return o->self_place == REPLICAS_MAX;
+}
+
 // Asks replicas, which notes them in `asked`, until as many are asked and have not refused as are
 // wanted: this node, then those that are up, then those of both that were late lately and those who
 // stand in, then the rest.

@@ -32,7 +32,7 @@ void sight_end(struct node *node);
 // Our link to the member has opened.
 void sight_on_open(struct node *node, uint32_t member);
 
-// Gossip came on our link to the member: it answers ours, as it does every round.
+// Gossip came on our link to the member: it answers ours.
 void sight_on_answer(struct node *node, uint32_t member);
 
 // The heartbeat of the member has advanced, or it has begun another life.

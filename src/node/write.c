@@ -51,10 +51,6 @@ static bool note_superseded(struct operation *o, const struct context *context,
 
 // Standing in: none of the replicas can be reached, and what is minted is a hint (hints.h).
 
-static bool is_standing_in(const struct operation *o) {
-    return o->self_place == REPLICAS_MAX;
-}
-
 static enum status mint_hint(struct store_write *write, struct slice old, struct slice *new) {
     struct operation *o = CONTAINER_OF(write, struct operation, write);
     struct slice held = {0};
@@ -75,7 +71,7 @@ static bool send_hint(struct operation *o, uint32_t place) {
         .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .round = o->purge_round,
-        .is_minted = is_standing_in(o),
+        .is_minted = operation_is_standing_in(o),
         .key = o->key,
         .record = operation_record(o),
     };
@@ -114,12 +110,12 @@ static void send_all(struct operation *o) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if (i == own) continue;
         bool is_stood_in = (o->stood_in >> i & 1) != 0;
-        if ((is_stood_in || !is_standing_in(o)) && send_record(o, i)) {
+        if ((is_stood_in || !operation_is_standing_in(o)) && send_record(o, i)) {
             o->asked |= 1u << i;
             continue;
         }
         quorum_vote(&o->quorum, i, false);
-        if (!is_standing_in(o)) hints_note(o->node, o->replicas[i], o->partition, o->key);
+        if (!operation_is_standing_in(o)) hints_note(o->node, o->replicas[i], o->partition, o->key);
     }
 }
 
@@ -132,14 +128,14 @@ static void on_stored(struct store_write *write) {
         options->minted(options->minted_context, o->key, &stored, NULL);
     }
     o->is_storing = false;
-    o->node->hints_busy -= is_standing_in(o);
-    o->node->minted_busy -= is_standing_in(o);
-    o->node->stats.hints_kept += is_standing_in(o) && write->status == ST_OK;
+    o->node->hints_busy -= operation_is_standing_in(o);
+    o->node->minted_busy -= operation_is_standing_in(o);
+    o->node->stats.hints_kept += operation_is_standing_in(o) && write->status == ST_OK;
     if (operation_release(o)) return;
     if (write->status == ST_INVALID) genesis_renew_if_forgotten(o->node);
     if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
         // Others have it whole; whoever asks us to coordinate asks them himself.
-        if (o->request == NULL || is_standing_in(o)) {
+        if (o->request == NULL || operation_is_standing_in(o)) {
             operation_finish(o, ST_UNAVAILABLE);
         } else {
             forward_start(o, o->is_sloppy ? o->replica_count / 2 + 1 : o->quorum.need);
@@ -163,7 +159,7 @@ static void store_round(struct operation *o) {
     o->write = (struct store_write){.apply = mint_here, .done = on_stored};
     o->write.partition = o->partition;
     o->write.key = o->key;
-    if (is_standing_in(o)) {
+    if (operation_is_standing_in(o)) {
         uint32_t own = operation_own_place(o);
         must(own < o->replica_count);
         uint16_t target = o->replicas[own];
@@ -222,7 +218,7 @@ void write_start(struct operation *o, uint32_t need) {
         operation_finish(o, ST_UNAVAILABLE);
         return;
     }
-    if (is_standing_in(o) && o->kind == REQUEST_REPLACE) {
+    if (operation_is_standing_in(o) && o->kind == REQUEST_REPLACE) {
         look_first(o);
     } else {
         store_round(o);
@@ -248,7 +244,7 @@ static bool remember(struct operation *o, const struct message_put_done *m) {
 }
 
 static void decide(struct operation *o) {
-    bool met_more = o->kind == REQUEST_REPLACE && o->extra_size > 0 && !is_standing_in(o);
+    bool met_more = o->kind == REQUEST_REPLACE && o->extra_size > 0 && !operation_is_standing_in(o);
     switch (quorum_verdict(&o->quorum)) {
     case QUORUM_OPEN:
         return;

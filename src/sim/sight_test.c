@@ -14,17 +14,8 @@
 
 enum { MEMBERS = 5, MANY = 18 };
 
-// As the map has it.
-static uint32_t index_of(const struct site *site, uint32_t process) {
-    const struct cluster *c = &site->cluster;
-    const struct node *any = cluster_node(c, process == 0 ? 1 : 0);
-    uint32_t index = map_find_name(node_map(any), slice_of_string(c->processes[process].name));
-    assert_true(index < c->options.members);
-    return index;
-}
-
 static struct node_view view(const struct site *site, uint32_t from, uint32_t to) {
-    return node_view(cluster_node(&site->cluster, from), index_of(site, to));
+    return node_view(cluster_node(&site->cluster, from), to);
 }
 
 static enum verdict verdict(const struct site *site, uint32_t from, uint32_t to) {
