@@ -473,6 +473,21 @@ static void who_greets_with_another_directory_is_told_so_and_met_only_when_calle
     end(i);
 }
 
+// Else old words, played again and again, would have it gather answers without end.
+static void who_was_not_wanted_is_answered_once(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    i->hello.storage++;
+    struct frame frame = {0};
+    struct line *l = greet_and_stay(i, &frame);
+    assert_int_equal(frame.type, MESSAGE_STRANGER);
+    uint64_t refused = node_stats(real_node(i)).frames_refused;
+    say_hello(i, l);
+    assert_false(hear(i, l, &i->secret, i->hello.nonce, &frame));
+    assert_int_equal(node_stats(real_node(i)).frames_refused, refused + 1);
+    end(i);
+}
+
 // A map as members agree on it.
 static struct slice encoded_map(const struct map *next, uint64_t author) {
     static uint8_t bytes[4096];
@@ -678,6 +693,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_member_whose_place_is_taken_mints_nothing),
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
         cmocka_unit_test(who_greets_with_another_directory_is_told_so_and_met_only_when_called),
+        cmocka_unit_test(who_was_not_wanted_is_answered_once),
         cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
         cmocka_unit_test(who_hears_of_a_map_that_names_another_directory_serves_no_more),
         cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),

@@ -178,19 +178,27 @@ static inline void dial(struct impostor *i) {
     say_nothing(i, l);
 }
 
-// Somebody else greets n1 with our words of the moment. The frame is what n1 answers.
-static inline void greet(struct impostor *i, struct frame *frame) {
+static inline void say_hello(struct impostor *i, struct line *l) {
+    uint8_t bytes[512];
+    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
+    send_sealed(i, l, MESSAGE_HELLO, hello, &i->secret, 0);
+}
+
+// Somebody else greets n1 with our words of the moment, and stays. The frame is what n1 answers.
+static inline struct line *greet_and_stay(struct impostor *i, struct frame *frame) {
     static struct line other;
     memset(&other, 0, sizeof(other));
     memcpy(other.cluster, i->dialled.cluster, CLUSTER_ID_SIZE);
     struct asked a;
     env_connect(i->env, ask(&a, i->world), "n1:17379", &other.stream);
     assert_int_equal(answer_of(&a), ST_OK);
-    uint8_t bytes[512];
-    struct slice hello = encoded_hello(i, bytes, sizeof(bytes));
-    send_sealed(i, &other, MESSAGE_HELLO, hello, &i->secret, 0);
+    say_hello(i, &other);
     assert_true(hear(i, &other, &i->secret, i->hello.nonce, frame));
-    env_shut(i->env, other.stream);
+    return &other;
+}
+
+static inline void greet(struct impostor *i, struct frame *frame) {
+    env_shut(i->env, greet_and_stay(i, frame)->stream);
 }
 
 // Another process says that it is n2, too, with a copy of our data. True: n1 takes it for n2; else
