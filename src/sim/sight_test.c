@@ -322,6 +322,40 @@ static void in_a_larger_cluster_a_broken_link_is_noticed(void **state) {
     site_free(site);
 }
 
+static void in_a_larger_cluster_who_is_deaf_doubts_itself(void **state) {
+    (void)state;
+    struct site *site = site_new(MANY, make_room);
+    site_wait(site, 10 * NS_PER_SECOND);
+    world_isolate(site->world, site->cluster.processes[0].machine);
+    site_wait(site, 2 * NS_PER_SECOND);
+    assert_true(node_doubt(cluster_node(&site->cluster, 0)) > 1);
+    for (uint32_t i = 1; i < MANY; i++) {
+        assert_int_equal(node_doubt(cluster_node(&site->cluster, i)), 1);
+    }
+    world_heal(site->world);
+    assert_true(wait_for_all_of_all(site) < ALL_UP_NS + CRASH_NS);
+    site_wait(site, 2 * NS_PER_SECOND);
+    assert_int_equal(node_doubt(cluster_node(&site->cluster, 0)), 1);
+    site_free(site);
+}
+
+// Connections that are closed say nothing of who still answers, so the next loss is noticed as
+// soon.
+static void in_a_larger_cluster_to_lose_most_is_not_to_be_deaf(void **state) {
+    (void)state;
+    enum { LEFT = 3 };
+    struct site *site = site_new(MANY, make_room);
+    site_wait(site, 10 * NS_PER_SECOND);
+    for (uint32_t i = LEFT; i < MANY; i++) cluster_kill(&site->cluster, i);
+    for (uint32_t k = 0; k < 100; k++) {
+        site_wait(site, 200 * NS_PER_MS);
+        for (uint32_t i = 0; i < LEFT; i++) {
+            assert_int_equal(node_doubt(cluster_node(&site->cluster, i)), 1);
+        }
+    }
+    site_free(site);
+}
+
 int sight_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_suspected_while_all_is_well),
@@ -337,6 +371,8 @@ int sight_test(void) {
         cmocka_unit_test(who_has_a_map_and_does_not_serve_yet_tells_what_it_knows),
         cmocka_unit_test(in_a_larger_cluster_some_are_asked_in_each_round),
         cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
+        cmocka_unit_test(in_a_larger_cluster_who_is_deaf_doubts_itself),
+        cmocka_unit_test(in_a_larger_cluster_to_lose_most_is_not_to_be_deaf),
     };
     return cmocka_run_group_tests_name("sight", cases, NULL, NULL);
 }
