@@ -28,7 +28,7 @@ void cluster_init(struct cluster *cluster, struct world *world,
         p->index = i;
         // In the order of their names, which is that of the map.
         snprintf(p->name, sizeof(p->name), options->members < 10 ? "n%u" : "n%02u", i + 1);
-        snprintf(p->listen, sizeof(p->listen), "%s", p->name);
+        memcpy(p->listen, p->name, sizeof(p->listen));
         p->machine = world_add_machine(world, p->name);
         int written = snprintf(cluster->initial + size, sizeof(cluster->initial) - size,
                                "%s%s=%s:%u", i == 0 ? "" : ",", p->name, p->name, CLUSTER_PORT);
