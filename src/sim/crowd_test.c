@@ -51,6 +51,15 @@ static void nobody_of_a_crowd_is_accused_who_is_well(void **state) {
     crowd_destroy(c);
 }
 
+// Their map is larger than any record of a key.
+static void many_members_with_small_values_found_a_cluster(void **state) {
+    (void)state;
+    struct crowd *c = crowd_create(3 * MEMBERS, test_seed());
+    assert_non_null(c);
+    assert_true(crowd_begin(c, 10 * NS_PER_SECOND));
+    crowd_destroy(c);
+}
+
 static void a_crowd_has_no_more_than_there_can_be(void **state) {
     (void)state;
     assert_null(crowd_create(1, 1));
@@ -62,6 +71,7 @@ int crowd_test(void) {
         cmocka_unit_test(a_crowd_at_rest_says_little),
         cmocka_unit_test(a_loss_is_noticed_by_all_of_a_crowd),
         cmocka_unit_test(nobody_of_a_crowd_is_accused_who_is_well),
+        cmocka_unit_test(many_members_with_small_values_found_a_cluster),
         cmocka_unit_test(a_crowd_has_no_more_than_there_can_be),
     };
     return cmocka_run_group_tests_name("crowd", cases, NULL, NULL);
