@@ -133,6 +133,9 @@ void amnesia_start(struct nemesis *n);
 void amnesia_end(struct nemesis *n);
 
 void replace_start(struct nemesis *n);
+
+// To be called every now and then: notes who has a map, as of all that are at work.
+void replace_note_maps(struct nemesis *n);
 void replace_end(struct nemesis *n);
 void replace_free(struct nemesis *n);
 

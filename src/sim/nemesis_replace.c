@@ -47,7 +47,7 @@ bool replace_may_lose(const struct nemesis *n) {
     return true;
 }
 
-static void note_maps(struct nemesis *n) {
+void replace_note_maps(struct nemesis *n) {
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         const struct node *node = cluster_node(n->cluster, i);
         if (node != NULL) n->replacing.has_map[i] = node_map(node)->epoch > 0;
@@ -65,7 +65,7 @@ static bool is_known_to_others(const struct nemesis *n, uint32_t member) {
 
 void replace_lose(struct nemesis *n, uint32_t member) {
     struct process *p = process_of(n, member);
-    note_maps(n);
+    replace_note_maps(n);
     if (n->replacing.lost == NULL && p->bytes_lost == 0) {
         n->replacing.lost = disk_copy(machine_disk(p->machine));
         n->replacing.lost_of = member;
@@ -178,7 +178,6 @@ static void check_stranger(struct nemesis *n, struct process *p) {
 }
 
 static void look(struct nemesis *n) {
-    note_maps(n);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (process_of(n, i)->is_stranger) check_stranger(n, process_of(n, i));
     }

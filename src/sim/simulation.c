@@ -110,6 +110,7 @@ static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(stru
     uint64_t until = world_now(s->world) + ns;
     while (world_now(s->world) < until && !s->oracle.has_failed) {
         watcher_look(&s->watcher);
+        replace_note_maps(&s->nemesis);
         if (is_reached(s)) return true;
         world_run(s->world, world_now(s->world) + LOOK_EVERY_NS);
         check_facts(s);
