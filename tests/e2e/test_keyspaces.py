@@ -10,9 +10,10 @@ import redis
 from world import eventually
 
 KEYS = 2000
+BATCH = 500  # in one command
 
 
-def fill(node, prefix, value, batch=500):
+def fill(node, prefix, value, batch=BATCH):
     with node.client(10) as client:
         for begin in range(0, KEYS, batch):
             client.mset({f"{prefix}{i}": value for i in range(begin, begin + batch)})
@@ -20,8 +21,10 @@ def fill(node, prefix, value, batch=500):
 
 def found(node, prefix):
     """The values that there are, and how many keys have one."""
+    values = []
     with node.client(10) as client:
-        values = client.mget([f"{prefix}{i}" for i in range(KEYS)])
+        for begin in range(0, KEYS, BATCH):
+            values += client.mget([f"{prefix}{i}" for i in range(begin, begin + BATCH)])
     return set(values) - {None}, sum(value is not None for value in values)
 
 
