@@ -128,12 +128,20 @@ static uint64_t a_while(struct nemesis *n) {
     return rng_spread(&n->rng, 10 * NS_PER_MS, 8 * NS_PER_SECOND);
 }
 
+static bool another_is_lost(const struct nemesis *n, uint32_t member) {
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        if (i != member && n->cluster->processes[i].is_stranger) return true;
+    }
+    return false;
+}
+
 // What an operator does with a member that refuses to start because too much of its log is damaged,
-// or cannot be read: gives it an empty directory.
+// or cannot be read: gives it an empty directory. Not while another one waits for what was on this:
+// maybe it can be read yet.
 static void empty_if_refused(struct nemesis *n, uint32_t member) {
     struct process *p = &n->cluster->processes[member];
     bool is_refused = p->start_status == ST_CORRUPT || p->start_status == ST_IO;
-    if (p->bytes_lost > 0 && is_refused) replace_lose(n, member);
+    if (p->bytes_lost > 0 && is_refused && !another_is_lost(n, member)) replace_lose(n, member);
 }
 
 static void start(struct nemesis *n, uint32_t member) {
