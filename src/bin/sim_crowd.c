@@ -27,6 +27,14 @@ static bool fail(const char *why) {
     return false;
 }
 
+static bool begin(struct crowd *c, uint32_t members) {
+    if (!crowd_begin(c, BEGIN_NS)) return fail("they do not find each other");
+    printf("begun members=%u seconds=%.1f\n", members, seconds(world_now(crowd_world(c))));
+    fflush(stdout);
+    world_run(crowd_world(c), world_now(crowd_world(c)) + SETTLE_NS);
+    return true;
+}
+
 static bool rest(struct crowd *c, uint32_t members) {
     struct crowd_traffic t = crowd_rest(c, REST_NS);
     printf("rest mean=%" PRIu64 " sent=%" PRIu64 " received=%" PRIu64 "\n", t.mean, t.most_sent,
@@ -71,11 +79,8 @@ bool sim_crowd(uint32_t members, uint64_t seed, uint64_t minutes) {
     struct crowd *c = crowd_create(members, seed);
     if (c == NULL) return fail("there are too few or too many members");
     struct rng rng = world_stream(crowd_world(c), 2);
-    bool is_good = crowd_begin(c, BEGIN_NS) || fail("they do not find each other");
-    printf("begun members=%u seconds=%.1f\n", members, seconds(world_now(crowd_world(c))));
-    fflush(stdout);
-    world_run(crowd_world(c), world_now(crowd_world(c)) + SETTLE_NS);
-    is_good = is_good && rest(c, members) && lose(c, members, &rng) && suffer(c, minutes);
+    bool is_good =
+        begin(c, members) && rest(c, members) && lose(c, members, &rng) && suffer(c, minutes);
     printf("simulated seconds=%.1f events=%" PRIu64 "\n", seconds(world_now(crowd_world(c))),
            world_event_count(crowd_world(c)));
     crowd_destroy(c);

@@ -171,6 +171,17 @@ static void what_somebody_knows_is_not_told_again(void **state) {
     assert_int_equal(rumors_pick(&p.r, 2, true, rows), 3); // its own row, from before, included
 }
 
+// As many as one message has room for: nothing is left for another one.
+static void what_fits_one_message_is_told_once(void **state) {
+    (void)state;
+    struct pair p;
+    uint16_t rows[RUMORS_MAX];
+    pair_init(&p, RUMORS_MAX);
+    for (uint32_t i = 0; i < RUMORS_MAX; i++) rumors_change(&p.r, i, 0, true);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), RUMORS_MAX);
+    assert_int_equal(rumors_pick(&p.r, 1, true, rows), 0);
+}
+
 static bool has_row(const uint16_t *rows, uint32_t count, uint16_t row) {
     for (uint32_t i = 0; i < count; i++) {
         if (rows[i] == row) return true;
@@ -218,6 +229,7 @@ int rumors_test(void) {
         cmocka_unit_test(what_is_pressing_is_known_to_all_soon_however_many_they_are),
         cmocka_unit_test(who_comes_late_hears_of_what_changed_long_ago),
         cmocka_unit_test(what_somebody_knows_is_not_told_again),
+        cmocka_unit_test(what_fits_one_message_is_told_once),
         cmocka_unit_test(what_was_passed_on_least_is_told_first),
         cmocka_unit_test(everybody_is_talked_to_in_each_lap),
     };
