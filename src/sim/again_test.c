@@ -201,14 +201,20 @@ static void what_is_alive_is_sent_again_and_nothing_else(void **state) {
 // has patience; or at least twice as long as he has.
 enum { SLOW = 20 * 1000, SLOWER = 5000 * 1000 };
 
-// What is read may be from before a round of which n1 hears meanwhile.
-static void what_is_found_in_a_table_is_of_the_round_of_before(void **state) {
-    (void)state;
-    struct impostor *i = begin_alone_with(2);
+// A write of which the record is in a table, refused; the disk is slow to find it.
+static uint64_t begin_refused(struct impostor *i) {
     struct frame frame = {0};
     uint64_t id = begin_write(i, false, &frame).id;
     let_go(i);
     refuse_slowly(i, id, 3, SLOW);
+    return id;
+}
+
+// What is read may be from before a round of which n1 hears meanwhile.
+static void what_is_found_in_a_table_is_of_the_round_of_before(void **state) {
+    (void)state;
+    struct impostor *i = begin_alone_with(2);
+    uint64_t id = begin_refused(i);
     claim(i, 9, 0, 0);
     assert_int_equal(round_of(i), 9);
     expect_put(i, id, 3);
@@ -223,10 +229,7 @@ static void what_is_found_in_a_table_is_of_the_round_of_before(void **state) {
 static void who_comes_to_mend_meanwhile_sends_nothing_again(void **state) {
     (void)state;
     struct impostor *i = begin_alone_with(2);
-    struct frame frame = {0};
-    uint64_t id = begin_write(i, false, &frame).id;
-    let_go(i);
-    refuse_slowly(i, id, 3, SLOW);
+    (void)begin_refused(i);
     uint64_t refused = world_now(i->world);
     claim(i, 4, 4, LATE);
     assert_int_equal(hear_written(i), ST_TIMEOUT);
@@ -238,10 +241,7 @@ static void who_comes_to_mend_meanwhile_sends_nothing_again(void **state) {
 static void a_link_may_break_and_open_while_it_is_looked_for(void **state) {
     (void)state;
     struct impostor *i = begin_alone_with(2);
-    struct frame frame = {0};
-    uint64_t id = begin_write(i, false, &frame).id;
-    let_go(i);
-    refuse_slowly(i, id, 3, SLOW);
+    uint64_t id = begin_refused(i);
     hang_up(i);
     i->waiting = NULL; // there is nobody to say anything to
     be_dialled(i);
