@@ -2,6 +2,7 @@
 #include "node/again.h"
 
 #include "node/internal.h"
+#include "node/mint.h"
 #include "node/purge_answer.h"
 
 // A look that waits for the disk, in a buffer of the node. The operation may be over before it is.
@@ -21,32 +22,34 @@ static bool has_sibling(const struct record *r, struct version dot) {
     return i < r->sibling_count;
 }
 
-// Whether no value of the record is gone. What its context knows gives life to nothing.
-static bool is_alive(struct node *node, struct slice written, struct slice held) {
-    struct record *ours = &node->records[0];
-    struct record *now = &node->records[1];
-    if (slice_equal(written, held)) return true;
-    if (record_decode(ours, written) != ST_OK || record_decode(now, held) != ST_OK) return false;
-    uint32_t i = 0;
-    while (i < ours->sibling_count && has_sibling(now, ours->siblings[i].dot)) i++;
-    return i == ours->sibling_count;
+// Takes what is held now as the record of the operation, if what was written is in it or superseded
+// by it. What a plain write meets beside itself it supersedes in a second round, wherever that is.
+static bool adopt(struct operation *o, struct slice held) {
+    struct record *now = &o->node->records[0];
+    if (slice_equal(operation_record(o), held)) return true;
+    if (record_decode(now, held) != ST_OK || !context_covers(&now->context, o->dot)) return false;
+    bool is_first = o->kind == REQUEST_REPLACE && o->round == 1 && !operation_is_standing_in(o);
+    bool has_met_more = is_first && has_sibling(now, o->dot) && now->sibling_count > 1;
+    uint64_t latest = now->sibling_count > 0 ? record_latest(now)->timestamp : 0;
+    if (has_met_more && !mint_supersede(o, &now->context, latest)) return false;
+    return operation_set_record(o, held);
 }
 
-static bool is_found(const struct operation *o, const struct store_read *read) {
+static bool is_found(struct operation *o, const struct store_read *read) {
     struct hint hint = {.record = read->record};
     if (read->status != ST_OK) return false;
     if (operation_is_standing_in(o)) {
         bool is_kept = hint_decode(&hint, read->record) == ST_OK && !hints_is_void(o->node, &hint);
         if (!is_kept) return false;
     }
-    return is_alive(o->node, operation_record(o), hint.record);
+    return adopt(o, hint.record);
 }
 
-// Others may have had it found in a later round meanwhile.
+// Others may have had it found in a later round meanwhile. Who has come to mend since then may have
+// forgotten rounds, and knows of none.
 static void take_read(struct operation *o, uint32_t round, const struct store_read *read) {
-    // Who has come to mend since then may have forgotten rounds, and knows of none.
-    bool is_good = round <= purge_round(o->node, o->partition.slot) && is_found(o, read);
-    if (is_good && round > o->purge_round) o->purge_round = round;
+    if (round <= o->purge_round || round > purge_round(o->node, o->partition.slot)) return;
+    if (is_found(o, read)) o->purge_round = round;
 }
 
 static void on_read(struct store_read *read) {

@@ -133,3 +133,26 @@ enum status mint(struct operation *o, struct slice held) {
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;
 }
+
+bool mint_supersede(struct operation *o, const struct context *met, uint64_t timestamp) {
+    struct node *node = o->node;
+    struct context *all = &node->contexts[0];
+    must(met != all);
+    context_clear(all);
+    if (o->extra_size > 0) {
+        struct reader r = reader_of((struct slice){o->extra, o->extra_size});
+        context_decode(all, &r);
+    }
+    if (context_join(all, met) != ST_OK) return false;
+    size_t size = context_encoded_size(all);
+    if (o->extra != NULL) buffer_give(node, o->extra);
+    o->extra = buffer_take(node, size);
+    o->extra_size = 0;
+    if (o->extra == NULL) return false;
+    struct writer w = writer_to(o->extra, size);
+    context_encode(all, &w);
+    must(!w.failed);
+    o->extra_size = (uint32_t)size;
+    if (timestamp > o->extra_timestamp) o->extra_timestamp = timestamp;
+    return true;
+}

@@ -140,6 +140,7 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
         .keyspace = scan->partition.keyspace,
         .slot = scan->partition.slot,
         .digest = record_digest(key, record),
+        .timestamp = record_latest(r)->timestamp,
         .key = key,
     };
     message_condemned_write(&p->entries, &entry);

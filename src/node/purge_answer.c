@@ -230,7 +230,7 @@ struct check {
     struct reader entries;
     struct message_condemned entry; // being looked for
     uint32_t count;                 // looked for
-    uint64_t latest;                // timestamp of those that are held
+    uint64_t latest;                // timestamp of those that may go
     bool is_malformed;
     struct store_read read;
     uint8_t held[PURGE_KEYS_MAX / 8];
@@ -296,21 +296,33 @@ static void agree(struct check *c) {
     wait_until_durable(node, &c->wait, on_agreed);
 }
 
+static uint64_t timestamp_now(const struct check *c) {
+    return c->node->env->wall_ms << 16 | UINT16_MAX;
+}
+
+static void let_go(struct check *c, uint64_t timestamp) {
+    bitmap_add(c->held, c->count);
+    if (timestamp > c->latest) c->latest = timestamp;
+}
+
 // A tombstone of a clock that is ahead is left until that time has come, or the floor would be as
 // far ahead.
 static void take_read(struct check *c) {
     struct record *r = &c->node->records[0];
-    uint64_t now = c->node->env->wall_ms << 16 | UINT16_MAX;
+    uint64_t now = timestamp_now(c);
     bool is_held =
         c->read.status == ST_OK && record_digest(c->entry.key, c->read.record) == c->entry.digest &&
         record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now, purge_now_ms(c->node));
     // Not by replicas alone, if anything of it may be a hint somewhere.
     is_held = is_held && (c->is_wide || !purge_is_wide(c->node, c->read.partition, r));
-    if (is_held) {
-        bitmap_add(c->held, c->count);
-        uint64_t latest = record_latest(r)->timestamp;
-        if (latest > c->latest) c->latest = latest;
-    }
+    if (is_held) let_go(c, record_latest(r)->timestamp);
+    c->count++;
+}
+
+// The floor is that of the group: a member that has forgotten the round may hear of it from one
+// that has no copy of the key.
+static void take_absent(struct check *c) {
+    if (c->entry.timestamp <= timestamp_now(c)) let_go(c, c->entry.timestamp);
     c->count++;
 }
 
@@ -324,7 +336,7 @@ static bool look(struct check *c) {
         c->is_malformed = !is_good || !is_of_group(&c->entry, c->group);
         if (c->is_malformed) return true;
         if (!is_held_here(c->node, &c->entry)) {
-            bitmap_add(c->held, c->count++);
+            take_absent(c);
             continue;
         }
         c->read = (struct store_read){.done = on_read, .key = c->entry.key};

@@ -31,24 +31,6 @@ static enum status mint_here(struct store_write *write, struct slice old, struct
     return st;
 }
 
-// Takes the context for what the next round supersedes, of which nothing is later than that. False:
-// memory is out.
-static bool note_superseded(struct operation *o, const struct context *context,
-                            uint64_t timestamp) {
-    struct node *node = o->node;
-    size_t size = context_encoded_size(context);
-    if (o->extra != NULL) buffer_give(node, o->extra);
-    o->extra = buffer_take(node, size);
-    o->extra_size = 0;
-    if (o->extra == NULL) return false;
-    struct writer w = writer_to(o->extra, size);
-    context_encode(context, &w);
-    must(!w.failed);
-    o->extra_size = (uint32_t)size;
-    if (timestamp > o->extra_timestamp) o->extra_timestamp = timestamp;
-    return true;
-}
-
 // Standing in: none of the replicas can be reached, and what is minted is a hint (hints.h).
 
 static enum status mint_hint(struct store_write *write, struct slice old, struct slice *new) {
@@ -182,7 +164,7 @@ static void take_look(struct operation *o) {
     is_good = is_good && node_has_vote(o->node);
     if (is_good && look->status == ST_OK) {
         is_good = record_decode(kept, look->record) == ST_OK &&
-                  note_superseded(o, &kept->context, record_latest(kept)->timestamp);
+                  mint_supersede(o, &kept->context, record_latest(kept)->timestamp);
     }
     hints_end_look(look);
     if (is_good) {
@@ -229,18 +211,10 @@ void write_start(struct operation *o, uint32_t need) {
 
 // Keeps what a replica knew outside our context, for the second round.
 static bool remember(struct operation *o, const struct message_put_done *m) {
-    struct node *node = o->node;
-    struct context *all = &node->contexts[0];
-    struct context *more = &node->contexts[1];
-    context_clear(all);
-    if (o->extra_size > 0) {
-        struct reader kept = reader_of((struct slice){o->extra, o->extra_size});
-        context_decode(all, &kept);
-    }
+    struct context *more = &o->node->contexts[1];
     struct reader r = reader_of(m->context);
     context_decode(more, &r);
-    if (!reader_done(&r) || context_join(all, more) != ST_OK) return false;
-    return note_superseded(o, all, m->timestamp);
+    return reader_done(&r) && mint_supersede(o, more, m->timestamp);
 }
 
 static void decide(struct operation *o) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A write that a member refuses, as it has agreed to a later round of purging: what is still alive
-// is sent in that round, and nothing else is. Here n1 has written, and n2, which refuses, is the
-// test.
+// A write that a member refuses, as it has agreed to a later round of purging: what there is of it
+// by then is sent in that round, and nothing else is. Here n1 has written, and n2, which refuses,
+// is the test.
 #include "model/hint.h"
 #include "sim/purge_case.h"
 
@@ -92,12 +92,16 @@ static struct message_put hear_put(struct impostor *i, struct frame *frame) {
     return m;
 }
 
+// Its record is what n1 holds by now.
 static void expect_put(struct impostor *i, uint64_t id, uint32_t round) {
     struct frame frame = {0};
     struct message_put m = hear_put(i, &frame);
+    struct store_read read = {.partition = {.slot = m.slot}, .key = text(KEY)};
     assert_int_equal(m.id, id);
     assert_int_equal(m.round, round);
     assert_true(slice_equal(m.key, text(KEY)));
+    if (store_peek(node_store(real_node(i)), &read) == ST_BUSY) return; // in a table
+    assert_true(slice_equal(m.record, read.record));
 }
 
 static void answer_put(struct impostor *i, uint64_t id, enum status status, uint32_t round) {
@@ -151,43 +155,62 @@ static void purge_it(struct impostor *i, const struct message_put *put) {
     assert_false(is_there(i));
 }
 
+#define ANOTHER ((struct version){{77, 1}, 1})
+
 // Another record of the key comes: beside the one in the frame, or on top of it.
-static void put_another(struct impostor *i, const struct message_put *m, bool is_on_top) {
+static void put_another(struct impostor *i, const struct message_put *m, bool is_on_top,
+                        uint32_t round) {
     static struct record r;
     uint8_t bytes[256];
     assert_int_equal(record_decode(&r, m->record), ST_OK);
     r.sibling_count = 0;
     if (!is_on_top) record_clear(&r);
-    const struct sibling s = {.dot = {{77, 1}, 1}, .timestamp = LATE, .value = text("another")};
-    assert_int_equal(put(i, encoded_with(&r, &s, bytes, sizeof(bytes)), 0), ST_OK);
+    const struct sibling s = {.dot = ANOTHER, .timestamp = LATE, .value = text("another")};
+    assert_int_equal(put(i, encoded_with(&r, &s, bytes, sizeof(bytes)), round), ST_OK);
 }
 
-enum fate { IS_THERE, IS_MERGED, IS_SUPERSEDED, IS_PURGED, FATES };
+enum fate { IS_THERE, IS_MERGED, IS_SUPERSEDED, IS_PURGED, IS_PURGED_AND_WRITTEN, FATES };
 
 static void meet(struct impostor *i, enum fate fate, const struct message_put *m) {
-    if (fate == IS_MERGED) put_another(i, m, false);
-    if (fate == IS_SUPERSEDED) put_another(i, m, true);
-    if (fate == IS_PURGED) purge_it(i, m);
+    if (fate == IS_MERGED) put_another(i, m, false, 0);
+    if (fate == IS_SUPERSEDED) put_another(i, m, true, 0);
+    if (fate >= IS_PURGED) purge_it(i, m);
+    if (fate == IS_PURGED_AND_WRITTEN) put_another(i, m, false, 1);
 }
 
-static void what_is_alive_is_sent_again_and_nothing_else(void **state) {
+// A plain write supersedes what it has met meanwhile, and what has superseded it is left.
+static void end_write(struct impostor *i, enum fate fate) {
+    struct frame frame = {0};
+    if (fate == IS_MERGED) {
+        struct message_put m = hear_put(i, &frame);
+        static struct record r;
+        assert_int_equal(record_decode(&r, m.record), ST_OK);
+        assert_int_equal(r.sibling_count, 1);
+        assert_true(slice_equal(r.siblings[0].value, text("value")));
+        assert_true(context_covers(&r.context, ANOTHER));
+        answer_put(i, m.id, ST_OK, 3);
+    }
+    assert_int_equal(hear_written(i), ST_OK);
+}
+
+static void what_is_held_is_sent_again_and_nothing_that_was_purged(void **state) {
     (void)state;
     for (uint32_t trial = 0; trial < 2 * FATES; trial++) {
         enum fate fate = trial / 2;
         bool is_in_table = trial % 2 != 0;
-        if (is_in_table && fate == IS_PURGED) continue; // it is in none
+        if (is_in_table && fate >= IS_PURGED) continue; // it is in none
         struct impostor *i = begin_alone_with(2);
         struct frame frame = {0};
-        struct message_put m = begin_write(i, fate == IS_PURGED, &frame);
+        struct message_put m = begin_write(i, fate >= IS_PURGED, &frame);
         assert_int_equal(m.round, 0);
         uint64_t id = m.id;
         meet(i, fate, &m);
         if (is_in_table) let_go(i);
         answer_put(i, id, ST_FENCED, 3);
-        if (fate == IS_THERE || fate == IS_MERGED) {
+        if (fate < IS_PURGED) {
             expect_put(i, id, 3);
             answer_put(i, id, ST_OK, 3);
-            assert_int_equal(hear_written(i), ST_OK);
+            end_write(i, fate);
         } else {
             uint64_t refused = world_now(i->world);
             assert_int_equal(hear_written(i), ST_TIMEOUT);
@@ -357,7 +380,7 @@ static void what_is_kept_as_a_hint_is_sent_again_if_it_is_not_void(void **state)
 
 int again_test(void) {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(what_is_alive_is_sent_again_and_nothing_else),
+        cmocka_unit_test(what_is_held_is_sent_again_and_nothing_that_was_purged),
         cmocka_unit_test(what_is_found_in_a_table_is_of_the_round_of_before),
         cmocka_unit_test(who_comes_to_mend_meanwhile_sends_nothing_again),
         cmocka_unit_test(a_link_may_break_and_open_while_it_is_looked_for),

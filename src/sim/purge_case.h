@@ -57,9 +57,12 @@ static inline enum status put(struct impostor *i, struct slice record, uint32_t 
 
 static inline struct slice condemned(const char *key, struct slice record, uint8_t *bytes,
                                      size_t size) {
+    static struct record r;
+    assert_int_equal(record_decode(&r, record), ST_OK);
     const struct message_condemned entry = {
         .slot = slot_of(text(key)),
         .digest = record_digest(text(key), record),
+        .timestamp = record_latest(&r)->timestamp,
         .key = text(key),
     };
     struct writer w = writer_to(bytes, size);

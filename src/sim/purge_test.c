@@ -343,6 +343,110 @@ static void whoever_refuses_what_is_older_than_a_round_is_sent_it_again(void **s
     site_free(site);
 }
 
+enum { MANY = 5 };
+
+// Of a key: members with copies, and one of its group of slots that has none.
+struct party {
+    const char *key;
+    bool has_copy[MANY];
+    uint32_t holder;
+    uint32_t bystander;
+};
+
+static struct party find_party(const struct site *site, char name[16]) {
+    const struct map *map = node_map(cluster_node(&site->cluster, 0));
+    for (uint32_t next = 0; next < 1000; next++) {
+        (void)snprintf(name, 16, "key%u", next);
+        uint32_t slot = slot_of(slice_of_string(name));
+        struct party party = {.key = name, .bystander = MANY};
+        const struct map_run *run = map_run_of(map, (uint16_t)slot);
+        for (uint32_t i = 0; i < run->replica_count; i++) {
+            party.holder = run->replicas[i].member;
+            party.has_copy[party.holder] = true;
+        }
+        uint32_t begin = slot - slot % GROUP_SLOTS;
+        for (slot = begin; slot < begin + GROUP_SLOTS; slot++) {
+            const struct map_run *other = map_run_of(map, (uint16_t)slot);
+            for (uint32_t i = 0; i < other->replica_count; i++) {
+                uint32_t member = other->replicas[i].member;
+                if (!party.has_copy[member]) party.bystander = member;
+            }
+        }
+        if (party.bystander < MANY) return party;
+    }
+    fail();
+    return (struct party){0};
+}
+
+static uint64_t copies(const struct site *site) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < MANY; i++) sum += records_at(site, i);
+    return sum;
+}
+
+static void say_of(struct site *site, struct talker *t, const struct party *p, const char *verb,
+                   const char *rest, const char *answer) {
+    char words[64];
+    (void)snprintf(words, sizeof(words), "%s %s%s\r\n", verb, p->key, rest);
+    expect_dialogue(site, t, words, answer);
+}
+
+// What was purged it hears of from one that had no copy of it.
+static void an_older_copy_is_told_by_who_has_no_copy(void **state) {
+    (void)state;
+    char name[16];
+    struct site *site = site_new(MANY, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct party p = find_party(site, name);
+    struct machine *machine = cluster->processes[p.holder].machine;
+    struct talker *t = site_talker(site, p.bystander, false);
+    say_of(site, t, &p, "SET", " value", "+OK\r\n");
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct disk *copy = disk_copy(machine_disk(machine));
+    say_of(site, t, &p, "DEL", "", ":1\r\n");
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(copies(site), 0);
+    cluster_kill(cluster, p.holder);
+    machine_restore(machine, copy);
+    disk_destroy(copy);
+    const struct machine *bystander = cluster->processes[p.bystander].machine;
+    world_isolate(site->world, machine);
+    world_set_link(site->world, machine, bystander, true);
+    world_set_link(site->world, bystander, machine, true);
+    cluster_start(cluster, p.holder);
+    site_wait(site, 5 * NS_PER_SECOND);
+    assert_int_equal(copies(site), 1);
+    world_heal(site->world);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_int_equal(copies(site), 0);
+    say_of(site, t, &p, "GET", "", "$-1\r\n");
+    site_free(site);
+}
+
+// The clocks of those with copies are ahead. What is still to come for one of the same group is not
+// purged, or it would have to make all that it writes as late.
+static void what_is_ahead_of_who_has_no_copy_stays(void **state) {
+    (void)state;
+    char name[16];
+    struct site *site = site_new(MANY, NULL);
+    struct cluster *cluster = &site->cluster;
+    struct party p = find_party(site, name);
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (p.has_copy[i]) machine_step_wall(cluster->processes[i].machine, INT64_C(3600000));
+    }
+    struct talker *t = site_talker(site, p.bystander, false);
+    say_of(site, t, &p, "SET", " value", "+OK\r\n");
+    say_of(site, t, &p, "DEL", "", ":1\r\n");
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(copies(site), REPLICATION_DEFAULT);
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (!p.has_copy[i]) machine_step_wall(cluster->processes[i].machine, INT64_C(3600000));
+    }
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(copies(site), 0);
+    site_free(site);
+}
+
 int purge_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(of_deleted_keys_nothing_is_left),
@@ -352,6 +456,8 @@ int purge_test(void) {
         cmocka_unit_test(a_restart_forgets_no_round),
         cmocka_unit_test(an_older_copy_brings_nothing_back),
         cmocka_unit_test(two_older_copies_bring_nothing_back),
+        cmocka_unit_test(an_older_copy_is_told_by_who_has_no_copy),
+        cmocka_unit_test(what_is_ahead_of_who_has_no_copy_stays),
         cmocka_unit_test(what_has_expired_goes_and_nothing_else),
         cmocka_unit_test(what_expires_while_all_are_down_goes_after_a_start),
         cmocka_unit_test(a_step_of_all_clocks_by_a_year_destroys_nothing),

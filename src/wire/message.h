@@ -309,7 +309,8 @@ struct message_erase {
 struct message_condemned {
     uint16_t keyspace;
     uint16_t slot;
-    uint64_t digest; // of the record
+    uint64_t digest;    // of the record
+    uint64_t timestamp; // its latest
     struct slice key;
 };
 
@@ -416,7 +417,7 @@ void message_listed_write(struct writer *w, const struct message_listed *m);
 void message_listed_read(struct reader *r, struct message_listed *m);
 
 // The same of an entry of PURGE and ERASE: these bytes and its key.
-enum { CONDEMNED_SIZE = 16 };
+enum { CONDEMNED_SIZE = 24 };
 void message_condemned_write(struct writer *w, const struct message_condemned *m);
 void message_condemned_read(struct reader *r, struct message_condemned *m);
 
