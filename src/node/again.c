@@ -22,17 +22,17 @@ static bool has_sibling(const struct record *r, struct version dot) {
     return i < r->sibling_count;
 }
 
-// Takes what is held now as the record of the operation, if what was written is in it or superseded
-// by it. What a plain write meets beside itself it supersedes in a second round, wherever that is.
+// Sends what is held now in place of the record, if what was written is in it or superseded by it.
+// What a plain write meets beside itself it supersedes in a second round, wherever that is.
 static bool adopt(struct operation *o, struct slice held) {
     struct record *now = &o->node->records[0];
-    if (slice_equal(operation_record(o), held)) return true;
+    if (slice_equal(operation_sent(o), held)) return true;
     if (record_decode(now, held) != ST_OK || !context_covers(&now->context, o->dot)) return false;
     bool is_first = o->kind == REQUEST_REPLACE && o->round == 1 && !operation_is_standing_in(o);
     bool has_met_more = is_first && has_sibling(now, o->dot) && now->sibling_count > 1;
     uint64_t latest = now->sibling_count > 0 ? record_latest(now)->timestamp : 0;
     if (has_met_more && !mint_supersede(o, &now->context, latest)) return false;
-    return operation_set_record(o, held);
+    return operation_send_instead(o, held);
 }
 
 static bool is_found(struct operation *o, const struct store_read *read) {

@@ -22,8 +22,8 @@
 // It is known. The operation is in the same round as it was.
 typedef void again_looked(struct operation *o, uint32_t place);
 
-// Looks for what the operation has written last, and if it is there makes what is held its record,
-// and raises its `purge_round` to that. True: it is done. False: `looked` is called later, unless
+// Looks for what the operation has written last, and if it is there has it send what is held, and
+// raises its `purge_round` to that. True: it is done. False: `looked` is called later, unless
 // the operation is over by then, or in its second round.
 bool again_look(struct operation *o, uint32_t place, again_looked *looked);
 

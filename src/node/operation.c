@@ -66,6 +66,7 @@ struct operation *operation_take(struct node *node) {
     o->held = NULL;
     o->record = NULL;
     o->record_size = 0;
+    o->instead = NULL;
     o->extra = NULL;
     o->extra_size = 0;
     o->extra_timestamp = 0;
@@ -161,17 +162,25 @@ bool operation_set_key(struct operation *o, struct slice key) {
     return true;
 }
 
-bool operation_set_record(struct operation *o, struct slice record) {
-    uint8_t *bytes = NULL;
-    if (record.size > 0) {
-        bytes = buffer_take(o->node, record.size);
-        if (bytes == NULL) return false;
-        memcpy(bytes, record.data, record.size);
+static bool replace_bytes(struct node *node, uint8_t **bytes, uint32_t *size, struct slice by) {
+    uint8_t *copy = NULL;
+    if (by.size > 0) {
+        copy = buffer_take(node, by.size);
+        if (copy == NULL) return false;
+        memcpy(copy, by.data, by.size);
     }
-    give(o->node, &o->record);
-    o->record = bytes;
-    o->record_size = (uint32_t)record.size;
+    give(node, bytes);
+    *bytes = copy;
+    *size = (uint32_t)by.size;
     return true;
+}
+
+bool operation_set_record(struct operation *o, struct slice record) {
+    return replace_bytes(o->node, &o->record, &o->record_size, record);
+}
+
+bool operation_send_instead(struct operation *o, struct slice record) {
+    return replace_bytes(o->node, &o->instead, &o->instead_size, record);
 }
 
 bool operation_place(struct operation *o, struct slice named) {
@@ -195,6 +204,7 @@ static void end(struct operation *o) {
     struct node *node = o->node;
     give(node, &o->held);
     give(node, &o->record);
+    give(node, &o->instead);
     give(node, &o->extra);
     list_remove(&o->link);
     list_append(&node->operations.free, &o->link);

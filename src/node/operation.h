@@ -81,6 +81,8 @@ struct operation {
 
     uint8_t *record; // buffer: the record read so far, or written
     uint32_t record_size;
+    uint8_t *instead; // buffer: of writes: what is sent in place of the record by now, or NULL
+    uint32_t instead_size;
     uint8_t *extra; // buffer: encoded context that a plain write supersedes, too
     uint32_t extra_size;
     uint64_t extra_timestamp; // nothing that `seen` covers, or the first round met, is later
@@ -155,8 +157,15 @@ bool operation_set_key(struct operation *o, struct slice key);
 // stays, when memory is out.
 bool operation_set_record(struct operation *o, struct slice record);
 
+// The same of what a write sends from now on; empty: its record, as before.
+bool operation_send_instead(struct operation *o, struct slice record);
+
 static inline struct slice operation_record(const struct operation *o) {
     return (struct slice){o->record, o->record_size};
+}
+
+static inline struct slice operation_sent(const struct operation *o) {
+    return o->instead == NULL ? operation_record(o) : (struct slice){o->instead, o->instead_size};
 }
 
 // Fills in partition and replicas: the slot of the operation's key, and the keyspace that the key

@@ -55,7 +55,7 @@ static bool send_hint(struct operation *o, uint32_t place) {
         .round = o->purge_round,
         .is_minted = operation_is_standing_in(o),
         .key = o->key,
-        .record = operation_record(o),
+        .record = operation_sent(o),
     };
     o->sent_rounds[place] = o->purge_round;
     struct writer w = link_begin(link, 64 + (uint32_t)(hint.key.size + hint.record.size));
@@ -76,7 +76,7 @@ static bool send_record(struct operation *o, uint32_t place) {
         .slot = o->partition.slot,
         .round = o->purge_round,
         .key = o->key,
-        .record = operation_record(o),
+        .record = operation_sent(o),
         .left_ms = operation_left_ms(o),
     };
     struct writer w = link_begin(link, 64 + (uint32_t)(put.key.size + put.record.size));
@@ -136,6 +136,7 @@ static void on_stored(struct store_write *write) {
 }
 
 static void store_round(struct operation *o) {
+    (void)operation_send_instead(o, (struct slice){0});
     quorum_init(&o->quorum, o->replica_count, o->quorum.need);
     o->is_storing = true;
     o->write = (struct store_write){.apply = mint_here, .done = on_stored};

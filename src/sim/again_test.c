@@ -178,7 +178,8 @@ static void meet(struct impostor *i, enum fate fate, const struct message_put *m
     if (fate == IS_PURGED_AND_WRITTEN) put_another(i, m, false, 1);
 }
 
-// A plain write supersedes what it has met meanwhile, and what has superseded it is left.
+// A plain write supersedes what it has met meanwhile, and what has superseded it is left. What its
+// client is told of is the record as it was written.
 static void end_write(struct impostor *i, enum fate fate) {
     struct frame frame = {0};
     if (fate == IS_MERGED) {
@@ -190,7 +191,14 @@ static void end_write(struct impostor *i, enum fate fate) {
         assert_true(context_covers(&r.context, ANOTHER));
         answer_put(i, m.id, ST_OK, 3);
     }
-    assert_int_equal(hear_written(i), ST_OK);
+    struct frame last = {0};
+    struct message_forward_done done;
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &last, &done);
+    static struct record told;
+    assert_int_equal(done.status, ST_OK);
+    assert_int_equal(record_decode(&told, done.record), ST_OK);
+    assert_int_equal(told.sibling_count, 1);
+    assert_true(slice_equal(told.siblings[0].value, text("value")));
 }
 
 static void what_is_held_is_sent_again_and_nothing_that_was_purged(void **state) {
