@@ -39,8 +39,14 @@ bool text_to_i64(struct slice text, int64_t *value) {
 }
 
 size_t u64_to_text(uint64_t value, char out[I64_TEXT_MAX]) {
-    size_t size = 1;
-    for (uint64_t rest = value / 10; rest > 0; rest /= 10) size++;
+    if (value < 100) { // as most are
+        size_t tens = (size_t)(value / 10);
+        out[0] = (char)('0' + tens);
+        out[tens > 0] = (char)('0' + value % 10);
+        return 1 + (tens > 0);
+    }
+    size_t size = 3;
+    for (uint64_t rest = value / 1000; rest > 0; rest /= 10) size++;
     for (size_t i = size; i > 0; i--) {
         out[i - 1] = (char)('0' + value % 10);
         value /= 10;

@@ -27,11 +27,13 @@ uint32_t context_find(const struct context *c, struct actor actor) {
 
 bool context_descends(const struct context *a, const struct context *b) {
     uint32_t i = 0;
-    for (uint32_t j = 0; j < b->count; j++) {
-        while (i < a->count && actor_compare(a->entries[i].actor, b->entries[j].actor) < 0) i++;
-        if (i == a->count) return false;
-        if (actor_compare(a->entries[i].actor, b->entries[j].actor) != 0) return false;
-        if (a->entries[i].counter < b->entries[j].counter) return false;
+    uint32_t j = 0;
+    while (j < b->count) {
+        int order = i == a->count ? 1 : actor_compare(a->entries[i].actor, b->entries[j].actor);
+        if (order > 0) return false;
+        if (order == 0 && a->entries[i].counter < b->entries[j].counter) return false;
+        i++;
+        j += order == 0;
     }
     return true;
 }
@@ -76,6 +78,12 @@ static uint32_t joined_count(const struct context *a, const struct context *b) {
 }
 
 enum status context_join(struct context *c, const struct context *other) {
+    // The two that nearly every write meets.
+    if (c->count == 0) {
+        context_copy(c, other);
+        return ST_OK;
+    }
+    if (context_descends(c, other)) return ST_OK;
     uint32_t count = joined_count(c, other);
     if (count > CONTEXT_MAX) return ST_HISTORY_FULL;
 

@@ -136,7 +136,7 @@ static void on_stored(struct store_write *write) {
 }
 
 static void store_round(struct operation *o) {
-    (void)operation_send_instead(o, (struct slice){0});
+    if (o->instead != NULL) (void)operation_send_instead(o, (struct slice){0});
     quorum_init(&o->quorum, o->replica_count, o->quorum.need);
     o->is_storing = true;
     o->write = (struct store_write){.apply = mint_here, .done = on_stored};

@@ -16,60 +16,85 @@ enum {
 
 // Finding.
 
-// The name in lower case, so far as a name can be long; longer ones are nobody's.
-static size_t fold(struct slice name, char folded[COMMAND_NAME_MAX]) {
-    if (name.size > COMMAND_NAME_MAX) return 0;
-    for (size_t i = 0; i < name.size; i++) folded[i] = (char)text_lower(name.data[i]);
-    return name.size;
+// A name in lower case, with zeros behind it.
+struct folded {
+    size_t size; // 0: it is nobody's
+    char text[COMMAND_NAME_MAX];
+};
+
+static_assert(COMMAND_NAME_MAX >= 2 * sizeof(uint64_t), "a name has a head and a tail");
+
+// Adds to the name. Whoever writes "cluster|slots" means something else.
+static void fold(struct slice name, struct folded *to) {
+    if (name.size > COMMAND_NAME_MAX - to->size) {
+        to->size = 0;
+        return;
+    }
+    char *at = to->text + to->size;
+    to->size += name.size;
+    for (size_t i = 0; i < name.size; i++) {
+        at[i] = (char)text_lower(name.data[i]);
+        if (at[i] == '|') to->size = 0;
+    }
 }
 
-static uint32_t place_of(const char *folded, size_t size) {
-    uint64_t head = 0;
-    memcpy(&head, folded, size < sizeof(head) ? size : sizeof(head));
+static uint64_t head_of(const struct folded *name) {
+    uint64_t head;
+    memcpy(&head, name->text, sizeof(head));
+    return head;
+}
+
+static uint32_t place_of(const struct folded *name) {
+    uint64_t head = head_of(name);
     uint64_t tail = 0;
-    if (size > sizeof(head)) memcpy(&tail, folded + size - sizeof(tail), sizeof(tail));
-    return (uint32_t)(hash_number(head ^ (tail * 31) ^ size) % COMMAND_INDEX_SIZE);
+    if (name->size > sizeof(head)) {
+        memcpy(&tail, name->text + name->size - sizeof(tail), sizeof(tail));
+    }
+    return (uint32_t)(hash_number(head ^ (tail * 31) ^ name->size) % COMMAND_INDEX_SIZE);
 }
 
 void command_index_init(struct command_index *index) {
     must(command_table_count < COMMANDS_TABLE_MAX);
     *index = (struct command_index){0};
     for (uint32_t i = 0; i < command_table_count; i++) {
-        size_t size = strlen(command_table[i].name);
-        must(size <= COMMAND_NAME_MAX);
-        uint32_t at = place_of(command_table[i].name, size);
+        struct folded name = {.size = strlen(command_table[i].name)};
+        must(name.size <= COMMAND_NAME_MAX);
+        memcpy(name.text, command_table[i].name, name.size);
+        index->heads[i] = head_of(&name);
+        index->name_sizes[i] = (uint8_t)name.size;
+        uint32_t at = place_of(&name);
         while (index->entries[at] != 0) at = (at + 1) % COMMAND_INDEX_SIZE;
         index->entries[at] = (uint16_t)(i + 1);
     }
 }
 
-static const struct command_spec *find(const struct command_index *index, const char *folded,
-                                       size_t size) {
-    if (size == 0) return NULL;
-    for (uint32_t at = place_of(folded, size);; at = (at + 1) % COMMAND_INDEX_SIZE) {
+static const struct command_spec *find(const struct command_index *index,
+                                       const struct folded *name) {
+    if (name->size == 0) return NULL;
+    for (uint32_t at = place_of(name);; at = (at + 1) % COMMAND_INDEX_SIZE) {
         if (index->entries[at] == 0) return NULL;
-        const struct command_spec *spec = &command_table[index->entries[at] - 1];
-        if (strlen(spec->name) == size && memcmp(spec->name, folded, size) == 0) return spec;
+        uint32_t i = index->entries[at] - 1u;
+        if (index->heads[i] != head_of(name) || index->name_sizes[i] != name->size) continue;
+        const struct command_spec *spec = &command_table[i];
+        bool is_short = name->size <= sizeof(uint64_t);
+        if (is_short || memcmp(spec->name, name->text, name->size) == 0) return spec;
     }
 }
 
 const struct command_spec *command_find(const struct command_index *index, struct slice name) {
-    char folded[COMMAND_NAME_MAX] = {0};
-    // Whoever writes "cluster|slots" means something else.
-    if (name.size > 0 && memchr(name.data, '|', name.size) != NULL) return NULL;
-    return find(index, folded, fold(name, folded));
+    struct folded folded = {0};
+    fold(name, &folded);
+    return find(index, &folded);
 }
 
 const struct command_spec *command_find_sub(const struct command_index *index, struct slice name,
                                             struct slice subcommand) {
-    char folded[COMMAND_NAME_MAX] = {0};
-    size_t size = fold(name, folded);
-    if (size == 0 || size + 1 + subcommand.size > COMMAND_NAME_MAX) return NULL;
-    folded[size++] = '|';
-    char sub[COMMAND_NAME_MAX];
-    size_t sub_size = fold(subcommand, sub);
-    memcpy(folded + size, sub, sub_size);
-    return find(index, folded, size + sub_size);
+    struct folded folded = {0};
+    fold(name, &folded);
+    if (folded.size == 0 || folded.size == COMMAND_NAME_MAX) return NULL;
+    folded.text[folded.size++] = '|';
+    fold(subcommand, &folded);
+    return find(index, &folded);
 }
 
 uint32_t command_last_key(const struct command_spec *spec, uint32_t argument_count) {

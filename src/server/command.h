@@ -84,7 +84,9 @@ enum {
 
 // From names to entries of the table.
 struct command_index {
-    uint16_t entries[COMMAND_INDEX_SIZE]; // index + 1, 0: none
+    uint16_t entries[COMMAND_INDEX_SIZE];   // index + 1, 0: none
+    uint64_t heads[COMMANDS_TABLE_MAX];     // of each entry: the first bytes of the name,
+    uint8_t name_sizes[COMMANDS_TABLE_MAX]; // and how many it has
 };
 
 void command_index_init(struct command_index *index);

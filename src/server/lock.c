@@ -61,13 +61,13 @@ static bool take_from(struct step *step, uint32_t from) {
         struct lock *lock = &server->locks.all[i];
         held->index = (uint16_t)i;
         // Not past those who wait, and not past those who may go on but have not yet.
-        if (list_is_empty(&lock->waiters) && lock->granted == 0 && fits(lock, held->mode)) {
-            hold(&server->locks, lock, held);
-            continue;
+        if (!list_is_empty(&lock->waiters) || lock->granted > 0 || !fits(lock, held->mode)) {
+            held->is_waiting = true;
+            list_append(&lock->waiters, &held->link);
+            return false;
         }
-        held->is_waiting = true;
-        list_append(&lock->waiters, &held->link);
-        return false;
+        hold(&server->locks, lock, held);
+        if (held->mode == LOCK_SHARED) break; // that is of one key
     }
     return true;
 }
@@ -76,9 +76,12 @@ static uint32_t index_of(struct slice key) {
     return (uint32_t)(hash_bytes(key, 1) % LOCKS);
 }
 
-void lock_note(uint64_t wanted[LOCKS / 64], struct slice key) {
-    uint32_t index = index_of(key);
+static void note(uint64_t wanted[LOCKS / 64], uint32_t index) {
     wanted[index / 64] |= (uint64_t)1 << index % 64;
+}
+
+void lock_note(uint64_t wanted[LOCKS / 64], struct slice key) {
+    note(wanted, index_of(key));
 }
 
 static bool needs_none(const struct step *step) {
@@ -92,8 +95,9 @@ bool lock_share(struct step *step, struct slice key, step_done *go) {
     step->lock.mode = LOCK_SHARED;
     step->lock.closes = false;
     step->lock.go = go;
-    lock_note(step->lock.wanted, key);
-    return take_from(step, 0);
+    uint32_t index = index_of(key);
+    note(step->lock.wanted, index);
+    return take_from(step, index);
 }
 
 bool lock_all_keys(struct step *step, step_done *go) {
@@ -141,10 +145,11 @@ void lock_release(struct step *step) {
     struct server *server = server_of(step);
     must(!held->is_waiting);
     held->mode = LOCK_NONE;
-    for (uint32_t i = next_wanted(held, 0); i < LOCKS; i = next_wanted(held, i + 1)) {
+    for (uint32_t i = next_wanted(held, 0); i < LOCKS;) {
         struct lock *lock = &server->locks.all[i];
         let_go(&server->locks, lock);
         grant(server, lock);
+        i = i < held->index ? next_wanted(held, i + 1) : LOCKS;
     }
     memset(held->wanted, 0, sizeof(held->wanted));
 }

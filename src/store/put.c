@@ -172,10 +172,9 @@ static void leave(struct store *s, struct store_write *write, uint32_t entry) {
     list_append(&s->pending, &write->link);
 }
 
-// Keeps and logs what the write makes of the old record.
-static void change(struct store *s, struct store_write *write, uint32_t entry, struct slice old,
-                   struct slice new) {
-    uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
+// Keeps and logs what the write makes of the old record. `tag` is that of its key in memory.
+static void change(struct store *s, struct store_write *write, uint32_t tag, uint32_t entry,
+                   struct slice old, struct slice new) {
     struct change change = {.partition = write->partition, .key = write->key};
     uint64_t old_position = 0;
     uint64_t old_size = 0;
@@ -211,10 +210,9 @@ static void change(struct store *s, struct store_write *write, uint32_t entry, s
     list_append(&s->pending, &write->link);
 }
 
-// `found`: what the tables hold, where there is no entry in memory.
-static void run(struct store *s, struct store_write *write, struct slice found) {
-    uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
-    uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
+// `entry`: where the record is in memory, 0: nowhere; `found`: what the tables hold in that case.
+static void run(struct store *s, struct store_write *write, uint32_t tag, uint32_t entry,
+                struct slice found) {
     struct slice old = entry != 0 ? memtable_record(&s->table, entry) : found;
     struct slice next = old;
     if (!keyspaces_serves(&s->keyspaces, write->partition)) {
@@ -234,7 +232,7 @@ static void run(struct store *s, struct store_write *write, struct slice found) 
                (next.size == 0 && old.size == 0)) {
         leave(s, write, entry);
     } else {
-        change(s, write, entry, old, next);
+        change(s, write, tag, entry, old, next);
         store_flush_if_due(s);
     }
 }
@@ -277,9 +275,9 @@ static bool can_begin(struct store *s) {
 // Runs the write, or looks for its old record first.
 static void begin(struct store *s, struct store_write *write) {
     uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
-    bool is_in_memory = memtable_find(&s->table, tag, write->partition, write->key) != 0;
-    if (is_in_memory || !lookups_may_find(&s->lookups, write->partition, write->key)) {
-        run(s, write, (struct slice){NULL, 0});
+    uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
+    if (entry != 0 || !lookups_may_find(&s->lookups, write->partition, write->key)) {
+        run(s, write, tag, entry, (struct slice){NULL, 0});
         return;
     }
     struct lookup *l = lookups_begin(&s->lookups, write->partition, write->key);
@@ -339,7 +337,9 @@ void store_answer_writes(struct store *s, struct lookup *l) {
         if (status != ST_OK) {
             finish(s, write, status);
         } else if (!is_held && can_run(s)) {
-            run(s, write, l->record);
+            uint32_t tag = memtable_tag(&s->table, write->partition, write->key);
+            uint32_t entry = memtable_find(&s->table, tag, write->partition, write->key);
+            run(s, write, tag, entry, l->record);
         } else {
             is_held = true; // and all behind it, even if there should be room now
             list_append(later, &write->link);

@@ -138,14 +138,18 @@ static enum resp_result skip(struct resp_parser *p, struct slice input,
     }
 }
 
+static_assert(RESP_STRANGER_BULK_MAX >= 99, "a size of two digits is never refused");
+
 // The bulks of a request whose count is known, from p->at on.
 static enum resp_result read_bulks(struct resp_parser *p, struct slice input,
                                    const struct resp_limits *limits, struct resp_request *request) {
     size_t at = p->at;
     while (p->arguments_left > 0) {
         size_t size = 0;
-        enum resp_result result = read_bulk_size(p, input, limits, request, &at, &size);
-        if (result != RESP_REQUEST) return result;
+        if (!read_short_length(input, '$', &at, &size)) { // those that it reads nobody refuses
+            enum resp_result result = read_bulk_size(p, input, limits, request, &at, &size);
+            if (result != RESP_REQUEST) return result;
+        }
         bool is_large = size > limits->bulk_max;
         if (is_large || at + size + 2 > limits->request_max) {
             refuse(p, is_large ? RESP_LIMIT_BULK : RESP_LIMIT_REQUEST);

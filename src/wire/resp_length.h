@@ -19,6 +19,26 @@ enum length_line {
     LENGTH_WRONG, // not a length line, whatever follows
 };
 
+// Reads a whole line of that type at input.data[*at], of one digit or two, as nearly every line is,
+// and moves *at behind it. False, and nothing is done: it is something else, read_length tells
+// what.
+static inline bool read_short_length(struct slice input, char type, size_t *at, size_t *value) {
+    if (*at + 5 > input.size) return false;
+    const uint8_t *line = input.data + *at;
+    uint32_t high = (uint32_t)line[1] - '0';
+    uint32_t low = (uint32_t)line[2] - '0';
+    if (line[0] != type || high > 9) return false;
+    if (line[2] == '\r' && line[3] == '\n') {
+        *at += 4;
+        *value = high;
+        return true;
+    }
+    if (high == 0 || low > 9 || line[3] != '\r' || line[4] != '\n') return false;
+    *at += 5;
+    *value = high * 10 + low;
+    return true;
+}
+
 // Reads the line whose type byte is input.data[*at]. When it is whole, *at moves behind it.
 static inline enum length_line read_length(struct slice input, size_t *at, int64_t *value) {
     const uint8_t *data = input.data;
