@@ -187,6 +187,7 @@ struct command {
         uint32_t flags;
         uint32_t next;      // index of the next argument to deal with
         uint32_t under_way; // steps
+        uint32_t kept;      // steps whose answer waits for its place
         uint32_t failed;
         uint32_t done;
         bool is_pumping;

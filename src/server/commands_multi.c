@@ -41,38 +41,66 @@ static void gather_failed(struct command *c) {
     many_stop(c);
 }
 
-// Writes one element to a parcel. False: there is no memory.
-static bool gather(struct command *c, struct parcel *parcel, const struct sibling *sibling) {
+static size_t element_size(const struct sibling *sibling) {
+    return sibling == NULL ? REPLY_HEADER_MAX : reply_bulk_size(sibling->value.size);
+}
+
+static void write_element(struct reply *r, const struct sibling *sibling) {
+    if (sibling == NULL) {
+        reply_null(r);
+    } else {
+        reply_bulk(r, sibling->value);
+    }
+}
+
+// Writes one element to chunks. False: there is no memory.
+static bool gather(struct command *c, struct chunks *chunks, const struct sibling *sibling) {
     struct session *s = c->session;
     struct pool *pool = &s->server->chunk_pool;
-    size_t size = sibling == NULL ? REPLY_HEADER_MAX : reply_bulk_size(sibling->value.size);
-    size_t before = parcel->chunks.size;
+    size_t size = element_size(sibling);
+    size_t before = chunks->size;
     if (size <= CHUNK_CAPACITY) {
-        uint8_t *room = chunks_room(&parcel->chunks, pool, size);
+        uint8_t *room = chunks_room(chunks, pool, size);
         if (room == NULL) return false;
         struct reply r = reply_to(room, size, s->protocol);
-        if (sibling == NULL) {
-            reply_null(&r);
-        } else {
-            reply_bulk(&r, sibling->value);
-        }
-        chunks_grow(&parcel->chunks, r.size);
+        write_element(&r, sibling);
+        chunks_grow(chunks, r.size);
     } else {
         if (pool_left(pool) <= chunks_needed(size) + 1) return false;
-        append_bulk(&parcel->chunks, pool, sibling->value);
+        append_bulk(chunks, pool, sibling->value);
     }
-    c->my.number += (int64_t)(parcel->chunks.size - before);
+    c->my.number += (int64_t)(chunks->size - before);
+    return true;
+}
+
+// Keeps one element until its place has come. A small one takes no chunk.
+static bool keep(struct step *step, const struct sibling *sibling) {
+    struct command *c = step->command;
+    struct parcel *parcel = &step->parcel;
+    if (element_size(sibling) > PARCEL_SMALL) return gather(c, &parcel->chunks, sibling);
+    struct reply r = reply_to(parcel->small, PARCEL_SMALL, c->session->protocol);
+    write_element(&r, sibling);
+    parcel->small_size = (uint8_t)r.size;
+    c->my.number += (int64_t)r.size;
     return true;
 }
 
 // Moves what waited for its place behind what is there.
 static void gather_ready(struct command *c) {
     struct pool *pool = &c->session->server->chunk_pool;
+    struct chunks *all = &c->parcel.chunks;
     while (!list_is_empty(&c->my.steps)) {
         struct step *step = CONTAINER_OF(c->my.steps.next, struct step, link);
         if (!step->is_done) break;
-        chunks_move(&c->parcel.chunks, pool, &step->parcel.chunks);
+        struct slice small = {step->parcel.small, step->parcel.small_size};
+        if (small.size > 0 && chunks_room(all, pool, small.size) == NULL) {
+            gather_failed(c);
+        } else {
+            chunks_append(all, pool, small);
+        }
+        chunks_move(all, pool, &step->parcel.chunks);
         c->my.done++;
+        c->my.kept--;
         many_give(step);
     }
 }
@@ -85,7 +113,8 @@ static void on_mget(struct step *step) {
     if (!many_read(step, &sibling)) {
         many_stop(c);
     } else if (c->my.failed == 0 && c->my.number <= GATHER_MAX) {
-        if (!gather(c, is_next ? &c->parcel : &step->parcel, sibling)) gather_failed(c);
+        bool is_there = is_next ? gather(c, &c->parcel.chunks, sibling) : keep(step, sibling);
+        if (!is_there) gather_failed(c);
     }
     if (c->my.number > GATHER_MAX) many_stop(c);
     if (is_next) {
@@ -94,6 +123,7 @@ static void on_mget(struct step *step) {
         gather_ready(c);
     } else {
         step->is_done = true;
+        c->my.kept++;
     }
     many_pump(c, end_mget, begin_mget);
 }

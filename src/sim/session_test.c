@@ -548,6 +548,74 @@ static void who_waits_for_memory_does_not_keep_others_from_giving_it_back(void *
     }
 }
 
+static void little_memory_for_keys(struct node_options *node, struct server_options *server) {
+    node->store.flush_size = 16384;
+    node->store.memory_max = 1; // the least there is
+    server->chunks_max = 530;
+    server->commands_max = 8000;
+}
+
+// Writes other keys until that one would have to be read from a table.
+static void push_out(struct site *site, struct talker *t, struct slice key, const char *value) {
+    enum { AT_A_TIME = 40, MOST = 100 };
+    static char words[AT_A_TIME * 1100];
+    struct node *node = cluster_node(&site->cluster, 0);
+    struct store_read read = {.partition = cluster_partition(&site->cluster, 0, key), .key = key};
+    for (int times = 0; store_peek(node_store(node), &read) != ST_BUSY; times++) {
+        assert_true(times < MOST);
+        size_t said = (size_t)sprintf(words, "MSET");
+        for (int i = 0; i < AT_A_TIME; i++) {
+            said += (size_t)sprintf(words + said, " other%d:%d %s", times, i, value);
+        }
+        (void)sprintf(words + said, "\r\n");
+        expect_dialogue(site, t, words, "+OK\r\n");
+        site_wait(site, NS_PER_SECOND);
+    }
+}
+
+// The first of many keys is in a table, on a slow disk: the values of the rest wait for it, whether
+// they are small, of several clients, or take a chunk each.
+static void many_values_wait_for_the_first_in_little_memory(void **state) {
+    (void)state;
+    enum { KEYS = 1000, LARGE = 1000, CLIENTS = 12 };
+    struct talker *readers[CLIENTS];
+    static char words[KEYS * 1100 + 64];
+    static char value[LARGE + 1];
+    memset(value, 'v', LARGE);
+    for (int size = 1; size <= LARGE; size += LARGE - 1) {
+        struct site *site = site_new(1, little_memory_for_keys);
+        struct talker *t = site_talker(site, 0, false);
+        expect_dialogue(site, t, "SET first 1\r\n", "+OK\r\n");
+        push_out(site, t, SLICE("first"), value);
+        size_t kept = size == 1 ? KEYS : 40;
+        size_t said = (size_t)sprintf(words, "MSET");
+        for (size_t i = 0; i < kept; i++) {
+            said += (size_t)sprintf(words + said, " k%zu %.*s", i, size, value);
+        }
+        (void)sprintf(words + said, "\r\n");
+        expect_dialogue(site, t, words, "+OK\r\n");
+        said = (size_t)sprintf(words, "MGET first");
+        for (size_t i = 0; i < KEYS; i++) {
+            said += (size_t)sprintf(words + said, " k%zu", i % kept);
+        }
+        (void)sprintf(words + said, "\r\n");
+        machine_slow_disk(site->cluster.processes[0].machine, 1000);
+        size_t each = size == 1 ? strlen("$1\r\nv\r\n") : strlen("$1000\r\n\r\n") + LARGE;
+        int clients = size == 1 ? CLIENTS : 1;
+        for (int i = 0; i < clients; i++) {
+            readers[i] = site_talker(site, 0, false);
+            talker_say(readers[i], words, strlen(words));
+        }
+        site_wait(site, 20 * NS_PER_MS);
+        for (int i = 0; i < clients; i++) assert_int_equal(readers[i]->heard_size, 0);
+        for (int i = 0; i < clients; i++) {
+            talker_wait(site, readers[i], strlen("*1001\r\n$1\r\n1\r\n") + KEYS * each);
+            assert_memory_equal(readers[i]->heard, "*1001\r\n$1\r\n1\r\n$1", 16);
+        }
+        site_free(site);
+    }
+}
+
 static void an_orderly_stop_answers_what_has_arrived(void **state) {
     (void)state;
     enum { COMMANDS = 20 };
@@ -711,6 +779,7 @@ int session_test(void) {
         cmocka_unit_test(who_stops_in_the_middle_of_a_command_is_cut_off),
         cmocka_unit_test(who_does_not_read_slows_nobody_down),
         cmocka_unit_test(who_waits_for_memory_does_not_keep_others_from_giving_it_back),
+        cmocka_unit_test(many_values_wait_for_the_first_in_little_memory),
         cmocka_unit_test(an_orderly_stop_answers_what_has_arrived),
         cmocka_unit_test(tables_are_merged_when_somebody_asks),
         cmocka_unit_test(a_damaged_record_is_refused_as_such),
