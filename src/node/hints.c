@@ -302,7 +302,8 @@ static void answer_get(struct hint_job *job) {
     struct store_read read = {.status = job->look.status, .record = job->look.record};
     if (!node_has_vote(job->node)) read.status = ST_UNAVAILABLE;
     uint32_t round = read.status == ST_OK ? job->look.round : 0;
-    if (link != NULL) replica_answer_get(link, job->id, job->held, round, &read);
+    const struct message_get m = {.id = job->id, .held = job->held};
+    if (link != NULL) replica_answer_get(link, &m, round, &read);
     hints_end_look(&job->look);
     give_job(job);
 }
@@ -317,7 +318,7 @@ void hints_on_get(struct node *node, struct link *link, const struct message_get
     if (fits) job = take_job(node, link, m->id, &(struct hint){.key = m->key});
     if (job == NULL) {
         struct store_read read = {.status = ST_UNAVAILABLE};
-        replica_answer_get(link, m->id, m->held, 0, &read);
+        replica_answer_get(link, m, 0, &read);
         return;
     }
     job->held = m->held;

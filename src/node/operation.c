@@ -75,6 +75,8 @@ struct operation *operation_take(struct node *node) {
     o->reached = (struct slice){0};
     o->cursor = 0;
     o->asked = 0;
+    o->by_digest = 0;
+    o->told = 0;
     o->replica_count = 0;
     o->waiting = 0;
     o->total = 0;
@@ -139,7 +141,7 @@ void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *a
 
 void operation_note_late(struct operation *o) {
     enum errand errand = o->is_forwarded_away ? ERRAND_WRITE : ERRAND_READ;
-    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
+    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no | o->told);
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if ((waiting >> i & 1) != 0) peers_note_late(o->node, operation_member(o, i), errand);
     }

@@ -75,6 +75,8 @@ struct operation {
     uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
     uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i, or who stands in for it,
                                         // was sent the record last
+    uint32_t by_digest;                 // of reads: bit i: of replica i the hash will do
+    uint32_t told;                      // of reads: bit i: that is in `hashes`, and not compared
     bool is_repairing;                  // of reads: waiting until enough hold what was read
     bool is_damaged;                    // of reads: what some replica holds fails its checksum
     bool is_refused;                    // of reads: some replica has too much to do

@@ -117,7 +117,7 @@ static void ask_own_hint(struct operation *o) {
     if (!o->is_storing) take_look(o);
 }
 
-static void ask_peer(struct operation *o, uint32_t place) {
+static void ask_peer(struct operation *o, uint32_t place, bool by_digest) {
     struct link *link = peer_link(o->node, operation_member(o, place));
     if (link == NULL) {
         vote(o, place, false);
@@ -129,6 +129,7 @@ static void ask_peer(struct operation *o, uint32_t place) {
         .slot = o->partition.slot,
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .target = is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
+        .wants_digest = by_digest,
         .key = o->key,
         .left_ms = operation_left_ms(o),
     };
@@ -138,14 +139,62 @@ static void ask_peer(struct operation *o, uint32_t place) {
     if (!link_end(link, MESSAGE_GET, &w)) vote(o, place, false);
 }
 
-static void ask(struct operation *o, uint32_t place) {
+// Also one whose hash is here already.
+static void ask_for_record(struct operation *o, uint32_t place) {
     o->asked |= 1u << place;
+    o->told &= ~(1u << place);
+    o->by_digest &= ~(1u << place);
     if (place == o->self_place && !is_stood_in(o, place)) {
         ask_self(o);
     } else if (operation_member(o, place) == o->node->self) {
         ask_own_hint(o);
     } else {
-        ask_peer(o, place);
+        ask_peer(o, place, false);
+    }
+}
+
+// Whether a record is on its way with which a hash can be compared.
+static bool is_record_expected(const struct operation *o) {
+    return (o->asked & ~o->by_digest & ~(o->quorum.yes | o->quorum.no)) != 0;
+}
+
+// Of several replicas one is asked for the record, and the rest for its hash: mostly they hold the
+// same. Once the record is here its own hash goes along, which does the same.
+static void ask(struct operation *o, uint32_t place) {
+    bool is_other = operation_member(o, place) != o->node->self && !is_stood_in(o, place);
+    if (is_other && is_record_expected(o) && o->record_size == 0) {
+        o->asked |= 1u << place;
+        o->by_digest |= 1u << place;
+        ask_peer(o, place, true);
+    } else {
+        ask_for_record(o, place);
+    }
+}
+
+static void take_digest(struct operation *o, uint32_t place, uint64_t digest) {
+    if ((o->by_digest >> place & 1) == 0) {
+        vote(o, place, false); // it was to send the record
+        return;
+    }
+    o->hashes[place] = digest;
+    o->told |= 1u << place;
+    o->node->stats.digests++;
+}
+
+// Compares the hashes with the record, once it is here, and asks who holds something else for that.
+// If it does not come, further replicas are asked, and those for the record.
+static void compare_told(struct operation *o) {
+    if ((o->quorum.yes & ~o->by_digest) == 0) return;
+    uint64_t hash = hash_held(operation_record(o));
+    for (uint32_t i = 0; i < o->replica_count; i++) {
+        if ((o->told >> i & 1) == 0) continue;
+        if (o->hashes[i] == hash) {
+            o->told &= ~(1u << i);
+            vote(o, i, true);
+        } else {
+            o->node->stats.digests_differed++;
+            ask_for_record(o, i);
+        }
     }
 }
 
@@ -172,7 +221,7 @@ void read_on_hedge(struct operation *o) {
     if (o->kind != REQUEST_READ || o->is_repairing) return;
     o->node->stats.hedged++;
     operation_note_late(o);
-    operation_ask_enough(o, o->replica_count, ask);
+    operation_ask_enough(o, o->replica_count, ask_for_record); // who was to send it may be late
     decide(o);
 }
 
@@ -255,6 +304,7 @@ static enum status status_of_loss(const struct operation *o) {
 }
 
 static void decide(struct operation *o) {
+    if (o->told != 0 && !o->is_repairing) compare_told(o);
     enum quorum_verdict verdict = quorum_verdict(&o->quorum);
     if (verdict == QUORUM_OPEN && !o->is_repairing) {
         operation_ask_enough(o, o->quorum.need, ask);
@@ -287,6 +337,8 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     if (!is_stood_in(o, place)) purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
+    } else if (m->status == ST_OK && m->digest != 0) {
+        take_digest(o, place, m->digest);
     } else if (is_used) {
         take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
     } else {
@@ -306,6 +358,7 @@ void read_on_lost(struct operation *o, uint32_t member) {
     uint32_t place = operation_place_of(o, member);
     if (place == REPLICAS_MAX) return;
     if (!o->is_repairing && !is_asked(o, place)) return;
+    o->told &= ~(1u << place);
     vote(o, place, false);
     decide(o);
 }

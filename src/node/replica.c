@@ -235,12 +235,15 @@ bool replica_merge(struct node *node, const struct told *told,
 
 // Getting.
 
-void replica_answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
+void replica_answer_get(struct link *link, const struct message_get *m, uint32_t round,
                         const struct store_read *read) {
-    struct message_get_done done = {.id = id, .status = read->status, .round = round};
+    struct message_get_done done = {.id = m->id, .status = read->status, .round = round};
     if (read->status == ST_OK) {
-        done.is_same = held != 0 && held == hash_held(read->record);
-        if (!done.is_same) done.record = read->record;
+        bool is_digest = m->wants_digest && read->record.size > link->node->options.digest_above;
+        uint64_t hash = is_digest || m->held != 0 ? hash_held(read->record) : 0;
+        done.is_same = m->held != 0 && m->held == hash;
+        if (is_digest && !done.is_same) done.digest = hash;
+        if (!is_digest && !done.is_same) done.record = read->record;
     }
     struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);
     message_get_done_encode(&done, &w);
@@ -252,7 +255,9 @@ static void on_read(struct store_read *read) {
     struct link *link = link_of(job);
     if (!node_has_vote(job->node))
         read->status = ST_UNAVAILABLE; // what is damaged is not just absent
-    if (link != NULL) replica_answer_get(link, job->id, job->held, job->round, read);
+    const struct message_get m = {
+        .id = job->id, .held = job->held, .wants_digest = job->wants_digest};
+    if (link != NULL) replica_answer_get(link, &m, job->round, read);
     give_job(job);
 }
 
@@ -267,7 +272,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     uint32_t round = m->slot < SLOT_COUNT ? purge_round(node, m->slot) : 0;
     if (is_too_late(node, link_until(link, m->left_ms)) || !node_admits_peer(node)) {
         read.status = ST_BUSY;
-        replica_answer_get(link, m->id, 0, round, &read);
+        replica_answer_get(link, m, round, &read);
         return;
     }
     if (m->target != MESSAGE_NO_MEMBER) {
@@ -277,21 +282,22 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && node_has_vote(node) &&
                 node_is_current(node, m->key, m->keyspace);
     if (!fits || store_peek(node->store, &read) != ST_BUSY) {
-        replica_answer_get(link, m->id, m->held, round, &read);
+        replica_answer_get(link, m, round, &read);
         return;
     }
     struct replica_job *job = take_job(node, link, m->id);
     if (job == NULL) {
         read.status = ST_UNAVAILABLE;
-        replica_answer_get(link, m->id, 0, round, &read);
+        replica_answer_get(link, m, round, &read);
         return;
     }
     job->held = m->held;
+    job->wants_digest = m->wants_digest;
     job->round = round;
     job->bytes = buffer_take(node, m->key.size);
     if (job->bytes == NULL) {
         read.status = ST_BUSY;
-        replica_answer_get(link, m->id, 0, round, &read);
+        replica_answer_get(link, m, round, &read);
         give_job(job);
         return;
     }
@@ -299,7 +305,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
     job->read = read;
     job->read.key.data = job->bytes;
     if (!store_get(node->store, &job->read)) return;
-    replica_answer_get(link, m->id, m->held, round, &job->read);
+    replica_answer_get(link, m, round, &job->read);
     give_job(job);
 }
 

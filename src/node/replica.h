@@ -29,7 +29,8 @@ struct replica_job {
     uint32_t round; // of purging, in which it was read
     bool is_in_doubt;
     bool is_kept;
-    uint64_t held;
+    uint64_t held; // of a GET, like the next
+    bool wants_digest;
     uint8_t *context; // buffer: what was known outside the record's context
     uint32_t context_size;
     uint64_t timestamp; // the latest of what was held, when `context` is kept
@@ -53,8 +54,9 @@ size_t replica_memory_size(uint32_t capacity);
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m);
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m);
 
-// Answers a GET with what was read, unless the asker holds the same: `held` is its hash.
-void replica_answer_get(struct link *link, uint64_t id, uint64_t held, uint32_t round,
+// Answers a GET, of which id, held and wants_digest are looked at, with what was read: not with the
+// record if the asker holds the same, nor if its hash will do and is much smaller.
+void replica_answer_get(struct link *link, const struct message_get *m, uint32_t round,
                         const struct store_read *read);
 
 // What somebody holds of a key.

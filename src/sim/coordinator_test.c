@@ -422,6 +422,93 @@ static void tombstones_from_before_a_keyspace_are_everywhere(void **state) {
     site_free(site);
 }
 
+// Reads by one that has no copy: one replica sends the record, the rest its hash.
+
+enum { DIGESTED = 4000 };
+
+struct reading {
+    struct site *site;
+    struct talker *t; // of n1
+    char key[16];
+    char get[32];
+    char answer[DIGESTED + 32];
+    char words[DIGESTED + 64];
+};
+
+static void set_value(struct reading *r, char letter) {
+    char value[DIGESTED + 1];
+    memset(value, letter, DIGESTED);
+    value[DIGESTED] = '\0';
+    (void)snprintf(r->words, sizeof(r->words), "SET %s %s\r\n", r->key, value);
+    (void)snprintf(r->answer, sizeof(r->answer), "$%d\r\n%s\r\n", DIGESTED, value);
+}
+
+static struct reading *begin_reading(uint32_t members) {
+    static struct reading r;
+    uint32_t first = 0;
+    r.site = site_new(members, NULL);
+    r.t = site_talker(r.site, 0, false);
+    find_foreign_key(r.site, r.key, &first);
+    (void)snprintf(r.get, sizeof(r.get), "GET %s\r\n", r.key);
+    set_value(&r, 'a');
+    expect_dialogue(r.site, r.t, r.words, "+OK\r\n");
+    site_wait(r.site, NS_PER_SECOND);
+    return &r;
+}
+
+static struct node_stats stats_of_n1(const struct reading *r) {
+    return node_stats(cluster_node(&r->site->cluster, 0));
+}
+
+static void of_equal_copies_one_is_sent(void **state) {
+    (void)state;
+    enum { TIMES = 50 };
+    struct reading *r = begin_reading(4);
+    const struct machine *machine = r->site->cluster.processes[0].machine;
+    expect_dialogue(r->site, r->t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+    uint64_t before = machine_traffic(machine).received;
+    for (uint32_t i = 0; i < TIMES; i++) expect_dialogue(r->site, r->t, r->get, r->answer);
+    uint64_t received = machine_traffic(machine).received - before;
+    assert_in_range(received, TIMES * DIGESTED, TIMES * DIGESTED * 3 / 2);
+    assert_int_equal(stats_of_n1(r).digests, 2 * TIMES);
+    assert_int_equal(stats_of_n1(r).digests_differed, 0);
+    site_free(r->site);
+}
+
+// Whichever of the three holds something newer, or nothing.
+static void who_tells_another_hash_is_asked_for_its_record(void **state) {
+    (void)state;
+    struct reading *r = begin_reading(4);
+    const struct slice key = slice_of_string(r->key);
+    expect_dialogue(r->site, r->t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+    for (uint32_t member = 1; member < 4; member++) {
+        static char value[DIGESTED + 1];
+        memset(value, (int)('a' + member), DIGESTED);
+        set_value(r, (char)('a' + member));
+        plant_at(r->site, member, key, slice_of_string(value), UINT64_MAX / 8 * member);
+        expect_dialogue(r->site, r->t, r->get, r->answer);
+        site_wait(r->site, NS_PER_SECOND);
+    }
+    assert_true(stats_of_n1(r).digests_differed >= 3);
+    site_free(r->site);
+}
+
+// One of three says nothing: whether it was to send the record or its hash, the answer comes.
+static void who_was_to_send_the_record_may_be_late(void **state) {
+    (void)state;
+    struct reading *r = begin_reading(4);
+    for (uint32_t member = 1; member < 4; member++) {
+        struct machine *machine = r->site->cluster.processes[member].machine;
+        machine_pause(machine);
+        uint64_t began = world_now(r->site->world);
+        expect_dialogue(r->site, r->t, r->get, r->answer);
+        assert_true(world_now(r->site->world) - began < 200 * NS_PER_MS);
+        machine_resume(machine);
+        site_wait(r->site, 5 * NS_PER_SECOND);
+    }
+    site_free(r->site);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
@@ -431,6 +518,9 @@ int coordinator_test(void) {
         cmocka_unit_test(a_write_is_later_than_what_its_context_covers),
         cmocka_unit_test(whatever_each_replica_takes_alone_all_can_merge),
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
+        cmocka_unit_test(of_equal_copies_one_is_sent),
+        cmocka_unit_test(who_tells_another_hash_is_asked_for_its_record),
+        cmocka_unit_test(who_was_to_send_the_record_may_be_late),
         cmocka_unit_test(a_range_settles_what_members_differ_about),
         cmocka_unit_test(a_range_shows_nothing_that_a_crash_can_take),
         cmocka_unit_test(tombstones_from_before_a_keyspace_are_everywhere),

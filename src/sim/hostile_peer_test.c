@@ -179,6 +179,31 @@ static void the_answer_to_a_put_is_none_to_a_scan(void **state) {
     end(i);
 }
 
+// We are asked for a record, and send a hash instead of it, which must not do.
+static void a_hash_that_nobody_asked_for_is_no_answer(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    say_nothing(i, &i->accepted);
+    pass(i->world, 50 * NS_PER_MS);
+    struct scan read = {
+        .request = {.done = on_scanned, .kind = REQUEST_READ, .key = text("unknown")}};
+    read.request.level = (struct level){.kind = LEVEL_ALL};
+    struct machine *machine = i->cluster.processes[0].machine;
+    machine_enter(machine);
+    node_submit(real_node(i), &read.request);
+    machine_leave(machine);
+    struct frame frame = {0};
+    struct message_get asked;
+    HEAR(i, &i->accepted, MESSAGE_GET, get, &frame, &asked);
+    assert_false(asked.wants_digest);
+    const struct message_get_done m = {.id = asked.id, .status = ST_OK, .digest = 7};
+    SAY(i, &i->accepted, MESSAGE_GET_DONE, get_done, &m);
+    pass(i->world, 50 * NS_PER_MS);
+    assert_true(read.is_done);
+    assert_int_equal(read.status, ST_UNAVAILABLE);
+    end(i);
+}
+
 // A list of one or two keys, and how far it is said to be complete.
 struct lie {
     const char *first;
@@ -685,6 +710,7 @@ int hostile_peer_test(void) {
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
         cmocka_unit_test(the_answer_to_a_put_is_none_to_a_scan),
+        cmocka_unit_test(a_hash_that_nobody_asked_for_is_no_answer),
         cmocka_unit_test(a_list_that_cannot_be_is_no_answer),
         cmocka_unit_test(a_member_outlives_what_is_told_of_its_past),
         cmocka_unit_test(who_does_not_serve_yet_is_told_again),

@@ -132,8 +132,9 @@ struct message_get {
     uint64_t id;
     uint16_t keyspace;
     uint16_t slot;
-    uint64_t held;   // hash of the record that the asker holds: if equal, do not send it; 0: none
-    uint16_t target; // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
+    uint64_t held;     // hash of the record that the asker holds: if equal, do not send it; 0: none
+    uint16_t target;   // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
+    bool wants_digest; // of a record that is large the hash will do
     struct slice key;
     uint32_t left_ms;
 };
@@ -141,8 +142,9 @@ struct message_get {
 struct message_get_done {
     uint64_t id;
     enum status status;
-    bool is_same;   // as the one held
-    uint32_t round; // of purging, in which the record was read
+    bool is_same;    // as the one held
+    uint32_t round;  // of purging, in which the record was read
+    uint64_t digest; // hash of the record, if that is all that is told of it; else 0
     struct slice record;
 };
 

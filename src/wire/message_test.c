@@ -41,10 +41,20 @@ static const struct message_put put = {.id = 1,
                                        .left_ms = 5};
 static const struct message_put_done put_done = {
     .id = 1, .status = ST_FENCED, .round = 3, .timestamp = 2, .context = TEXT("context")};
-static const struct message_get get = {
-    .id = 1, .keyspace = 2, .slot = 3, .held = 4, .target = 5, .key = TEXT("key"), .left_ms = 5};
-static const struct message_get_done get_done = {
-    .id = 1, .status = ST_NOT_FOUND, .is_same = true, .round = 2, .record = TEXT("record")};
+static const struct message_get get = {.id = 1,
+                                       .keyspace = 2,
+                                       .slot = 3,
+                                       .held = 4,
+                                       .target = 5,
+                                       .wants_digest = true,
+                                       .key = TEXT("key"),
+                                       .left_ms = 5};
+static const struct message_get_done get_done = {.id = 1,
+                                                 .status = ST_NOT_FOUND,
+                                                 .is_same = true,
+                                                 .round = 2,
+                                                 .digest = 3,
+                                                 .record = TEXT("record")};
 static const struct message_forward forward = {.id = 1,
                                                .kind = 2,
                                                .is_tombstone = true,
