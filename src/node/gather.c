@@ -109,7 +109,7 @@ static void on_listed_here(struct replica_scan *s) {
 }
 
 static bool ask_self(struct operation *o, const struct message_scan *m) {
-    const struct replica_scan asker = {.done = on_listed_here, .id = o->id};
+    const struct replica_scan asker = {.done = on_listed_here, .id = o->id, .until = o->until};
     if (!node_has_vote(o->node)) return false;
     o->gather->is_asking = true;
     bool is_asked = replica_scan(o->node, m, &asker);
@@ -130,6 +130,7 @@ void gather_ask(struct operation *o, uint32_t place, uint8_t flags) {
     struct message_scan m = o->gather->wish;
     m.id = o->id;
     m.flags |= flags;
+    m.left_ms = operation_left_ms(o);
     if ((m.flags & SCAN_RECORDS) != 0) o->gather->leads |= 1u << place;
     o->asked |= 1u << place;
     bool is_asked = place == o->self_place ? ask_self(o, &m) : ask_peer(o, place, &m);

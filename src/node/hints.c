@@ -12,6 +12,7 @@ struct hint_job {
     uint64_t from_life;
     uint64_t id;
     uint64_t held;
+    uint64_t until; // ns: then nobody waits for it any more
     enum hint_kind kind;
     struct hint hint;
     uint8_t hint_key[HINT_KEY_SIZE];
@@ -30,6 +31,7 @@ static struct hint_job *take_job(struct node *node, struct link *from, uint64_t 
     job->from = from;
     job->from_life = from == NULL ? 0 : from->life;
     job->id = id;
+    job->until = UINT64_MAX;
     job->hint = *hint;
     (void)buffer_keep(buffer_keep(job->bytes, &job->hint.key), &job->hint.record);
     node->hints_busy++;
@@ -91,6 +93,7 @@ static enum status keep(struct store_write *write, struct slice old, struct slic
     struct node *node = job->node;
     struct hint held = {0};
     *new = old;
+    if (node_is_too_late(node, job->until)) return ST_BUSY;
     if (is_void(node, job->kind, &job->hint)) return ST_FENCED;
     if (old.size > 0) {
         enum status st = hint_decode(&held, old);
@@ -176,6 +179,7 @@ void hints_on_hint(struct node *node, struct link *link, const struct message_hi
     struct hint_job *job = st == ST_OK ? take_job(node, link, m->id, &hint) : NULL;
     if (job != NULL) {
         job->kind = m->is_minted ? HINT_MINTED : HINT_COPY;
+        job->until = link_until(link, m->left_ms);
         begin(job, m->target, m->keyspace);
         return;
     }

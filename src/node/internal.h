@@ -287,6 +287,14 @@ static inline bool log_is_due(const struct node *node, uint64_t *logged) {
 // more than it can do though it admits little itself.
 bool node_admits_peer(struct node *node);
 
+// Whether nobody waits any more for what another member has asked for until then (link_until). It
+// is not done, then, and counted.
+static inline bool node_is_too_late(struct node *node, uint64_t until) {
+    if (node->env->now < until) return false;
+    node->stats.late++;
+    return true;
+}
+
 // All requests under way learn that the member will not answer.
 void node_peer_lost(struct node *node, uint32_t member);
 

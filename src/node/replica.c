@@ -50,13 +50,6 @@ static void give_job(struct replica_job *job) {
     node->replica.busy_count--;
 }
 
-// Whether nobody waits any more for what was asked. Then it is not done.
-static bool is_too_late(struct node *node, uint64_t until) {
-    if (node->env->now < until) return false;
-    node->stats.late++;
-    return true;
-}
-
 // The link the question came on, if it is still that connection.
 static struct link *link_of(const struct replica_job *job) {
     struct link *link = job->from;
@@ -126,7 +119,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     struct record *merged = &node->records[2];
     *new = old;
     if (slice_equal(old, job->record)) return ST_OK;
-    if (is_too_late(node, job->until)) return ST_BUSY;
+    if (node_is_too_late(node, job->until)) return ST_BUSY;
     enum status st = record_decode(told, job->record);
     if (st == ST_OK && job->record.size > 0 && !may_be_here(job, told)) return ST_INVALID;
     if (st == ST_OK) st = record_decode(known, old);
@@ -207,7 +200,7 @@ void replica_on_put(struct node *node, struct link *link, const struct message_p
     bool fits = is_fit(node, m->key, m->keyspace, m->slot) && m->record.size > 0 &&
                 m->record.size <= node->record_max;
     uint64_t until = link_until(link, m->left_ms);
-    bool is_taken = fits && !is_too_late(node, until);
+    bool is_taken = fits && !node_is_too_late(node, until);
     struct replica_job *job = is_taken ? take_job(node, link, m->id) : NULL;
     if (job == NULL) {
         refuse_put(link, m->id, fits ? ST_BUSY : ST_INVALID);
@@ -270,7 +263,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .status = ST_UNAVAILABLE,
     };
     uint32_t round = m->slot < SLOT_COUNT ? purge_round(node, m->slot) : 0;
-    if (is_too_late(node, link_until(link, m->left_ms)) || !node_admits_peer(node)) {
+    if (node_is_too_late(node, link_until(link, m->left_ms)) || !node_admits_peer(node)) {
         read.status = ST_BUSY;
         replica_answer_get(link, m, round, &read);
         return;

@@ -164,8 +164,9 @@ static void on_scanned(struct store_scan *scan) {
 
 static void on_paused(struct env_op *op) {
     struct replica_scan *s = CONTAINER_OF(op, struct replica_scan, op);
-    if (s->node->map.keyspaces[cell_place(s->cell)].state == KEYSPACE_FREE) {
-        s->status = ST_UNAVAILABLE; // it was dropped meanwhile
+    bool is_dropped = s->node->map.keyspaces[cell_place(s->cell)].state == KEYSPACE_FREE;
+    if (is_dropped || node_is_too_late(s->node, s->until)) {
+        s->status = ST_UNAVAILABLE;
         finish(s);
         return;
     }
@@ -183,6 +184,7 @@ bool replica_scan(struct node *node, const struct message_scan *wish,
     s->from = asker->from;
     s->from_life = asker->from_life;
     s->id = asker->id;
+    s->until = asker->until;
     s->left = wish->limit < REPLICA_SCAN_MAX ? wish->limit : REPLICA_SCAN_MAX;
     uint8_t *to = buffer_keep(s->bytes + KEY_SIZE_MAX, &s->wish.from);
     to = buffer_keep(to, &s->wish.to);
@@ -223,9 +225,13 @@ void replica_on_scan(struct node *node, struct link *link, const struct message_
     bool is_one_cell = m->cell + 1 == m->end;
     if ((m->flags & SCAN_REVERSE) != 0 && !is_one_cell) is_fit = false;
     bool can_scan = node->state == NODE_SERVING && node_has_vote(node);
-    const struct replica_scan asker = {
-        .done = on_scanned_for_peer, .from = link, .from_life = link->life, .id = m->id};
-    if (is_fit && can_scan && replica_scan(node, m, &asker)) return;
+    const struct replica_scan asker = {.done = on_scanned_for_peer,
+                                       .from = link,
+                                       .from_life = link->life,
+                                       .id = m->id,
+                                       .until = link_until(link, m->left_ms)};
+    bool is_taken = is_fit && can_scan && !node_is_too_late(node, asker.until);
+    if (is_taken && replica_scan(node, m, &asker)) return;
     const struct message_scan_done done = {.id = m->id, .status = ST_UNAVAILABLE};
     answer_scan(link, &done);
 }
@@ -256,6 +262,7 @@ uint64_t replica_count(struct node *node, struct slice up) {
 
 void replica_on_count(struct node *node, struct link *link, const struct message_count *m) {
     struct message_count_done done = {.id = m->id};
+    if (node_is_too_late(node, link_until(link, m->left_ms))) return;
     if (node->state == NODE_SERVING) done.count = replica_count(node, m->up);
     struct writer w = link_begin(link, 64);
     message_count_done_encode(&done, &w);

@@ -22,6 +22,7 @@ struct replica_scan {
     struct link *from; // who asked; NULL: this node
     uint64_t from_life;
     uint64_t id;
+    uint64_t until; // ns: then nobody waits for it any more
     enum status status;
 
     struct message_scan wish; // its keys are in `bytes`

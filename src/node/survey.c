@@ -181,7 +181,7 @@ void count_start(struct operation *o) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         if (peer_is_up(node, i)) bitmap_add(up, i);
     }
-    const struct message_count m = {.id = o->id, .up = {up, size}};
+    const struct message_count m = {.id = o->id, .up = {up, size}, .left_ms = operation_left_ms(o)};
     for (uint32_t i = 0; i < node->map.member_count && !o->request->local; i++) {
         struct link *link = i == node->self ? NULL : peer_link(node, i);
         if (link == NULL || !peer_is_up(node, i)) continue;

@@ -56,6 +56,7 @@ static bool send_hint(struct operation *o, uint32_t place) {
         .is_minted = operation_is_standing_in(o),
         .key = o->key,
         .record = operation_sent(o),
+        .left_ms = operation_left_ms(o),
     };
     o->sent_rounds[place] = o->purge_round;
     struct writer w = link_begin(link, 64 + (uint32_t)(hint.key.size + hint.record.size));

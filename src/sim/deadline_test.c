@@ -135,6 +135,25 @@ static void a_forwarded_write_is_done_in_time_or_not_at_all(void **state) {
     site_free(c.site);
 }
 
+// What all members are asked for: keys, how many there are, those of a tag.
+static void lists_and_counts_are_made_in_time_or_not_at_all(void **state) {
+    (void)state;
+    static const char *const words[] = {"DBSIZE\r\n", "SCAN 0\r\n", "KV.RANGE t - +\r\n"};
+    for (uint32_t k = 0; k < 3; k++) {
+        for (uint32_t is_late = 0; is_late < 2; is_late++) {
+            struct copies c = begin(3);
+            for (uint32_t i = 1; i < 3; i++) stand_still(&c, i);
+            talker_say(c.t, words[k], strlen(words[k]));
+            site_wait(c.site, is_late ? PAUSE_LONG : PAUSE_SHORT);
+            for (uint32_t i = 1; i < 3; i++) go_on(&c, i);
+            site_wait(c.site, 2 * NS_PER_MS);
+            uint64_t late = late_at(&c, 1) + late_at(&c, 2);
+            assert_in_range(late, is_late, is_late * 2);
+            site_free(c.site);
+        }
+    }
+}
+
 // Time that was lost on the way to the first is not there for the next.
 static void who_coordinates_for_another_has_no_more_time_than_that(void **state) {
     (void)state;
@@ -192,6 +211,7 @@ int deadline_test(void) {
         cmocka_unit_test(a_put_is_done_in_time_or_not_at_all),
         cmocka_unit_test(a_get_is_answered_in_time_or_refused),
         cmocka_unit_test(a_forwarded_write_is_done_in_time_or_not_at_all),
+        cmocka_unit_test(lists_and_counts_are_made_in_time_or_not_at_all),
         cmocka_unit_test(who_coordinates_for_another_has_no_more_time_than_that),
         cmocka_unit_test(a_put_that_waits_for_the_disk_too_long_is_not_done),
     };

@@ -42,7 +42,8 @@ static struct slice record_by(uint64_t author, const char *value, uint8_t *bytes
     return writer_bytes(&w);
 }
 
-static void tell(struct impostor *i, uint64_t id, struct slice key, uint64_t author) {
+static void tell_within(struct impostor *i, uint64_t id, struct slice key, uint64_t author,
+                        uint32_t left_ms) {
     uint8_t record[128];
     const struct message_hint m = {
         .id = id,
@@ -50,8 +51,13 @@ static void tell(struct impostor *i, uint64_t id, struct slice key, uint64_t aut
         .slot = slot_of(key),
         .key = key,
         .record = record_by(author, "value", record, sizeof(record)),
+        .left_ms = left_ms,
     };
     SAY(i, &i->dialled, MESSAGE_HINT, hint, &m);
+}
+
+static void tell(struct impostor *i, uint64_t id, struct slice key, uint64_t author) {
+    tell_within(i, id, key, author, 0);
 }
 
 static enum status hear_told(struct impostor *i, uint64_t id) {
@@ -116,6 +122,24 @@ static void answer_put(struct impostor *i, uint64_t id, enum status status) {
     const struct message_put_done m = {.id = id, .status = status};
     SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
     pass(i->world, 100 * NS_PER_MS);
+}
+
+// It stands still, or its disk does, until nobody waits any more.
+static void what_comes_too_late_is_not_kept(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    struct machine *machine = i->cluster.processes[0].machine;
+    struct slice key = find_key(i);
+    for (uint32_t left_ms = 500; left_ms <= 2000; left_ms += 1500) {
+        machine_pause(machine);
+        tell_within(i, left_ms, key, FIRST, left_ms);
+        pass(i->world, NS_PER_SECOND);
+        machine_resume(machine);
+        assert_int_equal(hear_told(i, left_ms), left_ms < 1000 ? ST_BUSY : ST_OK);
+        assert_int_equal(hints(i), left_ms < 1000 ? 0 : 1);
+    }
+    assert_int_equal(node_stats(real_node(i)).late, 1);
+    end(i);
 }
 
 static void of_two_coordinators_it_keeps_what_both_say(void **state) {
@@ -484,6 +508,7 @@ static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
 
 int hints_test(void) {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(what_comes_too_late_is_not_kept),
         cmocka_unit_test(of_two_coordinators_it_keeps_what_both_say),
         cmocka_unit_test(what_was_kept_since_it_was_sent_stays),
         cmocka_unit_test(what_comes_late_is_kept_all_the_same),

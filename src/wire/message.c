@@ -251,6 +251,7 @@ void message_scan_encode(const struct message_scan *m, struct writer *w) {
     write_sized(w, m->from);
     write_sized(w, m->to);
     write_sized(w, m->tag);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_scan_decode(struct message_scan *m, struct slice body) {
@@ -265,6 +266,7 @@ enum status message_scan_decode(struct message_scan *m, struct slice body) {
     m->from = read_sized(&r, KEY_SIZE_MAX);
     m->to = read_sized(&r, KEY_SIZE_MAX);
     m->tag = read_sized(&r, KEY_SIZE_MAX);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 
@@ -306,12 +308,14 @@ void message_listed_read(struct reader *r, struct message_listed *m) {
 void message_count_encode(const struct message_count *m, struct writer *w) {
     write_u64(w, m->id);
     write_sized(w, m->up);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_count_decode(struct message_count *m, struct slice body) {
     struct reader r = reader_of(body);
     m->id = read_u64(&r);
     m->up = read_sized(&r, MEMBERS_MAX / 8);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 
@@ -622,6 +626,7 @@ void message_hint_encode(const struct message_hint *m, struct writer *w) {
     write_u8(w, m->is_minted);
     write_sized(w, m->key);
     write_sized(w, m->record);
+    write_u32(w, m->left_ms);
 }
 
 enum status message_hint_decode(struct message_hint *m, struct slice body) {
@@ -634,6 +639,7 @@ enum status message_hint_decode(struct message_hint *m, struct slice body) {
     m->is_minted = read_bool(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->record = read_sized(&r, UINT32_MAX);
+    m->left_ms = read_u32(&r);
     return verdict(&r);
 }
 

@@ -195,6 +195,7 @@ struct message_scan {
     struct slice from; // key of the first cell: begins past it; empty: at the first, or the last
     struct slice to;   // key: ends before it; empty: at the end
     struct slice tag;  // only keys with this hash tag; empty: all
+    uint32_t left_ms;
 };
 
 struct message_scan_done {
@@ -216,6 +217,7 @@ struct message_listed {
 struct message_count {
     uint64_t id;
     struct slice up; // bit i of byte i/8: the asker believes that member i is up
+    uint32_t left_ms;
 };
 
 struct message_count_done {
@@ -325,6 +327,7 @@ struct message_hint {
     bool is_minted; // by who stands in (model/hint.h)
     struct slice key;
     struct slice record;
+    uint32_t left_ms;
 };
 
 struct message_hint_done {

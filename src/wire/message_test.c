@@ -85,10 +85,11 @@ static const struct message_scan scan = {.id = 1,
                                          .place = 6,
                                          .from = TEXT("from"),
                                          .to = TEXT("to"),
-                                         .tag = TEXT("tag")};
+                                         .tag = TEXT("tag"),
+                                         .left_ms = 7};
 static const struct message_scan_done scan_done = {
     .id = 1, .status = ST_UNAVAILABLE, .cell = 2, .key = TEXT("key"), .entries = TEXT("entries")};
-static const struct message_count count = {.id = 1, .up = TEXT("\x07")};
+static const struct message_count count = {.id = 1, .up = TEXT("\x07"), .left_ms = 2};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
 static const struct message_branches branches = {.id = 1, .branches = TEXT("12345678")};
 static const struct message_branches_done branches_done = {.id = 1, .differ = TEXT("\x01")};
@@ -141,7 +142,8 @@ static const struct message_hint hint = {.id = 1,
                                          .round = 5,
                                          .is_minted = true,
                                          .key = TEXT("key"),
-                                         .record = TEXT("record")};
+                                         .record = TEXT("record"),
+                                         .left_ms = 6};
 static const struct message_hint_done hint_done = {.id = 1, .status = ST_NO_SPACE, .round = 2};
 
 // Encoded, decoded and encoded again it is the same; every part of it alone is refused.
