@@ -3,6 +3,7 @@
 // A member that asks for a purge which must not be: of what is not dead, without all having agreed,
 // by records of before, or by claiming that there was one.
 #include "base/bitmap.h"
+#include "node/purge.h"
 #include "sim/purge_case.h"
 
 #include <stdio.h>
@@ -475,6 +476,45 @@ static void expect_blocked(struct impostor *i, uint32_t partitions, const char *
     assert_string_equal(state.waits_for, waits_for);
 }
 
+static void one_buffer_of_each(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->peer_buffers = 1;
+}
+
+// What all are to be told fits a buffer that each link has; else it is as much as a round takes.
+static void rounds_are_short_where_large_buffers_are_few(void **state) {
+    (void)state;
+    enum { KEYS = 40, LONG = 400, ROUNDS = 4 };
+    for (int few = 0; few < 2; few++) {
+        struct impostor *i = prepare(2);
+        if (few) i->cluster.options.adjust = one_buffer_of_each;
+        become(i, 77);
+        cluster_start(&i->cluster, 0);
+        be_dialled(i);
+        dial(i);
+        pass(i->world, 2 * NS_PER_SECOND);
+        char own[16];
+        char key[LONG];
+        uint8_t value[128];
+        find_own_key(i, own);
+        claim(i, 0, 0, 0);
+        struct slice dead = record_by(1, EARLY, true, value, sizeof(value));
+        for (uint32_t k = 0; k < KEYS; k++) {
+            (void)snprintf(key, sizeof(key), "{%s}%0*u", own, LONG - 32, k);
+            assert_int_equal(put_at(i, key, dead, 0), ST_OK);
+        }
+        size_t most = 0;
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            struct message_purge m = hear_proposal(i);
+            if (m.entries.size > most) most = m.entries.size;
+            refuse(i, m.id);
+        }
+        size_t wanted = few ? PURGE_BYTES_OF_MANY : (size_t)KEYS * LONG;
+        assert_in_range(most, wanted - LONG - 32, wanted);
+        end(i);
+    }
+}
+
 // Looks from when we refuse the proposal to the next one.
 static uint32_t looks_to_next(struct impostor *i, struct message_purge *m) {
     const uint64_t look_ns = cluster_node_options(&i->cluster).purge_ns;
@@ -566,6 +606,7 @@ int hostile_purge_test(void) {
         cmocka_unit_test(nothing_is_erased_that_is_later_than_what_was_agreed_on),
         cmocka_unit_test(a_restart_between_the_word_and_the_deed_forgets_neither),
         cmocka_unit_test(a_round_in_which_a_member_is_lost_comes_to_nothing),
+        cmocka_unit_test(rounds_are_short_where_large_buffers_are_few),
         cmocka_unit_test(rounds_of_all_that_come_to_nothing_are_made_less_and_less_often),
         cmocka_unit_test(a_round_of_all_is_durable_where_it_is_made_before_others_hear_of_it),
         cmocka_unit_test(what_is_written_after_a_purge_is_later_than_what_was_purged),
