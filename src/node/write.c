@@ -138,7 +138,7 @@ static void on_stored(struct store_write *write) {
 static void store_round(struct operation *o) {
     quorum_init(&o->quorum, o->replica_count, o->quorum.need);
     o->is_storing = true;
-    o->write = (struct store_write){.apply = mint_here, .done = on_stored};
+    o->write = (struct store_write){.apply = mint_here, .done = on_stored, .is_asked_for = true};
     o->write.partition = o->partition;
     o->write.key = o->key;
     if (operation_is_standing_in(o)) {

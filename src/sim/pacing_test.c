@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is done in the background gives way to those who ask for something, and is done all the
+// same. One member has a slow disk; clients ask it for one thing after the other, or nobody does.
+#include "sim/handoff_case.h"
+
+#define PATIENCE_NS (600 * NS_PER_SECOND)
+#define RECOVERY_NS (PACE_WHOLE / PACE_STEP * PACE_WINDOW_NS + NS_PER_SECOND)
+
+enum {
+    SLOWNESS = 100, // a sync is up to 50 ms then, as a rule
+    WRITTEN = 4000,
+    FLOOR_PERCENT = PACE_FLOOR * 100 / PACE_WHOLE,
+    ASK_NUMBERS = 5000,
+    MANY = 40,
+    ROUNDS = 1000,
+    ROUNDS_OF_A_FLUSH = 2,
+};
+
+struct scene {
+    struct site *site;
+    struct talker *t;
+    bool asks;
+    uint32_t asked;
+    uint32_t least; // share that was seen, percent
+};
+
+static struct node_stats stats_of(const struct scene *s) {
+    return node_stats(node_at(s->site, 0));
+}
+
+// So that nothing but what is looked at is done.
+static void no_hints(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->hints_max = 0;
+}
+
+// Whether the other member has the key, durably.
+static bool is_there(struct scene *s, const char *key) {
+    struct store_read read = {.key = slice_of_string(key)};
+    read.partition.slot = slot_of(read.key);
+    return store_peek(node_store(node_at(s->site, 1)), &read) == ST_OK;
+}
+
+// Asks for one thing, or lets some time pass; looks at the share.
+static void pass(struct scene *s) {
+    if (s->asks) {
+        char words[64];
+        (void)snprintf(words, sizeof(words), "SET ask%u v\r\n", s->asked++ % ASK_NUMBERS);
+        expect_dialogue(s->site, s->t, words, "+OK\r\n");
+    } else {
+        site_wait(s->site, 50 * NS_PER_MS);
+    }
+    uint32_t share = stats_of(s).background_share;
+    if (share < s->least) s->least = share;
+}
+
+static void pass_for(struct scene *s, uint64_t ns) {
+    uint64_t until = world_now(s->site->world) + ns;
+    while (world_now(s->site->world) < until) pass(s);
+}
+
+// The other one of two members is away while the first one writes; then it is back, and the disk of
+// the first one slow.
+static struct scene begin(void (*adjust)(struct node_options *node, struct server_options *server),
+                          bool asks, uint32_t count) {
+    struct scene s = {.site = site_new(2, adjust), .least = 100};
+    s.t = site_talker(s.site, 0, false);
+    expect_dialogue(s.site, s.t, "CONSISTENCY WRITE ONE\r\n", "+OK\r\n");
+    cluster_kill(&s.site->cluster, 1);
+    site_wait(s.site, 20 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < count; i++) {
+        char words[64];
+        (void)snprintf(words, sizeof(words), "SET key%u v\r\n", i);
+        expect_dialogue(s.site, s.t, words, "+OK\r\n");
+    }
+    site_wait(s.site, RECOVERY_NS);
+    machine_slow_disk(s.site->cluster.processes[0].machine, SLOWNESS);
+    s.asks = asks;
+    cluster_start(&s.site->cluster, 1);
+    while (!site_is_serving(s.site)) pass(&s);
+    return s;
+}
+
+// Nobody asks any more: soon all goes as fast as it can.
+static void expect_recovery(struct scene *s) {
+    s->asks = false;
+    pass_for(s, RECOVERY_NS);
+    assert_int_equal(stats_of(s).background_share, 100);
+}
+
+// Returns how long it took.
+static uint64_t hand_off(bool asks) {
+    struct scene s = begin(never_compared, asks, WRITTEN / 20);
+    uint64_t began = world_now(s.site->world);
+    while (node_hints(node_at(s.site, 0)).key_count > 0) {
+        pass(&s);
+        assert_true(world_now(s.site->world) - began < PATIENCE_NS);
+    }
+    uint64_t took = world_now(s.site->world) - began;
+    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
+    assert_true((stats_of(&s).rested_ms[PACE_HANDOFF] > 0) == asks);
+    assert_true(is_there(&s, "key0"));
+    expect_recovery(&s);
+    site_free(s.site);
+    return took;
+}
+
+static void handing_off_gives_way_and_is_done_all_the_same(void **state) {
+    (void)state;
+    uint64_t alone = hand_off(false);
+    uint64_t took = hand_off(true);
+    assert_true(took > 2 * alone);
+}
+
+static uint64_t repair(bool asks) {
+    struct scene s = begin(no_hints, asks, WRITTEN);
+    uint64_t began = world_now(s.site->world);
+    uint32_t held = 0;
+    char key[16] = "key0";
+    while (held < WRITTEN) {
+        while (held < WRITTEN && is_there(&s, key)) {
+            (void)snprintf(key, sizeof(key), "key%u", ++held);
+        }
+        pass(&s);
+        assert_true(world_now(s.site->world) - began < PATIENCE_NS);
+    }
+    uint64_t took = world_now(s.site->world) - began;
+    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
+    assert_true((stats_of(&s).rested_ms[PACE_REPAIR] > 0) == asks);
+    expect_recovery(&s);
+    site_free(s.site);
+    return took;
+}
+
+static void repairs_give_way_and_are_done_all_the_same(void **state) {
+    (void)state;
+    uint64_t alone = repair(false);
+    uint64_t took = repair(true);
+    assert_true(took > 2 * alone);
+}
+
+static void small_tables(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->store.flush_size = 64 * 1024;
+    node->store.table_size = 256 * 1024;
+}
+
+// Writes and deletes so many keys at once, each of a KiB.
+static void write_many(struct scene *s, uint32_t round) {
+    static char words[WORDS_MAX];
+    words[0] = '\0';
+    for (uint32_t i = 0; i < MANY; i++) {
+        words_add(words, "SET many%u %0*u\r\n", (round * MANY + i) % ASK_NUMBERS, 1000, i);
+    }
+    words_add(words, "DEL many%u\r\n", round * 7 % ASK_NUMBERS);
+    talker_say(s->t, words, strlen(words));
+    talker_wait(s->site, s->t, (size_t)5 * MANY + 4);
+    assert_int_equal(s->t->heard_size, 5 * MANY + 4);
+    uint32_t share = stats_of(s).background_share;
+    if (share < s->least) s->least = share;
+}
+
+static bool is_merging(const struct scene *s) {
+    return node_store_stats(node_at(s->site, 0)).is_compacting;
+}
+
+static void compact(struct scene *s) {
+    expect_dialogue(s->site, s->t, "QUOIT COMPACT\r\n", "+OK\r\n");
+    assert_true(is_merging(s));
+}
+
+// One member that has merged all it has but for one flush, and a slow disk from now on.
+static struct scene begin_alone(void) {
+    struct scene s = {.site = site_new(1, small_tables), .least = 100};
+    s.t = site_talker(s.site, 0, false);
+    for (uint32_t i = 0; i < ROUNDS / 4; i++) write_many(&s, i);
+    compact(&s);
+    while (is_merging(&s)) pass(&s);
+    pass_for(&s, RECOVERY_NS);
+    for (uint32_t i = 0; i < ROUNDS_OF_A_FLUSH; i++) write_many(&s, i);
+    pass_for(&s, RECOVERY_NS);
+    assert_false(is_merging(&s));
+    s.least = 100;
+    machine_slow_disk(s.site->cluster.processes[0].machine, SLOWNESS);
+    return s;
+}
+
+static uint64_t merge(bool asks) {
+    struct scene s = begin_alone();
+    s.asks = asks;
+    compact(&s);
+    uint64_t rested = stats_of(&s).rested_ms[PACE_MERGES];
+    uint64_t began = world_now(s.site->world);
+    while (is_merging(&s)) {
+        pass(&s);
+        assert_true(world_now(s.site->world) - began < PATIENCE_NS);
+    }
+    uint64_t took = world_now(s.site->world) - began;
+    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
+    assert_true((stats_of(&s).rested_ms[PACE_MERGES] > rested) == asks);
+    expect_recovery(&s);
+    site_free(s.site);
+    return took;
+}
+
+static void merges_give_way_and_are_done_all_the_same(void **state) {
+    (void)state;
+    uint64_t alone = merge(false);
+    uint64_t took = merge(true);
+    assert_true(took > 2 * alone);
+}
+
+// Where more is written than they would do at the floor, merges rest no more than that allows. The
+// audit and purging owe nobody anything.
+static void merges_keep_up(void **state) {
+    (void)state;
+    struct scene s = begin_alone();
+    uint64_t began = world_now(s.site->world);
+    for (uint32_t i = 0; i < ROUNDS; i++) write_many(&s, i);
+    uint64_t took_ms = (world_now(s.site->world) - began) / NS_PER_MS;
+    struct node_stats n = stats_of(&s);
+    assert_in_range(n.rested_ms[PACE_MERGES], 0, took_ms / 10);
+    assert_true(n.rested_ms[PACE_AUDIT] > 0);
+    assert_true(n.rested_ms[PACE_PURGE] > 0);
+    expect_recovery(&s);
+    site_free(s.site);
+}
+
+int pacing_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(handing_off_gives_way_and_is_done_all_the_same),
+        cmocka_unit_test(repairs_give_way_and_are_done_all_the_same),
+        cmocka_unit_test(merges_give_way_and_are_done_all_the_same),
+        cmocka_unit_test(merges_keep_up),
+    };
+    return cmocka_run_group_tests_name("pacing", cases, NULL, NULL);
+}
