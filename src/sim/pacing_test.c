@@ -12,15 +12,18 @@ enum {
     WRITTEN = 4000,
     FLOOR_PERCENT = PACE_FLOOR * 100 / PACE_WHOLE,
     ASK_NUMBERS = 5000,
+    VALUE_SIZE = 1000,
     MANY = 40,
     ROUNDS = 1000,
     ROUNDS_OF_A_FLUSH = 2,
 };
 
+enum asking { NOTHING, WRITES, READS };
+
 struct scene {
     struct site *site;
     struct talker *t;
-    bool asks;
+    enum asking asking;
     uint32_t asked;
     uint32_t least; // share that was seen, percent
 };
@@ -42,17 +45,37 @@ static bool is_there(struct scene *s, const char *key) {
     return store_peek(node_store(node_at(s->site, 1)), &read) == ST_OK;
 }
 
-// Asks for one thing, or lets some time pass; looks at the share.
-static void pass(struct scene *s) {
-    if (s->asks) {
-        char words[64];
-        (void)snprintf(words, sizeof(words), "SET ask%u v\r\n", s->asked++ % ASK_NUMBERS);
-        expect_dialogue(s->site, s->t, words, "+OK\r\n");
-    } else {
-        site_wait(s->site, 50 * NS_PER_MS);
-    }
+static void look_at_share(struct scene *s) {
     uint32_t share = stats_of(s).background_share;
     if (share < s->least) s->least = share;
+}
+
+// Some keys have values, and some are not there.
+static void read_one(struct scene *s) {
+    char words[64];
+    (void)snprintf(words, sizeof(words), "STRLEN many%u\r\n", s->asked++ * 7 % ASK_NUMBERS);
+    talker_say(s->t, words, strlen(words));
+    talker_wait(s->site, s->t, 4);
+    assert_true(s->t->heard_size >= 4);
+    if (s->t->heard[1] != '0') talker_wait(s->site, s->t, 7);
+}
+
+// Asks for one thing, or lets some time pass.
+static void pass(struct scene *s) {
+    char words[64];
+    switch (s->asking) {
+    case NOTHING:
+        site_wait(s->site, 50 * NS_PER_MS);
+        break;
+    case WRITES:
+        (void)snprintf(words, sizeof(words), "SET ask%u v\r\n", s->asked++ % ASK_NUMBERS);
+        expect_dialogue(s->site, s->t, words, "+OK\r\n");
+        break;
+    case READS:
+        read_one(s);
+        break;
+    }
+    look_at_share(s);
 }
 
 static void pass_for(struct scene *s, uint64_t ns) {
@@ -63,7 +86,7 @@ static void pass_for(struct scene *s, uint64_t ns) {
 // The other one of two members is away while the first one writes; then it is back, and the disk of
 // the first one slow.
 static struct scene begin(void (*adjust)(struct node_options *node, struct server_options *server),
-                          bool asks, uint32_t count) {
+                          enum asking asking, uint32_t count) {
     struct scene s = {.site = site_new(2, adjust), .least = 100};
     s.t = site_talker(s.site, 0, false);
     expect_dialogue(s.site, s.t, "CONSISTENCY WRITE ONE\r\n", "+OK\r\n");
@@ -76,7 +99,7 @@ static struct scene begin(void (*adjust)(struct node_options *node, struct serve
     }
     site_wait(s.site, RECOVERY_NS);
     machine_slow_disk(s.site->cluster.processes[0].machine, SLOWNESS);
-    s.asks = asks;
+    s.asking = asking;
     cluster_start(&s.site->cluster, 1);
     while (!site_is_serving(s.site)) pass(&s);
     return s;
@@ -84,22 +107,22 @@ static struct scene begin(void (*adjust)(struct node_options *node, struct serve
 
 // Nobody asks any more: soon all goes as fast as it can.
 static void expect_recovery(struct scene *s) {
-    s->asks = false;
+    s->asking = NOTHING;
     pass_for(s, RECOVERY_NS);
     assert_int_equal(stats_of(s).background_share, 100);
 }
 
 // Returns how long it took.
-static uint64_t hand_off(bool asks) {
-    struct scene s = begin(never_compared, asks, WRITTEN / 20);
+static uint64_t hand_off(enum asking asking) {
+    struct scene s = begin(never_compared, asking, WRITTEN / 20);
     uint64_t began = world_now(s.site->world);
     while (node_hints(node_at(s.site, 0)).key_count > 0) {
         pass(&s);
         assert_true(world_now(s.site->world) - began < PATIENCE_NS);
     }
     uint64_t took = world_now(s.site->world) - began;
-    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
-    assert_true((stats_of(&s).rested_ms[PACE_HANDOFF] > 0) == asks);
+    assert_int_equal(s.least, asking == NOTHING ? 100 : FLOOR_PERCENT);
+    assert_true((stats_of(&s).rested_ms[PACE_HANDOFF] > 0) == (asking != NOTHING));
     assert_true(is_there(&s, "key0"));
     expect_recovery(&s);
     site_free(s.site);
@@ -108,13 +131,13 @@ static uint64_t hand_off(bool asks) {
 
 static void handing_off_gives_way_and_is_done_all_the_same(void **state) {
     (void)state;
-    uint64_t alone = hand_off(false);
-    uint64_t took = hand_off(true);
+    uint64_t alone = hand_off(NOTHING);
+    uint64_t took = hand_off(WRITES);
     assert_true(took > 2 * alone);
 }
 
-static uint64_t repair(bool asks) {
-    struct scene s = begin(no_hints, asks, WRITTEN);
+static uint64_t repair(enum asking asking) {
+    struct scene s = begin(no_hints, asking, WRITTEN);
     uint64_t began = world_now(s.site->world);
     uint32_t held = 0;
     char key[16] = "key0";
@@ -126,8 +149,8 @@ static uint64_t repair(bool asks) {
         assert_true(world_now(s.site->world) - began < PATIENCE_NS);
     }
     uint64_t took = world_now(s.site->world) - began;
-    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
-    assert_true((stats_of(&s).rested_ms[PACE_REPAIR] > 0) == asks);
+    assert_int_equal(s.least, asking == NOTHING ? 100 : FLOOR_PERCENT);
+    assert_true((stats_of(&s).rested_ms[PACE_REPAIR] > 0) == (asking != NOTHING));
     expect_recovery(&s);
     site_free(s.site);
     return took;
@@ -135,9 +158,34 @@ static uint64_t repair(bool asks) {
 
 static void repairs_give_way_and_are_done_all_the_same(void **state) {
     (void)state;
-    uint64_t alone = repair(false);
-    uint64_t took = repair(true);
+    uint64_t alone = repair(NOTHING);
+    uint64_t took = repair(WRITES);
     assert_true(took > 2 * alone);
+}
+
+// What is busy with each read for long lets others wait in its queue, not for its disk.
+static uint64_t effort(const void *context) {
+    return node_stats(context).reads * 20 * NS_PER_MS;
+}
+
+static void repairs_give_way_to_those_who_wait_for_their_turn(void **state) {
+    (void)state;
+    struct scene s = begin(no_hints, NOTHING, WRITTEN);
+    machine_slow_disk(s.site->cluster.processes[0].machine, 1);
+    machine_set_effort(s.site->cluster.processes[0].machine, effort, node_at(s.site, 0));
+    s.asking = READS;
+    struct machine *machine = s.site->cluster.processes[0].machine;
+    machine_enter(machine);
+    node_repair(node_at(s.site, 0), 0, SLOT_COUNT - 1);
+    machine_leave(machine);
+    uint64_t began = world_now(s.site->world);
+    while (node_repair_state(node_at(s.site, 0)).peers_left > 0) {
+        pass(&s);
+        assert_true(world_now(s.site->world) - began < PATIENCE_NS);
+    }
+    assert_int_equal(s.least, FLOOR_PERCENT);
+    expect_recovery(&s);
+    site_free(s.site);
 }
 
 static void small_tables(struct node_options *node, struct server_options *server) {
@@ -151,14 +199,13 @@ static void write_many(struct scene *s, uint32_t round) {
     static char words[WORDS_MAX];
     words[0] = '\0';
     for (uint32_t i = 0; i < MANY; i++) {
-        words_add(words, "SET many%u %0*u\r\n", (round * MANY + i) % ASK_NUMBERS, 1000, i);
+        words_add(words, "SET many%u %0*u\r\n", (round * MANY + i) % ASK_NUMBERS, VALUE_SIZE, i);
     }
     words_add(words, "DEL many%u\r\n", round * 7 % ASK_NUMBERS);
     talker_say(s->t, words, strlen(words));
     talker_wait(s->site, s->t, (size_t)5 * MANY + 4);
     assert_int_equal(s->t->heard_size, 5 * MANY + 4);
-    uint32_t share = stats_of(s).background_share;
-    if (share < s->least) s->least = share;
+    look_at_share(s);
 }
 
 static bool is_merging(const struct scene *s) {
@@ -170,7 +217,8 @@ static void compact(struct scene *s) {
     assert_true(is_merging(s));
 }
 
-// One member that has merged all it has but for one flush, and a slow disk from now on.
+// One member that has merged all it has but for one flush, has nothing in memory, and a slow disk
+// from now on.
 static struct scene begin_alone(void) {
     struct scene s = {.site = site_new(1, small_tables), .least = 100};
     s.t = site_talker(s.site, 0, false);
@@ -181,14 +229,18 @@ static struct scene begin_alone(void) {
     for (uint32_t i = 0; i < ROUNDS_OF_A_FLUSH; i++) write_many(&s, i);
     pass_for(&s, RECOVERY_NS);
     assert_false(is_merging(&s));
+    cluster_kill(&s.site->cluster, 0);
+    cluster_start(&s.site->cluster, 0);
+    while (!site_is_serving(s.site)) site_wait(s.site, NS_PER_MS);
+    s.t = site_talker(s.site, 0, false);
     s.least = 100;
     machine_slow_disk(s.site->cluster.processes[0].machine, SLOWNESS);
     return s;
 }
 
-static uint64_t merge(bool asks) {
+static uint64_t merge(enum asking asking) {
     struct scene s = begin_alone();
-    s.asks = asks;
+    s.asking = asking;
     compact(&s);
     uint64_t rested = stats_of(&s).rested_ms[PACE_MERGES];
     uint64_t began = world_now(s.site->world);
@@ -197,8 +249,8 @@ static uint64_t merge(bool asks) {
         assert_true(world_now(s.site->world) - began < PATIENCE_NS);
     }
     uint64_t took = world_now(s.site->world) - began;
-    assert_int_equal(s.least, asks ? FLOOR_PERCENT : 100);
-    assert_true((stats_of(&s).rested_ms[PACE_MERGES] > rested) == asks);
+    assert_int_equal(s.least, asking == NOTHING ? 100 : FLOOR_PERCENT);
+    assert_true((stats_of(&s).rested_ms[PACE_MERGES] > rested) == (asking != NOTHING));
     expect_recovery(&s);
     site_free(s.site);
     return took;
@@ -206,9 +258,9 @@ static uint64_t merge(bool asks) {
 
 static void merges_give_way_and_are_done_all_the_same(void **state) {
     (void)state;
-    uint64_t alone = merge(false);
-    uint64_t took = merge(true);
-    assert_true(took > 2 * alone);
+    uint64_t alone = merge(NOTHING);
+    assert_true(merge(WRITES) > 2 * alone);
+    assert_true(merge(READS) > alone);
 }
 
 // Where more is written than they would do at the floor, merges rest no more than that allows. The
@@ -231,6 +283,7 @@ int pacing_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(handing_off_gives_way_and_is_done_all_the_same),
         cmocka_unit_test(repairs_give_way_and_are_done_all_the_same),
+        cmocka_unit_test(repairs_give_way_to_those_who_wait_for_their_turn),
         cmocka_unit_test(merges_give_way_and_are_done_all_the_same),
         cmocka_unit_test(merges_keep_up),
     };
