@@ -202,8 +202,8 @@ static void repairs_give_way_to_those_who_wait_for_their_turn(void **state) {
 
 static void small_tables(struct node_options *node, struct server_options *server) {
     (void)server;
-    node->store.flush_size = 64 * 1024;
-    node->store.table_size = 256 * 1024;
+    node->store.flush_size = UINT64_C(64) * 1024;
+    node->store.table_size = UINT64_C(256) * 1024;
 }
 
 // Writes and deletes so many keys at once, each of a KiB.
