@@ -52,6 +52,12 @@ static bool is_stored(const struct handoff *h) {
     return is;
 }
 
+// How much of the room for hints is taken.
+static uint64_t debt(const struct node *node) {
+    uint64_t most = node->options.hints_max / PACE_DEBT_MOST;
+    return most == 0 ? PACE_DEBT_MOST : node_hints(node).size / most;
+}
+
 static void end_batch_if_over(struct node *node) {
     struct handoff *h = &node->handoff;
     bool is_waiting = is_stored(h);
@@ -61,7 +67,8 @@ static void end_batch_if_over(struct node *node) {
     give_items(node);
     h->target++;
     uint64_t took = node->env->now - h->began;
-    rest(node, REST_SHARE * took > PAUSE_NS ? REST_SHARE * took : PAUSE_NS);
+    uint64_t ns = REST_SHARE * took > PAUSE_NS ? REST_SHARE * took : PAUSE_NS;
+    rest(node, ns + pace_rest(node->pace, PACE_HANDOFF, node->env->now, took + ns, debt(node)));
 }
 
 // What was kept since goes out another time.

@@ -7,7 +7,8 @@
 // and goes when its target has said that it holds the record durably, if it is still what was sent.
 // What has come to nothing is tried again the next time around. After a batch it rests for three
 // times as long as that took: so the pace is that of the target, and at most a quarter of what it
-// could do.
+// could do. While clients have to wait here it rests longer (model/pace.h), but the less so the
+// more of the room for hints is taken.
 //
 //     RESTING --on_step--> LISTING --on_listed--> SENDING --end_batch--> RESTING
 //

@@ -143,6 +143,7 @@ static void begin(struct hint_job *job, uint32_t target, uint16_t keyspace) {
         .done = on_kept,
         .partition = hints_partition(job->kind),
         .key = {job->hint_key, HINT_KEY_SIZE},
+        .is_asked_for = link_of(job) != NULL,
     };
     job->node->minted_busy += job->kind == HINT_MINTED;
     store_put(job->node->store, &job->write);
@@ -268,7 +269,7 @@ static bool look_on(struct hints_look *look) {
     while (look->status == ST_OK && look->step < steps) {
         uint16_t target = run->replicas[look->step / HINT_KINDS].member;
         hint_key_write(look->hint_key, target, look->keyspace, look->key);
-        look->read = (struct store_read){.done = on_found};
+        look->read = (struct store_read){.done = on_found, .is_asked_for = true};
         look->read.partition = hints_partition(kind_of(look));
         look->read.key = (struct slice){look->hint_key, HINT_KEY_SIZE};
         if (!store_get(look->node->store, &look->read)) return false;

@@ -192,6 +192,8 @@ struct node {
     // Requests.
     struct admission admission;       // of requests of clients
     struct admission admission_peers; // of what other members have admitted
+    struct pace *pace;                // of what is done in the background: the store's
+    uint64_t turn_noted;              // the last turn of which it was told, ns
     struct budget retries;
     struct operations operations;
     struct replica replica;

@@ -166,6 +166,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     tlsf_init(&node->buffers, arena, o->request_memory);
     node->options.store.seed = rng_next(&node->rng);
     node->store = store_create(arena, env, &node->timers, &node->options.store);
+    node->pace = store_pace(node->store);
     return node;
 }
 
@@ -378,6 +379,13 @@ void node_submit(struct node *node, struct request *request) {
     o->is_starting = false;
 }
 
+// Somebody has asked for something, in this turn.
+static void note_turn(struct node *node) {
+    if (node->turn_noted == node->env->now) return;
+    node->turn_noted = node->env->now;
+    pace_note(node->pace, PACE_QUEUE, node->env->late);
+}
+
 static bool admits(const struct node *node, struct admission *admission) {
     if (admission->turn != node->env->now) {
         admission_turn(admission, node->env->now, node->env->late);
@@ -386,6 +394,7 @@ static bool admits(const struct node *node, struct admission *admission) {
 }
 
 bool node_is_overloaded(struct node *node) {
+    note_turn(node);
     admission_turn(&node->admission, node->env->now, node->env->late);
     return node->admission.is_shedding;
 }
@@ -397,6 +406,7 @@ bool node_admits(struct node *node) {
 }
 
 bool node_admits_peer(struct node *node) {
+    note_turn(node);
     bool admitted = admits(node, &node->admission_peers);
     node->stats.shed_peers += !admitted;
     return admitted;
@@ -558,6 +568,10 @@ struct node_stats node_stats(const struct node *node) {
     bool is_asked = node->env->now - node->admission.turn < NS_PER_SECOND; // lately
     stats.queue_ns = is_asked ? node->admission.standing : 0;
     stats.is_shedding = is_asked && node->admission.is_shedding;
+    stats.background_share = pace_share(node->pace, node->env->now) * 100 / PACE_WHOLE;
+    for (uint32_t i = 0; i < PACE_WORKERS; i++) {
+        stats.rested_ms[i] = node->pace->rested[i] / NS_PER_MS;
+    }
     return stats;
 }
 

@@ -414,6 +414,8 @@ struct node_stats {
     uint64_t hints_handed;   // that the member they were for has now
     uint64_t hints_dropped;  // that nobody can need any more
     uint64_t hints_stuck;    // kept now, and refused for good by the member they are for
+    uint64_t rested_ms[PACE_WORKERS]; // that each worked less for the sake of those who ask
+    uint32_t background_share;        // of its speed, that background work has now; percent
 };
 
 struct node_stats node_stats(const struct node *node);

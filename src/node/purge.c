@@ -42,6 +42,11 @@ static void pause(struct node *node, uint64_t ns) {
     timer_arm(&node->timers, &node->purge.step, node->env->now + ns);
 }
 
+// The same, after so long a piece of work, and longer while clients have to wait.
+static void rest_too(struct node *node, uint64_t took, uint64_t ns) {
+    pause(node, ns + pace_rest(node->pace, PACE_PURGE, node->env->now, took + ns, 0));
+}
+
 // Looking for dead records.
 
 static void begin_round(struct purge *p) {
@@ -172,7 +177,8 @@ static void on_scanned(struct store_scan *scan) {
     struct purge *p = &node->purge;
     p->state = PURGE_IDLE;
     end_cell(node);
-    pause(node, REST_SHARE * (node->env->now - p->listed));
+    uint64_t took = node->env->now - p->listed;
+    rest_too(node, took, REST_SHARE * took);
 }
 
 // False: the store has to read.
@@ -356,7 +362,7 @@ static void go_on(struct node *node) {
     while (p->cell < CELL_COUNT && !p->is_full) {
         if (p->visited >= VISITED_MAX) {
             p->visited = 0;
-            pause(node, VISITED_PAUSE_NS);
+            rest_too(node, 0, VISITED_PAUSE_NS);
             return;
         }
         uint32_t group = cell_slot(p->cell) / GROUP_SLOTS;

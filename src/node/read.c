@@ -104,6 +104,7 @@ static void ask_self(struct operation *o) {
         return;
     }
     o->read = (struct store_read){.done = on_own_read, .partition = o->partition, .key = o->key};
+    o->read.is_asked_for = true;
     o->is_storing = !store_get(node->store, &o->read);
     if (!o->is_storing) take_read(o);
 }

@@ -22,6 +22,7 @@ enum {
     VISIT_MAX = 16384, // keys that differ, then another peer has its turn
     MERGING_MAX = 64,  // records not yet durable here: then it pauses, too
     STUCK_MAX = 50,
+    MENDING_DEBT = 25, // of PACE_DEBT_MOST
     ALL_LEAVES = (1 << STORE_LEAVES) - 1,
 };
 
@@ -253,6 +254,7 @@ static void begin_slots(struct node *node) {
     rec->slot = 0;
     rec->after_size = 0;
     rec->leaves = 0;
+    rec->part_at = node->env->now;
     go_on(node);
 }
 
@@ -643,6 +645,11 @@ static void advance(struct reconcile *rec, const struct message_compare_done *m)
     }
 }
 
+// While this member mends it has no vote: that should not take for ever.
+static uint64_t debt(const struct node *node) {
+    return node->is_mending ? MENDING_DEBT : 0;
+}
+
 void reconcile_on_compare_done(struct node *node, uint32_t member,
                                const struct message_compare_done *m) {
     struct reconcile *rec = &node->reconcile;
@@ -655,13 +662,19 @@ void reconcile_on_compare_done(struct node *node, uint32_t member,
     exchange(node, m);
     rec->moved += 1 + (uint32_t)(m->wanted.size / 32);
     advance(rec, m);
-    if (rec->moved < MOVED_MAX && rec->merging < MERGING_MAX) {
+    bool has_enough = rec->moved >= MOVED_MAX || rec->merging >= MERGING_MAX;
+    uint64_t ns = has_enough ? PAUSE_NS : 0;
+    if (has_enough && rec->stuck > 0) ns = STUCK_PAUSE_NS;
+    uint64_t took = node->env->now - rec->part_at + ns;
+    ns += pace_rest(node->pace, PACE_REPAIR, node->env->now, took, debt(node));
+    rec->part_at = node->env->now + ns;
+    if (ns == 0) {
         go_on(node);
         return;
     }
     rec->moved = 0;
     rec->is_pausing = true;
-    pause(node, rec->stuck > 0 ? STUCK_PAUSE_NS : PAUSE_NS);
+    pause(node, ns);
 }
 
 // Driving it.

@@ -12,10 +12,11 @@
 //               lack or hold differently and names those it lacks or holds differently itself; we
 //               merge the ones and send the others
 //
-// One question is under way at a time, parts are bounded, and a pause follows each, so that
-// comparing never crowds out clients; a peer with many differences has its turn again after the
-// others. While writes go on roots differ nearly always, by what is on its way: so the time between
-// comparisons doubles, up to options.reconcile_ns, until the roots were equal once.
+// One question is under way at a time, parts are bounded, and pauses follow, longer ones while
+// clients have to wait (model/pace.h), so that comparing never crowds them out; a peer with many
+// differences has its turn again after the others. While writes go on roots differ nearly always,
+// by what is on its way: so the time between comparisons doubles, up to options.reconcile_ns, until
+// the roots were equal once.
 //
 // A member that is mending compares with everybody, first in the map or not, and has its vote back
 // when it has been through with all. While it is behind (model/fence.h) it goes through with all
@@ -93,6 +94,7 @@ struct reconcile {
     uint32_t moved;    // slots and records since the last pause
     uint32_t found;    // keys that differed
     uint32_t stuck;    // questions in a row that came to nothing
+    uint64_t part_at;  // when work on the part under way began, ns
     struct timer step; // the pause, or the time-out of the question
     struct reconcile_repair repair;
 };

@@ -170,6 +170,11 @@ static void on_merged(struct store_write *write) {
     give_job(job);
 }
 
+// Whether somebody waits for what was sent: not so for what is repaired or handed off.
+static bool is_asked_for(const struct replica_job *job) {
+    return job->id != 0 && (job->id & MESSAGE_ID_HANDOFF) == 0;
+}
+
 static enum status begin_merge(struct replica_job *job, const struct told *told) {
     struct node *node = job->node;
     job->bytes = buffer_take(node, told->key.size + told->record.size);
@@ -179,6 +184,7 @@ static enum status begin_merge(struct replica_job *job, const struct told *told)
         .done = on_merged,
         .partition = told->partition,
         .key = told->key,
+        .is_asked_for = is_asked_for(job),
     };
     job->record = told->record;
     (void)buffer_keep(buffer_keep(job->bytes, &job->write.key), &job->record);
@@ -260,6 +266,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         .done = on_read,
         .partition = {m->keyspace, m->slot},
         .key = m->key,
+        .is_asked_for = true,
         .status = ST_UNAVAILABLE,
     };
     uint32_t round = m->slot < SLOT_COUNT ? purge_round(node, m->slot) : 0;

@@ -140,7 +140,7 @@ static void store_round(struct operation *o) {
     if (o->instead != NULL) (void)operation_send_instead(o, (struct slice){0});
     quorum_init(&o->quorum, o->replica_count, o->quorum.need);
     o->is_storing = true;
-    o->write = (struct store_write){.apply = mint_here, .done = on_stored};
+    o->write = (struct store_write){.apply = mint_here, .done = on_stored, .is_asked_for = true};
     o->write.partition = o->partition;
     o->write.key = o->key;
     if (operation_is_standing_in(o)) {

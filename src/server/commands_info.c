@@ -303,6 +303,13 @@ static void write_load(const struct node_stats *n, struct text *text) {
                 "\r\nlate_requests:%" PRIu64 "\r\nretries:%" PRIu64 "\r\nretries_held:%" PRIu64
                 "\r\n",
                 n->shed, n->shed_peers, n->late, n->retries, n->retries_held);
+    text_printf(text, "background_share:%" PRIu32 "\r\nbackground_rested_ms:", n->background_share);
+    static const char *const names[PACE_WORKERS] = {"merges", "handoff", "repair", "purge",
+                                                    "audit"};
+    for (uint32_t i = 0; i < PACE_WORKERS; i++) {
+        text_printf(text, "%s%s=%" PRIu64, i == 0 ? "" : ",", names[i], n->rested_ms[i]);
+    }
+    text_printf(text, "\r\n");
 }
 
 static void write_quoit(struct server *server, struct text *text) {

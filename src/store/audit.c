@@ -10,7 +10,7 @@
 // Copies in memory of what tables hold count for nothing here: what they show may be there no more.
 //
 //     pace        all tables in a week, but no less than RATE_MIN a second, and no more than
-//                 RATE_MAX; then a round takes longer
+//                 RATE_MAX; then a round takes longer, as where clients have to wait (pace.h)
 //     quantum     so much is read before it rests
 //     stretch     so much of a partition, before other scans have their turn
 //
@@ -108,7 +108,8 @@ static void go_on(struct store *s) {
         if (a->is_reading) return;
         end_stretch(s);
     }
-    rest(s, a->spent * NS_PER_S / rate_of(s));
+    uint64_t ns = a->spent * NS_PER_S / rate_of(s);
+    rest(s, ns + pace_rest(&s->pace, PACE_AUDIT, s->env->now, ns, 0));
     a->spent = 0;
 }
 

@@ -344,7 +344,12 @@ static void step_later(struct compaction *c) {
     if (c->is_wanted && pressure < PRESSURE_HOLD) pressure = PRESSURE_HOLD;
     c->budget = STEP_SIZE + pressure * (STEPS_MOST - 1) * STEP_SIZE / PRESSURE_MOST;
     uint64_t ease = pressure < PRESSURE_HOLD ? PRESSURE_HOLD - pressure : 0;
-    timer_arm(c->timers, &c->timer, c->env->now + STEP_NS * ease / PRESSURE_HOLD);
+    uint64_t pause = STEP_NS * ease / PRESSURE_HOLD;
+    uint64_t debt = pressure * PACE_DEBT_MOST / PRESSURE_HOLD;
+    uint64_t took = c->env->now - c->began + pause;
+    pause += pace_rest(c->pace, PACE_MERGES, c->env->now, took, debt);
+    c->began = c->env->now + pause;
+    timer_arm(c->timers, &c->timer, c->began);
 }
 
 // The manifest.
@@ -614,10 +619,21 @@ static void begin_stretch(struct compaction *c) {
     sstable_writer_open(&c->writer, &plan, on_writer);
 }
 
+// What has come since it began to rest may be so much that it should not.
+static void wake_if_pressed(struct compaction *c) {
+    if (c->state != COMPACTION_MERGE || !timer_is_armed(&c->timer)) return;
+    look(c);
+    if (c->pressure < PRESSURE_HOLD) return;
+    c->began = c->env->now;
+    timer_arm(c->timers, &c->timer, c->began);
+}
+
 void compaction_start_if_due(struct compaction *c) {
+    wake_if_pressed(c);
     if (c->state != COMPACTION_IDLE || c->is_stopping || c->manifest->is_uncertain) return;
     bool is_chosen = choose(c);
     if (!is_chosen || c->job.is_major) c->is_wanted = false; // there is no more to it than that
+    c->began = c->env->now;
     if (is_chosen) begin_stretch(c);
 }
 

@@ -29,6 +29,11 @@
 //     pauses      STEP_NS ..... shorter ..... 0
 //     steps       STEP_SIZE ........................ larger ............ 4 of them
 //     writes      as they come ............ | ever fewer beside what is merged
+//     share       that of the pace .. more  | all
+//
+// While clients have to wait it rests longer, as all background work does (model/pace.h). What it
+// puts off adds to the pressure, with which the rests become shorter; from the pressure on that
+// holds writes back there are none.
 //
 // A major merge may take minutes. When many tables have come meanwhile it pauses between two
 // stretches, for a minor one of those. When there are very many before, as after a few crashes in
@@ -37,6 +42,7 @@
 #define QUOIT_STORE_COMPACTION_H
 
 #include "base/timer.h"
+#include "model/pace.h"
 #include "store/keyspaces.h"
 #include "store/manifest.h"
 #include "store/merge.h"
@@ -79,6 +85,7 @@ struct compaction {
     uint64_t table_size; // bytes that a table of the base should have
     uint32_t block_size;
     struct compressor *compressor;
+    struct pace *pace;
     compaction_done *done; // a merge is over, for good or ill (status)
     // The tables of these partitions (numbers) were merged, and some was damaged.
     void (*cleaned)(struct compaction *c, uint32_t first, uint32_t last);
@@ -99,6 +106,7 @@ struct compaction {
     uint64_t split_size;          // it ends with the partition in which the table becomes as large
     uint32_t partition;           // of the last record
     uint64_t budget;              // bytes before others have their turn
+    uint64_t began;               // ns: the step
     uint64_t generation;          // of the tables when how far merges are behind was looked at
     uint32_t pressure;
     uint32_t upper_share; // of all tables, what lies above the base: in parts of THROTTLE_WHOLE

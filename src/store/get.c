@@ -65,8 +65,15 @@ static bool get(struct store *s, struct store_read *read, bool is_next) {
     return false;
 }
 
+// What it waited for is the disk.
+static void answer(struct store *s, struct store_read *read) {
+    if (read->is_asked_for) pace_note(&s->pace, PACE_DISK, s->env->now - read->asked);
+    read->done(read);
+}
+
 bool store_get(struct store *s, struct store_read *read) {
     must(s->is_open);
+    read->asked = s->env->now;
     return get(s, read, false);
 }
 
@@ -74,18 +81,17 @@ void store_wake_reads(struct store *s) {
     while (!list_is_empty(&s->starved) && pool_left(&s->lookups.pool) > 0) {
         struct store_read *read = CONTAINER_OF(s->starved.next, struct store_read, link);
         list_remove(&read->link);
-        if (get(s, read, true)) read->done(read);
+        if (get(s, read, true)) answer(s, read);
     }
 }
 
 void store_answer_reads(struct store *s, struct lookup *l) {
-    (void)s;
     while (!list_is_empty(&l->reads)) {
         struct store_read *read = CONTAINER_OF(l->reads.next, struct store_read, link);
         list_remove(&read->link);
         read->record = l->record;
         read->status = l->status == ST_OK && l->record.size == 0 ? ST_NOT_FOUND : l->status;
-        read->done(read);
+        answer(s, read);
     }
 }
 
@@ -103,10 +109,10 @@ void store_show_reads(struct store *s) {
         if (read->position < s->log.shown) {
             read->record = commit_log_read(&s->log, read->position);
             read->status = read->record.size > 0 ? ST_OK : ST_NOT_FOUND;
-            read->done(read);
+            answer(s, read);
         } else if (s->log.is_failed) {
             read->status = ST_IO;
-            read->done(read);
+            answer(s, read);
         } else {
             list_append(&s->readers, &read->link);
         }

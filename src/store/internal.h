@@ -157,6 +157,7 @@ struct store {
     struct lookups lookups;
     struct flush flush;
     struct compaction compaction;
+    struct pace pace;
     struct scanning scanning;
     struct recovery recovery;
     struct opening opening;

@@ -291,6 +291,7 @@ void store_put(struct store *s, struct store_write *write) {
     must(write->key.size <= KEY_SIZE_MAX);
     must(partition_is_good(write->partition));
     list_init(&write->link);
+    write->asked = s->env->now;
     enum status status = refusal(s, write);
     struct lookup *l = lookups_find(&s->lookups, write->partition, write->key);
     // Of those that wait one may be of the same key.
@@ -354,6 +355,7 @@ void store_show_writes(struct store *s) {
         list_remove(&write->link);
         write->status = write->position < s->log.shown ? ST_OK : ST_IO;
         if (write->status == ST_OK) s->write_count++;
+        if (write->is_asked_for) pace_note(&s->pace, PACE_DISK, s->env->now - write->asked);
         write->done(write);
     }
 }

@@ -132,6 +132,7 @@ static void create_compaction(struct store *s, struct arena *arena) {
     c->table_size = s->options.table_size;
     c->block_size = s->options.block_size;
     c->compressor = &s->compressor;
+    c->pace = &s->pace;
     c->done = on_compacted;
     c->cleaned = on_cleaned;
     compaction_init(c, arena, &s->memory, record_limit(&s->options));
@@ -143,6 +144,7 @@ struct store *store_create(struct arena *arena, struct env *env, struct timers *
     s->env = env;
     s->timers = timers;
     s->options = sane(options);
+    pace_init(&s->pace, env->now);
     keyspaces_init(&s->keyspaces, arena, s->options.keyspaces_max);
     memtable_init(&s->table, arena, &s->keyspaces, s->options.memory_max,
                   store_reserve_size(&s->options), hash_number(s->options.seed + 1));
@@ -598,6 +600,10 @@ void store_compact(struct store *s) {
     must(s->is_open);
     s->compaction.is_wanted = true;
     compaction_start_if_due(&s->compaction);
+}
+
+struct pace *store_pace(struct store *s) {
+    return &s->pace;
 }
 
 static uint64_t live_size(const struct store *s) {

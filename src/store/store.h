@@ -29,6 +29,7 @@
 #include "base/tlsf.h"
 #include "env/env.h"
 #include "model/keyspace.h"
+#include "model/pace.h"
 #include "model/record.h"
 #include "model/slot.h"
 
@@ -120,6 +121,10 @@ void store_set_codecs(struct store *store, const struct keyspace_codec *codecs, 
 // Merges all tables into one level, in the background.
 void store_compact(struct store *store);
 
+// Paces what is done in the background, here and elsewhere. The store tells it what those wait for
+// who ask for something (is_asked_for).
+struct pace *store_pace(struct store *store);
+
 // Writing.
 
 struct store_write;
@@ -133,15 +138,17 @@ typedef enum status store_apply(struct store_write *write, struct slice old, str
 typedef void store_written(struct store_write *write);
 
 struct store_write {
-    store_apply *apply;  // set by the caller, like all up to key
+    store_apply *apply;  // set by the caller, like all up to is_asked_for
     store_written *done; // never called before store_put returns
     struct partition partition;
     struct slice key;   // borrowed until done
+    bool is_asked_for;  // somebody waits for it: not so what is done in the background
     enum status status; // result: ST_OK, ST_INVALID (it was dropped), ST_NO_SPACE, ST_NO_MEMORY
                         // (also when it would be the first key of one keyspace too many), ST_IO,
                         // ST_TOO_LARGE, ST_CORRUPT or apply's
     struct list link;   // the rest is the store's
     uint64_t position;
+    uint64_t asked; // ns
 };
 
 void store_put(struct store *store, struct store_write *write);
@@ -152,13 +159,15 @@ struct store_read;
 typedef void store_read_done(struct store_read *read);
 
 struct store_read {
-    store_read_done *done; // set by the caller, like all up to key
+    store_read_done *done; // set by the caller, like all up to is_asked_for
     struct partition partition;
     struct slice key;    // borrowed until done
+    bool is_asked_for;   // as in struct store_write
     enum status status;  // result: ST_OK, ST_NOT_FOUND, ST_CORRUPT, ST_IO
     struct slice record; // result: lent until control returns to the env, or the next store_put
     struct list link;    // the rest is the store's
     uint64_t position;
+    uint64_t asked; // ns
 };
 
 // True: the answer is in `read` now, and done is not called. False: done will be called.
