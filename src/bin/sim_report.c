@@ -9,8 +9,8 @@ static void add_node(struct node_stats *sum, const struct node_stats *n) {
     sum->read_repairs += n->read_repairs;
     sum->reconciled += n->reconciled;
     sum->hedged += n->hedged;
-    sum->digests += n->digests;
-    sum->digests_differed += n->digests_differed;
+    sum->hashes += n->hashes;
+    sum->hashes_differed += n->hashes_differed;
     sum->forwarded += n->forwarded;
     sum->timeouts += n->timeouts;
     sum->unavailable += n->unavailable;
@@ -206,8 +206,8 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "path read repair", sum->node.read_repairs);
     n = add(lines, n, "path records reconciled", sum->node.reconciled);
     n = add(lines, n, "path hedged read", sum->node.hedged);
-    n = add(lines, n, "path hash for a record", sum->node.digests);
-    n = add(lines, n, "path hash of another record", sum->node.digests_differed);
+    n = add(lines, n, "path hash for a record", sum->node.hashes);
+    n = add(lines, n, "path hash of another record", sum->node.hashes_differed);
     n = add(lines, n, "path write forwarded", sum->node.forwarded);
     n = add(lines, n, "path time-out", sum->node.timeouts);
     n = add(lines, n, "path epoch renewed", sum->node.renewals);

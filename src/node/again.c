@@ -16,31 +16,26 @@ struct again {
     uint8_t key[];
 };
 
-static bool has_sibling(const struct record *r, struct version dot) {
-    uint32_t i = 0;
-    while (i < r->sibling_count && version_compare(r->siblings[i].dot, dot) != 0) i++;
-    return i < r->sibling_count;
-}
-
-// Sends what is held now in place of the record, if what was written is in it or superseded by it.
-// What a plain write meets beside itself it supersedes in a second round, wherever that is.
+// Has the operation send what is held now in place of its record, if what was written is in it or
+// superseded by it. What a plain write meets beside itself it supersedes in a second round,
+// wherever that is.
 static bool adopt(struct operation *o, struct slice held) {
     struct record *now = &o->node->records[0];
     if (slice_equal(operation_sent(o), held)) return true;
     if (record_decode(now, held) != ST_OK || !context_covers(&now->context, o->dot)) return false;
     bool is_first = o->kind == REQUEST_REPLACE && o->round == 1 && !operation_is_standing_in(o);
-    bool has_met_more = is_first && has_sibling(now, o->dot) && now->sibling_count > 1;
+    bool has_met_more = is_first && now->sibling_count > 1;
     uint64_t latest = now->sibling_count > 0 ? record_latest(now)->timestamp : 0;
     if (has_met_more && !mint_supersede(o, &now->context, latest)) return false;
-    return operation_send_instead(o, held);
+    return operation_set_instead(o, held);
 }
 
-static bool is_found(struct operation *o, const struct store_read *read) {
+static bool find_and_adopt(struct operation *o, const struct store_read *read) {
     struct hint hint = {.record = read->record};
     if (read->status != ST_OK) return false;
     if (operation_is_standing_in(o)) {
         bool is_kept = hint_decode(&hint, read->record) == ST_OK && !hints_is_void(o->node, &hint);
-        if (!is_kept) return false;
+        if (!is_kept || !slice_equal(hint.key, o->key)) return false;
     }
     return adopt(o, hint.record);
 }
@@ -49,7 +44,7 @@ static bool is_found(struct operation *o, const struct store_read *read) {
 // forgotten rounds, and knows of none.
 static void take_read(struct operation *o, uint32_t round, const struct store_read *read) {
     if (round <= o->purge_round || round > purge_round(o->node, o->partition.slot)) return;
-    if (is_found(o, read)) o->purge_round = round;
+    if (find_and_adopt(o, read)) o->purge_round = round;
 }
 
 static void on_read(struct store_read *read) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// again.h -- whether a write that a purge has overtaken may be sent again.
+// again.h -- what is sent in place of a write that a purge has overtaken.
 //
 // A member refuses a record when it has agreed to a later round of purging than the one in which
 // that was minted (purge.h): some of its values may have been purged since then. What this member
@@ -22,9 +22,10 @@
 // It is known. The operation is in the same round as it was.
 typedef void again_looked(struct operation *o, uint32_t place);
 
-// Looks for what the operation has written last, and if it is there has it send what is held, and
-// raises its `purge_round` to that. True: it is done. False: `looked` is called later, unless
-// the operation is over by then, or in its second round.
+// Looks for what the operation has written last, and if it is there, or something that has
+// superseded it, has the operation send what is held, and raises its `purge_round` to that. True:
+// it is done. False: `looked` is called later, unless the operation is over by then, or in its
+// second round.
 bool again_look(struct operation *o, uint32_t place, again_looked *looked);
 
 #endif

@@ -146,13 +146,13 @@ bool mint_supersede(struct operation *o, const struct context *met, uint64_t tim
     }
     if (context_join(all, met) != ST_OK) return false;
     size_t size = context_encoded_size(all);
-    if (o->extra != NULL) buffer_give(node, o->extra);
-    o->extra = buffer_take(node, size);
-    o->extra_size = 0;
-    if (o->extra == NULL) return false;
-    struct writer w = writer_to(o->extra, size);
+    uint8_t *extra = buffer_take(node, size);
+    if (extra == NULL) return false;
+    struct writer w = writer_to(extra, size);
     context_encode(all, &w);
     must(!w.failed);
+    if (o->extra != NULL) buffer_give(node, o->extra);
+    o->extra = extra;
     o->extra_size = (uint32_t)size;
     if (timestamp > o->extra_timestamp) o->extra_timestamp = timestamp;
     return true;

@@ -16,7 +16,8 @@
 NODISCARD enum status mint(struct operation *o, struct slice held);
 
 // What a plain write has met, and supersedes when it is minted next: all that the context covers,
-// of which nothing is later than the timestamp. False: memory is out, or it is too much.
+// of which nothing is later than the timestamp. False: memory is out, or it is too much; what
+// it met before stays.
 NODISCARD bool mint_supersede(struct operation *o, const struct context *met, uint64_t timestamp);
 
 #endif

@@ -36,7 +36,7 @@ struct node_options node_default_options(void) {
         .value_size_max = VALUE_SIZE_DEFAULT,
         .timeout_ns = 3 * NS_PER_SECOND,
         .hedge_ns = 30 * NS_PER_MS,
-        .digest_above = 256,
+        .hash_above = 256,
         .gossip_ns = 200 * NS_PER_MS,
         .suspect_ns = 1200 * NS_PER_MS,
         .reconcile_ns = 60 * NS_PER_SECOND,

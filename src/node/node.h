@@ -64,7 +64,7 @@ struct node_options {
     uint32_t list_size;        // bytes of keys and records that one list is about; 0: 192 KiB
     uint64_t timeout_ns;       // of an operation
     uint64_t hedge_ns;         // silence after which a read asks further replicas
-    uint32_t digest_above;     // bytes of records of which their hash does for a read
+    uint32_t hash_above;       // of a record of more bytes the hash will do for a read
     uint64_t gossip_ns;        // between rounds
     uint64_t suspect_ns;       // silence after which a member counts as down (sight.h)
     uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most
@@ -384,8 +384,8 @@ struct node_stats {
     uint64_t reconciled_bytes; // of those taken
     uint64_t compare_bytes;    // sent to find out what differs
     uint64_t hedged;           // reads that asked further replicas
-    uint64_t digests;          // hashes of records that reads were told in place of these
-    uint64_t digests_differed; // of these, such that were not those of what others held
+    uint64_t hashes;           // hashes of records that reads were told in place of these
+    uint64_t hashes_differed;  // of these, such that were not those of what others held
     uint64_t retries;          // times that something was asked of one more, or again
     uint64_t retries_held;     // times that it was not, or not yet: too much was (model/budget.h)
     uint64_t unavailable;      // requests refused for want of replicas

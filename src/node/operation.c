@@ -75,7 +75,7 @@ struct operation *operation_take(struct node *node) {
     o->reached = (struct slice){0};
     o->cursor = 0;
     o->asked = 0;
-    o->by_digest = 0;
+    o->by_hash = 0;
     o->told = 0;
     o->replica_count = 0;
     o->waiting = 0;
@@ -181,8 +181,12 @@ bool operation_set_record(struct operation *o, struct slice record) {
     return replace_bytes(o->node, &o->record, &o->record_size, record);
 }
 
-bool operation_send_instead(struct operation *o, struct slice record) {
+bool operation_set_instead(struct operation *o, struct slice record) {
     return replace_bytes(o->node, &o->instead, &o->instead_size, record);
+}
+
+void operation_drop_instead(struct operation *o) {
+    give(o->node, &o->instead);
 }
 
 bool operation_place(struct operation *o, struct slice named) {

@@ -37,7 +37,7 @@ struct operation {
     bool is_sloppy;         // members that stand in for replicas count, too
     uint8_t round;          // of a write: 1, then maybe 2
     struct version dot;     // of a write: minted last
-    uint32_t purge_round;   // in which `record` was read, or minted (purge.h)
+    uint32_t purge_round;   // in which what it sends was read, or minted (purge.h)
 
     struct request *request; // or NULL: forwarded
     struct link *from;       // forwarded: where to answer
@@ -75,7 +75,7 @@ struct operation {
     uint64_t hashes[REPLICAS_MAX];      // of reads: of what replica i holds, 0: nothing
     uint32_t sent_rounds[REPLICAS_MAX]; // of writes: in which replica i, or who stands in for it,
                                         // was sent the record last
-    uint32_t by_digest;                 // of reads: bit i: of replica i the hash will do
+    uint32_t by_hash;                   // of reads: bit i: of replica i the hash will do
     uint32_t told;                      // of reads: bit i: that is in `hashes`, and not compared
     bool is_repairing;                  // of reads: waiting until enough hold what was read
     bool is_damaged;                    // of reads: what some replica holds fails its checksum
@@ -159,8 +159,9 @@ bool operation_set_key(struct operation *o, struct slice key);
 // stays, when memory is out.
 bool operation_set_record(struct operation *o, struct slice record);
 
-// The same of what a write sends from now on; empty: its record, as before.
-bool operation_send_instead(struct operation *o, struct slice record);
+// The same of what a write sends from now on in place of its record, until it is dropped.
+bool operation_set_instead(struct operation *o, struct slice record);
+void operation_drop_instead(struct operation *o);
 
 static inline struct slice operation_record(const struct operation *o) {
     return (struct slice){o->record, o->record_size};

@@ -286,7 +286,10 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
         pass_group(node);
         return;
     }
-    for (uint32_t i = 0; i < m->held.size; i++) p->held[i] &= m->held.data[i];
+    uint8_t left = 0;
+    for (uint32_t i = 0; i < m->held.size; i++) left |= p->held[i] &= m->held.data[i];
+    // It may have to wait for its clock.
+    if (left == 0 && member != node->self) p->waits_for = member;
     bitmap_remove(p->waiting, member);
     if (p->is_wide && member == node->self) {
         p->told = 0;
@@ -313,7 +316,12 @@ static void decide(struct node *node) {
     list_erased(p);
     timer_disarm(&node->timers, &p->step);
     p->state = PURGE_ERASING;
+    if (p->erased.size == 0 && p->is_wide) {
+        pass_group(node);
+        return;
+    }
     if (p->erased.size == 0) {
+        p->blocked += p->waits_for != MEMBER_NONE;
         purge_on_erased(node);
         return;
     }

@@ -6,9 +6,10 @@
 // when every replica holds it. The first replica of a slot looks for tombstones and asks all
 // members that have copies in that group of slots to agree to a round (model/fence.h):
 //
-//     PURGE   here are keys and digests of dead records. Each checks that it holds exactly these,
-//             durably, then raises its fence, durably, and says which ones it holds. Nothing is
-//             sent with a round before that: after a crash another round could have its number
+//     PURGE   here are keys, digests and latest timestamps of dead records. Each checks that it
+//             holds exactly these, durably, or has no copy and that time has come, then raises its
+//             fence, durably, and says of which that is so. Nothing is sent with a round before
+//             that: after a crash another round could have its number
 //     ERASE   those that all hold. Each notes that the round was decided, then removes them
 //
 // So it takes all of them: while one is down, or mends, nothing is purged in its groups.

@@ -118,7 +118,7 @@ static void ask_own_hint(struct operation *o) {
     if (!o->is_storing) take_look(o);
 }
 
-static void ask_peer(struct operation *o, uint32_t place, bool by_digest) {
+static void ask_peer(struct operation *o, uint32_t place, bool by_hash) {
     struct link *link = peer_link(o->node, operation_member(o, place));
     if (link == NULL) {
         vote(o, place, false);
@@ -130,7 +130,7 @@ static void ask_peer(struct operation *o, uint32_t place, bool by_digest) {
         .slot = o->partition.slot,
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
         .target = is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
-        .wants_digest = by_digest,
+        .wants_hash = by_hash,
         .key = o->key,
         .left_ms = operation_left_ms(o),
     };
@@ -144,7 +144,7 @@ static void ask_peer(struct operation *o, uint32_t place, bool by_digest) {
 static void ask_for_record(struct operation *o, uint32_t place) {
     o->asked |= 1u << place;
     o->told &= ~(1u << place);
-    o->by_digest &= ~(1u << place);
+    o->by_hash &= ~(1u << place);
     if (place == o->self_place && !is_stood_in(o, place)) {
         ask_self(o);
     } else if (operation_member(o, place) == o->node->self) {
@@ -156,7 +156,8 @@ static void ask_for_record(struct operation *o, uint32_t place) {
 
 // Whether a record is on its way with which a hash can be compared.
 static bool is_record_expected(const struct operation *o) {
-    return (o->asked & ~o->by_digest & ~(o->quorum.yes | o->quorum.no)) != 0;
+    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no);
+    return (waiting & ~o->by_hash & ~o->stood_in) != 0; // who stands in may have nothing
 }
 
 // Of several replicas one is asked for the record, and the rest for its hash: mostly they hold the
@@ -165,27 +166,28 @@ static void ask(struct operation *o, uint32_t place) {
     bool is_other = operation_member(o, place) != o->node->self && !is_stood_in(o, place);
     if (is_other && is_record_expected(o) && o->record_size == 0) {
         o->asked |= 1u << place;
-        o->by_digest |= 1u << place;
+        o->by_hash |= 1u << place;
         ask_peer(o, place, true);
     } else {
         ask_for_record(o, place);
     }
 }
 
-static void take_digest(struct operation *o, uint32_t place, uint64_t digest) {
-    if ((o->by_digest >> place & 1) == 0) {
+static void take_hash(struct operation *o, uint32_t place, uint64_t hash) {
+    if ((o->by_hash >> place & 1) == 0) {
         vote(o, place, false); // it was to send the record
         return;
     }
-    o->hashes[place] = digest;
+    o->hashes[place] = hash;
     o->told |= 1u << place;
-    o->node->stats.digests++;
+    o->node->stats.hashes++;
 }
 
 // Compares the hashes with the record, once it is here, and asks who holds something else for that.
 // If it does not come, further replicas are asked, and those for the record.
 static void compare_told(struct operation *o) {
-    if ((o->quorum.yes & ~o->by_digest) == 0) return;
+    if (o->told == 0 || (o->quorum.yes & ~o->by_hash) == 0) return;
+    if (o->record_size == 0 && is_record_expected(o)) return;
     uint64_t hash = hash_held(operation_record(o));
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if ((o->told >> i & 1) == 0) continue;
@@ -193,7 +195,7 @@ static void compare_told(struct operation *o) {
             o->told &= ~(1u << i);
             vote(o, i, true);
         } else {
-            o->node->stats.digests_differed++;
+            o->node->stats.hashes_differed++;
             ask_for_record(o, i);
         }
     }
@@ -304,14 +306,20 @@ static enum status status_of_loss(const struct operation *o) {
     return o->is_refused ? ST_BUSY : ST_UNAVAILABLE;
 }
 
-static void decide(struct operation *o) {
-    if (o->told != 0 && !o->is_repairing) compare_told(o);
-    enum quorum_verdict verdict = quorum_verdict(&o->quorum);
-    if (verdict == QUORUM_OPEN && !o->is_repairing) {
+// Whoever is asked may answer at once: then what others have told can be compared with that.
+static enum quorum_verdict ask_on(struct operation *o) {
+    uint32_t asked;
+    do {
+        asked = o->asked;
+        compare_told(o);
+        if (quorum_verdict(&o->quorum) != QUORUM_OPEN) break;
         operation_ask_enough(o, o->quorum.need, ask);
-        verdict = quorum_verdict(&o->quorum);
-    }
-    switch (verdict) {
+    } while (o->asked != asked);
+    return quorum_verdict(&o->quorum);
+}
+
+static void decide(struct operation *o) {
+    switch (o->is_repairing ? quorum_verdict(&o->quorum) : ask_on(o)) {
     case QUORUM_OPEN:
         return;
     case QUORUM_LOST:
@@ -338,8 +346,8 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     if (!is_stood_in(o, place)) purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
-    } else if (m->status == ST_OK && m->digest != 0) {
-        take_digest(o, place, m->digest);
+    } else if (m->status == ST_OK && m->hash != 0) {
+        take_hash(o, place, m->hash);
     } else if (is_used) {
         take_answer(o, place, m->status == ST_OK ? m->record : (struct slice){0});
     } else {
@@ -359,7 +367,7 @@ void read_on_lost(struct operation *o, uint32_t member) {
     uint32_t place = operation_place_of(o, member);
     if (place == REPLICAS_MAX) return;
     if (!o->is_repairing && !is_asked(o, place)) return;
-    o->told &= ~(1u << place);
+    if ((o->told >> place & 1) != 0) return; // that is still what it holds
     vote(o, place, false);
     decide(o);
 }

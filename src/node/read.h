@@ -3,9 +3,10 @@
 // read.h -- coordinating reads.
 //
 // The first replicas that the level needs are asked, this node's own first; those that stay silent
-// are joined by the others (hedge). Answers are merged. Before the answer goes out, replicas that
-// lacked something of it get it, and at least a majority must then hold all of it: a later read
-// cannot see less.
+// are joined by the others (hedge). Until a record is at hand one of them is to bring it, and the
+// others a hash of theirs; whose hash is another one is asked again. Answers are merged. Before the
+// answer goes out, replicas that lacked something of it get it, and at least a majority must then
+// hold all of it: a later read cannot see less.
 #ifndef QUOIT_NODE_READ_H
 #define QUOIT_NODE_READ_H
 

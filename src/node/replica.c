@@ -238,11 +238,11 @@ void replica_answer_get(struct link *link, const struct message_get *m, uint32_t
                         const struct store_read *read) {
     struct message_get_done done = {.id = m->id, .status = read->status, .round = round};
     if (read->status == ST_OK) {
-        bool is_digest = m->wants_digest && read->record.size > link->node->options.digest_above;
-        uint64_t hash = is_digest || m->held != 0 ? hash_held(read->record) : 0;
+        bool is_hash = m->wants_hash && read->record.size > link->node->options.hash_above;
+        uint64_t hash = is_hash || m->held != 0 ? hash_held(read->record) : 0;
         done.is_same = m->held != 0 && m->held == hash;
-        if (is_digest && !done.is_same) done.digest = hash;
-        if (!is_digest && !done.is_same) done.record = read->record;
+        if (is_hash && !done.is_same) done.hash = hash;
+        if (!is_hash && !done.is_same) done.record = read->record;
     }
     struct writer w = link_begin(link, 64 + (uint32_t)done.record.size);
     message_get_done_encode(&done, &w);
@@ -254,8 +254,7 @@ static void on_read(struct store_read *read) {
     struct link *link = link_of(job);
     if (!node_has_vote(job->node))
         read->status = ST_UNAVAILABLE; // what is damaged is not just absent
-    const struct message_get m = {
-        .id = job->id, .held = job->held, .wants_digest = job->wants_digest};
+    const struct message_get m = {.id = job->id, .held = job->held, .wants_hash = job->wants_hash};
     if (link != NULL) replica_answer_get(link, &m, job->round, read);
     give_job(job);
 }
@@ -292,7 +291,7 @@ void replica_on_get(struct node *node, struct link *link, const struct message_g
         return;
     }
     job->held = m->held;
-    job->wants_digest = m->wants_digest;
+    job->wants_hash = m->wants_hash;
     job->round = round;
     job->bytes = buffer_take(node, m->key.size);
     if (job->bytes == NULL) {

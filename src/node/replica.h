@@ -30,7 +30,7 @@ struct replica_job {
     bool is_in_doubt;
     bool is_kept;
     uint64_t held; // of a GET, like the next
-    bool wants_digest;
+    bool wants_hash;
     uint8_t *context; // buffer: what was known outside the record's context
     uint32_t context_size;
     uint64_t timestamp; // the latest of what was held, when `context` is kept
@@ -54,7 +54,7 @@ size_t replica_memory_size(uint32_t capacity);
 void replica_on_put(struct node *node, struct link *link, const struct message_put *m);
 void replica_on_get(struct node *node, struct link *link, const struct message_get *m);
 
-// Answers a GET, of which id, held and wants_digest are looked at, with what was read: not with the
+// Answers a GET, of which id, held and wants_hash are looked at, with what was read: not with the
 // record if the asker holds the same, nor if its hash will do and is much smaller.
 void replica_answer_get(struct link *link, const struct message_get *m, uint32_t round,
                         const struct store_read *read);

@@ -137,7 +137,7 @@ static void on_stored(struct store_write *write) {
 }
 
 static void store_round(struct operation *o) {
-    if (o->instead != NULL) (void)operation_send_instead(o, (struct slice){0});
+    operation_drop_instead(o);
     quorum_init(&o->quorum, o->replica_count, o->quorum.need);
     o->is_storing = true;
     o->write = (struct store_write){.apply = mint_here, .done = on_stored, .is_asked_for = true};
@@ -250,8 +250,8 @@ static void vote(struct operation *o, uint32_t place, bool is_good) {
     decide(o);
 }
 
-// It was looked whether the record is alive in a later round than it was sent in to that place. Who
-// refuses it in that one, too, is sent it in a still later one.
+// It was looked for what there is in a later round than the one in which something was sent to that
+// place. Who refuses that, too, is sent what there is in a still later one.
 static void send_again(struct operation *o, uint32_t place) {
     bool is_sent = o->purge_round > o->sent_rounds[place] && send_record(o, place);
     if (!is_sent) vote(o, place, false);

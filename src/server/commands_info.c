@@ -335,11 +335,12 @@ static void write_quoit(struct server *server, struct text *text) {
                 "coordinated_reads:%" PRIu64 "\r\ncoordinated_writes:%" PRIu64
                 "\r\nsecond_rounds:%" PRIu64 "\r\n",
                 n.reads, n.writes, n.second_rounds);
-    text_printf(
-        text,
-        "read_repairs:%" PRIu64 "\r\nreconciled:%" PRIu64 "\r\nhedged_reads:%" PRIu64
-        "\r\ndigests:%" PRIu64 "\r\ndigests_differed:%" PRIu64 "\r\nslots_behind:%" PRIu32 "\r\n",
-        n.read_repairs, n.reconciled, n.hedged, n.digests, n.digests_differed, n.slots_behind);
+    text_printf(text,
+                "read_repairs:%" PRIu64 "\r\nreconciled:%" PRIu64 "\r\nhedged_reads:%" PRIu64
+                "\r\nread_hashes:%" PRIu64 "\r\nread_hashes_differed:%" PRIu64
+                "\r\nslots_behind:%" PRIu32 "\r\n",
+                n.read_repairs, n.reconciled, n.hedged, n.hashes, n.hashes_differed,
+                n.slots_behind);
     uint64_t unequal_ns = node_state(node) == NODE_SERVING ? node_unequal_ns(node) : 0;
     text_printf(text,
                 "reconciled_bytes:%" PRIu64 "\r\ncompare_bytes:%" PRIu64

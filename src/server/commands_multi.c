@@ -93,10 +93,12 @@ static void gather_ready(struct command *c) {
         struct step *step = CONTAINER_OF(c->my.steps.next, struct step, link);
         if (!step->is_done) break;
         struct slice small = {step->parcel.small, step->parcel.small_size};
-        if (small.size > 0 && chunks_room(all, pool, small.size) == NULL) {
-            gather_failed(c);
-        } else {
-            chunks_append(all, pool, small);
+        if (small.size > 0 && c->my.failed == 0) {
+            if (chunks_room(all, pool, small.size) == NULL) {
+                gather_failed(c);
+            } else {
+                chunks_append(all, pool, small);
+            }
         }
         chunks_move(all, pool, &step->parcel.chunks);
         c->my.done++;

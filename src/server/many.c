@@ -3,7 +3,7 @@
 
 #include "server/answer.h"
 
-enum { WINDOW = 32, KEPT_MAX = 64 }; // steps of one command under way, and answers that wait
+enum { WINDOW = 32, STEPS_MAX = 64 }; // of one command: steps under way, and with answers that wait
 
 static uint32_t last_key(const struct command *c) {
     return command_last_key(c->spec, c->argument_count);
@@ -18,7 +18,8 @@ static bool is_under_way(struct command *c, struct slice key) {
 }
 
 static struct step *next_step(struct command *c) {
-    if (c->my.under_way >= WINDOW || c->my.kept >= KEPT_MAX) return NULL;
+    bool is_enough = c->my.under_way >= WINDOW || c->my.under_way + c->my.kept >= STEPS_MAX;
+    if (is_enough) return NULL;
     if ((c->flags & COMMAND_WRITE) != 0 && is_under_way(c, c->arguments[c->my.next])) return NULL;
     struct step *step = step_take(c);
     return step == NULL && list_is_empty(&c->my.steps) ? &c->step : step;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// many.h -- commands with many keys: every key is a step, a limited number of them at a time.
+// many.h -- commands with many keys: every key is a step, a limited number of them at a time, with
+// those whose answer waits for its place in the reply.
 //
 // The same key twice in a command that writes is dealt with one after the other.
 #ifndef QUOIT_SERVER_MANY_H

@@ -156,6 +156,7 @@ static void purge_it(struct impostor *i, const struct message_put *put) {
 }
 
 #define ANOTHER ((struct version){{77, 1}, 1})
+#define OLDER ((struct version){{78, 1}, 1})
 
 // Another record of the key comes: beside the one in the frame, or on top of it.
 static void put_another(struct impostor *i, const struct message_put *m, bool is_on_top,
@@ -169,11 +170,29 @@ static void put_another(struct impostor *i, const struct message_put *m, bool is
     assert_int_equal(put(i, encoded_with(&r, &s, bytes, sizeof(bytes)), round), ST_OK);
 }
 
-enum fate { IS_THERE, IS_MERGED, IS_SUPERSEDED, IS_PURGED, IS_PURGED_AND_WRITTEN, FATES };
+// What the write would have replaced, had it been there.
+static void put_older(struct impostor *i) {
+    static struct record r;
+    uint8_t bytes[256];
+    const struct sibling s = {.dot = OLDER, .timestamp = LATE, .value = text("older")};
+    record_clear(&r);
+    assert_int_equal(put(i, encoded_with(&r, &s, bytes, sizeof(bytes)), 0), ST_OK);
+}
+
+enum fate {
+    IS_THERE,
+    IS_MERGED,
+    IS_SUPERSEDED,
+    IS_SUPERSEDED_AND_MERGED,
+    IS_PURGED,
+    IS_PURGED_AND_WRITTEN,
+    FATES
+};
 
 static void meet(struct impostor *i, enum fate fate, const struct message_put *m) {
     if (fate == IS_MERGED) put_another(i, m, false, 0);
-    if (fate == IS_SUPERSEDED) put_another(i, m, true, 0);
+    if (fate == IS_SUPERSEDED || fate == IS_SUPERSEDED_AND_MERGED) put_another(i, m, true, 0);
+    if (fate == IS_SUPERSEDED_AND_MERGED) put_older(i);
     if (fate >= IS_PURGED) purge_it(i, m);
     if (fate == IS_PURGED_AND_WRITTEN) put_another(i, m, false, 1);
 }
@@ -182,13 +201,13 @@ static void meet(struct impostor *i, enum fate fate, const struct message_put *m
 // client is told of is the record as it was written.
 static void end_write(struct impostor *i, enum fate fate) {
     struct frame frame = {0};
-    if (fate == IS_MERGED) {
+    if (fate == IS_MERGED || fate == IS_SUPERSEDED_AND_MERGED) {
         struct message_put m = hear_put(i, &frame);
         static struct record r;
         assert_int_equal(record_decode(&r, m.record), ST_OK);
         assert_int_equal(r.sibling_count, 1);
         assert_true(slice_equal(r.siblings[0].value, text("value")));
-        assert_true(context_covers(&r.context, ANOTHER));
+        assert_true(context_covers(&r.context, fate == IS_MERGED ? ANOTHER : OLDER));
         answer_put(i, m.id, ST_OK, 3);
     }
     struct frame last = {0};

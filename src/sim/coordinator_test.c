@@ -470,8 +470,8 @@ static void of_equal_copies_one_is_sent(void **state) {
     for (uint32_t i = 0; i < TIMES; i++) expect_dialogue(r->site, r->t, r->get, r->answer);
     uint64_t received = machine_traffic(machine).received - before;
     assert_in_range(received, TIMES * DIGESTED, TIMES * DIGESTED * 3 / 2);
-    assert_int_equal(stats_of_n1(r).digests, 2 * TIMES);
-    assert_int_equal(stats_of_n1(r).digests_differed, 0);
+    assert_int_equal(stats_of_n1(r).hashes, 2 * TIMES);
+    assert_int_equal(stats_of_n1(r).hashes_differed, 0);
     site_free(r->site);
 }
 
@@ -489,7 +489,7 @@ static void who_tells_another_hash_is_asked_for_its_record(void **state) {
         expect_dialogue(r->site, r->t, r->get, r->answer);
         site_wait(r->site, NS_PER_SECOND);
     }
-    assert_true(stats_of_n1(r).digests_differed >= 3);
+    assert_true(stats_of_n1(r).hashes_differed >= 3);
     site_free(r->site);
 }
 

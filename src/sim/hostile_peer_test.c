@@ -195,8 +195,8 @@ static void a_hash_that_nobody_asked_for_is_no_answer(void **state) {
     struct frame frame = {0};
     struct message_get asked;
     HEAR(i, &i->accepted, MESSAGE_GET, get, &frame, &asked);
-    assert_false(asked.wants_digest);
-    const struct message_get_done m = {.id = asked.id, .status = ST_OK, .digest = 7};
+    assert_false(asked.wants_hash);
+    const struct message_get_done m = {.id = asked.id, .status = ST_OK, .hash = 7};
     SAY(i, &i->accepted, MESSAGE_GET_DONE, get_done, &m);
     pass(i->world, 50 * NS_PER_MS);
     assert_true(read.is_done);

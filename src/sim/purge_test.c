@@ -439,6 +439,13 @@ static void what_is_ahead_of_who_has_no_copy_stays(void **state) {
     say_of(site, t, &p, "DEL", "", ":1\r\n");
     site_wait(site, 20 * NS_PER_SECOND);
     assert_int_equal(copies(site), REPLICATION_DEFAULT);
+    uint32_t blocked = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct node_purge purge = node_purge_state(cluster_node(cluster, i));
+        blocked += purge.blocked;
+        if (purge.blocked > 0) assert_int_not_equal(purge.waits_for[0], '\0');
+    }
+    assert_int_equal(blocked, 1);
     for (uint32_t i = 0; i < MANY; i++) {
         if (!p.has_copy[i]) machine_step_wall(cluster->processes[i].machine, INT64_C(3600000));
     }

@@ -48,8 +48,8 @@ static void add_stats(struct simulation *s) {
         sum->read_repairs += n.read_repairs;
         sum->reconciled += n.reconciled;
         sum->hedged += n.hedged;
-        sum->digests += n.digests;
-        sum->digests_differed += n.digests_differed;
+        sum->hashes += n.hashes;
+        sum->hashes_differed += n.hashes_differed;
         sum->forwarded += n.forwarded;
         sum->timeouts += n.timeouts;
         sum->unavailable += n.unavailable;

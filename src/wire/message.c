@@ -144,7 +144,7 @@ void message_get_encode(const struct message_get *m, struct writer *w) {
     write_u16(w, m->slot);
     write_u64(w, m->held);
     write_u16(w, m->target);
-    write_u8(w, m->wants_digest);
+    write_u8(w, m->wants_hash);
     write_sized(w, m->key);
     write_u32(w, m->left_ms);
 }
@@ -156,7 +156,7 @@ enum status message_get_decode(struct message_get *m, struct slice body) {
     m->slot = read_u16(&r);
     m->held = read_u64(&r);
     m->target = read_u16(&r);
-    m->wants_digest = read_bool(&r);
+    m->wants_hash = read_bool(&r);
     m->key = read_sized(&r, KEY_SIZE_MAX);
     m->left_ms = read_u32(&r);
     return verdict(&r);
@@ -167,7 +167,7 @@ void message_get_done_encode(const struct message_get_done *m, struct writer *w)
     write_u8(w, (uint8_t)m->status);
     write_u8(w, m->is_same);
     write_u32(w, m->round);
-    write_u64(w, m->digest);
+    write_u64(w, m->hash);
     write_sized(w, m->record);
 }
 
@@ -177,7 +177,7 @@ enum status message_get_done_decode(struct message_get_done *m, struct slice bod
     m->status = read_status(&r);
     m->is_same = read_bool(&r);
     m->round = read_u32(&r);
-    m->digest = read_u64(&r);
+    m->hash = read_u64(&r);
     m->record = read_sized(&r, UINT32_MAX);
     return verdict(&r);
 }

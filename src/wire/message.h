@@ -132,9 +132,9 @@ struct message_get {
     uint64_t id;
     uint16_t keyspace;
     uint16_t slot;
-    uint64_t held;     // hash of the record that the asker holds: if equal, do not send it; 0: none
-    uint16_t target;   // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
-    bool wants_digest; // of a record that is large the hash will do
+    uint64_t held;   // hash of the record that the asker holds: if equal, do not send it; 0: none
+    uint16_t target; // member: give what you keep for it; MESSAGE_NO_MEMBER: what you hold
+    bool wants_hash; // of a record that is large the hash will do
     struct slice key;
     uint32_t left_ms;
 };
@@ -142,9 +142,9 @@ struct message_get {
 struct message_get_done {
     uint64_t id;
     enum status status;
-    bool is_same;    // as the one held
-    uint32_t round;  // of purging, in which the record was read
-    uint64_t digest; // hash of the record, if that is all that is told of it; else 0
+    bool is_same;   // as the one held
+    uint32_t round; // of purging, in which the record was read
+    uint64_t hash;  // of the record, if that is all that is told of it; else 0
     struct slice record;
 };
 
@@ -298,7 +298,7 @@ struct message_purge_done {
     uint64_t id;
     enum status status; // ST_OK: agreed, but for what is not held; else not at all
     uint32_t round;     // the last that it knows of
-    struct slice held;  // base/bitmap.h: the entry at place i is held, or not here
+    struct slice held;  // base/bitmap.h: that is so of the entry at place i, or it has no copy
 };
 
 struct message_erase {
