@@ -81,6 +81,7 @@ static void serve(struct node *node) {
         node->members.entries[i].id = node->map.members[i].id;
     }
     gossip_on_map(node);
+    members_on_ids(&node->members);
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
     epoch_begin(node);

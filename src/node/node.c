@@ -117,7 +117,8 @@ size_t node_memory_size(const struct node_options *options) {
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
            2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor)) +
-           fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
+           members_place_count(o.members_max) * sizeof(uint16_t) + 64 + fact_size_max(&o) +
+           epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
            places_memory_size() + purge_memory_size() + expiry_memory_size() +
@@ -143,6 +144,8 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     map_init(&node->initial, arena, o->members_max);
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
+    node->members.place_count = members_place_count(o->members_max);
+    node->members.places = ARENA_ARRAY(arena, uint16_t, node->members.place_count);
     rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max);
     inquiry_init(node, arena);
     node->fact_capacity = fact_size_max(o);
