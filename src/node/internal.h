@@ -164,7 +164,9 @@ struct node {
     uint32_t peer_count;
     struct link *links; // a pool: two for each member, and some for callers not yet known
     uint32_t link_count;
-    uint32_t sweep_turn; // which link is to be looked at next
+    uint32_t links_busy;   // the first so many are in use, at least
+    uint32_t caller_count; // of those in use: accepted
+    uint32_t sweep_turn;   // which link is to be looked at next
     struct buffers link_buffers;
     struct env_socket *listener;
     struct env_socket *accepted;

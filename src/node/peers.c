@@ -36,12 +36,7 @@ static uint32_t link_count(uint32_t members_max) {
 
 // Callers may not use up the links that we dial with.
 static bool has_room_for_caller(const struct node *node) {
-    uint32_t callers = 0;
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        const struct link *link = &node->links[i];
-        callers += link->state != LINK_FREE && !link->is_dialer;
-    }
-    return callers < node->options.members_max + CALLERS_MAX;
+    return node->caller_count < node->options.members_max + CALLERS_MAX;
 }
 
 size_t peers_memory_size(const struct node_options *options) {
@@ -66,9 +61,11 @@ void peers_init(struct node *node, struct arena *arena) {
     }
 }
 
+// The first of them.
 static struct link *find_free_link(struct node *node) {
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        if (node->links[i].state == LINK_FREE) return &node->links[i];
+    for (; node->links_busy < node->link_count; node->links_busy++) {
+        struct link *link = &node->links[node->links_busy];
+        if (link->state == LINK_FREE) return link;
     }
     return NULL;
 }
@@ -115,9 +112,19 @@ void peers_dial_all(struct node *node) {
     }
 }
 
+static void note_free(const struct link *link) {
+    struct node *node = link->node;
+    uint32_t index = (uint32_t)(link - node->links);
+    if (index < node->links_busy) node->links_busy = index;
+    if (link->is_dialer) return;
+    must(node->caller_count > 0);
+    node->caller_count--;
+}
+
 void peers_on_closed(struct link *link) {
     struct node *node = link->node;
     uint32_t member = link->peer;
+    note_free(link);
     if (member == MEMBER_NONE) return;
     struct peer *peer = &node->peers[member];
     rumors_forget(&node->rumors, member);
@@ -154,6 +161,7 @@ static void on_accepted(struct env_op *op) {
     if (link == NULL) {
         env_shut(node->env, node->accepted);
     } else {
+        node->caller_count++;
         link_accept(link, node->accepted);
     }
     accept_next(node);
@@ -428,13 +436,14 @@ void peers_on_trusted(struct link *link) {
 static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
-    if (!link_is_heard(link)) return false;
-    if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
-    if (!gossip_reaches_all(node)) {
+    if (link->is_dialer) {
+        if (link->asked == 0 || now - link->asked <= silence) return false;
+    } else {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
-        silence += 2 * lap * node->options.gossip_ns;
+        if (!gossip_reaches_all(node)) silence += 2 * lap * node->options.gossip_ns;
+        if (now - link->heard <= silence) return false;
     }
-    return now - link->heard > silence;
+    return link_is_heard(link);
 }
 
 void peers_sweep(struct node *node) {

@@ -526,6 +526,29 @@ static struct slice encoded_map(const struct map *next, uint64_t author) {
     return writer_bytes(&w);
 }
 
+// Each connection takes a link, and leaves it for the next ones.
+static void callers_that_come_and_go_leave_room(void **state) {
+    (void)state;
+    enum { TIMES = 100 };
+    struct impostor *i = begin();
+    be_dialled(i);
+    for (uint32_t k = 0; k < TIMES; k++) {
+        struct env_socket *streams[2] = {NULL};
+        for (uint32_t one = 0; one < 2; one++) {
+            struct asked a;
+            env_connect(i->env, ask(&a, i->world), "n1:17379", &streams[one]);
+            assert_int_equal(answer_of(&a), ST_OK);
+        }
+        pass(i->world, 10 * NS_PER_MS);
+        for (uint32_t one = 0; one < 2; one++) env_shut(i->env, streams[one]);
+        pass(i->world, 10 * NS_PER_MS);
+    }
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    end(i);
+}
+
 // The map of n1, changed.
 static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
     struct map next = *node_map(real_node(i));
@@ -706,6 +729,7 @@ static void random_bodies_end_the_connection_at_most(void **state) {
 int hostile_peer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_founded_with_who_fits_no_map),
+        cmocka_unit_test(callers_that_come_and_go_leave_room),
         cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),
