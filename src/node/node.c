@@ -115,7 +115,7 @@ uint64_t node_data_min(const struct node_options *options) {
 size_t node_memory_size(const struct node_options *options) {
     struct node_options o = completed(options);
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
-           2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
+           map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor)) +
            members_place_count(o.members_max) * sizeof(uint16_t) + 64 + fact_size_max(&o) +
            epoch_memory_size(o.members_max, fact_size_max(&o)) +
@@ -141,7 +141,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->message_max = message_max(o);
     timers_init(&node->timers, arena, timers_count(o));
     map_init(&node->map, arena, o->members_max);
-    map_init(&node->initial, arena, o->members_max);
+    node->initial = (struct map){.members = node->map.members, .members_max = o->members_max};
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
     node->members.place_count = members_place_count(o->members_max);

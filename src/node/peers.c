@@ -70,6 +70,10 @@ static struct link *find_free_link(struct node *node) {
     return NULL;
 }
 
+static const char *name_of(const struct node *node, const struct peer *peer) {
+    return peers_map(node)->members[peer - node->peers].name;
+}
+
 void peers_note_late(struct node *node, uint32_t member, enum errand errand) {
     if (!peer_is_prompt(node, member, errand)) return; // one of many that were under way
     struct lateness *late = &node->peers[member].late[errand];
@@ -87,6 +91,7 @@ void peers_note_prompt(struct node *node, uint32_t member, enum errand errand) {
 static void dial(struct node *node, uint32_t member) {
     struct peer *peer = &node->peers[member];
     if (node->state == NODE_STOPPED || peer->out != NULL) return;
+    if (member >= peers_map(node)->member_count) return; // nobody knows a map that was not stored
     struct link *link = find_free_link(node);
     if (link == NULL) {
         timer_arm(&node->timers, &peer->redial, node->env->now + peer->redial_ns);
@@ -231,7 +236,7 @@ static void take_text(char *to, struct slice from) {
 }
 
 // False, and nothing changes, when no map could hold a member like that.
-static bool take_description(struct peer *peer, const struct message_hello *m) {
+static bool take_description(struct node *node, uint32_t member, const struct message_hello *m) {
     struct map_member described = {0};
     struct map_member *d = &described;
     take_text(d->name, m->name);
@@ -243,8 +248,8 @@ static bool take_description(struct peer *peer, const struct message_hello *m) {
     d->shards = m->shards;
     d->weight = m->weight;
     if (!map_member_is_sound(d)) return false;
-    peer->described = described;
-    peer->storage = m->storage;
+    genesis_note_description(node, member, d);
+    node->peers[member].storage = m->storage;
     return true;
 }
 
@@ -267,7 +272,7 @@ static bool is_taken(struct node *node, struct peer *peer, uint64_t process, boo
             node->env, ENV_ERROR,
             "two processes are one member, the second is refused: its data directory was copied "
             "member=%s second_storage=%016llx",
-            peer->described.name, (unsigned long long)peer->storage);
+            name_of(node, peer), (unsigned long long)peer->storage);
     }
     return true;
 }
@@ -396,7 +401,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         link_shut(link);
         return;
     }
-    if (!take_description(peer, &hello)) {
+    if (!take_description(node, member, &hello)) {
         link_refuse(link, "unsound-description");
         return;
     }
@@ -408,7 +413,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     // The acceptor trusts us from our next frame on: let it be now.
     gossip_greet(node, link);
     purge_send_fences(node, link, true);
-    env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
+    env_log(node->env, ENV_INFO, "peer connected member=%s", name_of(node, peer));
     genesis_step(node);
     reconcile_on_open(node, member);
 }
