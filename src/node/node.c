@@ -568,7 +568,8 @@ struct node_buffers node_buffers(const struct node *node) {
     const struct buffers *b = &node->link_buffers;
     struct node_buffers in_use = {
         .large = b->pools[BUFFER_LARGE].taken,
-        .other = b->pools[BUFFER_SMALL].taken + b->pools[BUFFER_MEDIUM].taken,
+        .other = b->pools[BUFFER_TINY].taken + b->pools[BUFFER_SMALL].taken +
+                 b->pools[BUFFER_MEDIUM].taken,
     };
     for (uint32_t i = 0; i < node->link_count; i++) {
         in_use.waiting += !list_is_empty(&node->links[i].waiting);
