@@ -10,8 +10,8 @@ static bool is_ample(uint32_t links, uint32_t use_max) {
 static uint32_t count_of(enum buffer_size size, uint32_t links, uint32_t use_max) {
     bool is_full = is_ample(links, use_max);
     switch (size) {
-    case BUFFER_TINY: // it has one of its own to receive into, and none is filled
-        return is_full ? 0 : links;
+    case BUFFER_TINY: // it has one of its own to receive into
+        return is_full ? 0 : (PER_LINK - 1) * links;
     case BUFFER_SMALL:
         return PER_LINK * links;
     case BUFFER_MEDIUM:

@@ -243,7 +243,6 @@ static struct writer begin_frame(struct link *link, uint32_t body_max) {
     }
     uint32_t bytes = link->out_size + FRAME_HEADER_SIZE + body_max;
     enum buffer_size size = buffers_size_for(buffers_of(link), bytes);
-    if (size == BUFFER_TINY) size = BUFFER_SMALL; // more may gather in it
     if (link->out.bytes == NULL || link->out.size < size) move_out(link, size);
     link->frame = link->out.bytes + link->out_size;
     return writer_to(link->frame + FRAME_HEADER_SIZE, body_max);

@@ -141,7 +141,8 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->message_max = message_max(o);
     timers_init(&node->timers, arena, timers_count(o));
     map_init(&node->map, arena, o->members_max);
-    node->initial = (struct map){.members = node->map.members, .members_max = o->members_max};
+    node->initial.members = node->map.members;
+    node->initial.members_max = o->members_max;
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
     node->members.place_count = members_place_count(o->members_max);
