@@ -3,6 +3,42 @@
 
 #include "base/slice.h"
 
+uint32_t members_place_count(uint32_t members_max) {
+    uint32_t count = 2;
+    while (count < 2 * members_max) count *= 2;
+    return count;
+}
+
+// Ids are hashes, whose lowest bit is set. At least half of the places are empty.
+static uint32_t first_place(const struct members *m, uint64_t id) {
+    return (uint32_t)(id >> 1) & (m->place_count - 1);
+}
+
+static uint32_t next_place(const struct members *m, uint32_t place) {
+    return (place + 1) & (m->place_count - 1);
+}
+
+void members_on_ids(struct members *m) {
+    must(m->place_count >= 2 * m->count);
+    must(m->count < UINT16_MAX);
+    memset(m->places, 0, m->place_count * sizeof(*m->places));
+    for (uint32_t i = 0; i < m->count; i++) {
+        uint32_t place = first_place(m, m->entries[i].id);
+        while (m->places[place] != 0) place = next_place(m, place);
+        m->places[place] = (uint16_t)(i + 1);
+    }
+}
+
+uint32_t members_find(const struct members *m, uint64_t id) {
+    if (m->count == 0) return 0;
+    uint32_t place = first_place(m, id);
+    for (; m->places[place] != 0; place = next_place(m, place)) {
+        uint32_t index = m->places[place] - 1u;
+        if (m->entries[index].id == id) return index;
+    }
+    return m->count;
+}
+
 // Which of two entries stays: by incarnation, then by heartbeat. An owner that behaves never gives
 // two entries the same pair; of two that claim it, all members keep the same one.
 static int entry_compare(const struct member_entry *a, const struct member_entry *b) {

@@ -42,7 +42,18 @@ struct member_entry {
 struct members {
     uint32_t count;
     struct member_entry *entries; // borrowed; one per member of the map, same order
+    uint16_t *places;             // borrowed; a hash table of ids: index + 1, or 0
+    uint32_t place_count;         // a power of 2
 };
+
+// How large the table is to be for so many.
+uint32_t members_place_count(uint32_t members_max);
+
+// The ids of all entries are set.
+void members_on_ids(struct members *members);
+
+// Index of the member with that id, or `count` when there is none.
+uint32_t members_find(const struct members *members, uint64_t id);
 
 // Takes over the entry if it is newer than what stands at index. True if it was.
 bool members_merge_entry(struct members *members, uint32_t index, const struct member_entry *entry);

@@ -19,7 +19,7 @@ static struct member_entry entry_of(uint32_t number) {
 // What is known after the entries were heard one after the other.
 static struct member_entry heard(const uint32_t *numbers, uint32_t count) {
     struct member_entry known = {0};
-    struct members members = {1, &known};
+    struct members members = {.count = 1, .entries = &known};
     for (uint32_t i = 0; i < count; i++) {
         struct member_entry entry = entry_of(numbers[i]);
         (void)members_merge_entry(&members, 0, &entry);
@@ -50,7 +50,7 @@ static void order_and_repetition_of_gossip_are_of_no_matter(void **state) {
 static void only_newer_entries_count_as_news(void **state) {
     (void)state;
     struct member_entry entries[2] = {0};
-    struct members members = {2, entries};
+    struct members members = {.count = 2, .entries = entries};
     struct member_entry entry = {.id = 5, .incarnation = 2, .heartbeat = 7};
     assert_true(members_merge_entry(&members, 1, &entry));
     assert_false(members_merge_entry(&members, 1, &entry));
@@ -66,6 +66,30 @@ static void only_newer_entries_count_as_news(void **state) {
     assert_true(members_merge_entry(&members, 1, &entry));
     assert_int_equal(entries[0].id, 0);
     assert_int_equal(entries[1].incarnation, 3);
+}
+
+// Most ids want a place in the table that another one has.
+static void an_entry_is_found_by_its_id(void **state) {
+    (void)state;
+    enum { MOST = 50, PLACES = 128 };
+    static struct member_entry entries[MOST];
+    static uint16_t places[PLACES];
+    assert_int_equal(members_place_count(MOST), PLACES);
+    for (uint32_t count = 0; count <= MOST; count++) {
+        struct members members = {
+            .count = count, .entries = entries, .places = places, .place_count = PLACES};
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t wanted = PLACES - 1 - i % 3; // the table is gone round
+            entries[i].id = ((uint64_t)(i + 1) << 32) + 2 * wanted + 1;
+        }
+        members_on_ids(&members);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(members_find(&members, entries[i].id), i);
+        }
+        assert_int_equal(members_find(&members, ((uint64_t)(MOST + 1) << 32) + 1), count);
+        assert_int_equal(members_find(&members, 2 * PLACES - 1), count);
+        assert_int_equal(members_find(&members, 0), count);
+    }
 }
 
 static void entries_survive_the_way_to_bytes_and_back(void **state) {
@@ -135,6 +159,7 @@ int members_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(order_and_repetition_of_gossip_are_of_no_matter),
         cmocka_unit_test(only_newer_entries_count_as_news),
+        cmocka_unit_test(an_entry_is_found_by_its_id),
         cmocka_unit_test(entries_survive_the_way_to_bytes_and_back),
         cmocka_unit_test(the_encoding_is_the_one_of_all_releases),
         cmocka_unit_test(an_entry_cut_short_is_a_failure),

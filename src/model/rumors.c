@@ -43,23 +43,34 @@ static bool is_news(const struct rumors *r, uint32_t row, uint32_t to) {
     return rumor->changed > r->all[to].told && !is_said && !rumor->is_picked;
 }
 
-static uint32_t pick(struct rumors *r, uint32_t row) {
+// Rows that were picked, in ascending order.
+struct picked {
+    uint16_t rows[RUMORS_MAX];
+    uint32_t count;
+};
+
+static void pick(struct rumors *r, uint32_t row, struct picked *picked) {
     struct rumor *rumor = &r->all[row];
+    must(picked->count < RUMORS_MAX);
+    uint32_t place = picked->count++;
+    for (; place > 0 && picked->rows[place - 1] > row; place--) {
+        picked->rows[place] = picked->rows[place - 1];
+    }
+    picked->rows[place] = (uint16_t)row;
     rumor->is_picked = true;
     if (rumor->sends < UINT16_MAX) rumor->sends++;
     r->fresh -= rumor->sends == SENDS_TOLD_APART;
-    return 1;
 }
 
 // Up to `most` rows, of those that were sent at most so often; as all are gone through from `turn`
 // on. Returns where that has come to.
 static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_t most,
-                          uint32_t *picked) {
+                          struct picked *picked) {
     const uint32_t count = r->count;
     must(count > 0);
     uint32_t row = r->turn % count;
-    for (uint32_t i = 0; i < count && *picked < most; i++) {
-        if (r->all[row].sends <= sends && is_news(r, row, to)) *picked += pick(r, row);
+    for (uint32_t i = 0; i < count && picked->count < most; i++) {
+        if (r->all[row].sends <= sends && is_news(r, row, to)) pick(r, row, picked);
         row = row + 1 < count ? row + 1 : 0;
     }
     return row;
@@ -68,25 +79,23 @@ static uint32_t pick_from(struct rumors *r, uint32_t to, uint32_t sends, uint32_
 uint32_t rumors_pick(struct rumors *r, uint32_t to, bool is_kept, uint16_t rows[RUMORS_MAX]) {
     must(to < r->count);
     must(to != r->self);
-    uint32_t picked = 0;
-    if (is_news(r, r->self, to)) picked += pick(r, r->self);
-    if (is_news(r, to, to)) picked += pick(r, to);
+    struct picked picked = {.count = 0};
+    if (is_news(r, r->self, to)) pick(r, r->self, &picked);
+    if (is_news(r, to, to)) pick(r, to, &picked);
     for (uint32_t sends = 0; sends < SENDS_TOLD_APART && r->fresh > 0; sends++) {
         (void)pick_from(r, to, sends, RUMORS_MAX - RUMORS_MAX / 4, &picked);
     }
     uint32_t next = pick_from(r, to, UINT16_MAX, RUMORS_MAX, &picked);
-    if (picked == RUMORS_MAX && r->count > RUMORS_MAX) {
+    if (picked.count == RUMORS_MAX && r->count > RUMORS_MAX) {
         r->turn = next;
     } else if (is_kept) {
         r->all[to].told = r->changes; // that was all there is
     }
-    uint32_t count = 0;
-    for (uint32_t row = 0; row < r->count; row++) {
-        if (r->all[row].is_picked) rows[count++] = (uint16_t)row;
-        r->all[row].is_picked = false;
+    for (uint32_t i = 0; i < picked.count; i++) {
+        rows[i] = picked.rows[i];
+        r->all[rows[i]].is_picked = false;
     }
-    must(count == picked);
-    return count;
+    return picked.count;
 }
 
 void rumors_forget(struct rumors *r, uint32_t member) {

@@ -57,6 +57,7 @@ static void say(struct crowd *c, uint32_t from, uint32_t to) {
     uint32_t count = rumors_pick(&c->members[from], to, true, rows);
     c->rows += count;
     if (count > c->most) c->most = count;
+    for (uint32_t i = 1; i < count; i++) assert_true(rows[i - 1] < rows[i]);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t told = *version(c, from, rows[i]);
         if (told <= *version(c, to, rows[i])) continue;

@@ -8,9 +8,20 @@ static bool is_ample(uint32_t links, uint32_t use_max) {
 }
 
 static uint32_t count_of(enum buffer_size size, uint32_t links, uint32_t use_max) {
-    if (size == BUFFER_SMALL) return 2 * links; // it has one of its own to receive into
-    if (is_ample(links, use_max)) return size == BUFFER_MEDIUM ? 0 : PER_LINK * links;
-    return size == BUFFER_MEDIUM ? PER_LINK * links : BUFFER_USES * use_max;
+    bool is_full = is_ample(links, use_max);
+    switch (size) {
+    case BUFFER_TINY: // it has one of its own to receive into
+        return is_full ? 0 : (PER_LINK - 1) * links;
+    case BUFFER_SMALL:
+        return PER_LINK * links;
+    case BUFFER_MEDIUM:
+        return is_full ? 0 : PER_LINK * links;
+    case BUFFER_LARGE:
+        return is_full ? PER_LINK * links : BUFFER_USES * use_max;
+    case BUFFER_SIZES:
+        break;
+    }
+    unreachable();
 }
 
 size_t buffers_memory_size(uint32_t links, uint32_t use_max, uint32_t capacity) {

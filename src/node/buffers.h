@@ -2,14 +2,14 @@
 //
 // buffers.h -- the buffers that the links of a node share.
 //
-// A link that is idle has one small buffer of its own, to receive into (link.h). What is larger
+// A link that is idle has one tiny buffer of its own, to receive into (link.h). What is larger
 // needs another one for as long as it is under way, and so does what is sent. They are taken and
 // given back last in, first out: memory is touched for as many as are in use together, not for as
 // many as there are links.
 //
-// Of small and medium ones each link can have all that it can use. Likewise of large ones, if the
-// links are few: then they are ample, and there are no medium ones. Else there are so many for each
-// of four uses, and one use does not take from another:
+// Of all but large ones each link can have all that it can use. Likewise of large ones, if the
+// links are few: then they are ample, and there are no tiny or medium ones. Else there are so many
+// for each of four uses, and one use does not take from another:
 //
 //     answers in     is read at once whatever happens, and given back when the sender is done
 //     answers out    is given back when the other member has read it: see answers in
@@ -36,9 +36,12 @@ enum buffer_use {
     BUFFER_USES,
 };
 
-enum buffer_size { BUFFER_SMALL, BUFFER_MEDIUM, BUFFER_LARGE, BUFFER_SIZES };
+enum buffer_size { BUFFER_TINY, BUFFER_SMALL, BUFFER_MEDIUM, BUFFER_LARGE, BUFFER_SIZES };
 
 enum {
+    // The header of a frame, and all of one that carries little: a greeting, a short record.
+    BUFFER_TINY_SIZE = 192,
+
     // The largest greeting: all that a caller can say, and be told, before it is known.
     BUFFER_SMALL_SIZE = FRAME_HEADER_SIZE + MESSAGE_HELLO_MAX,
 
@@ -81,13 +84,15 @@ static inline bool buffers_has_large(const struct buffers *buffers, enum buffer_
 }
 
 static inline uint32_t buffers_bytes_of(const struct buffers *buffers, enum buffer_size size) {
-    return size == BUFFER_SMALL    ? BUFFER_SMALL_SIZE
+    return size == BUFFER_TINY     ? BUFFER_TINY_SIZE
+           : size == BUFFER_SMALL  ? BUFFER_SMALL_SIZE
            : size == BUFFER_MEDIUM ? BUFFER_MEDIUM_SIZE
                                    : buffers->capacity;
 }
 
 // The least size of which there are buffers and that has room for so much.
 static inline enum buffer_size buffers_size_for(const struct buffers *buffers, uint32_t bytes) {
+    if (bytes <= BUFFER_TINY_SIZE && !buffers->is_ample) return BUFFER_TINY;
     if (bytes <= BUFFER_SMALL_SIZE) return BUFFER_SMALL;
     return bytes <= BUFFER_MEDIUM_SIZE && !buffers->is_ample ? BUFFER_MEDIUM : BUFFER_LARGE;
 }

@@ -71,7 +71,8 @@ struct epoch {
     struct list changes;
     struct timer timer; // of the phase, or until the next try
 
-    struct map next; // being adopted; else for use within one callback
+    // Being adopted; else for use within one callback. Before there is a map: genesis.h.
+    struct map next;
     uint64_t next_author;
     bool is_adopting;
     uint64_t refusal_logged;

@@ -30,6 +30,7 @@ static void on_fences_read(struct store_read *read);
 static void on_start_read(struct store_read *read);
 static void on_map_read(struct store_read *read);
 static void write_next_fact(struct node *node);
+static enum status parse_initial(const struct node *node, struct map *initial);
 
 // A fact is stored as the only sibling of a record, minted like any other, so that the store has
 // one kind of content.
@@ -80,6 +81,7 @@ static void serve(struct node *node) {
     for (uint32_t i = 0; i < node->map.member_count; i++) {
         node->members.entries[i].id = node->map.members[i].id;
     }
+    members_on_ids(&node->members);
     gossip_on_map(node);
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
@@ -176,6 +178,13 @@ static void encode_map(const struct node *node, struct writer *w) {
     }
 }
 
+// The first members are known again, whose place it took.
+static void forget_map(struct node *node) {
+    node->map.epoch = 0;
+    if (node->initial.member_count == 0) return;
+    must(parse_initial(node, &node->initial) == ST_OK); // as before
+}
+
 static void on_fact_stored(struct node *node, uint8_t fact) {
     bool is_latest = (node->facts_wanted & fact) == 0; // and not what it was a moment ago
     if (is_latest && fact == FACT_VOTE) epoch_on_vote_stored(node);
@@ -198,7 +207,7 @@ static void on_fact_written(struct store_write *write) {
     if (node->state == NODE_SERVING) {
         node->facts_wanted |= fact; // tried again in the next round of gossip
     } else {
-        node->map.epoch = 0;
+        forget_map(node);
     }
     started(node, write->status);
 }
@@ -261,6 +270,16 @@ void genesis_tell(struct node *node, uint32_t member) {
     (void)link_end(link, MESSAGE_FOUNDED, &w);
 }
 
+static bool is_founder(const struct node *node) {
+    return node->initial.member_count > 0 && node->self == 0;
+}
+
+void genesis_note_description(struct node *node, uint32_t member,
+                              const struct map_member *described) {
+    if (node->state != NODE_FOUNDING || !is_founder(node)) return;
+    node->epoch.next.members[member] = *described;
+}
+
 static bool everybody_is_here(const struct node *node) {
     for (uint32_t i = 0; i < node->initial.member_count; i++) {
         if (i == node->self) continue;
@@ -290,10 +309,11 @@ static void found(struct node *node) {
     map->replication = node->options.replication;
     map->member_count = node->initial.member_count;
     for (uint32_t i = 0; i < map->member_count; i++) {
-        map->members[i] = i == node->self ? node->options.self : node->peers[i].described;
+        const struct map_member listed = map->members[i];
+        map->members[i] = i == node->self ? node->options.self : node->epoch.next.members[i];
         // The list is what every member was started with: its addresses are the ones that count.
-        memcpy(map->members[i].address, node->initial.members[i].address, ADDRESS_SIZE_MAX + 1);
-        map->members[i].port = node->initial.members[i].port;
+        memcpy(map->members[i].address, listed.address, ADDRESS_SIZE_MAX + 1);
+        map->members[i].port = listed.port;
         if (map->members[i].host[0] == '\0') {
             memcpy(map->members[i].host, map->members[i].name, NAME_SIZE_MAX + 1);
         }
@@ -352,11 +372,10 @@ static void log_waiting(struct node *node) {
 }
 
 void genesis_step(struct node *node) {
-    bool is_founder = node->initial.member_count > 0 && node->self == 0;
     if (node->state == NODE_SERVING) {
         if (gossip_reaches_all(node)) tell_all(node);
     } else if (node->state == NODE_FOUNDING && node->map.epoch == 0) {
-        if (is_founder && everybody_is_here(node)) found(node);
+        if (is_founder(node) && everybody_is_here(node)) found(node);
         if (!node_is_stranger(node)) log_waiting(node);
     }
 }
@@ -371,11 +390,12 @@ void genesis_on_founded(struct node *node, struct slice body) {
     if (memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
     if (take_map(node, body) != ST_OK) {
         env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
+        forget_map(node);
         return;
     }
     bool is_ours = node->map.members[node->self].storage == store_actor(node->store).storage;
     if (!is_ours || !is_placed_as_before(node)) {
-        node->map.epoch = 0;
+        forget_map(node);
         return;
     }
     node->former_placement = 0;
@@ -532,8 +552,7 @@ static void on_start_read(struct store_read *read) {
 }
 
 // A cluster of first members has the id that follows from their list; one alone draws its own.
-static struct cluster_id name_cluster(struct node *node) {
-    const struct map *initial = &node->initial;
+static struct cluster_id name_cluster(struct node *node, const struct map *initial) {
     uint64_t id[2];
     id[0] = rng_next(&node->rng);
     id[1] = rng_next(&node->rng);
@@ -557,8 +576,7 @@ static struct cluster_id name_cluster(struct node *node) {
     return cluster;
 }
 
-static enum status parse_initial(struct node *node) {
-    struct map *initial = &node->initial;
+static enum status parse_initial(const struct node *node, struct map *initial) {
     initial->member_count = 0;
     if (node->options.initial != NULL) {
         struct slice list = {(const uint8_t *)node->options.initial, strlen(node->options.initial)};
@@ -573,9 +591,9 @@ static enum status parse_initial(struct node *node) {
 
 static enum status read_initial(struct node *node) {
     struct map *initial = &node->initial;
-    enum status st = parse_initial(node);
+    enum status st = parse_initial(node, initial);
     if (st != ST_OK) return st;
-    node->cluster = name_cluster(node);
+    node->cluster = name_cluster(node, initial);
     const char *name = node->options.self.name;
     node->self = map_find_name(initial, (struct slice){(const uint8_t *)name, strlen(name)});
     if (node->options.seeds != NULL) node->self = MEMBER_NONE;
@@ -591,8 +609,9 @@ static bool is_of_other_word(struct node *node) {
     uint64_t restored = store_restored_for(node->store);
     bool is_other = restored != 0 && restored != word;
     if (!is_other && node->map.epoch > 0 && node->options.initial != NULL) {
-        if (parse_initial(node) != ST_OK) return false;
-        struct cluster_id named = name_cluster(node);
+        struct map *initial = &node->epoch.next;
+        if (parse_initial(node, initial) != ST_OK) return false;
+        struct cluster_id named = name_cluster(node, initial);
         is_other = memcmp(named.bytes, node->cluster.bytes, sizeof(named.bytes)) != 0;
     }
     if (is_other) {

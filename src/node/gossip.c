@@ -131,14 +131,6 @@ static bool is_of_another_life(const struct node *node, const struct member_entr
     return shown->incarnation == told->incarnation && told->heartbeat > shown->heartbeat;
 }
 
-// Rows come in the order of the map.
-static uint32_t find_member(const struct node *node, uint64_t id, uint32_t from) {
-    for (uint32_t i = from; i < node->members.count; i++) {
-        if (node->map.members[i].id == id) return i;
-    }
-    return MEMBER_NONE;
-}
-
 static void take_entry(struct node *node, uint32_t from, uint32_t member,
                        const struct member_entry *entry) {
     if (member == node->self) {
@@ -164,8 +156,9 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
         struct member_entry entry;
         member_entry_decode(&entry, &r);
         if (r.failed) break;
-        uint32_t member = find_member(node, entry.id, next);
-        if (member == MEMBER_NONE) continue;
+        // Rows come in the order of the map.
+        uint32_t member = members_find(&node->members, entry.id);
+        if (member < next || member == node->members.count) continue;
         next = member + 1;
         take_entry(node, link->peer, member, &entry);
     }

@@ -91,14 +91,13 @@ struct stranger {
 // What is known of a member before and beside the map.
 struct peer {
     struct node *node;
-    struct map_member described; // as it described itself when our link opened
-    uint64_t storage;            // as it said
-    uint64_t epoch;              // of its map, as of its last frame
-    bool is_serving;             // as its last gossip says: it remembers what it is told
-    struct suspicion answers;    // to our gossip, on our link to it
-    struct suspicion news;       // its heartbeat has advanced, whoever says so; where all hear all
-    struct link *out;            // dialled by us: carries our requests and their answers; or NULL
-    struct link *in;             // dialled by it: carries its requests and our answers; or NULL
+    uint64_t storage;         // as it said when our link opened
+    uint64_t epoch;           // of its map, as of its last frame
+    bool is_serving;          // as its last gossip says: it remembers what it is told
+    struct suspicion answers; // to our gossip, on our link to it
+    struct suspicion news;    // its heartbeat has advanced, whoever says so; where all hear all
+    struct link *out;         // dialled by us: carries our requests and their answers; or NULL
+    struct link *in;          // dialled by it: carries its requests and our answers; or NULL
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
@@ -124,7 +123,7 @@ struct node {
 
     // Identity and map.
     struct map map;     // epoch 0: not founded
-    struct map initial; // the first members; epoch stays 0
+    struct map initial; // the first members, in the place of those of `map`; gone when there is one
     struct cluster_id cluster;
     uint32_t self; // index into map, or initial
     uint64_t incarnation;
@@ -164,7 +163,9 @@ struct node {
     uint32_t peer_count;
     struct link *links; // a pool: two for each member, and some for callers not yet known
     uint32_t link_count;
-    uint32_t sweep_turn; // which link is to be looked at next
+    uint32_t links_busy;   // the first so many are in use, at least
+    uint32_t caller_count; // of those in use: accepted
+    uint32_t sweep_turn;   // which link is to be looked at next
     struct buffers link_buffers;
     struct env_socket *listener;
     struct env_socket *accepted;

@@ -9,16 +9,17 @@
 
 enum { FRAMES_AHEAD = 32 }; // whose keys are named to the node before the first is dealt with
 
-static_assert(sizeof(((struct link *)NULL)->small) > ADDRESS_SIZE_MAX, "an address fits");
+static_assert((uint32_t)BUFFER_SMALL_SIZE > ADDRESS_SIZE_MAX, "an address fits");
 static_assert(FRAME_HEADER_SIZE + GOSSIP_SIZE_MAX <= BUFFER_SMALL_SIZE, "gossip always fits");
-static_assert(BUFFER_SMALL_SIZE <= 704, "two thousand links are cheap");
+static_assert((uint32_t)BUFFER_TINY_SIZE > FRAME_HEADER_SIZE, "it tells how long a frame is");
+static_assert(sizeof(struct link) <= 768, "two thousand links are cheap");
 
 static void receive(struct link *link);
 
 void link_init(struct link *link, struct node *node) {
     link->node = node;
     link->peer = MEMBER_NONE;
-    link->in = (struct buffer){link->small, BUFFER_SMALL};
+    link->in = (struct buffer){link->tiny, BUFFER_TINY};
     list_init(&link->waiting);
 }
 
@@ -41,7 +42,7 @@ static void begin_life(struct link *link, bool is_dialer, uint32_t peer) {
     link->storage = 0;
     link->asked = 0;
     link->heard = node_waking(link->node);
-    must(link->in.size == BUFFER_SMALL);
+    must(link->in.size == BUFFER_TINY);
     must(link->out.bytes == NULL);
     link->in_size = 0;
     link->out_size = 0;
@@ -132,17 +133,17 @@ static void move_out(struct link *link, enum buffer_size size) {
 static void move_in(struct link *link, enum buffer_size size) {
     struct buffer former = link->in;
     if (former.size == size) return;
-    link->in = (struct buffer){link->small, BUFFER_SMALL};
-    if (size != BUFFER_SMALL) link->in = buffers_take(buffers_of(link), use_of_in(link), size);
+    link->in = (struct buffer){link->tiny, BUFFER_TINY};
+    if (size != BUFFER_TINY) link->in = buffers_take(buffers_of(link), use_of_in(link), size);
     link->in_since = node_waking(link->node);
     memcpy(link->in.bytes, former.bytes, link->in_size);
-    if (former.size != BUFFER_SMALL) give(link, use_of_in(link), former);
+    if (former.size != BUFFER_TINY) give(link, use_of_in(link), former);
 }
 
 static void drop_in(struct link *link) {
     if (link->is_taking) return;
     link->in_size = 0;
-    move_in(link, BUFFER_SMALL);
+    move_in(link, BUFFER_TINY);
 }
 
 bool link_is_hoarding(const struct link *link) {
@@ -396,7 +397,7 @@ static enum buffer_size wanted_in(const struct link *link) {
     (void)peek(link, 0, buffers->capacity, &size);
     enum buffer_size wanted = buffers_size_for(buffers, size);
     bool is_busy = link->in_size > 0 && link->has_more && link_is_open(link);
-    return is_busy && wanted == BUFFER_SMALL ? BUFFER_MEDIUM : wanted;
+    return is_busy && wanted < BUFFER_MEDIUM ? BUFFER_MEDIUM : wanted;
 }
 
 // False: the link waits in line, and goes on when it is its turn.
@@ -482,9 +483,11 @@ void link_dial(struct link *link, uint32_t peer, const char *address) {
     begin_life(link, true, peer);
     enter(link, LINK_DIALING);
     link->is_connecting = true;
-    memcpy(link->small, address, strlen(address) + 1);
+    uint32_t size = (uint32_t)strlen(address) + 1;
+    move_in(link, buffers_size_for(buffers_of(link), size)); // until it is connected
+    memcpy(link->in.bytes, address, size);
     link->in_op.done = on_connected;
-    env_connect(link->node->env, &link->in_op, (const char *)link->small, &link->socket);
+    env_connect(link->node->env, &link->in_op, (const char *)link->in.bytes, &link->socket);
 }
 
 void link_accept(struct link *link, struct env_socket *socket) {

@@ -15,9 +15,9 @@
 // Frames gather in one buffer while the other is being sent; what a turn of the loop has gathered
 // goes out in one piece. A frame that finds no room is refused.
 //
-// Only a small buffer is the link's own, for what it receives; all else is in such as links share
-// (buffers.h). A frame that is too large for the small one may come only when the link is OPEN:
-// nobody takes memory without the cluster key.
+// Only a tiny buffer is the link's own, for what it receives; all else is in such as links share
+// (buffers.h). A frame that is too large for a small one may come only when the link is OPEN:
+// nobody takes more memory without the cluster key.
 #ifndef QUOIT_NODE_LINK_H
 #define QUOIT_NODE_LINK_H
 
@@ -68,13 +68,13 @@ struct link {
     enum buffer_use waits_for;
     uint64_t in_since;   // when what a large `in` was taken for began, in the time of
     uint64_t sent_since; // node_waking(); likewise of what is sent
-    struct buffer in;    // `small`, or a shared one, which is not small
+    struct buffer in;    // `tiny`, or a shared one, which is not tiny
     struct buffer out;   // being filled, or none
     struct buffer sending;
     uint8_t *frame; // the one being written, or NULL
     uint32_t in_size;
     uint32_t out_size;
-    uint8_t small[BUFFER_SMALL_SIZE]; // the address, while it dials
+    uint8_t tiny[BUFFER_TINY_SIZE];
 };
 
 void link_init(struct link *link, struct node *node);

@@ -115,9 +115,10 @@ uint64_t node_data_min(const struct node_options *options) {
 size_t node_memory_size(const struct node_options *options) {
     struct node_options o = completed(options);
     return sizeof(struct node) + timers_count(&o) * sizeof(void *) +
-           2 * map_memory_size(o.members_max) + peers_memory_size(&o) +
+           map_memory_size(o.members_max) + peers_memory_size(&o) +
            o.members_max * (sizeof(struct member_entry) + sizeof(struct rumor)) +
-           fact_size_max(&o) + epoch_memory_size(o.members_max, fact_size_max(&o)) +
+           members_place_count(o.members_max) * sizeof(uint16_t) + 64 + fact_size_max(&o) +
+           epoch_memory_size(o.members_max, fact_size_max(&o)) +
            operations_memory_size(o.requests_max) + replica_memory_size(o.requests_max) +
            reconcile_memory_size(o.members_max) + roots_memory_size(o.members_max) +
            places_memory_size() + purge_memory_size() + expiry_memory_size() +
@@ -140,9 +141,12 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     node->message_max = message_max(o);
     timers_init(&node->timers, arena, timers_count(o));
     map_init(&node->map, arena, o->members_max);
-    map_init(&node->initial, arena, o->members_max);
+    node->initial.members = node->map.members;
+    node->initial.members_max = o->members_max;
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
+    node->members.place_count = members_place_count(o->members_max);
+    node->members.places = ARENA_ARRAY(arena, uint16_t, node->members.place_count);
     rumors_init(&node->rumors, ARENA_ARRAY(arena, struct rumor, o->members_max), o->members_max);
     inquiry_init(node, arena);
     node->fact_capacity = fact_size_max(o);
@@ -579,7 +583,8 @@ struct node_buffers node_buffers(const struct node *node) {
     const struct buffers *b = &node->link_buffers;
     struct node_buffers in_use = {
         .large = b->pools[BUFFER_LARGE].taken,
-        .other = b->pools[BUFFER_SMALL].taken + b->pools[BUFFER_MEDIUM].taken,
+        .other = b->pools[BUFFER_TINY].taken + b->pools[BUFFER_SMALL].taken +
+                 b->pools[BUFFER_MEDIUM].taken,
     };
     for (uint32_t i = 0; i < node->link_count; i++) {
         in_use.waiting += !list_is_empty(&node->links[i].waiting);

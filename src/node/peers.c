@@ -36,12 +36,7 @@ static uint32_t link_count(uint32_t members_max) {
 
 // Callers may not use up the links that we dial with.
 static bool has_room_for_caller(const struct node *node) {
-    uint32_t callers = 0;
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        const struct link *link = &node->links[i];
-        callers += link->state != LINK_FREE && !link->is_dialer;
-    }
-    return callers < node->options.members_max + CALLERS_MAX;
+    return node->caller_count < node->options.members_max + CALLERS_MAX;
 }
 
 size_t peers_memory_size(const struct node_options *options) {
@@ -66,11 +61,17 @@ void peers_init(struct node *node, struct arena *arena) {
     }
 }
 
+// The first of them.
 static struct link *find_free_link(struct node *node) {
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        if (node->links[i].state == LINK_FREE) return &node->links[i];
+    for (; node->links_busy < node->link_count; node->links_busy++) {
+        struct link *link = &node->links[node->links_busy];
+        if (link->state == LINK_FREE) return link;
     }
     return NULL;
+}
+
+static const char *name_of(const struct node *node, const struct peer *peer) {
+    return peers_map(node)->members[peer - node->peers].name;
 }
 
 void peers_note_late(struct node *node, uint32_t member, enum errand errand) {
@@ -90,6 +91,7 @@ void peers_note_prompt(struct node *node, uint32_t member, enum errand errand) {
 static void dial(struct node *node, uint32_t member) {
     struct peer *peer = &node->peers[member];
     if (node->state == NODE_STOPPED || peer->out != NULL) return;
+    if (member >= peers_map(node)->member_count) return; // nobody knows a map that was not stored
     struct link *link = find_free_link(node);
     if (link == NULL) {
         timer_arm(&node->timers, &peer->redial, node->env->now + peer->redial_ns);
@@ -115,9 +117,19 @@ void peers_dial_all(struct node *node) {
     }
 }
 
+static void note_free(const struct link *link) {
+    struct node *node = link->node;
+    uint32_t index = (uint32_t)(link - node->links);
+    if (index < node->links_busy) node->links_busy = index;
+    if (link->is_dialer) return;
+    must(node->caller_count > 0);
+    node->caller_count--;
+}
+
 void peers_on_closed(struct link *link) {
     struct node *node = link->node;
     uint32_t member = link->peer;
+    note_free(link);
     if (member == MEMBER_NONE) return;
     struct peer *peer = &node->peers[member];
     rumors_forget(&node->rumors, member);
@@ -154,6 +166,7 @@ static void on_accepted(struct env_op *op) {
     if (link == NULL) {
         env_shut(node->env, node->accepted);
     } else {
+        node->caller_count++;
         link_accept(link, node->accepted);
     }
     accept_next(node);
@@ -223,7 +236,7 @@ static void take_text(char *to, struct slice from) {
 }
 
 // False, and nothing changes, when no map could hold a member like that.
-static bool take_description(struct peer *peer, const struct message_hello *m) {
+static bool take_description(struct node *node, uint32_t member, const struct message_hello *m) {
     struct map_member described = {0};
     struct map_member *d = &described;
     take_text(d->name, m->name);
@@ -235,8 +248,8 @@ static bool take_description(struct peer *peer, const struct message_hello *m) {
     d->shards = m->shards;
     d->weight = m->weight;
     if (!map_member_is_sound(d)) return false;
-    peer->described = described;
-    peer->storage = m->storage;
+    genesis_note_description(node, member, d);
+    node->peers[member].storage = m->storage;
     return true;
 }
 
@@ -259,7 +272,7 @@ static bool is_taken(struct node *node, struct peer *peer, uint64_t process, boo
             node->env, ENV_ERROR,
             "two processes are one member, the second is refused: its data directory was copied "
             "member=%s second_storage=%016llx",
-            peer->described.name, (unsigned long long)peer->storage);
+            name_of(node, peer), (unsigned long long)peer->storage);
     }
     return true;
 }
@@ -388,7 +401,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         link_shut(link);
         return;
     }
-    if (!take_description(peer, &hello)) {
+    if (!take_description(node, member, &hello)) {
         link_refuse(link, "unsound-description");
         return;
     }
@@ -400,7 +413,7 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     // The acceptor trusts us from our next frame on: let it be now.
     gossip_greet(node, link);
     purge_send_fences(node, link, true);
-    env_log(node->env, ENV_INFO, "peer connected member=%s", peer->described.name);
+    env_log(node->env, ENV_INFO, "peer connected member=%s", name_of(node, peer));
     genesis_step(node);
     reconcile_on_open(node, member);
 }
@@ -428,13 +441,14 @@ void peers_on_trusted(struct link *link) {
 static bool is_silent(const struct link *link, uint64_t silence) {
     const struct node *node = link->node;
     uint64_t now = node_waking(node);
-    if (!link_is_heard(link)) return false;
-    if (link->is_dialer) return link->asked != 0 && now - link->asked > silence;
-    if (!gossip_reaches_all(node)) {
+    if (link->is_dialer) {
+        if (link->asked == 0 || now - link->asked <= silence) return false;
+    } else {
         uint64_t lap = node->peer_count / GOSSIP_FANOUT + 1; // rounds
-        silence += 2 * lap * node->options.gossip_ns;
+        if (!gossip_reaches_all(node)) silence += 2 * lap * node->options.gossip_ns;
+        if (now - link->heard <= silence) return false;
     }
-    return now - link->heard > silence;
+    return link_is_heard(link);
 }
 
 void peers_sweep(struct node *node) {

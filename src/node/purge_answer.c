@@ -167,10 +167,10 @@ void purge_on_fences(struct node *node, struct link *link, const struct message_
     for (uint32_t i = 0; i < SLOT_GROUPS; i++) {
         const struct fence *known = &told[i];
         if (fence_learn_wide(&node->purge.fences[i], known->wide)) has_lost_hints = true;
+        if (!bitmap_has(node->roots.groups, i)) continue;
         uint8_t members[MEMBERS_MAX / 8];
         purge_members_of(node, i, false, members);
-        bool is_shared = bitmap_has(members, node->self) && bitmap_has(members, link->peer);
-        if (!is_shared) continue;
+        if (!bitmap_has(members, link->peer)) continue;
         has_forgotten |= fence_learn(&node->purge.fences[i], known, latest);
         fence_hear(&node->purge.fences[i], known->round);
     }

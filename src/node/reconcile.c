@@ -712,6 +712,7 @@ static void compare_with_all_if_mending(struct node *node) {
 
 void reconcile_start(struct node *node) {
     struct reconcile *rec = &node->reconcile;
+    roots_on_map(node);
     rec->losses = store_losses(node->store);
     if (node->is_mending) purge_doubt_all(node);
     begin_noting(node);

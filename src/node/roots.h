@@ -10,23 +10,29 @@
 // the sum of the digests of those partitions of its slots of which both have copies, and the root
 // that of the branches: each is the sum of a number for every record, of which the key is a part.
 // So equal roots mean equal data.
-// Branches are added up anew only where the store has changed.
+// Branches are added up anew only where the store has changed. There are rows of them for those
+// members only with which slots are shared: in a large cluster these are few.
 #ifndef QUOIT_NODE_ROOTS_H
 #define QUOIT_NODE_ROOTS_H
 
 #include "node/node.h"
 
+#define ROOTS_NO_ROW UINT16_MAX
+
 struct roots {
-    uint64_t *branches;                // SLOT_GROUPS for each member
+    uint64_t *branches;                // SLOT_GROUPS to a row; rows are touched as they are wanted
+    uint16_t *row_of;                  // a member's, or ROOTS_NO_ROW: nothing is shared with it
+    uint32_t row_count;                // of members that stand in a run with this one
     uint64_t changes[SLOT_GROUPS];     // of the store, when the branches of a group were added up
     uint8_t is_known[SLOT_GROUPS / 8]; // base/bitmap.h: those that are
+    uint8_t groups[SLOT_GROUPS / 8];   // likewise: those with slots of this member
     uint64_t added_up;                 // when branches were last added up, ns
 };
 
 size_t roots_memory_size(uint32_t members_max);
 void roots_init(struct node *node, struct arena *arena);
 
-// The map has changed: nothing is known any more.
+// There is a map, or another one: nothing is known any more.
 void roots_on_map(struct node *node);
 
 // The branches that are shared with a member, as they are now: SLOT_GROUPS of them. Lends until the

@@ -5,6 +5,8 @@
 #include "sim/world_case.h"
 #include "tests/test.h"
 
+#include <stdio.h>
+
 // The second of two members takes a byte more than the first.
 static void one_takes_more(struct node_options *node, struct server_options *server) {
     (void)server;
@@ -30,9 +32,40 @@ static void members_that_take_values_of_other_sizes_refuse_each_other(void **sta
     world_destroy(world);
 }
 
+// The second of three is elsewhere: its address is longer than what a link has of its own. It is
+// called again and again, which does no harm to the next link.
+static void one_has_a_long_address(struct node_options *node, struct server_options *server) {
+    static char initial[512];
+    (void)server;
+    char host[HOST_SIZE_MAX] = {0};
+    memset(host, 'h', sizeof(host) - 1);
+    (void)snprintf(initial, sizeof(initial), "n1=n1:%d,n2=%s:%d,n3=n3:%d", CLUSTER_PORT, host,
+                   CLUSTER_PORT, CLUSTER_PORT);
+    node->initial = initial;
+    node->peer_buffers = 1;
+}
+
+static void who_has_a_long_address_is_called(void **state) {
+    (void)state;
+    static struct cluster cluster;
+    struct world_options quiet = world_quiet();
+    const struct cluster_options options = {.members = 3, .adjust = one_has_a_long_address};
+    struct world *world = world_create(test_seed(), &quiet);
+    cluster_init(&cluster, world, &options);
+    cluster_start(&cluster, 0);
+    pass(world, 5 * NS_PER_SECOND);
+    cluster_start(&cluster, 2);
+    pass(world, 5 * NS_PER_SECOND);
+    assert_int_equal(node_buffers(cluster_node(&cluster, 0)).large, 0);
+    assert_true(node_member_is_up(cluster_node(&cluster, 0), 2));
+    assert_true(node_member_is_up(cluster_node(&cluster, 2), 0));
+    world_destroy(world);
+}
+
 int greeting_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(members_that_take_values_of_other_sizes_refuse_each_other),
+        cmocka_unit_test(who_has_a_long_address_is_called),
     };
     return cmocka_run_group_tests_name("greeting", cases, NULL, NULL);
 }

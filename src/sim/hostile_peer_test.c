@@ -526,6 +526,66 @@ static struct slice encoded_map(const struct map *next, uint64_t author) {
     return writer_bytes(&w);
 }
 
+// n1 waits for n3, and is given a map that is not one for it, with strangers in the places of the
+// first members. It still knows whom to call.
+static void first_members_are_known_after_a_map_of_others(void **state) {
+    (void)state;
+    struct impostor *i = prepare(3);
+    become(i, 77);
+    cluster_start(&i->cluster, 0);
+    be_dialled(i);
+    dial(i);
+    static _Alignas(64) uint8_t memory[256 * 1024];
+    struct arena arena = arena_over(memory, sizeof(memory));
+    struct map others;
+    map_init(&others, &arena, 2);
+    others.member_count = others.replication = 2;
+    for (uint32_t k = 0; k < 2; k++) {
+        struct map_member *m = &others.members[k];
+        *m = (struct map_member){.id = k + 1, .port = 1, .shards = 1, .weight = 1};
+        m->name[0] = m->host[0] = m->address[0] = (char)('a' + k);
+    }
+    map_propose(&others);
+    others.epoch = 2;
+    memcpy(others.cluster.bytes, i->dialled.cluster, CLUSTER_ID_SIZE);
+    say(i, &i->dialled, MESSAGE_FOUNDED, encoded_map(&others, 4711));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 0);
+    hang_up(i);
+    be_dialled(i);
+    dial(i);
+    cluster_start(&i->cluster, 2);
+    pass(i->world, 5 * NS_PER_SECOND);
+    const struct map *map = node_map(real_node(i));
+    assert_int_equal(map->epoch, 1);
+    assert_string_equal(map->members[1].address, "n2");
+    assert_string_equal(map->members[2].name, "n3");
+    end(i);
+}
+
+// Each connection takes a link, and leaves it for the next ones.
+static void callers_that_come_and_go_leave_room(void **state) {
+    (void)state;
+    enum { TIMES = 100 };
+    struct impostor *i = begin();
+    be_dialled(i);
+    for (uint32_t k = 0; k < TIMES; k++) {
+        struct env_socket *streams[2] = {NULL};
+        for (uint32_t one = 0; one < 2; one++) {
+            struct asked a;
+            env_connect(i->env, ask(&a, i->world), "n1:17379", &streams[one]);
+            assert_int_equal(answer_of(&a), ST_OK);
+        }
+        pass(i->world, 10 * NS_PER_MS);
+        for (uint32_t one = 0; one < 2; one++) env_shut(i->env, streams[one]);
+        pass(i->world, 10 * NS_PER_MS);
+    }
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    assert_int_equal(node_state(real_node(i)), NODE_SERVING);
+    end(i);
+}
+
 // The map of n1, changed.
 static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
     struct map next = *node_map(real_node(i));
@@ -706,6 +766,8 @@ static void random_bodies_end_the_connection_at_most(void **state) {
 int hostile_peer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_founded_with_who_fits_no_map),
+        cmocka_unit_test(first_members_are_known_after_a_map_of_others),
+        cmocka_unit_test(callers_that_come_and_go_leave_room),
         cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
         cmocka_unit_test(comparing_neither_shows_nor_passes_over_what_is_not_durable),

@@ -27,6 +27,10 @@ void image_read(const struct image *image, uint64_t offset, uint8_t *to, uint64_
     }
 }
 
+static bool is_zero(const uint8_t *bytes, uint64_t size) {
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
 static void make_pages(struct image *image, uint64_t count) {
     if (count <= image->page_count) return;
     uint64_t grown = image->page_count * 2 > count ? image->page_count * 2 : count;
@@ -43,8 +47,9 @@ void image_write(struct image *image, uint64_t offset, const uint8_t *from, uint
     while (size > 0) {
         uint64_t part = in_page(offset, size);
         uint8_t **page = &image->pages[offset / IMAGE_PAGE];
-        if (*page == NULL) *page = memory_take(1, IMAGE_PAGE);
-        memcpy(*page + offset % IMAGE_PAGE, from, part);
+        bool is_zero_still = *page == NULL && is_zero(from, part);
+        if (*page == NULL && !is_zero_still) *page = memory_take(1, IMAGE_PAGE);
+        if (!is_zero_still) memcpy(*page + offset % IMAGE_PAGE, from, part);
         offset += part;
         from += part;
         size -= part;

@@ -2,7 +2,7 @@
 //
 // image.h -- the bytes of a simulated file, kept by the page.
 //
-// Pages that were never written take no memory and read as zeros, so a file of a preallocated
+// Pages to which nothing but zeros was ever written take no memory, so a file of a preallocated
 // gigabyte costs nothing.
 #ifndef QUOIT_SIM_IMAGE_H
 #define QUOIT_SIM_IMAGE_H

@@ -65,10 +65,29 @@ static void a_gigabyte_of_nothing_is_free(void **state) {
     image_free(&image);
 }
 
+static void zeros_are_free_until_something_else_is_there(void **state) {
+    (void)state;
+    static const uint8_t zeros[2 * IMAGE_PAGE];
+    struct image image = {0};
+    image_write(&image, 100, zeros, sizeof(zeros));
+    assert_int_equal(image.size, 100 + sizeof(zeros));
+    for (uint64_t i = 0; i < image.page_count; i++) assert_null(image.pages[i]);
+    image_write(&image, IMAGE_PAGE + 7, (const uint8_t *)"?", 1);
+    image_write(&image, IMAGE_PAGE, zeros, IMAGE_PAGE); // over it, too
+    uint8_t byte = 1;
+    image_read(&image, IMAGE_PAGE + 7, &byte, 1);
+    assert_int_equal(byte, 0);
+    image_write(&image, 0, (const uint8_t[]){0, 0, 5}, 3);
+    image_read(&image, 2, &byte, 1);
+    assert_int_equal(byte, 5);
+    image_free(&image);
+}
+
 int image_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_image_is_an_array_that_takes_no_room),
         cmocka_unit_test(a_gigabyte_of_nothing_is_free),
+        cmocka_unit_test(zeros_are_free_until_something_else_is_there),
     };
     return cmocka_run_group_tests_name("image", cases, NULL, NULL);
 }

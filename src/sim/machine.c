@@ -349,6 +349,7 @@ struct machine *machine_create(struct world *world, uint32_t index, const char *
     list_init(&m->disk_requests);
     list_init(&m->files);
     list_init(&m->sockets);
+    list_init(&m->listening);
     m->disk = make_disk(m);
     set_clocks(m);
     return m;

@@ -74,7 +74,8 @@ struct machine {
     uint32_t files_open;
 
     // Network
-    struct list sockets; // struct env_socket
+    struct list sockets;   // struct env_socket
+    struct list listening; // of these, by `everywhere`
     uint32_t sockets_open;
     uint32_t last_port;
     struct machine_traffic traffic;

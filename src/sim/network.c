@@ -25,7 +25,6 @@ struct network {
     uint32_t capacity;   // machines that links has room for
     struct list streams; // struct env_socket: ends of pairs of which one end is open
     struct list free;    // the first ends of pairs that are not in use
-    struct list listening;
     struct list free_listeners;
 };
 
@@ -36,7 +35,6 @@ struct network *network_create(struct world *world) {
     network->world = world;
     list_init(&network->streams);
     list_init(&network->free);
-    list_init(&network->listening);
     list_init(&network->free_listeners);
     return network;
 }
@@ -151,21 +149,21 @@ static struct machine *machine_at(struct machine *asking, const char *host) {
     return world_find_machine(asking->world, host);
 }
 
-static struct env_socket *find_listener(const struct network *network,
-                                        const struct machine *machine, uint32_t port) {
-    for (struct list *l = network->listening.next; l != &network->listening; l = l->next) {
+static struct env_socket *find_listener(const struct machine *machine, uint32_t port) {
+    const struct list *all = &machine->listening;
+    for (struct list *l = all->next; l != all; l = l->next) {
         struct env_socket *listener = CONTAINER_OF(l, struct env_socket, everywhere);
-        if (listener->machine == machine && listener->port == port) return listener;
+        if (listener->port == port) return listener;
     }
     return NULL;
 }
 
-static uint32_t draw_port(const struct network *network, struct machine *m) {
+static uint32_t draw_port(struct machine *m) {
     do {
         m->last_port = m->last_port < FIRST_FREE_PORT || m->last_port == UINT16_MAX
                            ? FIRST_FREE_PORT
                            : m->last_port + 1;
-    } while (find_listener(network, m, m->last_port) != NULL);
+    } while (find_listener(m, m->last_port) != NULL);
     return m->last_port;
 }
 
@@ -203,7 +201,7 @@ static struct env_socket *create_listener(struct machine *m, uint32_t port, cons
     list_init(&listener->link);
     list_init(&listener->everywhere);
     list_init(&listener->backlog);
-    list_append(&network->listening, &listener->everywhere);
+    list_append(&m->listening, &listener->everywhere);
     list_append(&m->sockets, &listener->link);
     m->sockets_open++;
     return listener;
@@ -215,7 +213,7 @@ static enum status check_listen(struct machine *m, const char *address, struct p
     const struct machine *owner = machine_at(m, place->host);
     if (owner == NULL) return ST_INVALID;
     if (owner != m) return ST_IO;
-    return find_listener(m->world->network, m, place->port) == NULL ? ST_OK : ST_IO;
+    return find_listener(m, place->port) == NULL ? ST_OK : ST_IO;
 }
 
 static void on_listen(struct event *event) {
@@ -225,7 +223,7 @@ static void on_listen(struct event *event) {
     op->size = 0;
     op->status = check_listen(m, (const char *)op->from, &place);
     if (op->status == ST_OK) {
-        uint32_t port = place.port != 0 ? place.port : draw_port(m->world->network, m);
+        uint32_t port = place.port != 0 ? place.port : draw_port(m);
         struct env_socket **to = op->private[0];
         *to = create_listener(m, port, place.host);
     }
@@ -304,7 +302,7 @@ static void meet(struct machine *m, struct env_op *op, struct env_socket *listen
     struct env_socket *far = near->other;
     snprintf(near->address, sizeof(near->address), "%s", (const char *)op->from);
     const char *own = means_oneself(host) ? host : m->host;
-    snprintf(far->address, sizeof(far->address), "%s:%u", own, draw_port(network, m));
+    snprintf(far->address, sizeof(far->address), "%s:%u", own, draw_port(m));
     list_append(&m->sockets, &near->link);
     m->sockets_open++;
     list_append(&listener->backlog, &far->link);
@@ -352,7 +350,7 @@ static void on_first_packet(struct event *event) {
         try_later(m, op);
         return;
     }
-    struct env_socket *listener = find_listener(network, target, place.port);
+    struct env_socket *listener = find_listener(target, place.port);
     if (listener == NULL || dice_roll(&m->dice, FAULT_NET_REFUSED)) {
         fail_connect(m, op, ST_IO);
     } else if (listener->backlog_count == BACKLOG_MAX) {
@@ -500,8 +498,7 @@ void network_destroy(struct network *network) {
     while (!list_is_empty(&network->free)) {
         stream_destroy_pair(CONTAINER_OF(network->free.next, struct env_socket, everywhere));
     }
-    free_listeners(&network->listening);
-    free_listeners(&network->free_listeners);
+    free_listeners(&network->free_listeners); // no machine listens any more
     memory_give(network->links);
     memory_give(network);
 }

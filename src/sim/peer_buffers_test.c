@@ -8,6 +8,7 @@
 
 enum { MEMBERS = 5, LINES = 4, LARGE = 10000, FRAME_MAX = 16 * 1024, HALF = 3000 };
 enum { MANY = 16 };
+enum { READS = 2 }; // requests that come in one piece, whatever is there to receive them
 
 // A connection to n1 on which we speak without waiting until that has been taken.
 struct caller {
@@ -231,10 +232,10 @@ static void large_answers_wait_in_line(void **state) {
     (void)state;
     struct crowd *c = gather_callers(4096);
     write_all(c);
-    for (uint32_t k = 0; k < LINES; k++) begin_to_read(c, &c->callers[k], 3);
+    for (uint32_t k = 0; k < LINES; k++) begin_to_read(c, &c->callers[k], READS);
     assert_int_equal(in_use(c).large, 1);
     assert_int_equal(in_use(c).waiting, LINES - 1);
-    for (uint32_t k = 0; k < LINES; k++) expect_read(c, &c->callers[k], 3);
+    for (uint32_t k = 0; k < LINES; k++) expect_read(c, &c->callers[k], READS);
     pass(c->i->world, 50 * NS_PER_MS);
     expect_none_in_use(c);
     end(c->i);
@@ -258,8 +259,8 @@ static void uses_do_not_wait_for_each_other(void **state) {
     for (uint32_t k = 2; k < LINES; k++) begin_to_write(c, &c->callers[k]);
     assert_int_equal(in_use(c).large, 2);
     assert_int_equal(in_use(c).waiting, 1);
-    for (uint32_t k = 0; k < 2; k++) begin_to_read(c, &c->callers[k], 3);
-    for (uint32_t k = 0; k < 2; k++) expect_read(c, &c->callers[k], 3);
+    for (uint32_t k = 0; k < 2; k++) begin_to_read(c, &c->callers[k], READS);
+    for (uint32_t k = 0; k < 2; k++) expect_read(c, &c->callers[k], READS);
 
     uint64_t before = node_stats(real_node(c->i)).frames_received;
     static struct caller us;
@@ -309,8 +310,8 @@ static struct crowd *gather_busy(void) {
     write_all(c);
     begin_to_write(c, &c->callers[0]);
     begin_to_write(c, &c->callers[1]);
-    begin_to_read(c, &c->callers[2], 3);
-    begin_to_read(c, &c->callers[3], 3);
+    begin_to_read(c, &c->callers[2], READS);
+    begin_to_read(c, &c->callers[3], READS);
     assert_int_equal(in_use(c).large, 2);
     assert_int_equal(in_use(c).waiting, 2);
     return c;

@@ -55,6 +55,20 @@ static void who_holds_the_same_says_so_with_one_number(void **state) {
     site_free(site);
 }
 
+static void with_one_copy(struct node_options *node, struct server_options *server) {
+    node->replication = 1;
+    server->replication = 1;
+}
+
+static void who_shares_nothing_has_nothing_to_compare(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, with_one_copy);
+    write_keys(site, site_talker(site, 0, false), "key", 0, 200);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(bytes_of_all(site), 0);
+    site_free(site);
+}
+
 // One key among many in its slot, which the member that was away lacks: found by a few thousand
 // bytes, not by a list of all keys.
 static void one_key_among_many_is_found_by_its_leaf(void **state) {
@@ -291,6 +305,7 @@ static void what_was_purged_does_not_come_out_from_under_damage(void **state) {
 int reconcile_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_holds_the_same_says_so_with_one_number),
+        cmocka_unit_test(who_shares_nothing_has_nothing_to_compare),
         cmocka_unit_test(one_key_among_many_is_found_by_its_leaf),
         cmocka_unit_test(a_difference_has_an_age),
         cmocka_unit_test(writes_under_way_are_no_differences),

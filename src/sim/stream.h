@@ -35,7 +35,7 @@ struct piece {
 
 struct env_socket {
     struct list link;       // what its machine has open, or the backlog of a listener
-    struct list everywhere; // all streams, or all that are free
+    struct list everywhere; // all streams, or all that are free; of a listener, its machine's
     uint64_t number;        // of this use of the memory
     struct network *network;
     struct machine *machine;
