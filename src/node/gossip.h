@@ -14,7 +14,7 @@
 #include "node/sight.h"
 
 enum {
-    GOSSIP_ALL_MAX = 8,
+    GOSSIP_ALL_MAX = 7,
     GOSSIP_FANOUT = 2,
     GOSSIP_SIZE_MAX = 4 + RUMORS_MAX * MEMBER_ENTRY_ENCODED_SIZE + 17 + 1 +
                       8 * DOUBTS_TOLD_MAX, // bytes of a message
