@@ -22,7 +22,7 @@ enum length_line {
 // Reads a whole line of that type at input.data[*at], of one digit or two, as nearly every line is,
 // and moves *at behind it. False, and nothing is done: it is something else, read_length tells
 // what.
-static inline bool read_short_length(struct slice input, char type, size_t *at, size_t *value) {
+static inline bool read_short_length(struct slice input, uint8_t type, size_t *at, size_t *value) {
     if (*at + 5 > input.size) return false;
     const uint8_t *line = input.data + *at;
     uint32_t high = (uint32_t)line[1] - '0';
