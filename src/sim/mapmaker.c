@@ -121,6 +121,28 @@ static void judge_not_done(struct mapmaker_change *c) {
     m->not_done[m->not_done_count++] = c->change.author;
 }
 
+enum { TRIES_MAX = 5 };
+
+static void ask(struct mapmaker *m, uint32_t member, struct mapmaker_change *c);
+
+static void on_again(void *context) {
+    struct mapmaker_change *c = context;
+    uint32_t tries = c->tries;
+    ask(c->maker, c->member, c);
+    c->tries = tries + 1;
+}
+
+// Whether it is not to be known if the change was made, as its member was told a later map before
+// that. Where all propose at once that happens in a healed cluster, too, and who wanted the change
+// asks again.
+static bool is_asked_again(struct mapmaker_change *c, const struct node *node) {
+    bool has_missed = c->change.instance != 0 && c->change.instance < node_map(node)->epoch;
+    if (!has_missed || c->change.status != ST_TIMEOUT || c->tries == TRIES_MAX) return false;
+    c->is_asked = true;
+    world_at(c->maker->cluster->world, now(c->maker) + NS_PER_MS, on_again, c);
+    return true;
+}
+
 static void on_done(struct map_change *change) {
     struct mapmaker_change *c = CONTAINER_OF(change, struct mapmaker_change, change);
     struct mapmaker *m = c->maker;
@@ -137,6 +159,7 @@ static void on_done(struct map_change *change) {
         judge_not_done(c);
     }
     bool has_healed = m->oracle->healed_at != UINT64_MAX;
+    if (has_healed && is_asked_again(c, node)) return;
     if (has_healed && status != (c->is_refused ? ST_INVALID : ST_OK)) {
         oracle_fail(m->oracle, "O14 n%u cannot change the map of a healed cluster: %s",
                     c->member + 1, status_text(status));

@@ -25,6 +25,7 @@ struct mapmaker_change {
     uint32_t life; // of the process that was asked
     bool is_asked;
     bool is_refused; // does not apply
+    uint32_t tries;  // before this one
 };
 
 struct mapmaker_epoch {
