@@ -25,7 +25,7 @@ static bool read_entry(struct member_entry *entry, struct reader *r) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct member_entry known = {0};
-    struct members members = {1, &known};
+    struct members members = {.count = 1, .entries = &known};
     struct reader r = reader_of((struct slice){data, size});
     uint32_t count = 0;
     while (count < ENTRIES && read_entry(&entries[count], &r)) {
