@@ -144,12 +144,13 @@ void lock_release(struct step *step) {
     if (held->mode == LOCK_NONE) return;
     struct server *server = server_of(step);
     must(!held->is_waiting);
+    bool is_one = held->mode == LOCK_SHARED;
     held->mode = LOCK_NONE;
     for (uint32_t i = next_wanted(held, 0); i < LOCKS;) {
         struct lock *lock = &server->locks.all[i];
         let_go(&server->locks, lock);
         grant(server, lock);
-        i = i < held->index ? next_wanted(held, i + 1) : LOCKS;
+        i = is_one ? LOCKS : next_wanted(held, i + 1);
     }
     memset(held->wanted, 0, sizeof(held->wanted));
 }

@@ -577,7 +577,7 @@ static void push_out(struct site *site, struct talker *t, struct slice key, cons
 // they are small, of several clients, or take a chunk each.
 static void many_values_wait_for_the_first_in_little_memory(void **state) {
     (void)state;
-    enum { KEYS = 1000, LARGE = 1000, CLIENTS = 12 };
+    enum { KEYS = 1000, LARGE = 1000, CLIENTS = 24 };
     struct talker *readers[CLIENTS];
     static char words[KEYS * 1100 + 64];
     static char value[LARGE + 1];
