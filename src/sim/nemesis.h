@@ -64,8 +64,9 @@ struct replacing {
     bool has_map[CLUSTER_MEMBERS_MAX]; // each, when it was last seen at work
     struct disk *lost;                 // a copy of the first one, to turn up again; or NULL
     uint32_t lost_of;
-    uint32_t patience; // of the operator: looks at a stranger, about
-    uint64_t returned; // when it did, ns; 0: not yet
+    uint32_t patience;                    // of the operator: looks at a stranger, about
+    uint64_t returned;                    // when it did, ns; 0: not yet
+    uint64_t paused[CLUSTER_MEMBERS_MAX]; // when each was seen so last, ns; 0: never
     struct replace_order orders[CLUSTER_MEMBERS_MAX];
     uint64_t waited; // looks at a stranger that waits
     uint64_t done;

@@ -166,18 +166,25 @@ static void check_stranger(struct nemesis *n, struct process *p) {
     if (is_new_life && serves && !p->is_ordered) complain(n, "O36 a stranger serves");
     if (is_new_life && serves && p->is_ordered) p->is_stranger = false;
     uint64_t storage = storage_of(p);
-    bool is_stale = world_now(n->cluster->world) - p->bytes_lost < STALE_NS;
+    uint64_t now = world_now(n->cluster->world);
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         const struct node *node = cluster_node(n->cluster, i);
         if (i == p->index || !cluster_is_serving(n->cluster, i)) continue;
         bool is_named = node_map(node)->members[p->index].storage == storage;
         if (is_named && !p->is_ordered) complain(n, "O36 a map names a stranger");
-        if (machine_is_paused(process_of(n, i)->machine) || is_stale || is_named) continue;
+        // Its time to give a connection up is that in which it runs.
+        uint64_t since = n->replacing.paused[i];
+        if (since < p->bytes_lost) since = p->bytes_lost;
+        if (now - since < STALE_NS || is_named) continue;
         if (node_member_is_up(node, p->index)) complain(n, "O36 a stranger is up to a member");
     }
 }
 
 static void look(struct nemesis *n) {
+    for (uint32_t i = 0; i < n->cluster->options.members; i++) {
+        bool is_paused = machine_is_paused(process_of(n, i)->machine);
+        if (is_paused) n->replacing.paused[i] = world_now(n->cluster->world);
+    }
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         if (process_of(n, i)->is_stranger) check_stranger(n, process_of(n, i));
     }
