@@ -78,7 +78,7 @@ static bool take_next(struct node *node, struct slice bytes) {
     must(!e->is_adopting);
     enum status st = ST_TOO_LARGE;
     if (bytes.size <= node->fact_capacity - EPOCH_VOTE_SIZE) {
-        st = genesis_decode_map(bytes, &e->next, &e->next_author);
+        st = genesis_decode_map(bytes, &e->next, &e->next_lineage);
     }
     if (st == ST_OK && e->next.epoch < node->map.epoch) return false; // it comes late
     if (st == ST_OK && may_follow(&node->map, &e->next)) return true;
@@ -301,13 +301,14 @@ static void rest(struct node *node) {
 static enum status encode_change(struct node *node, struct map_change *change) {
     struct epoch *e = &node->epoch;
     struct writer copy = writer_to(e->value, node->fact_capacity);
-    genesis_encode_map(&node->map, e->author, &copy);
-    must(genesis_decode_map(writer_bytes(&copy), &e->next, &e->next_author) == ST_OK);
+    genesis_encode_map(&node->map, &e->lineage, &copy);
+    must(genesis_decode_map(writer_bytes(&copy), &e->next, &e->next_lineage) == ST_OK);
     e->next.epoch++;
+    lineage_set(&e->next_lineage, e->next.epoch, change->author);
     if (!change->apply(change, &e->next)) return ST_INVALID;
     must(may_follow(&node->map, &e->next));
     struct writer w = writer_to(e->value, node->fact_capacity - EPOCH_VOTE_SIZE);
-    genesis_encode_map(&e->next, change->author, &w);
+    genesis_encode_map(&e->next, &e->next_lineage, &w);
     e->value_size = w.size;
     return w.failed ? ST_BUSY : ST_OK;
 }
@@ -462,12 +463,13 @@ void epoch_on_accepted(struct node *node, uint32_t member, const struct message_
 void epoch_on_told(struct node *node, struct slice body) {
     struct epoch *e = &node->epoch;
     if (e->is_adopting || !take_next(node, body)) return;
-    if (e->next.epoch > node->map.epoch || e->next_author > e->author) adopt(node);
+    uint64_t author = lineage_author(&e->next_lineage, e->next.epoch);
+    if (e->next.epoch > node->map.epoch || author > node_map_author(node)) adopt(node);
 }
 
 void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
     bool is_same_epoch = node->peers[member].epoch == node->map.epoch;
-    if (!is_same_epoch || author >= node->epoch.author) return;
+    if (!is_same_epoch || author >= node_map_author(node)) return;
     genesis_tell(node, member);
     if (!log_is_due(node, &node->epoch.refusal_logged)) return;
     env_log(node->env, ENV_ERROR,
@@ -476,17 +478,16 @@ void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
             (unsigned long long)node->map.epoch, node->map.members[member].name);
 }
 
-// A change of ours that was proposed: is it in the map, or certainly not, or is that not to be
-// known since maps between were missed?
+// A change of ours that was proposed: has it made the map of its epoch, or certainly not, or is
+// that not to be known since too many maps were missed?
 static void judge_change(struct node *node, struct map_change *change) {
-    const struct epoch *e = &node->epoch;
     if (change->instance == 0) return;
-    if (change->author == e->author) {
-        finish(node, change, ST_OK);
-    } else if (change->instance == node->map.epoch) {
-        change->instance = 0;
-    } else {
+    if (node->map.epoch - change->instance >= LINEAGE_MAPS) {
         finish(node, change, ST_TIMEOUT);
+    } else if (lineage_author(&node->epoch.lineage, change->instance) == change->author) {
+        finish(node, change, ST_OK);
+    } else {
+        change->instance = 0;
     }
 }
 
@@ -496,7 +497,7 @@ void epoch_on_map_stored(struct node *node) {
     struct map former = node->map;
     node->map = e->next;
     e->next = former;
-    e->author = e->next_author;
+    e->lineage = e->next_lineage;
     e->is_adopting = false;
     e->due.ballot = 0;
     e->round = 0;

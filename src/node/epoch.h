@@ -7,7 +7,8 @@
 // heard of since, proposes that again, since its proposer may be gone. Nobody leads.
 //
 // What was chosen is adopted: stored, then used, then told to everybody who has an older map, as
-// FOUNDED is (genesis.h). Who was away learns of the latest map only.
+// FOUNDED is (genesis.h). Who was away learns of the latest map only, and which changes have made
+// the ones before.
 //
 // A member votes in the instance that follows its own map, and in no other. A member that mends may
 // have forgotten votes, and is reset from then on. It cannot know how far its map had come. But
@@ -32,6 +33,7 @@
 
 #include "base/list.h"
 #include "base/timer.h"
+#include "model/lineage.h"
 #include "model/map.h"
 #include "model/paxos.h"
 #include "wire/message.h"
@@ -51,7 +53,7 @@ struct epoch_answer {
 };
 
 struct epoch {
-    uint64_t author; // of node->map; 0: it was founded
+    struct lineage lineage; // of node->map
 
     // The acceptor.
     struct paxos_vote vote;
@@ -73,7 +75,7 @@ struct epoch {
 
     // Being adopted; else for use within one callback. Before there is a map: genesis.h.
     struct map next;
-    uint64_t next_author;
+    struct lineage next_lineage;
     bool is_adopting;
     uint64_t refusal_logged;
 };

@@ -112,14 +112,17 @@ static bool has_room_for_copies(const struct node *node) {
     return false;
 }
 
-enum status genesis_decode_map(struct slice bytes, struct map *map, uint64_t *author) {
+enum status genesis_decode_map(struct slice bytes, struct map *map, struct lineage *lineage) {
     struct reader r = reader_of(bytes);
     struct slice cluster = read_bytes(&r, CLUSTER_ID_SIZE);
     struct slice encoded = read_sized(&r, SIZE_MAX);
     enum status st = r.failed ? ST_CORRUPT : map_decode(map, encoded);
     if (st != ST_OK) return st;
     for (uint32_t i = 0; i < map->member_count; i++) map->members[i].storage = read_u64(&r);
-    *author = map->epoch > 1 ? read_u64(&r) : 0;
+    *lineage = (struct lineage){0};
+    for (uint64_t i = 0; i < lineage_count(map->epoch); i++) {
+        lineage_set(lineage, map->epoch - i, read_u64(&r));
+    }
     struct slice of_map = {map->cluster.bytes, CLUSTER_ID_SIZE};
     bool is_one_cluster = slice_equal(cluster, of_map);
     if (reader_done(&r) && is_one_cluster) return ST_OK;
@@ -129,7 +132,7 @@ enum status genesis_decode_map(struct slice bytes, struct map *map, uint64_t *au
 
 // The stored map is good: it names us. Takes `self`, and sees whether our data is still the one.
 static enum status take_map(struct node *node, struct slice bytes) {
-    enum status st = genesis_decode_map(bytes, &node->map, &node->epoch.author);
+    enum status st = genesis_decode_map(bytes, &node->map, &node->epoch.lineage);
     if (st != ST_OK) return st;
     node->cluster = node->map.cluster;
     const char *name = node->options.self.name;
@@ -158,23 +161,25 @@ static void encode_start(struct node *node, struct writer *w) {
         w, (uint8_t)((node->is_mending ? START_MENDING : 0) | (has_interval ? START_INTERVAL : 0)));
 }
 
-void genesis_encode_map(const struct map *map, uint64_t author, struct writer *w) {
+void genesis_encode_map(const struct map *map, const struct lineage *lineage, struct writer *w) {
     size_t size = map_encoded_size(map);
     write_bytes(w, (struct slice){map->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(w, (uint32_t)size);
     uint8_t *to = write_room(w, size);
     if (to != NULL) map_encode(map, to, size);
     for (uint32_t i = 0; i < map->member_count; i++) write_u64(w, map->members[i].storage);
-    if (map->epoch > 1) write_u64(w, author);
+    for (uint64_t i = 0; i < lineage_count(map->epoch); i++) {
+        write_u64(w, lineage_author(lineage, map->epoch - i));
+    }
 }
 
 // A map that was agreed on is stored before it is used.
 static void encode_map(const struct node *node, struct writer *w) {
     const struct epoch *e = &node->epoch;
     if (e->is_adopting) {
-        genesis_encode_map(&e->next, e->next_author, w);
+        genesis_encode_map(&e->next, &e->next_lineage, w);
     } else {
-        genesis_encode_map(&node->map, e->author, w);
+        genesis_encode_map(&node->map, &e->lineage, w);
     }
 }
 
@@ -266,7 +271,7 @@ void genesis_tell(struct node *node, uint32_t member) {
     struct link *link = peer_link(node, member);
     if (node->state != NODE_SERVING || link == NULL || !link_is_open(link)) return;
     struct writer w = link_begin(link, (uint32_t)node->fact_capacity);
-    genesis_encode_map(&node->map, node->epoch.author, &w);
+    genesis_encode_map(&node->map, &node->epoch.lineage, &w);
     (void)link_end(link, MESSAGE_FOUNDED, &w);
 }
 
@@ -670,8 +675,8 @@ static enum status note_former_map(struct node *node, const struct store_read *r
     struct slice value = fact_value(node, read, true);
     if (value.size == 0) return ST_OK;
     uint64_t storage = record_latest(&node->records[0])->dot.actor.storage;
-    uint64_t author;
-    enum status st = genesis_decode_map(value, &node->map, &author);
+    struct lineage lineage;
+    enum status st = genesis_decode_map(value, &node->map, &lineage);
     if (st != ST_OK) return st;
     node->former_placement = map_placement(&node->map);
     node->map.epoch = 0;

@@ -23,7 +23,7 @@
 // Facts are records in the system partition of the store:
 //
 //     "start"  incarnation u64 | u8: 1 it is mending, 2 what it acknowledges is synced later
-//     "map"    cluster id | the map | storage ids | of a later map than the first: its author
+//     "map"    cluster id | the map | storage ids | of a later map than the first: its lineage
 //     "vote"   what this member has promised and accepted for the next map: epoch.h
 //     "fences" of each group of slots, which rounds of purging it knows of: model/fence.h
 #ifndef QUOIT_NODE_GENESIS_H
@@ -53,12 +53,14 @@ void genesis_tell(struct node *node, uint32_t member);
 void genesis_write_facts(struct node *node, uint8_t facts);
 
 // Body of FOUNDED, value that members agree on, and stored fact alike: 16 bytes cluster id, u32
-// size, the map, then for each of its members u64: the id of its storage; then, of a map whose
-// epoch is not 1, u64: a number that says which change has made it.
-void genesis_encode_map(const struct map *map, uint64_t author, struct writer *w);
+// size, the map, then for each of its members u64: the id of its storage; then for the map and each
+// before it, down to epoch 2, but LINEAGE_MAPS at most, u64: a number that says which change has
+// made it.
+void genesis_encode_map(const struct map *map, const struct lineage *lineage, struct writer *w);
 
 // Else than ST_OK: as map_decode says.
-NODISCARD enum status genesis_decode_map(struct slice bytes, struct map *map, uint64_t *author);
+NODISCARD enum status genesis_decode_map(struct slice bytes, struct map *map,
+                                         struct lineage *lineage);
 
 // A peer gives us the map.
 void genesis_on_founded(struct node *node, struct slice body);

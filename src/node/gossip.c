@@ -61,7 +61,7 @@ static void send_news(struct node *node, struct link *link) {
     for (uint32_t i = 0; i < count; i++) {
         member_entry_encode(&node->members.entries[rows[i]], &w);
     }
-    write_u64(&w, node->epoch.author);
+    write_u64(&w, node_map_author(node));
     bool is_serving = node->state == NODE_SERVING;
     write_u8(&w, is_serving);
     write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
@@ -76,7 +76,7 @@ static void send_news(struct node *node, struct link *link) {
 void gossip_greet(struct node *node, struct link *link) {
     struct writer w = link_begin(link, 32);
     write_u32(&w, 0);
-    write_u64(&w, node->epoch.author);
+    write_u64(&w, node_map_author(node));
     write_u8(&w, false);
     write_u64(&w, 0);
     bool is_sent = link_end(link, MESSAGE_GOSSIP, &w);
@@ -168,7 +168,7 @@ void gossip_receive(struct node *node, struct link *link, struct slice body) {
     node->peers[link->peer].is_serving = has_root;
     if (!r.failed && node->state == NODE_SERVING) {
         epoch_on_author(node, link->peer, author);
-        bool is_same_map = author == node->epoch.author;
+        bool is_same_map = author == node_map_author(node);
         if (has_root && is_same_map) reconcile_on_root(node, link->peer, root);
     }
     // Where they are many the map goes from one to the next.

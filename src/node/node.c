@@ -76,7 +76,7 @@ static uint32_t message_max(const struct node_options *options) {
 static size_t fact_size_max(const struct node_options *o) {
     return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
            (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX) + EPOCH_VOTE_SIZE +
-           KEYSPACES_MAX * sizeof(struct keyspace);
+           KEYSPACES_MAX * sizeof(struct keyspace) + sizeof(struct lineage);
 }
 
 // The largest record that is stored. Where values are small and members many it is the map, or what
@@ -492,7 +492,7 @@ const struct map *node_map(const struct node *node) {
 }
 
 uint64_t node_map_author(const struct node *node) {
-    return node->epoch.author;
+    return lineage_author(&node->epoch.lineage, node->map.epoch);
 }
 
 uint32_t node_self(const struct node *node) {

@@ -200,10 +200,10 @@ struct map_change {
     bool (*apply)(struct map_change *change, struct map *next);
     void (*done)(struct map_change *change); // never called before node_change_map returns
 
-    // Result. ST_OK: it was agreed on, and is durable here and in the map. ST_INVALID: it did not
-    // apply. ST_UNAVAILABLE: too few members could be reached, or this one has no vote; ST_BUSY:
-    // the map would be too large; ST_CANCELLED: the node stops; all these: certainly not done.
-    // ST_TIMEOUT: unknown: it may be in the map, now or later.
+    // Result. ST_OK: it was agreed on, and durable here is the map that it has made, or a later
+    // one. ST_INVALID: it did not apply. ST_UNAVAILABLE: too few members could be reached, or this
+    // one has no vote; ST_BUSY: the map would be too large; ST_CANCELLED: the node stops; all
+    // these: certainly not done. ST_TIMEOUT: unknown: it may be in the map, now or later.
     enum status status;
     uint64_t author; // node_map_author of the map that it makes
 
@@ -212,7 +212,8 @@ struct map_change {
 
     struct list link; // the rest is the node's
     uint64_t deadline;
-    uint64_t instance; // in which it was proposed; 0: in none that is open
+    uint64_t instance; // in which it was proposed; 0: in none that is open; if it was done, the
+                       // epoch of the map that it has made
 };
 
 // Has the members agree on a change of the map: more than half of all have to answer. Changes of
@@ -270,7 +271,7 @@ struct keyspace_change {
     struct map_change map_change;
     uint64_t deadline;
     uint64_t epoch;  // in which it was done, and that everybody must have; 0: not yet
-    uint64_t judged; // the last map that was looked at; 0: none
+    uint64_t judged; // the last map of which is known what it makes of the change; 0: none
     uint64_t known;  // when everybody had it, ns; 0: not yet
     uint16_t number; // of the keyspace that comes or goes
     bool is_waiting;

@@ -264,7 +264,7 @@ static void ask(struct node *node) {
     struct purge *p = &node->purge;
     p->state = PURGE_ASKING;
     p->id++;
-    p->author = node->epoch.author;
+    p->author = node_map_author(node);
     p->round = purge_next_round(node, p->group);
     p->told = p->is_wide ? node->map.member_count : 0;
     memset(p->held, 0xff, sizeof(p->held));
@@ -326,7 +326,7 @@ static void decide(struct node *node) {
         return;
     }
     const struct message_erase m = {
-        .author = node->epoch.author,
+        .author = node_map_author(node),
         .group = (uint16_t)p->group,
         .round = p->round,
         .floor = p->fences[p->group].floor,

@@ -275,7 +275,7 @@ static bool has_room(const struct node *node) {
 
 // This member may agree to the round now.
 static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
-    return node->state == NODE_SERVING && node_has_vote(node) && author == node->epoch.author &&
+    return node->state == NODE_SERVING && node_has_vote(node) && author == node_map_author(node) &&
            round >= purge_next_round(node, group) &&
            fence_believes(&node->purge.fences[group], round);
 }
@@ -488,7 +488,7 @@ void purge_on_erase(struct node *node, struct link *link, const struct message_e
 
 bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) {
     if (m->group >= SLOT_GROUPS || m->entries.size > PURGE_BYTES_MAX) return false;
-    if (node->state != NODE_SERVING || m->author != node->epoch.author) return false;
+    if (node->state != NODE_SERVING || m->author != node_map_author(node)) return false;
     struct fence *f = &node->purge.fences[m->group];
     const struct fence decided = {.purged = m->round, .floor = m->floor};
     if (fence_learn(f, &decided, floor_max(node))) genesis_has_missed_purges(node);

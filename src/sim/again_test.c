@@ -21,18 +21,6 @@ static void soon_in_tables(struct node_options *node, struct server_options *ser
     node->timeout_ns = PATIENCE;
 }
 
-static void be_up_for(struct impostor *i, uint64_t time) {
-    const uint64_t until = world_now(i->world) + time;
-    do {
-        const struct member_entry us = {.incarnation = i->hello.incarnation,
-                                        .heartbeat = world_now(i->world),
-                                        .state = MEMBER_SERVING};
-        tell_of_us(i, &us, 1);
-        say_nothing(i, &i->dialled);
-        pass(i->world, 50 * NS_PER_MS);
-    } while (world_now(i->world) < until);
-}
-
 static void stay_up(struct impostor *i) {
     be_up_for(i, 0);
 }

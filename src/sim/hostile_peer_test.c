@@ -3,7 +3,6 @@
 // A member that has the cluster key and says what no honest one would: nothing it sends may end the
 // process of another, or make it believe what cannot be.
 #include "base/text.h"
-#include "model/paxos.h"
 #include "model/rumors.h"
 #include "sim/impostor_case.h"
 
@@ -22,19 +21,6 @@ static void nobody_is_founded_with_who_fits_no_map(void **state) {
         assert_int_equal(node_state(real_node(i)), NODE_FOUNDING);
         end(i);
     }
-}
-
-static void ask_forward(struct impostor *i, const struct message_forward *m) {
-    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, m);
-}
-
-static enum status forward(struct impostor *i, const struct message_forward *m) {
-    ask_forward(i, m);
-    struct frame frame = {0};
-    struct message_forward_done done;
-    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
-    assert_int_equal(done.id, m->id);
-    return done.status;
 }
 
 static void a_forwarded_write_that_cannot_be_is_refused(void **state) {
@@ -121,7 +107,7 @@ static void comparing_neither_shows_nor_passes_over_what_is_not_durable(void **s
     const struct message_compare question = {
         .slot = slot_of(key), .leaves = UINT16_MAX, .is_last = true};
     machine_slow_disk(i->cluster.processes[0].machine, 1000);
-    ask_forward(i, &write);
+    begin_forward(i, &write);
     struct message_compare_done done = compare(i, &question);
     assert_false(done.is_last);
     assert_int_equal(done.covered.size, 0);
@@ -513,56 +499,6 @@ static void who_was_not_wanted_is_answered_once(void **state) {
     end(i);
 }
 
-// A map as members agree on it.
-static struct slice encoded_map(const struct map *next, uint64_t author) {
-    static uint8_t bytes[4096];
-    size_t size = map_encoded_size(next);
-    struct writer w = writer_to(bytes, sizeof(bytes));
-    write_bytes(&w, (struct slice){next->cluster.bytes, CLUSTER_ID_SIZE});
-    write_u32(&w, (uint32_t)size);
-    map_encode(next, write_room(&w, size), size);
-    for (uint32_t member = 0; member < 2; member++) write_u64(&w, next->members[member].storage);
-    write_u64(&w, author);
-    return writer_bytes(&w);
-}
-
-// n1 waits for n3, and is given a map that is not one for it, with strangers in the places of the
-// first members. It still knows whom to call.
-static void first_members_are_known_after_a_map_of_others(void **state) {
-    (void)state;
-    struct impostor *i = prepare(3);
-    become(i, 77);
-    cluster_start(&i->cluster, 0);
-    be_dialled(i);
-    dial(i);
-    static _Alignas(64) uint8_t memory[256 * 1024];
-    struct arena arena = arena_over(memory, sizeof(memory));
-    struct map others;
-    map_init(&others, &arena, 2);
-    others.member_count = others.replication = 2;
-    for (uint32_t k = 0; k < 2; k++) {
-        struct map_member *m = &others.members[k];
-        *m = (struct map_member){.id = k + 1, .port = 1, .shards = 1, .weight = 1};
-        m->name[0] = m->host[0] = m->address[0] = (char)('a' + k);
-    }
-    map_propose(&others);
-    others.epoch = 2;
-    memcpy(others.cluster.bytes, i->dialled.cluster, CLUSTER_ID_SIZE);
-    say(i, &i->dialled, MESSAGE_FOUNDED, encoded_map(&others, 4711));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map(real_node(i))->epoch, 0);
-    hang_up(i);
-    be_dialled(i);
-    dial(i);
-    cluster_start(&i->cluster, 2);
-    pass(i->world, 5 * NS_PER_SECOND);
-    const struct map *map = node_map(real_node(i));
-    assert_int_equal(map->epoch, 1);
-    assert_string_equal(map->members[1].address, "n2");
-    assert_string_equal(map->members[2].name, "n3");
-    end(i);
-}
-
 // Each connection takes a link, and leaves it for the next ones.
 static void callers_that_come_and_go_leave_room(void **state) {
     (void)state;
@@ -583,147 +519,6 @@ static void callers_that_come_and_go_leave_room(void **state) {
     dial(i);
     pass(i->world, 2 * NS_PER_SECOND);
     assert_int_equal(node_state(real_node(i)), NODE_SERVING);
-    end(i);
-}
-
-// The map of n1, changed.
-static struct slice map_by(struct impostor *i, uint64_t epoch, uint16_t port, uint64_t author) {
-    struct map next = *node_map(real_node(i));
-    struct map_member members[2] = {next.members[0], next.members[1]};
-    next.members = members;
-    next.epoch = epoch;
-    members[1].port = port;
-    return encoded_map(&next, author);
-}
-
-static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t port) {
-    return map_by(i, epoch, port, 4712);
-}
-
-static struct message_promise ask_promise(struct impostor *i, uint64_t instance, uint64_t ballot) {
-    const struct message_prepare m = {.instance = instance, .ballot = ballot};
-    SAY(i, &i->dialled, MESSAGE_PREPARE, prepare, &m);
-    struct frame frame = {0};
-    struct message_promise promise;
-    HEAR(i, &i->dialled, MESSAGE_PROMISE, promise, &frame, &promise);
-    return promise;
-}
-
-static void ask_to_accept(struct impostor *i, uint64_t ballot, struct slice value) {
-    const struct message_accept m = {.instance = 2, .ballot = ballot, .value = value};
-    SAY(i, &i->dialled, MESSAGE_ACCEPT, accept, &m);
-}
-
-static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **state) {
-    (void)state;
-    struct impostor *i = begin_serving();
-    uint64_t ballot = paxos_ballot(7, 1);
-    assert_int_equal(ask_promise(i, 1, ballot).status, ST_UNAVAILABLE); // is over
-    assert_int_equal(ask_promise(i, 3, ballot).status, ST_UNAVAILABLE); // has not begun
-    assert_int_equal(ask_promise(i, 2, ballot).status, ST_OK);
-    assert_int_equal(ask_promise(i, 2, ballot).status, ST_BUSY);
-
-    struct slice whole = changed_map(i, 2, CLUSTER_PORT);
-    for (size_t size = 0; size < whole.size; size += 7) {
-        ask_to_accept(i, ballot, (struct slice){whole.data, size});
-    }
-    ask_to_accept(i, ballot, changed_map(i, 3, CLUSTER_PORT));
-    ask_to_accept(i, ballot, changed_map(i, 2, CLUSTER_PORT + 1)); // the member is elsewhere
-    ask_to_accept(i, paxos_ballot(8, 0), changed_map(i, 2, CLUSTER_PORT)); // the ballot is not ours
-    uint64_t later = paxos_ballot(8, 1);
-    assert_int_equal(ask_promise(i, 2, later).accepted, 0);
-
-    ask_to_accept(i, later, changed_map(i, 2, CLUSTER_PORT));
-    uint64_t latest = paxos_ballot(9, 1);
-    assert_true(ask_promise(i, 2, latest).accepted == later);
-
-    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 5, CLUSTER_PORT + 1));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map(real_node(i))->epoch, 1);
-    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 5, CLUSTER_PORT));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map(real_node(i))->epoch, 5);
-    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 4, CLUSTER_PORT));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map(real_node(i))->epoch, 5);
-    assert_int_equal(node_map_author(real_node(i)), 4712);
-    // There are two of one epoch.
-    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 5, CLUSTER_PORT, 4711));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map_author(real_node(i)), 4712);
-    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 5, CLUSTER_PORT, 4713));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map_author(real_node(i)), 4713);
-    end(i);
-}
-
-// It was replaced, and hears of it by the map itself, from a peer that does not know it for the old
-// one. What it adopted would name another directory in its place.
-static void who_hears_of_a_map_that_names_another_directory_serves_no_more(void **state) {
-    (void)state;
-    struct impostor *i = begin_serving();
-    const struct message_forward m = {
-        .id = 9, .kind = REQUEST_WRITE, .need = 1, .key = text("key"), .value = text("value")};
-    struct map_member members[2];
-    struct map next = *node_map(real_node(i));
-    memcpy(members, next.members, sizeof(members));
-    next.members = members;
-    next.epoch = 2;
-    members[0].storage++;
-    assert_int_equal(forward(i, &m), ST_OK);
-    say(i, &i->dialled, MESSAGE_FOUNDED, encoded_map(&next, 4712));
-    assert_int_equal(forward(i, &m), ST_UNAVAILABLE);
-    assert_true(node_is_ousted(real_node(i)));
-    pass(i->world, NS_PER_SECOND);
-    assert_int_equal(node_map(real_node(i))->epoch, 1);
-    end(i);
-}
-
-// The map of n1 with one more keyspace that comes.
-static struct slice map_with_coming(struct impostor *i, const char *name) {
-    struct map next = *node_map(real_node(i));
-    uint32_t place = keyspace_find_free(next.keyspaces);
-    struct keyspace *k = &next.keyspaces[place];
-    *k = (struct keyspace){.state = KEYSPACE_COMING, .number = (uint16_t)next.next_keyspace++};
-    k->replication = next.keyspaces[KEYSPACE_DEFAULT].replication;
-    memcpy(k->name, name, strlen(name));
-    next.epoch++;
-    return encoded_map(&next, 4712);
-}
-
-// What n1 sends us next of its map: a question about keyspaces of that epoch, with the id, or a
-// ballot for the next epoch.
-static enum message_type hear_of_map(struct impostor *i, uint64_t epoch, uint64_t *id) {
-    for (;;) {
-        struct frame frame = {0};
-        struct message_keyspaces question;
-        struct message_prepare ballot;
-        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
-        if (frame.type == MESSAGE_KEYSPACES) {
-            assert_int_equal(message_keyspaces_decode(&question, frame.body), ST_OK);
-            *id = question.id;
-            if (question.epoch == epoch) return frame.type;
-        }
-        if (frame.type == MESSAGE_PREPARE) {
-            assert_int_equal(message_prepare_decode(&ballot, frame.body), ST_OK);
-            if (ballot.instance == epoch + 1) return frame.type;
-        }
-    }
-}
-
-// n1 has heard of all that no keys stand in the way of one keyspace. Before it can say so in a map
-// somebody else's comes, in which there is another one: of that nobody has been asked.
-static void what_was_found_for_one_map_is_not_decided_for_the_next(void **state) {
-    (void)state;
-    struct impostor *i = begin_serving();
-    uint64_t id = 0;
-    say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "a"));
-    assert_int_equal(hear_of_map(i, 2, &id), MESSAGE_KEYSPACES);
-    const struct message_keyspaces_done done = {.id = id, .epoch = 2};
-    SAY(i, &i->accepted, MESSAGE_KEYSPACES_DONE, keyspaces_done, &done);
-    while (hear_of_map(i, 2, &id) != MESSAGE_PREPARE) continue;
-    say(i, &i->dialled, MESSAGE_FOUNDED, map_with_coming(i, "b"));
-    assert_int_equal(hear_of_map(i, 3, &id), MESSAGE_KEYSPACES);
     end(i);
 }
 
@@ -766,7 +561,6 @@ static void random_bodies_end_the_connection_at_most(void **state) {
 int hostile_peer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(nobody_is_founded_with_who_fits_no_map),
-        cmocka_unit_test(first_members_are_known_after_a_map_of_others),
         cmocka_unit_test(callers_that_come_and_go_leave_room),
         cmocka_unit_test(a_forwarded_write_that_cannot_be_is_refused),
         cmocka_unit_test(a_store_that_has_forgotten_begins_one_new_epoch),
@@ -782,9 +576,6 @@ int hostile_peer_test(void) {
         cmocka_unit_test(what_was_said_of_a_place_is_forgotten_when_nobody_says_it_any_more),
         cmocka_unit_test(who_greets_with_another_directory_is_told_so_and_met_only_when_called),
         cmocka_unit_test(who_was_not_wanted_is_answered_once),
-        cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
-        cmocka_unit_test(who_hears_of_a_map_that_names_another_directory_serves_no_more),
-        cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
         cmocka_unit_test(gossip_of_too_many_rows_tells_nothing),
         cmocka_unit_test(random_bodies_end_the_connection_at_most),
     };

@@ -293,14 +293,6 @@ static void who_mends_takes_nothing_of_before_a_purge_from_one_that_is_behind(vo
     end(i);
 }
 
-static struct message_forward_done forward(struct impostor *i, const struct message_forward *m,
-                                           struct frame *frame) {
-    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, m);
-    struct message_forward_done done;
-    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, frame, &done);
-    return done;
-}
-
 // But for an old value that is written anew, as EXPIRE does: where it is no more, it may have been
 // deleted and purged.
 static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **state) {
@@ -326,10 +318,10 @@ static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **s
                                 .value = text("value"),
                                 .seen = writer_bytes(&w)};
     struct frame frame = {0};
-    assert_int_equal(forward(i, &m, &frame).status, ST_BUSY);
+    assert_int_equal(forwarded(i, &m, &frame).status, ST_BUSY);
     assert_false(is_there(i));
     m.timestamp = 0;
-    struct message_forward_done done = forward(i, &m, &frame);
+    struct message_forward_done done = forwarded(i, &m, &frame);
     assert_int_equal(done.status, ST_OK);
     static struct record written;
     assert_int_equal(record_decode(&written, done.record), ST_OK);
@@ -339,7 +331,7 @@ static void what_is_written_after_a_purge_is_later_than_what_was_purged(void **s
     let_it_compare(i);
     let_it_compare(i);
     assert_int_equal(state_of(i), MEMBER_SERVING);
-    done = forward(i, &m, &frame);
+    done = forwarded(i, &m, &frame);
     assert_int_equal(done.status, ST_OK);
     assert_int_equal(record_decode(&written, done.record), ST_OK);
     assert_in_range(record_latest(&written)->timestamp, now + 24 * hour, now + 25 * hour);

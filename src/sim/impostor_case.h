@@ -283,6 +283,19 @@ static inline void tell_of_us(struct impostor *i, const struct member_entry *us,
     say(i, &i->accepted, MESSAGE_GOSSIP, writer_bytes(&w));
 }
 
+// As a member that is well does, at least once.
+static inline void be_up_for(struct impostor *i, uint64_t time) {
+    const uint64_t until = world_now(i->world) + time;
+    do {
+        const struct member_entry us = {.incarnation = i->hello.incarnation,
+                                        .heartbeat = world_now(i->world),
+                                        .state = MEMBER_SERVING};
+        tell_of_us(i, &us, 1);
+        say_nothing(i, &i->dialled);
+        pass(i->world, 50 * NS_PER_MS);
+    } while (world_now(i->world) < until);
+}
+
 static inline struct impostor *begin_serving(void) {
     struct impostor *i = begin();
     be_dialled(i);
@@ -321,6 +334,25 @@ static inline struct impostor *begin_among(uint32_t members) {
 
 static inline void end(struct impostor *i) {
     world_destroy(i->world);
+}
+
+static inline void begin_forward(struct impostor *i, const struct message_forward *m) {
+    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, m);
+}
+
+// The answer, whose record lies in the frame.
+static inline struct message_forward_done
+forwarded(struct impostor *i, const struct message_forward *m, struct frame *frame) {
+    begin_forward(i, m);
+    struct message_forward_done done;
+    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, frame, &done);
+    assert_int_equal(done.id, m->id);
+    return done;
+}
+
+static inline enum status forward(struct impostor *i, const struct message_forward *m) {
+    struct frame frame = {0};
+    return forwarded(i, m, &frame).status;
 }
 
 #endif

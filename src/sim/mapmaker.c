@@ -46,7 +46,7 @@ static void check_author(struct mapmaker *m, uint64_t epoch, uint64_t author) {
                     (unsigned long long)epoch);
     }
     for (uint64_t e = 2; e <= m->latest; e++) {
-        if (e == epoch || m->epochs[e].map == 0 || m->epochs[e].author != author) continue;
+        if (e == epoch || m->epochs[e].author != author) continue;
         oracle_fail(m->oracle, "O27 maps %llu and %llu are of one change", (unsigned long long)e,
                     (unsigned long long)epoch);
     }
@@ -63,8 +63,13 @@ static void note(struct mapmaker *m, uint32_t member, const struct node *node) {
     if (e->map == 0) {
         m->counts.maps++;
         if (epoch > m->latest) m->latest = epoch;
+        bool is_made_by_another = e->author != 0 && e->author != author;
         *e = (struct mapmaker_epoch){author, hash_of(map)};
         if (epoch > 1 && may_judge(m, epoch)) check_author(m, epoch, author);
+        if (is_made_by_another && may_judge(m, epoch)) {
+            oracle_fail(m->oracle, "O27 map %llu is not of the change that is said to have made it",
+                        (unsigned long long)epoch);
+        }
     } else if ((e->author != author || e->map != hash_of(map)) && may_judge(m, epoch)) {
         oracle_fail(m->oracle, "O27 n%u has another map %llu", member + 1,
                     (unsigned long long)epoch);
@@ -100,12 +105,22 @@ static void strike_later(struct mapmaker_change *c, uint32_t within_ms) {
     if (rng_chance(&m->rng, 1, 8)) world_at(m->cluster->world, moment, on_bad_moment, c);
 }
 
+// The map that it has made may be one that nobody was seen to have.
 static void judge_done(struct mapmaker_change *c, const struct node *node) {
     struct mapmaker *m = c->maker;
-    uint64_t epoch = node_map(node)->epoch;
+    uint64_t epoch = c->change.instance;
     m->counts.done++;
     if (c->is_refused) oracle_fail(m->oracle, "O27 a change that does not apply was done");
-    if (node_map_author(node) == c->change.author) return;
+    must(epoch > 1 && epoch <= node_map(node)->epoch);
+    bool is_latest = epoch == node_map(node)->epoch;
+    bool is_right = !is_latest || node_map_author(node) == c->change.author;
+    struct mapmaker_epoch *e = &m->epochs[epoch];
+    if (may_judge(m, epoch)) {
+        if (e->author == 0) e->author = c->change.author;
+        is_right &= e->author == c->change.author;
+        check_author(m, epoch, c->change.author);
+    }
+    if (is_right) return;
     oracle_fail(m->oracle, "O27 n%u: map %llu is not of the change that was done", c->member + 1,
                 (unsigned long long)epoch);
 }
@@ -113,34 +128,12 @@ static void judge_done(struct mapmaker_change *c, const struct node *node) {
 static void judge_not_done(struct mapmaker_change *c) {
     struct mapmaker *m = c->maker;
     for (uint64_t e = 2; e <= m->latest; e++) {
-        if (m->epochs[e].map == 0 || m->epochs[e].author != c->change.author) continue;
+        if (m->epochs[e].author != c->change.author) continue;
         oracle_fail(m->oracle, "O27 map %llu is of a change that was certainly not done",
                     (unsigned long long)e);
     }
     must(m->not_done_count < MAPMAKER_EPOCHS_MAX);
     m->not_done[m->not_done_count++] = c->change.author;
-}
-
-enum { TRIES_MAX = 5 };
-
-static void ask(struct mapmaker *m, uint32_t member, struct mapmaker_change *c);
-
-static void on_again(void *context) {
-    struct mapmaker_change *c = context;
-    uint32_t tries = c->tries;
-    ask(c->maker, c->member, c);
-    c->tries = tries + 1;
-}
-
-// Whether it is not to be known if the change was made, as its member was told a later map before
-// that. Where all propose at once that happens in a healed cluster, too, and who wanted the change
-// asks again.
-static bool is_asked_again(struct mapmaker_change *c, const struct node *node) {
-    bool has_missed = c->change.instance != 0 && c->change.instance < node_map(node)->epoch;
-    if (!has_missed || c->change.status != ST_TIMEOUT || c->tries == TRIES_MAX) return false;
-    c->is_asked = true;
-    world_at(c->maker->cluster->world, now(c->maker) + NS_PER_MS, on_again, c);
-    return true;
 }
 
 static void on_done(struct map_change *change) {
@@ -159,7 +152,6 @@ static void on_done(struct map_change *change) {
         judge_not_done(c);
     }
     bool has_healed = m->oracle->healed_at != UINT64_MAX;
-    if (has_healed && is_asked_again(c, node)) return;
     if (has_healed && status != (c->is_refused ? ST_INVALID : ST_OK)) {
         oracle_fail(m->oracle, "O14 n%u cannot change the map of a healed cluster: %s",
                     c->member + 1, status_text(status));

@@ -25,12 +25,11 @@ struct mapmaker_change {
     uint32_t life; // of the process that was asked
     bool is_asked;
     bool is_refused; // does not apply
-    uint32_t tries;  // before this one
 };
 
 struct mapmaker_epoch {
-    uint64_t author;
-    uint64_t map; // hash of its bytes; 0: nobody was seen to have it
+    uint64_t author; // 0: not known, or founded
+    uint64_t map;    // hash of its bytes; 0: nobody was seen to have it
 };
 
 struct mapmaker_counts {
