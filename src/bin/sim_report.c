@@ -44,6 +44,7 @@ static void add_oracle(struct oracle_counts *sum, const struct oracle_counts *o)
     sum->handed += o->handed;
     sum->unknowns += o->unknowns;
     sum->purged += o->purged;
+    sum->retired += o->retired;
     sum->purged_reads += o->purged_reads;
     sum->superseded += o->superseded;
 }
@@ -153,6 +154,7 @@ static uint32_t add_oracle_lines(struct line *lines, uint32_t n, const struct or
     n = add(lines, n, "O12 dots of older copies", o->dots_forked);
     n = add(lines, n, "O33 hints handed off", o->handed);
     n = add(lines, n, "O31 events purged", o->purged);
+    n = add(lines, n, "O31 of these, of entries retired", o->retired);
     n = add(lines, n, "O31 events superseded", o->superseded);
     n = add(lines, n, "O31 reads after a purge", o->purged_reads);
     return n;

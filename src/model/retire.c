@@ -15,28 +15,29 @@ static bool is_used(const struct record *r, struct actor actor) {
     return false;
 }
 
-uint32_t retire_departed(struct record *r, struct storage_set live, struct storage_set departed,
-                         const struct context *stable) {
-    if (!context_descends(stable, &r->context)) return 0;
+bool retire_has_other(const struct record *r, struct storage_set replicas) {
+    uint32_t i = 0;
+    while (i < r->context.count && has(replicas, r->context.entries[i].actor.storage)) i++;
+    return i < r->context.count;
+}
+
+static bool may_go(const struct record *r, struct actor actor, struct storage_set replicas) {
+    return r->sibling_count > 0 && !has(replicas, actor.storage) && !is_used(r, actor);
+}
+
+bool retire_is_due(const struct record *r, struct storage_set replicas) {
+    uint32_t i = 0;
+    while (i < r->context.count && !may_go(r, r->context.entries[i].actor, replicas)) i++;
+    return i < r->context.count;
+}
+
+uint32_t retire_take(struct record *r, struct storage_set replicas) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < r->context.count; i++) {
         struct version entry = r->context.entries[i];
-        bool is_gone = has(departed, entry.actor.storage) && !has(live, entry.actor.storage);
-        if (!is_gone || is_used(r, entry.actor)) r->context.entries[kept++] = entry;
+        if (!may_go(r, entry.actor, replicas)) r->context.entries[kept++] = entry;
     }
     uint32_t taken = r->context.count - kept;
     r->context.count = kept;
     return taken;
-}
-
-void retire_meet(struct context *stable, const struct context *other) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < stable->count; i++) {
-        struct version entry = stable->entries[i];
-        uint64_t counter = context_counter(other, entry.actor);
-        if (counter == 0) continue;
-        if (counter < entry.counter) entry.counter = counter;
-        stable->entries[kept++] = entry;
-    }
-    stable->count = kept;
 }

@@ -2,32 +2,29 @@
 //
 // retire.h -- which entries of a context nobody needs any more.
 //
-// A context has one entry for every actor that ever wrote the key, and would grow for ever. An
-// entry (actor, counter) does two things: it supersedes what replicas may still hold of that actor,
-// and it stands under the siblings that the actor has minted. It can be taken out when there is
-// nothing left of either:
+// A context has one entry for every actor that ever wrote the key, and would grow for ever: by one
+// for each outage in which somebody stood in for the replicas (node/stand_in.h), and for each disk
+// that was replaced. An entry (actor, counter) does two things: it supersedes what may still be
+// held of that actor, and it stands under the siblings that the actor has minted. It can be taken
+// out when there is nothing left of either:
 //
-//   Departed.  The actor's storage has left for good: it mints nothing more, and nobody will ever
-//              believe it again. Entries of a storage that is live stay, those of its former epochs
-//              included, and so do those of one of which nothing is known.
-//   Stable.    Every replica of the partition has proved that it knows all that this record knows:
-//              the record's whole context is covered by the least that any of them knows. Not the
-//              one entry alone: a replica that knows all of an actor's events may still hold a
-//              sibling of it, and lack the event, of whatever actor, that supersedes it. Without
-//              the entry that sibling would come back. Who knows all events that this record knows
-//              has dropped what they supersede.
-//   Unused.    No sibling of the record was minted by the actor.
+//   Other.   The actor is of none of the replicas' storages: it does not mint on top of what the
+//            record says. Entries of a replica stay, those of its former epochs included: by these
+//            it finds out that it has forgotten something.
+//   Unused.  No sibling of the record was minted by the actor.
+//   Held.    Every replica has proved to hold exactly this record, and nobody keeps anything that
+//            was minted in their place. Not the one entry alone: a replica that knows all of an
+//            actor's events may still hold a sibling of it, and lack the event, of whatever actor,
+//            that supersedes it. Without the entry that sibling would come back.
+//   Fenced.  Whatever was read before that, and is on its way, is refused where it has something
+//            that is not known and not above the floor (fence.h).
+//
+// The first two are looked at here; a round of all members is about the others (docs/purge.md).
 //
 // Replicas need not do it at the same moment. Where one has and another has not, merging brings the
 // entry back, which does no harm, and it can be taken out again; siblings stay exactly as they
-// would have been.
-//
-// What the caller has to know besides: that no record from before the proof can come back from
-// anywhere but a replica, be it a hint, a stream, a backup, an older copy of a disk, a log or a
-// message on its way. Clients may hold old contexts: these only supersede, and may bring an entry
-// back.
-//
-// Nobody calls this yet: members cannot depart before the map can change.
+// would have been. Clients may hold old contexts: these only supersede, and may bring an entry
+// back, too.
 #ifndef QUOIT_MODEL_RETIRE_H
 #define QUOIT_MODEL_RETIRE_H
 
@@ -39,14 +36,13 @@ struct storage_set {
     uint32_t count;
 };
 
-// Takes out of the record's context what can be taken out, and returns how many entries that were.
-// `stable`: the least that any replica of the partition has proved to know of this key. A storage
-// in both sets is live.
-uint32_t retire_departed(struct record *r, struct storage_set live, struct storage_set departed,
-                         const struct context *stable);
+// Whether the context has an entry of none of the replicas.
+bool retire_has_other(const struct record *r, struct storage_set replicas);
 
-// stable = what both know: of each actor the lower counter. To be begun with one replica's context
-// and gone through all of them.
-void retire_meet(struct context *stable, const struct context *other);
+// Whether there is one among these that is not used. A record without siblings has none.
+bool retire_is_due(const struct record *r, struct storage_set replicas);
+
+// Takes out all of that kind, and returns how many they were.
+uint32_t retire_take(struct record *r, struct storage_set replicas);
 
 #endif

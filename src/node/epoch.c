@@ -504,6 +504,7 @@ void epoch_on_map_stored(struct node *node) {
     e->tries = 0;
     epoch_begin(node);
     env_log(node->env, ENV_INFO, "map changed epoch=%llu", (unsigned long long)node->map.epoch);
+    expiry_on_map(node, &e->next);
     replace_on_map(node);
     genesis_step(node);
     reconcile_on_map(node);

@@ -128,8 +128,7 @@ enum status mint(struct operation *o, struct slice held) {
     must(!w.failed);
     o->record_size = (uint32_t)size;
     note_siblings(o, after->sibling_count);
-    // What it stands beside was noted when it came.
-    if (is_replica && o->expires_ms != 0) expiry_note(node, o->partition, after);
+    if (is_replica) expiry_note(node, o->partition, after);
     const struct node_options *options = &node->options;
     if (options->minted != NULL) options->minted(options->minted_context, o->key, &sibling, seen);
     return ST_OK;

@@ -41,6 +41,10 @@ typedef void node_minted(void *context, struct slice key, const struct sibling *
 // Likewise of each record that is purged, when a member removes it.
 typedef void node_purged(void *context, struct slice key, struct slice record);
 
+// Likewise of each record when a member takes out of its context what nobody needs any more; and
+// what is left of it.
+typedef void node_retired(void *context, struct slice key, struct slice record, struct slice left);
+
 // Likewise of each record that was kept for a member, when that has it and it is kept no more.
 typedef void node_handed(void *context, uint32_t target, struct slice key, struct slice record);
 
@@ -71,10 +75,11 @@ struct node_options {
     uint64_t hints_max;        // bytes of what is kept for members that cannot be reached
     uint64_t purge_ns;         // between looks for tombstones to purge, at least, and their age
     struct store_options store;
-    node_minted *minted;  // may be NULL
-    node_purged *purged;  // likewise
-    node_handed *handed;  // likewise
-    void *minted_context; // of all three
+    node_minted *minted;   // may be NULL
+    node_purged *purged;   // likewise
+    node_retired *retired; // likewise
+    node_handed *handed;   // likewise
+    void *minted_context;  // of all four
 };
 
 // The defaults a server starts from; strings are NULL, self and secret empty.
@@ -409,6 +414,7 @@ struct node_stats {
     uint64_t sibling_writes; // writes of this member that left SIBLINGS_MANY values or more
     uint32_t siblings_most;  // values that one of them has left
     uint64_t purged;         // tombstones removed here, as every replica held them
+    uint64_t retired;        // entries of contexts taken out here, likewise
     uint64_t hints_kept;     // hints written here
     uint64_t hints_minted;   // dots given here, in place of replicas
     uint64_t hints_refused;  // that were to be kept here and were not

@@ -47,12 +47,29 @@ static void rest_too(struct node *node, uint64_t took, uint64_t ns) {
     pause(node, ns + pace_rest(node->pace, PACE_PURGE, node->env->now, took + ns, 0));
 }
 
-// Looking for dead records.
+// Looking for what may go.
 
 static void begin_round(struct purge *p) {
     p->entries.size = 0;
     p->count = 0;
+    p->has_dead = false;
     p->is_full = false;
+}
+
+// Whether it is for this member to have purged what there is in the cell.
+static bool is_own(const struct node *node, uint32_t cell) {
+    const struct map_run *run = map_run_of(&node->map, (uint16_t)cell_slot(cell));
+    return run->replicas[0].member == node->self &&
+           node->map.keyspaces[cell_place(cell)].state == KEYSPACE_ACTIVE;
+}
+
+// Partitions that this member would have purged by the word of all members.
+static uint32_t count_wide(const struct node *node) {
+    uint32_t count = 0;
+    for (uint32_t cell = 0; cell < CELL_COUNT; cell++) {
+        count += expiry_takes_all(&node->expiry, cell) && is_own(node, cell);
+    }
+    return count;
 }
 
 static void begin_look(struct node *node) {
@@ -65,8 +82,8 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    p->is_wide = !p->is_wide && p->wide_found > 0 && backoff_is_due(&p->wide_tries);
-    p->wide_found = 0;
+    p->is_wide = !p->is_wide && count_wide(node) > 0 && backoff_is_due(&p->wide_tries);
+    p->has_failed = false;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
     p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
@@ -77,11 +94,11 @@ static void begin_look(struct node *node) {
 static void end_look(struct node *node) {
     struct purge *p = &node->purge;
     struct purge_block *block = p->is_wide ? &p->wide_block : &p->block;
-    uint32_t blocked = p->is_wide && p->blocked > 0 ? p->wide_cells : p->blocked;
-    *block = (struct purge_block){blocked, p->waits_for};
-    if (p->is_wide && blocked == 0) backoff_succeed(&p->wide_tries);
-    if (!p->is_wide && p->wide_found == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
-    if (!p->is_wide) p->wide_cells = p->wide_found;
+    uint32_t wide = count_wide(node);
+    *block = (struct purge_block){p->is_wide && p->blocked > 0 ? wide : p->blocked, p->waits_for};
+    if (p->is_wide && p->has_failed) backoff_fail(&p->wide_tries);
+    if (p->is_wide && !p->has_failed && p->blocked == 0) backoff_succeed(&p->wide_tries);
+    if (wide == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
     p->state = PURGE_RESTING;
     pause(node, node->options.purge_ns);
 }
@@ -91,15 +108,16 @@ static bool has_tombstones_in(const struct node *node, uint32_t cell) {
     return p.key_count > p.live_count;
 }
 
-// Whether there may be something dead in the cell, and it is for this member to have it purged.
-// Passes the rest of a run if that is not so of any of it.
+// Whether there may be something in the cell that may go, and it is for this member to have it
+// purged. Passes the rest of a run if that is not so of any of it.
 static bool is_candidate(struct node *node, uint32_t *cell) {
     const struct map_run *run = map_run_of(&node->map, (uint16_t)cell_slot(*cell));
     if (run->replicas[0].member != node->self) {
         *cell = cell_of((uint32_t)run->first + run->count, 0) - 1;
         return false;
     }
-    if (node->map.keyspaces[cell_place(*cell)].state != KEYSPACE_ACTIVE) return false;
+    if (!is_own(node, *cell)) return false;
+    if (node->purge.is_wide) return expiry_takes_all(&node->expiry, *cell);
     if (has_tombstones_in(node, *cell)) return true;
     bool is_due = expiry_is_due(&node->expiry, *cell, node->purge.expired_ms);
     return is_due && node_cell(node, *cell).key_count > 0;
@@ -124,18 +142,27 @@ static bool can_agree(struct node *node, uint32_t group) {
     return true;
 }
 
-static bool list_dead(struct store_scan *scan, struct slice key, struct slice record,
-                      bool is_durable) {
+// Whether this look is for the record: all of it may go, or with *is_alive something of its
+// context.
+static bool is_looked_for(const struct node *node, struct partition partition,
+                          const struct record *r, bool *is_alive) {
+    const struct purge *p = &node->purge;
+    bool is_dead = fence_is_dead(r, p->latest, p->expired_ms);
+    *is_alive = !is_dead;
+    if (is_dead) return purge_is_wide(node, partition, r) == p->is_wide;
+    return p->is_wide && purge_retires(node, partition, r, p->latest);
+}
+
+static bool list_condemned(struct store_scan *scan, struct slice key, struct slice record,
+                           bool is_durable) {
     struct node *node = CONTAINER_OF(scan, struct node, purge.scan);
     struct purge *p = &node->purge;
     struct record *r = &node->records[0];
+    bool is_alive = false;
     p->visited++;
     if (record_decode(r, record) != ST_OK) return true;
-    expiry_see(&node->expiry, r);
-    if (!is_durable || !fence_is_dead(r, p->latest, p->expired_ms)) return true;
-    bool is_wide = purge_is_wide(node, scan->partition, r);
-    if (is_wide && p->wide_in_cell++ == 0) p->wide_found++;
-    if (is_wide != p->is_wide) return true;
+    expiry_see(node, scan->partition, r);
+    if (!is_durable || !is_looked_for(node, scan->partition, r, &is_alive)) return true;
     size_t size = p->entries.size + CONDEMNED_SIZE + key.size;
     // Where large buffers are few, what all members are to be told fits one that each link has.
     bool is_long = !node->link_buffers.is_ample && p->count > 0 && size > PURGE_BYTES_OF_MANY;
@@ -146,9 +173,11 @@ static bool list_dead(struct store_scan *scan, struct slice key, struct slice re
         .slot = scan->partition.slot,
         .digest = record_digest(key, record),
         .timestamp = record_latest(r)->timestamp,
+        .is_alive = is_alive,
         .key = key,
     };
     message_condemned_write(&p->entries, &entry);
+    p->has_dead |= !is_alive;
     memcpy(p->last, key.data, key.size);
     p->last_size = (uint32_t)key.size;
     p->count++;
@@ -187,9 +216,8 @@ static bool look_into(struct node *node) {
     p->state = PURGE_LISTING;
     p->listed = node->env->now;
     if (p->after_size == 0) expiry_begin(&node->expiry, p->cell);
-    if (p->after_size == 0) p->wide_in_cell = 0;
     p->scan = (struct store_scan){
-        .visit = list_dead,
+        .visit = list_condemned,
         .done = on_scanned,
         .partition = map_partition_of(&node->map, p->cell),
         .after = {p->after, p->after_size},
@@ -220,10 +248,8 @@ static void pass_group(struct node *node) {
     p->cell = p->is_wide ? CELL_COUNT : cell_of((p->group + 1) * GROUP_SLOTS, 0);
     p->after_size = 0;
     begin_round(p);
-    if (p->is_wide) {
-        p->blocked++;
-        backoff_fail(&p->wide_tries);
-    }
+    p->blocked += p->is_wide;
+    p->has_failed = true;
     // Not in step with another member, that proposes in the same group.
     pause(node, PAUSE_NS + rng_below(&node->rng, PAUSE_NS));
 }
@@ -288,8 +314,8 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     }
     uint8_t left = 0;
     for (uint32_t i = 0; i < m->held.size; i++) left |= p->held[i] &= m->held.data[i];
-    // It may have to wait for its clock.
-    if (left == 0 && member != node->self) p->waits_for = member;
+    // It may have to wait for its clock; what is alive may just be being written.
+    if (left == 0 && p->has_dead && member != node->self) p->waits_for = member;
     bitmap_remove(p->waiting, member);
     if (p->is_wide && member == node->self) {
         p->told = 0;
@@ -316,12 +342,9 @@ static void decide(struct node *node) {
     list_erased(p);
     timer_disarm(&node->timers, &p->step);
     p->state = PURGE_ERASING;
-    if (p->erased.size == 0 && p->is_wide) {
-        pass_group(node);
-        return;
-    }
     if (p->erased.size == 0) {
         p->blocked += p->waits_for != MEMBER_NONE;
+        p->has_failed = true;
         purge_on_erased(node);
         return;
     }
@@ -364,7 +387,7 @@ void purge_on_lost(struct node *node, uint32_t member) {
 
 // Driving it.
 
-// Lists what is dead from where it is, as much as one round takes, of one group.
+// Lists what may go from where it is, as much as one round takes, of one group.
 static void go_on(struct node *node) {
     struct purge *p = &node->purge;
     while (p->cell < CELL_COUNT && !p->is_full) {
@@ -380,7 +403,7 @@ static void go_on(struct node *node) {
             continue;
         }
         if (!can_agree(node, group)) {
-            p->blocked += has_tombstones_in(node, p->cell);
+            p->blocked += p->is_wide || has_tombstones_in(node, p->cell);
             next_cell(p);
             continue;
         }
@@ -414,7 +437,7 @@ static void on_step(struct timer *timer) {
     }
     if (p->state == PURGE_RESTING) begin_look(node);
     if (p->state != PURGE_IDLE) return;
-    if (has_tombstones(node) || has_expired(node)) {
+    if (p->is_wide || has_tombstones(node) || has_expired(node)) {
         go_on(node);
     } else {
         end_look(node);

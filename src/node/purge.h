@@ -21,8 +21,11 @@
 // as soon as a link opens; it then mends, and gives way in what the others do not know.
 //
 // What a stand-in has minted something of (node/hints.h) takes the word of all members, of which
-// none holds anything minted that is not handed off: looks of that kind follow on others that found
-// some. The proposer agrees to such a round first, and then asks the others.
+// none holds anything minted that is not handed off: looks of that kind follow on others while
+// there is some. The proposer agrees to such a round first, and then asks the others.
+//
+// With that word there goes from the context of a record that is alive what nobody needs any more
+// (model/retire.h): ERASE then leaves the rest of it.
 //
 // A partition with a single copy is purged in the same way, by that member alone.
 #ifndef QUOIT_NODE_PURGE_H
@@ -82,14 +85,12 @@ struct purge {
     uint32_t after_size;
     uint8_t *last; // key that was listed last
     uint32_t last_size;
-    uint64_t listed;       // when it began to list the cell, ns
-    uint64_t latest;       // timestamp: what is later is left for the next time
-    uint64_t expired_ms;   // by the purge clock: what expires later, too
-    bool is_wide;          // looks for what all members have to agree on; else for the rest
-    uint32_t wide_in_cell; // records of the former, in this partition
-    uint32_t wide_found;   // partitions of this look that have any
-    uint32_t wide_cells;   // of the last look at the rest
-    uint32_t visited;      // records, since it paused
+    uint64_t listed;     // when it began to list the cell, ns
+    uint64_t latest;     // timestamp: what is later is left for the next time
+    uint64_t expired_ms; // by the purge clock: what expires later, too
+    bool is_wide;        // looks for what all members have to agree on; else for the rest
+    bool has_failed;     // some round of this look came to nothing
+    uint32_t visited;    // records, since it paused
     struct store_scan scan;
     uint64_t id;     // of the round, like all up to waiting
     uint64_t author; // of the map
@@ -97,6 +98,7 @@ struct purge {
     uint32_t round;
     struct writer entries; // message_condemned
     uint32_t count;
+    bool has_dead; // among these
     bool is_full;
     uint8_t held[PURGE_KEYS_MAX / 8]; // by all who have answered
     uint8_t waiting[MEMBERS_MAX / 8]; // members whose answer is still out
@@ -106,7 +108,7 @@ struct purge {
     uint32_t waits_for;               // such a member, or MEMBER_NONE
     struct purge_block block;         // of the last look that came to its end
     struct purge_block wide_block;    // of the last at what all members have to agree on
-    struct backoff wide_tries;        // at each look at the rest that finds some
+    struct backoff wide_tries;        // at each look at the rest, if there is any of that
 };
 
 size_t purge_memory_size(void);

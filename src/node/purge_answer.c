@@ -2,6 +2,7 @@
 #include "node/purge_answer.h"
 
 #include "base/bitmap.h"
+#include "model/retire.h"
 #include "node/genesis.h"
 #include "node/hints.h"
 #include "node/internal.h"
@@ -29,9 +30,10 @@ void purge_members_of(const struct node *node, uint32_t group, bool is_wide,
     }
 }
 
-static bool is_of_group(const struct message_condemned *entry, uint32_t group) {
+// Whether there can be such an entry in a round of the group.
+static bool fits_round(const struct message_condemned *entry, uint32_t group, bool is_wide) {
     return entry->slot < SLOT_COUNT && entry->slot / GROUP_SLOTS == group && entry->key.size > 0 &&
-           slot_of(entry->key) == entry->slot;
+           slot_of(entry->key) == entry->slot && (is_wide || !entry->is_alive);
 }
 
 // Whether this member has a copy of the partition.
@@ -39,23 +41,38 @@ static bool is_held_here(const struct node *node, const struct message_condemned
     return roots_share(node, entry->keyspace, entry->slot, node->self);
 }
 
-// Whether the storage id is that of one of the first so many replicas.
-static bool is_of_replica(const struct node *node, const struct map_run *run, uint32_t copies,
-                          uint64_t storage) {
-    uint32_t i = 0;
-    while (i < copies && node->map.members[run->replicas[i].member].storage != storage) i++;
-    return i < copies;
+// The storages of those who have copies of the partition; of a keyspace that is not there nobody
+// has.
+static struct storage_set replicas_of(const struct node *node, struct partition partition,
+                                      uint64_t ids[REPLICAS_MAX]) {
+    struct storage_set set = {.ids = ids};
+    uint32_t place = keyspace_find_number(node->map.keyspaces, partition.keyspace);
+    if (place == KEYSPACES_MAX) return set;
+    const struct map_run *run = map_run_of(&node->map, partition.slot);
+    set.count = map_copies(&node->map.keyspaces[place], run);
+    for (uint32_t i = 0; i < set.count; i++) {
+        ids[i] = node->map.members[run->replicas[i].member].storage;
+    }
+    return set;
 }
 
 bool purge_is_wide(const struct node *node, struct partition partition, const struct record *r) {
-    uint32_t place = keyspace_find_number(node->map.keyspaces, partition.keyspace);
-    if (place == KEYSPACES_MAX) return true;
-    const struct map_run *run = map_run_of(&node->map, partition.slot);
-    uint32_t copies = map_copies(&node->map.keyspaces[place], run);
-    for (uint32_t i = 0; i < r->context.count; i++) {
-        if (!is_of_replica(node, run, copies, r->context.entries[i].actor.storage)) return true;
-    }
-    return false;
+    uint64_t ids[REPLICAS_MAX];
+    return retire_has_other(r, replicas_of(node, partition, ids));
+}
+
+bool purge_takes_all(const struct node *node, struct partition partition, const struct record *r) {
+    uint64_t ids[REPLICAS_MAX];
+    const struct storage_set replicas = replicas_of(node, partition, ids);
+    if (!retire_has_other(r, replicas)) return false;
+    return retire_is_due(r, replicas) || fence_is_dead(r, UINT64_MAX, node->purge.expired_ms);
+}
+
+bool purge_retires(const struct node *node, struct partition partition, const struct record *r,
+                   uint64_t latest) {
+    uint64_t ids[REPLICAS_MAX];
+    if (!retire_is_due(r, replicas_of(node, partition, ids))) return false;
+    return record_latest(r)->timestamp <= latest;
 }
 
 uint64_t purge_now_ms(struct node *node) {
@@ -306,15 +323,20 @@ static void let_go(struct check *c, uint64_t timestamp) {
 }
 
 // A tombstone of a clock that is ahead is left until that time has come, or the floor would be as
-// far ahead.
+// far ahead. Nothing goes by the word of replicas alone, if anything of it may be a hint somewhere.
+static bool may_go(const struct check *c, const struct record *r) {
+    struct node *node = c->node;
+    uint64_t now = timestamp_now(c);
+    if (c->entry.is_alive) return purge_retires(node, c->read.partition, r, now);
+    return fence_is_dead(r, now, purge_now_ms(node)) &&
+           (c->is_wide || !purge_is_wide(node, c->read.partition, r));
+}
+
 static void take_read(struct check *c) {
     struct record *r = &c->node->records[0];
-    uint64_t now = timestamp_now(c);
-    bool is_held =
-        c->read.status == ST_OK && record_digest(c->entry.key, c->read.record) == c->entry.digest &&
-        record_decode(r, c->read.record) == ST_OK && fence_is_dead(r, now, purge_now_ms(c->node));
-    // Not by replicas alone, if anything of it may be a hint somewhere.
-    is_held = is_held && (c->is_wide || !purge_is_wide(c->node, c->read.partition, r));
+    bool is_held = c->read.status == ST_OK &&
+                   record_digest(c->entry.key, c->read.record) == c->entry.digest &&
+                   record_decode(r, c->read.record) == ST_OK && may_go(c, r);
     if (is_held) let_go(c, record_latest(r)->timestamp);
     c->count++;
 }
@@ -333,7 +355,7 @@ static bool look(struct check *c) {
     while (c->entries.rest.size > 0 && !c->is_malformed) {
         message_condemned_read(&c->entries, &c->entry);
         bool is_good = !c->entries.failed && c->count < PURGE_KEYS_MAX;
-        c->is_malformed = !is_good || !is_of_group(&c->entry, c->group);
+        c->is_malformed = !is_good || !fits_round(&c->entry, c->group, c->is_wide);
         if (c->is_malformed) return true;
         if (!is_held_here(c->node, &c->entry)) {
             take_absent(c);
@@ -386,12 +408,13 @@ void purge_check(struct node *node, struct link *link, const struct message_purg
     if (look(c)) agree(c);
 }
 
-// Removing.
+// Removing, and retiring.
 
 struct erase_write {
     struct store_write write;
     struct erasure *owner;
     uint64_t digest;
+    bool is_alive; // like that of the entry
     bool is_busy;
 };
 
@@ -405,26 +428,48 @@ struct erasure {
     uint8_t bytes[]; // the entries
 };
 
+static struct slice remove(struct node *node, struct slice key, struct slice record) {
+    const struct node_options *options = &node->options;
+    node->stats.purged++;
+    if (options->purged != NULL) options->purged(options->minted_context, key, record);
+    return (struct slice){0};
+}
+
+// All replicas come to the same bytes.
+static struct slice retire(struct node *node, const struct store_write *write, struct slice record,
+                           struct record *r) {
+    const struct node_options *options = &node->options;
+    uint64_t ids[REPLICAS_MAX];
+    uint32_t count = retire_take(r, replicas_of(node, write->partition, ids));
+    struct writer w = writer_to(node->scratch, node->record_max);
+    record_encode(r, &w);
+    must(!w.failed); // it has become smaller
+    node->stats.retired += count;
+    struct slice left = writer_bytes(&w);
+    if (options->retired != NULL)
+        options->retired(options->minted_context, write->key, record, left);
+    return left;
+}
+
 // What has changed meanwhile stays, and what this member would not have agreed to.
-static enum status remove_if_same(struct store_write *write, struct slice old, struct slice *new) {
+static enum status erase_if_same(struct store_write *write, struct slice old, struct slice *new) {
     struct erase_write *ew = CONTAINER_OF(write, struct erase_write, write);
     struct node *node = ew->owner->node;
     struct record *r = &node->records[0];
     *new = old;
     if (old.size == 0 || record_digest(write->key, old) != ew->digest) return ST_OK;
+    if (record_decode(r, old) != ST_OK) return ST_OK;
     uint64_t floor = purge_fence(node, write->partition.slot)->floor;
-    if (record_decode(r, old) != ST_OK || !fence_is_dead(r, floor, purge_now_ms(node)))
-        return ST_OK;
-    *new = (struct slice){0};
-    node->stats.purged++;
-    const struct node_options *options = &node->options;
-    if (options->purged != NULL) options->purged(options->minted_context, write->key, old);
+    if (!ew->is_alive && fence_is_dead(r, floor, purge_now_ms(node)))
+        *new = remove(node, write->key, old);
+    if (ew->is_alive && purge_retires(node, write->partition, r, floor))
+        *new = retire(node, write, old, r);
     return ST_OK;
 }
 
 static void erase_more(struct erasure *e);
 
-static void on_removed(struct store_write *write) {
+static void on_erased(struct store_write *write) {
     struct erase_write *ew = CONTAINER_OF(write, struct erase_write, write);
     struct erasure *e = ew->owner;
     ew->is_busy = false;
@@ -438,10 +483,11 @@ static void erase_next(struct erasure *e, struct erase_write *ew) {
     if (e->entries.failed || !is_held_here(e->node, &entry)) return;
     ew->owner = e;
     ew->digest = entry.digest;
+    ew->is_alive = entry.is_alive;
     ew->is_busy = true;
     ew->write = (struct store_write){
-        .apply = remove_if_same,
-        .done = on_removed,
+        .apply = erase_if_same,
+        .done = on_erased,
         .partition = {entry.keyspace, entry.slot},
         .key = entry.key,
     };
@@ -471,12 +517,12 @@ static void on_decided(struct purge_wait *wait) {
 }
 
 // False: the entries are not what they should be.
-static bool are_good(struct slice entries, uint32_t group) {
+static bool are_good(struct slice entries, uint32_t group, bool is_wide) {
     struct reader r = reader_of(entries);
     while (r.rest.size > 0) {
         struct message_condemned entry;
         message_condemned_read(&r, &entry);
-        if (r.failed || !is_of_group(&entry, group)) return false;
+        if (r.failed || !fits_round(&entry, group, is_wide)) return false;
     }
     return true;
 }
@@ -494,7 +540,8 @@ bool purge_erase(struct node *node, bool is_own, const struct message_erase *m) 
     if (fence_learn(f, &decided, floor_max(node))) genesis_has_missed_purges(node);
     uint32_t agreed = m->is_wide ? f->cleared : f->agreed;
     bool has_agreed = m->round > 0 && m->round <= agreed && !f->is_behind;
-    if (!has_agreed || !has_room(node) || !are_good(m->entries, m->group)) return false;
+    bool is_good = has_agreed && are_good(m->entries, m->group, m->is_wide);
+    if (!is_good || !has_room(node)) return false;
     struct erasure *e = (void *)buffer_take(node, sizeof(*e) + m->entries.size);
     if (e == NULL) return false;
     memset(e, 0, sizeof(*e));

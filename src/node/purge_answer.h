@@ -14,6 +14,14 @@ void purge_members_of(const struct node *node, uint32_t group, bool is_wide,
 // so something of what it supersedes may be a hint anywhere.
 bool purge_is_wide(const struct node *node, struct partition partition, const struct record *r);
 
+// Whether it is such a record, and all of it may go, or something of its context, when it is old
+// enough.
+bool purge_takes_all(const struct node *node, struct partition partition, const struct record *r);
+
+// Whether something of its context may go, and nothing of the record is later than the timestamp.
+bool purge_retires(const struct node *node, struct partition partition, const struct record *r,
+                   uint64_t latest);
+
 // The last round of all members that this one has agreed to, or is about to. What was minted as a
 // hint in an earlier one is void.
 uint32_t purge_cleared(const struct node *node, uint16_t slot);
@@ -22,8 +30,9 @@ uint32_t purge_cleared(const struct node *node, uint16_t slot);
 // the link or, without one, to purge_on_answer, maybe before this returns.
 void purge_check(struct node *node, struct link *link, const struct message_purge *m);
 
-// Removes the records of a round that this member has agreed to, once it is durable that the round
-// was decided; then, if it is its own, calls purge_on_erased. False: nothing is done.
+// Removes the records of a round that this member has agreed to, or takes out of their contexts
+// what nobody needs any more, once it is durable that the round was decided; then, if it is its
+// own, calls purge_on_erased. False: nothing is done.
 bool purge_erase(struct node *node, bool is_own, const struct message_erase *m);
 
 void purge_on_erase(struct node *node, struct link *link, const struct message_erase *m);

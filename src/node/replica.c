@@ -132,8 +132,8 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     // What cannot be is not taken, or no later epoch could follow.
     if (genesis_has_forgotten(node, &told->context) && node->forgotten == 0) return ST_INVALID;
     bool is_trusted = job->round > 0 && !job->is_kept;
-    expiry_note(node, write->partition, told);
     if (old.size == 0 || (is_trusted && fence_yields(fence, known, told))) {
+        expiry_note(node, write->partition, told);
         *new = job->record;
         return ST_OK;
     }
@@ -146,6 +146,7 @@ static enum status merge(struct store_write *write, struct slice old, struct sli
     struct writer w = writer_to(node->scratch, node->record_max);
     record_encode(merged, &w);
     if (w.failed) return ST_TOO_LARGE;
+    expiry_note(node, write->partition, merged);
     if (!slice_equal(writer_bytes(&w), old)) *new = writer_bytes(&w);
     return ST_OK;
 }

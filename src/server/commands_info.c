@@ -274,12 +274,12 @@ static void write_store(struct server *server, struct text *text) {
 
 static void write_purge(const struct node *node, struct text *text) {
     struct store_stats s = node_store_stats(node);
+    struct node_stats n = node_stats(node);
     struct node_purge purge = node_purge_state(node);
     text_printf(text,
-                "tombstones:%" PRIu64 "\r\npurged:%" PRIu64 "\r\npurge_blocked:%" PRIu32
-                "\r\npurge_waits_for:%s\r\n",
-                s.key_count - s.live_count, node_stats(node).purged, purge.blocked,
-                purge.waits_for);
+                "tombstones:%" PRIu64 "\r\npurged:%" PRIu64 "\r\nretired:%" PRIu64
+                "\r\npurge_blocked:%" PRIu32 "\r\npurge_waits_for:%s\r\n",
+                s.key_count - s.live_count, n.purged, n.retired, purge.blocked, purge.waits_for);
 }
 
 static void write_hints(const struct node *node, struct text *text) {

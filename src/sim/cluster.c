@@ -75,6 +75,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.store.sync_interval_ns = options->sync_interval_ns;
     o.minted = cluster->options.minted;
     o.purged = cluster->options.purged;
+    o.retired = cluster->options.retired;
     o.handed = cluster->options.handed;
     o.minted_context = cluster->options.minted_context;
     return o;

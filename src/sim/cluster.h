@@ -62,6 +62,7 @@ struct cluster_options {
     bool is_direct;
     node_minted *minted;
     node_purged *purged;
+    node_retired *retired;
     node_handed *handed;
     void *minted_context;
 

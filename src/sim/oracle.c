@@ -528,6 +528,38 @@ void oracle_on_purged(void *context, struct slice key, struct slice record) {
     }
 }
 
+// What goes is known to the record and superseded, and what is left of it is as good as the whole.
+void oracle_on_retired(void *context, struct slice key, struct slice record, struct slice left) {
+    static struct record before, after;
+    struct oracle *oracle = context;
+    uint32_t index = oracle_find_key(oracle, key);
+    if (index == ORACLE_NONE) return;
+    const char *name = oracle->keys[index].name;
+    bool is_good = record_decode(&before, record) == ST_OK && record_decode(&after, left) == ST_OK;
+    is_good &= context_descends(&before.context, &after.context);
+    is_good &= before.sibling_count == after.sibling_count;
+    if (!is_good) oracle_fail(oracle, "O31 key=%s is another one without what was retired", name);
+    for (uint32_t i = 0; i < oracle->event_count; i++) {
+        struct oracle_event *e = &oracle->events[i];
+        if (e->key != index || e->is_dead || !context_covers(&before.context, e->dot)) continue;
+        if (context_covers(&after.context, e->dot)) continue;
+        if (holds(&before, e->dot)) {
+            oracle_fail(oracle, "O31 key=%s the entry of w%u is retired, which is there", name,
+                        e->write);
+        }
+        bool must_be = e->is_kept && !oracle->keys[index].is_forked;
+        if (must_be && !was_superseded(oracle, e, oracle->event_count - 1)) {
+            oracle_fail(oracle, "O31 key=%s the entry of w%u is retired, which nobody superseded",
+                        name, e->write);
+        }
+        e->is_retired = true;
+        if (e->purged_at > 0) continue;
+        e->purged_at = now(oracle);
+        oracle->counts.purged++;
+        oracle->counts.retired++;
+    }
+}
+
 // Reads.
 
 // What a read has to see: whatever was acknowledged before it began, and what stood before it.

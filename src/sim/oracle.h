@@ -40,8 +40,10 @@
 //     O27 maps: see mapmaker.h
 //     O30 who is up: see watcher.h
 //     O31 what was purged is gone for good, whoever was away or has forgotten: no value that a
-//         purged tombstone had superseded is read again, or is there at the end; and whatever the
-//         clocks say, a write is not earlier than one that it supersedes
+//         purged tombstone had superseded is read again, or is there at the end; nor one of those
+//         that a record has known no more since an entry of its context was retired, all of which
+//         were superseded; and whatever the clocks say, a write is not earlier than one that it
+//         supersedes
 //     O36 who has lost its disk is nobody until it is replaced: see nemesis_replace.c
 //     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
 //     O33 a hint goes when the member it is for holds durably what was kept, not before
@@ -86,6 +88,7 @@ struct oracle_event {
     bool is_dead;       // a crash took it before anybody knew of it
     bool is_kept;       // it was durable before its member could end
     uint64_t purged_at; // when a purge first took it, or what superseded it; 0: never
+    bool is_retired;    // that was so of the entry of a context that covered it
     uint32_t seen_count;
     struct version *seen;
 };
@@ -129,6 +132,7 @@ struct oracle_counts {
     uint64_t refusals;       // O19
     uint64_t handed;         // O33: hints that went, every fourth is looked at
     uint64_t purged;         // O31: events
+    uint64_t retired;        // O31: of these, such of entries that were retired
     uint64_t superseded;     // O31: events that a write had seen when it was minted
     uint64_t purged_reads;   // O31: of keys something of which was purged before
     uint64_t unknowns;
@@ -210,6 +214,9 @@ void oracle_on_minted(void *context, struct slice key, const struct sibling *wri
 
 // A record was purged; a node_purged with the oracle as its context.
 void oracle_on_purged(void *context, struct slice key, struct slice record);
+
+// Entries of its context were retired; a node_retired with the oracle as its context.
+void oracle_on_retired(void *context, struct slice key, struct slice record, struct slice left);
 
 // A hint was handed off; a node_handed with the oracle as its context.
 void oracle_on_handed(void *context, uint32_t target, struct slice key, struct slice hint);

@@ -109,9 +109,11 @@ void oracle_check_maps(struct oracle *oracle) {
 }
 
 // An event that was never known to be durable may be gone with a crash, though later counters of
-// its actor cover it: it counts only where it is found.
+// its actor cover it: it counts only where it is found. Of one that was retired there is no other
+// trace left than what it superseded.
 static bool has_happened(const struct oracle_event *e, uint32_t key, const struct record *record) {
-    if (e->key != key || e->is_dead || !context_covers(&record->context, e->dot)) return false;
+    if (e->key != key || e->is_dead) return false;
+    if (!context_covers(&record->context, e->dot)) return e->is_retired && e->is_kept;
     return e->is_kept || holds(record, e->dot);
 }
 

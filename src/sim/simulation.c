@@ -409,6 +409,7 @@ static void draw(struct simulation *s) {
     struct cluster_options o = {
         .minted = oracle_on_minted,
         .purged = oracle_on_purged,
+        .retired = oracle_on_retired,
         .handed = oracle_on_handed,
         .minted_context = &s->oracle,
         .ended = on_ended,

@@ -662,6 +662,7 @@ void message_condemned_write(struct writer *w, const struct message_condemned *m
     write_u16(w, m->slot);
     write_u64(w, m->digest);
     write_u64(w, m->timestamp);
+    write_u8(w, m->is_alive);
     write_sized(w, m->key);
 }
 
@@ -670,5 +671,6 @@ void message_condemned_read(struct reader *r, struct message_condemned *m) {
     m->slot = read_u16(r);
     m->digest = read_u64(r);
     m->timestamp = read_u64(r);
+    m->is_alive = read_bool(r);
     m->key = read_sized(r, KEY_SIZE_MAX);
 }

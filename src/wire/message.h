@@ -315,6 +315,7 @@ struct message_condemned {
     uint16_t slot;
     uint64_t digest;    // of the record
     uint64_t timestamp; // its latest
+    bool is_alive;      // it stays, without what nobody needs of its context (model/retire.h)
     struct slice key;
 };
 
@@ -422,7 +423,7 @@ void message_listed_write(struct writer *w, const struct message_listed *m);
 void message_listed_read(struct reader *r, struct message_listed *m);
 
 // The same of an entry of PURGE and ERASE: these bytes and its key.
-enum { CONDEMNED_SIZE = 24 };
+enum { CONDEMNED_SIZE = 25 };
 void message_condemned_write(struct writer *w, const struct message_condemned *m);
 void message_condemned_read(struct reader *r, struct message_condemned *m);
 

@@ -264,8 +264,12 @@ static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
 
 static void condemned_keys_stand_in_a_row_and_are_whole(void **state) {
     (void)state;
-    const struct message_condemned entry = {
-        .keyspace = 1, .slot = 2, .digest = 3, .timestamp = 4, .key = TEXT("key")};
+    const struct message_condemned entry = {.keyspace = 1,
+                                            .slot = 2,
+                                            .digest = 3,
+                                            .timestamp = 4,
+                                            .is_alive = true,
+                                            .key = TEXT("key")};
     uint8_t bytes[BUFFER];
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_condemned_write(&w, &entry);
@@ -280,6 +284,7 @@ static void condemned_keys_stand_in_a_row_and_are_whole(void **state) {
         assert_int_equal(m.slot, 2);
         assert_int_equal(m.digest, 3);
         assert_int_equal(m.timestamp, 4);
+        assert_true(m.is_alive);
         assert_true(slice_equal(m.key, entry.key));
     }
 }
