@@ -395,37 +395,6 @@ static void a_restart_between_the_word_and_the_deed_forgets_neither(void **state
     end(i);
 }
 
-// A key of a slot that n1 is first for, so that it proposes rounds.
-static void find_own_key(struct impostor *i, char name[16]) {
-    const struct map *map = node_map(real_node(i));
-    uint32_t number = 0;
-    do {
-        (void)snprintf(name, 16, "k%u", number++);
-    } while (map_run_of(map, slot_of(text(name)))->replicas[0].member != node_self(real_node(i)));
-}
-
-// Soon after it is made, which takes some seconds: it does not wait for long.
-static struct message_purge hear_proposal(struct impostor *i) {
-    struct frame frame = {0};
-    struct message_purge m;
-    do {
-        const struct member_entry us = {
-            .incarnation = 1, .heartbeat = world_now(i->world), .state = MEMBER_SERVING};
-        tell_of_us(i, &us, 1);
-        say_nothing(i, &i->dialled);
-        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
-    } while (frame.type != MESSAGE_PURGE);
-    assert_int_equal(message_purge_decode(&m, frame.body), ST_OK);
-    return m;
-}
-
-static void agree_to(struct impostor *i, uint64_t id) {
-    static const uint8_t held[1] = {1};
-    const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};
-    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
-    pass(i->world, NS_PER_SECOND);
-}
-
 // Whose link has opened, or broken, in a round may have begun another life, which does not know of
 // what the one before has agreed to.
 static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
@@ -454,17 +423,6 @@ static void a_round_in_which_a_member_is_lost_comes_to_nothing(void **state) {
         assert_false(is_there_at(i, key));
         end(i);
     }
-}
-
-static void refuse(struct impostor *i, uint64_t id) {
-    const struct message_purge_done m = {.id = id, .status = ST_UNAVAILABLE};
-    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
-}
-
-static void expect_blocked(struct impostor *i, uint32_t partitions, const char *waits_for) {
-    struct node_purge state = node_purge_state(real_node(i));
-    assert_int_equal(state.blocked, partitions);
-    assert_string_equal(state.waits_for, waits_for);
 }
 
 static void one_buffer_of_each(struct node_options *node, struct server_options *server) {

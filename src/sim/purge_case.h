@@ -8,6 +8,8 @@
 #include "model/fence.h"
 #include "sim/impostor_case.h"
 
+#include <stdio.h>
+
 #define KEY "key"
 #define EARLY 1000
 #define LATE 2000
@@ -55,19 +57,25 @@ static inline enum status put(struct impostor *i, struct slice record, uint32_t 
     return put_at(i, KEY, record, round);
 }
 
-static inline struct slice condemned(const char *key, struct slice record, uint8_t *bytes,
-                                     size_t size) {
+static inline struct slice condemned_as(bool is_alive, const char *key, struct slice record,
+                                        uint8_t *bytes, size_t size) {
     static struct record r;
     assert_int_equal(record_decode(&r, record), ST_OK);
     const struct message_condemned entry = {
         .slot = slot_of(text(key)),
         .digest = record_digest(text(key), record),
         .timestamp = record_latest(&r)->timestamp,
+        .is_alive = is_alive,
         .key = text(key),
     };
     struct writer w = writer_to(bytes, size);
     message_condemned_write(&w, &entry);
     return writer_bytes(&w);
+}
+
+static inline struct slice condemned(const char *key, struct slice record, uint8_t *bytes,
+                                     size_t size) {
+    return condemned_as(false, key, record, bytes, size);
 }
 
 static inline void ask_round(struct impostor *i, const struct message_purge *m) {
@@ -147,6 +155,52 @@ static inline void claim(struct impostor *i, uint32_t round, uint32_t purged, ui
 
 static inline void be_up(struct impostor *i) {
     say_nothing(i, &i->accepted);
+}
+
+// The next key, from that number on, of a slot that n1 is first for, so that it proposes rounds.
+static inline void find_own_key_from(struct impostor *i, uint32_t *number, char name[16]) {
+    const struct map *map = node_map(real_node(i));
+    do {
+        (void)snprintf(name, 16, "k%u", (*number)++);
+    } while (map_run_of(map, slot_of(text(name)))->replicas[0].member != node_self(real_node(i)));
+}
+
+static inline void find_own_key(struct impostor *i, char name[16]) {
+    uint32_t number = 0;
+    find_own_key_from(i, &number, name);
+}
+
+// Soon after it is made, which takes some seconds: it does not wait for long.
+static inline struct message_purge hear_proposal(struct impostor *i) {
+    struct frame frame = {0};
+    struct message_purge m;
+    do {
+        const struct member_entry us = {
+            .incarnation = 1, .heartbeat = world_now(i->world), .state = MEMBER_SERVING};
+        tell_of_us(i, &us, 1);
+        say_nothing(i, &i->dialled);
+        assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
+    } while (frame.type != MESSAGE_PURGE);
+    assert_int_equal(message_purge_decode(&m, frame.body), ST_OK);
+    return m;
+}
+
+static inline void agree_to(struct impostor *i, uint64_t id) {
+    static const uint8_t held[1] = {1};
+    const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+    pass(i->world, NS_PER_SECOND);
+}
+
+static inline void refuse(struct impostor *i, uint64_t id) {
+    const struct message_purge_done m = {.id = id, .status = ST_UNAVAILABLE};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+}
+
+static inline void expect_blocked(struct impostor *i, uint32_t partitions, const char *waits_for) {
+    struct node_purge state = node_purge_state(real_node(i));
+    assert_int_equal(state.blocked, partitions);
+    assert_string_equal(state.waits_for, waits_for);
 }
 
 #endif

@@ -3,50 +3,10 @@
 // Writes while no replica can be reached: those who stand in mint. What becomes of that, and of
 // deletions of it.
 #include "sim/disk.h"
-#include "sim/handoff_case.h"
-
-enum { FEW = 5 };
-
-// Keys that neither 0 nor 1 has a copy of; and, with `is_far`, of whose group neither has any.
-static void find_keys(struct site *site, bool is_far, char keys[FEW][16]) {
-    uint32_t next = 0;
-    for (uint32_t i = 0; i < FEW; i++) {
-        do {
-            find_key(site, &next, 0, false, 1, false, keys[i]);
-        } while (is_far && (shares_group(site, keys[i], 0) || shares_group(site, keys[i], 1)));
-    }
-}
-
-static void kill_replicas(struct site *site) {
-    for (uint32_t i = 2; i < MEMBERS; i++) cluster_kill(&site->cluster, i);
-    site_wait(site, 20 * NS_PER_SECOND);
-}
-
-static void start_replicas(struct site *site) {
-    for (uint32_t i = 2; i < MEMBERS; i++) cluster_start(&site->cluster, i);
-}
-
-static struct talker *sloppy_talker(struct site *site, uint32_t member) {
-    struct talker *t = site_talker(site, member, false);
-    expect_dialogue(site, t, "CONSISTENCY READ SLOPPY WRITE SLOPPY\r\n", "+OK\r\n");
-    return t;
-}
+#include "sim/stand_in_case.h"
 
 static uint64_t minted(struct site *site) {
     return node_stats(node_at(site, 0)).hints_minted + node_stats(node_at(site, 1)).hints_minted;
-}
-
-static void every(struct site *site, struct talker *t, const char *verb, char keys[FEW][16],
-                  const char *rest, const char *answer) {
-    for (uint32_t i = 0; i < FEW; i++) say(site, t, verb, keys[i], rest, answer);
-}
-
-static void expect_everywhere(struct site *site, char keys[FEW][16], const char *answer) {
-    for (uint32_t i = 0; i < MEMBERS; i++) {
-        struct talker *t = site_talker(site, i, false);
-        expect_dialogue(site, t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
-        every(site, t, "GET", keys, "", answer);
-    }
 }
 
 // Keys, tombstones among them, in the stores of the members from 2 on that run.
@@ -122,15 +82,6 @@ static void what_was_kept_for_another_replica_is_superseded(void **state) {
         assert_null(strstr(heard, "old"));
     }
     site_free(site);
-}
-
-static void expect_both(struct site *site, const char *key, const char *one, const char *two) {
-    struct talker *t = site_talker(site, 2, false);
-    char words[128];
-    (void)snprintf(words, sizeof(words), "KV.GET %s R ALL\r\n", key);
-    (void)answer_to(site, t, words);
-    expect_part((char *)t->heard, one);
-    expect_part((char *)t->heard, two);
 }
 
 // Every member of one side from every one of the other.
@@ -385,12 +336,6 @@ static void who_has_no_room_for_it_does_not_mint(void **state) {
     struct talker *strict = site_talker(site, 0, false);
     for (uint32_t i = 2; i < FEW; i++) say(site, strict, "GET", keys[i], "", "$-1\r\n");
     site_free(site);
-}
-
-static void put_beside(struct site *site, struct talker *t, const char *key, const char *value) {
-    char words[128];
-    (void)snprintf(words, sizeof(words), "KV.PUT %s %s\r\n", key, value);
-    expect_part(answer_to(site, t, words), "context");
 }
 
 // What damage has taken of what was minted, others may have: it is not to be minted on.

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A member that asks to have entries of a context retired: what goes, what must not, and what comes
+// too late after that.
+#include "sim/purge_case.h"
+
+static const struct actor other = {99, 1}; // no replica's
+
+// What we have written, at that time, on top of the first event of the other actor; with
+// `is_beside` beside it.
+static struct slice on_top(uint64_t counter, uint64_t timestamp, bool is_beside, uint8_t *bytes,
+                           size_t size) {
+    static struct record r;
+    const struct version first = {other, 1};
+    record_clear(&r);
+    assert_int_equal(context_add(&r.context, first), ST_OK);
+    const struct sibling s = {
+        .dot = {{77, 1}, counter}, .timestamp = timestamp, .value = text("new")};
+    struct slice encoded = encoded_with(&r, &s, bytes, size);
+    if (!is_beside) return encoded;
+    r.siblings[r.sibling_count++] =
+        (struct sibling){.dot = first, .timestamp = EARLY, .value = text("old")};
+    struct writer w = writer_to(bytes, size);
+    record_encode(&r, &w);
+    return writer_bytes(&w);
+}
+
+static struct slice old_value(uint8_t *bytes, size_t size) {
+    static struct record r;
+    const struct sibling s = {.dot = {other, 1}, .timestamp = EARLY, .value = text("old")};
+    record_clear(&r);
+    return encoded_with(&r, &s, bytes, size);
+}
+
+// What n1 holds of the key. Its values are lent until something is done.
+static struct record *held(struct impostor *i) {
+    static struct record r;
+    struct store_read read = {.partition = {.slot = slot_of(text(KEY))}, .key = text(KEY)};
+    assert_int_equal(store_peek(node_store(real_node(i)), &read), ST_OK);
+    assert_int_equal(record_decode(&r, read.record), ST_OK);
+    return &r;
+}
+
+static bool has_entry(struct impostor *i) {
+    return context_counter(&held(i)->context, other) > 0;
+}
+
+static struct message_purge round_about(uint32_t round, struct slice entries) {
+    return (struct message_purge){.id = round,
+                                  .group = (uint16_t)group_of(KEY),
+                                  .round = round,
+                                  .is_wide = true,
+                                  .entries = entries};
+}
+
+static void an_entry_goes_and_the_value_under_it_does_not_come_back(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[3][128];
+    uint8_t list[128];
+    struct slice old = old_value(values[0], sizeof(values[0]));
+    struct slice new = on_top(1, LATE, false, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, old, 0), ST_OK);
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct slice entries = condemned_as(true, KEY, new, list, sizeof(list));
+    struct message_purge m = round_about(1, entries);
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase_of(i, 1, true, entries);
+    assert_false(has_entry(i));
+    assert_int_equal(held(i)->sibling_count, 1);
+    assert_int_equal(node_stats(real_node(i)).retired, 1);
+    assert_int_equal(node_stats(real_node(i)).purged, 0);
+
+    assert_int_equal(put(i, old, 0), ST_FENCED);
+    struct slice beside = on_top(1, LATE, true, values[2], sizeof(values[2]));
+    assert_int_equal(put(i, beside, 0), ST_FENCED);
+    assert_false(has_entry(i));
+    assert_int_equal(put(i, new, 0), ST_OK); // who has missed it brings back no more than the entry
+    assert_true(has_entry(i));
+    assert_int_equal(held(i)->sibling_count, 1);
+    end(i);
+}
+
+static void nothing_is_retired_but_by_a_round_of_all(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t value[128];
+    uint8_t list[128];
+    struct slice new = on_top(1, EARLY, false, value, sizeof(value));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct slice entries = condemned_as(true, KEY, new, list, sizeof(list));
+    struct message_purge m = round_about(1, entries);
+    m.is_wide = false;
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_INVALID);
+    m.entries.size = 0;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    erase(i, 1, entries);
+    erase_of(i, 1, true, entries);
+    assert_true(has_entry(i));
+    end(i);
+}
+
+static void an_entry_under_a_value_is_not_let_go(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t value[128];
+    uint8_t list[128];
+    struct slice both = on_top(1, LATE, true, value, sizeof(value));
+    assert_int_equal(put(i, both, 0), ST_OK);
+    struct slice entries = condemned_as(true, KEY, both, list, sizeof(list));
+    struct message_purge m = round_about(1, entries);
+    bool is_held = true;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    erase_of(i, 1, true, entries);
+    assert_true(has_entry(i));
+    end(i);
+}
+
+// What is alive does not go with an entry that says it is dead, nor what is dead with one that says
+// it is alive.
+static void each_goes_as_what_it_was_taken_for(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t lists[2][128];
+    struct slice new = on_top(1, EARLY, false, values[0], sizeof(values[0]));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct slice as_dead = condemned(KEY, new, lists[0], sizeof(lists[0]));
+    struct slice as_alive = condemned_as(true, KEY, new, lists[1], sizeof(lists[1]));
+    struct message_purge m = round_about(1, as_dead);
+    bool is_held = true;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    m = round_about(2, as_alive);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase_of(i, 2, true, as_dead);
+    assert_true(has_entry(i));
+    erase_of(i, 2, true, as_alive);
+    assert_false(has_entry(i));
+    end(i);
+}
+
+static void nothing_is_retired_from_what_has_changed(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t values[2][128];
+    uint8_t list[128];
+    struct slice new = on_top(1, EARLY, false, values[0], sizeof(values[0]));
+    struct slice newer = on_top(2, EARLY, false, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct slice entries = condemned_as(true, KEY, new, list, sizeof(list));
+    struct message_purge m = round_about(1, entries);
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    assert_int_equal(put(i, newer, 1), ST_OK);
+    erase_of(i, 1, true, entries); // it is another one by now
+    assert_true(has_entry(i));
+    m = round_about(2, entries);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    end(i);
+}
+
+static void nothing_is_retired_from_what_is_later_than_what_was_agreed_on(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    uint8_t value[128];
+    uint8_t list[128];
+    struct slice new = on_top(1, LATE + 1, false, value, sizeof(value));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct message_purge m = round_about(1, (struct slice){0});
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    erase_of(i, 1, true, condemned_as(true, KEY, new, list, sizeof(list)));
+    assert_true(has_entry(i));
+    end(i);
+}
+
+// It would have to make all that it writes as late.
+static void what_is_of_a_clock_that_is_ahead_is_left_until_then(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    const uint64_t hour = UINT64_C(3600) * 1000 << 16;
+    const uint64_t now = machine_env(i->cluster.processes[0].machine)->wall_ms << 16;
+    uint8_t value[128];
+    uint8_t list[128];
+    struct slice new = on_top(1, now + hour, false, value, sizeof(value));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    struct message_purge m = round_about(1, condemned_as(true, KEY, new, list, sizeof(list)));
+    bool is_held = true;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    end(i);
+}
+
+static void agree_to_nothing(struct impostor *i, uint64_t id) {
+    static const uint8_t none[1] = {0};
+    const struct message_purge_done m = {.id = id, .round = 1, .held = {none, sizeof(none)}};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+}
+
+// Of one group we do not hold what n1 holds: it may be being written. The other one has its turn in
+// the same look, and nothing waits for us.
+static void what_differs_somewhere_keeps_nothing_elsewhere(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    char keys[2][16];
+    uint8_t value[128];
+    uint32_t number = 0;
+    for (uint32_t k = 0; k < 2; k++) {
+        do {
+            find_own_key_from(i, &number, keys[k]);
+        } while (k > 0 && group_of(keys[k]) == group_of(keys[0]));
+    }
+    claim(i, 0, 0, 0);
+    struct slice new = on_top(1, EARLY, false, value, sizeof(value));
+    for (uint32_t k = 0; k < 2; k++) assert_int_equal(put_at(i, keys[k], new, 0), ST_OK);
+    struct message_purge m = hear_proposal(i);
+    uint16_t first = m.group;
+    uint64_t refused = world_now(i->world);
+    agree_to_nothing(i, m.id);
+    m = hear_proposal(i);
+    assert_int_not_equal(m.group, first);
+    assert_true(world_now(i->world) - refused < cluster_node_options(&i->cluster).purge_ns);
+    agree_to(i, m.id);
+    assert_int_equal(node_stats(real_node(i)).retired, 1);
+    expect_blocked(i, 0, "");
+    m = hear_proposal(i);
+    assert_int_equal(m.group, first);
+    end(i);
+}
+
+int hostile_retire_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(an_entry_goes_and_the_value_under_it_does_not_come_back),
+        cmocka_unit_test(nothing_is_retired_but_by_a_round_of_all),
+        cmocka_unit_test(an_entry_under_a_value_is_not_let_go),
+        cmocka_unit_test(each_goes_as_what_it_was_taken_for),
+        cmocka_unit_test(nothing_is_retired_from_what_has_changed),
+        cmocka_unit_test(nothing_is_retired_from_what_is_later_than_what_was_agreed_on),
+        cmocka_unit_test(what_is_of_a_clock_that_is_ahead_is_left_until_then),
+        cmocka_unit_test(what_differs_somewhere_keeps_nothing_elsewhere),
+    };
+    return cmocka_run_group_tests_name("hostile_retire", cases, NULL, NULL);
+}
