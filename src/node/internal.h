@@ -15,7 +15,7 @@
 //     agreement  how keyspaces come and go    purge     what is dead goes, like purge_answer
 //     sight      who is up                    stand_in  who takes the place of who is not
 //     hints      what is kept for others      handoff   and brought to them
-//     mint       the record a write makes     expiry    when something expires
+//     mint       the record a write makes     expiry    where there is what may go
 //     replace    a data directory is          inquiry   of many, who is gone
 //     again      what a purge has overtaken   buffers   what links share
 #ifndef QUOIT_NODE_INTERNAL_H

@@ -52,7 +52,6 @@ static void rest_too(struct node *node, uint64_t took, uint64_t ns) {
 static void begin_round(struct purge *p) {
     p->entries.size = 0;
     p->count = 0;
-    p->has_dead = false;
     p->is_full = false;
 }
 
@@ -63,11 +62,24 @@ static bool is_own(const struct node *node, uint32_t cell) {
            node->map.keyspaces[cell_place(cell)].state == KEYSPACE_ACTIVE;
 }
 
-// Partitions that this member would have purged by the word of all members.
-static uint32_t count_wide(const struct node *node) {
-    uint32_t count = 0;
+static bool has_tombstones_in(const struct node *node, uint32_t cell) {
+    struct store_partition p = node_cell(node, cell);
+    return p.key_count > p.live_count;
+}
+
+// Partitions of which this member would have something purged by the word of all members: of any
+// kind, and such that have tombstones.
+struct wide_count {
+    uint32_t all;
+    uint32_t dead;
+};
+
+static struct wide_count count_wide(const struct node *node) {
+    struct wide_count count = {0};
     for (uint32_t cell = 0; cell < CELL_COUNT; cell++) {
-        count += expiry_takes_all(&node->expiry, cell) && is_own(node, cell);
+        if (!expiry_takes_all(&node->expiry, cell) || !is_own(node, cell)) continue;
+        count.all++;
+        count.dead += has_tombstones_in(node, cell);
     }
     return count;
 }
@@ -82,7 +94,7 @@ static void begin_look(struct node *node) {
     // What is younger may still be on its way to a replica.
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
-    p->is_wide = !p->is_wide && count_wide(node) > 0 && backoff_is_due(&p->wide_tries);
+    p->is_wide = !p->is_wide && count_wide(node).all > 0 && backoff_is_due(&p->wide_tries);
     p->has_failed = false;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
@@ -93,19 +105,18 @@ static void begin_look(struct node *node) {
 
 static void end_look(struct node *node) {
     struct purge *p = &node->purge;
-    struct purge_block *block = p->is_wide ? &p->wide_block : &p->block;
-    uint32_t wide = count_wide(node);
-    *block = (struct purge_block){p->is_wide && p->blocked > 0 ? wide : p->blocked, p->waits_for};
-    if (p->is_wide && p->has_failed) backoff_fail(&p->wide_tries);
-    if (p->is_wide && !p->has_failed && p->blocked == 0) backoff_succeed(&p->wide_tries);
-    if (wide == 0) p->wide_block = (struct purge_block){0, MEMBER_NONE};
+    const struct purge_block none = {0, MEMBER_NONE};
+    uint32_t dead = count_wide(node).dead;
+    if (p->is_wide) {
+        p->wide_block = p->blocked > 0 ? (struct purge_block){dead, p->waits_for} : none;
+        if (p->has_failed) backoff_fail(&p->wide_tries);
+        if (!p->has_failed && p->blocked == 0) backoff_succeed(&p->wide_tries);
+    } else {
+        p->block = (struct purge_block){p->blocked, p->waits_for};
+    }
+    if (dead == 0) p->wide_block = none;
     p->state = PURGE_RESTING;
     pause(node, node->options.purge_ns);
-}
-
-static bool has_tombstones_in(const struct node *node, uint32_t cell) {
-    struct store_partition p = node_cell(node, cell);
-    return p.key_count > p.live_count;
 }
 
 // Whether there may be something in the cell that may go, and it is for this member to have it
@@ -177,7 +188,6 @@ static bool list_condemned(struct store_scan *scan, struct slice key, struct sli
         .key = key,
     };
     message_condemned_write(&p->entries, &entry);
-    p->has_dead |= !is_alive;
     memcpy(p->last, key.data, key.size);
     p->last_size = (uint32_t)key.size;
     p->count++;
@@ -314,8 +324,8 @@ void purge_on_answer(struct node *node, uint32_t member, const struct message_pu
     }
     uint8_t left = 0;
     for (uint32_t i = 0; i < m->held.size; i++) left |= p->held[i] &= m->held.data[i];
-    // It may have to wait for its clock; what is alive may just be being written.
-    if (left == 0 && p->has_dead && member != node->self) p->waits_for = member;
+    // It may have to wait for its clock.
+    if (left == 0 && member != node->self) p->waits_for = member;
     bitmap_remove(p->waiting, member);
     if (p->is_wide && member == node->self) {
         p->told = 0;

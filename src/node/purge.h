@@ -98,7 +98,6 @@ struct purge {
     uint32_t round;
     struct writer entries; // message_condemned
     uint32_t count;
-    bool has_dead; // among these
     bool is_full;
     uint8_t held[PURGE_KEYS_MAX / 8]; // by all who have answered
     uint8_t waiting[MEMBERS_MAX / 8]; // members whose answer is still out
