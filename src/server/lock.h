@@ -56,7 +56,9 @@ struct lock_hold {
     step_done *go;    // when all are granted
     struct list link; // among the waiters or the granted
 
-    uint64_t wanted[LOCKS / 64]; // a bit for each lock: those up to `index` are held
+    // Of one that has its locks alone a bit for each: those up to `index` are held. Who shares one
+    // holds that of `index`.
+    uint64_t wanted[LOCKS / 64];
 };
 
 void locks_init(struct locks *locks);
