@@ -304,6 +304,32 @@ static void who_is_slow_to_finish_gives_way(void **state) {
     end(c->i);
 }
 
+// The first one does not read what it is answered, and says a byte now and then. Others would like
+// to be answered, too.
+static void who_does_not_read_its_answers_gives_way(void **state) {
+    (void)state;
+    enum { BYTES = 8 };
+    struct crowd *c = gather_callers(4096);
+    write_all(c);
+    for (uint32_t k = 0; k < LINES; k++) begin_to_read(c, &c->callers[k], READS);
+    assert_int_equal(in_use(c).waiting, LINES - 1);
+    struct caller *first = &c->callers[0];
+    begin_anew(first);
+    prepare_read(first, READS);
+    for (uint32_t byte = 0; byte < BYTES; byte++) {
+        go_on(c, first, 1);
+        pass(c->i->world, 500 * NS_PER_MS);
+    }
+    assert_in_range(in_use(c).waiting, 0, LINES - 2);
+    for (uint32_t k = 1; k < LINES; k++) expect_read(c, &c->callers[k], READS);
+    struct line *l = &first->line;
+    struct frame frame = {0};
+    while (hear(c->i, l, &l->recv_key, l->received++, &frame)) continue;
+    pass(c->i->world, 50 * NS_PER_MS);
+    assert_int_equal(in_use(c).large, 0);
+    end(c->i);
+}
+
 // Links in every state: one of each use is held, and others wait for it.
 static struct crowd *gather_busy(void) {
     struct crowd *c = gather_callers(4096);
@@ -340,6 +366,68 @@ static void a_member_can_stop_while_others_wait(void **state) {
     assert_int_equal(c->i->cluster.processes[0].state, PROCESS_DOWN);
     assert_int_equal(c->i->cluster.processes[0].left_open.sockets, 0);
     end(c->i);
+}
+
+static void on_sent(struct request *request) {
+    request->done = NULL;
+}
+
+// n1 writes, and sends us what it has written. False: there was no room for it.
+static bool is_sent_to_us(struct impostor *i, uint32_t size) {
+    static uint8_t value[16 * 1024];
+    struct machine *machine = i->cluster.processes[0].machine;
+    struct request r = {.done = on_sent, .kind = REQUEST_REPLACE, .key = text("key")};
+    assert_in_range(size, 0, sizeof(value));
+    r.value = (struct slice){value, size};
+    r.level = (struct level){.kind = LEVEL_COUNT, .count = 1};
+    uint64_t before = node_stats(real_node(i)).frames_sent;
+    uint64_t until = world_now(i->world) + NS_PER_SECOND;
+    machine_enter(machine);
+    node_submit(real_node(i), &r);
+    machine_leave(machine);
+    while (r.done != NULL) assert_true(world_step(i->world, until));
+    assert_int_equal(r.status, ST_OK);
+    return node_stats(real_node(i)).frames_sent > before;
+}
+
+// We read nothing on the line on which n1 asks us, and say something now and then, until there is
+// room for nothing more, news of the others included.
+static void fill_line(struct impostor *i) {
+    for (uint32_t size = 16 * 1024; size > 0;) {
+        if (!is_sent_to_us(i, size)) size /= 2;
+        be_up_for(i, 0);
+    }
+    uint64_t before;
+    do {
+        be_up_for(i, 0);
+        before = node_stats(real_node(i)).frames_sent;
+        pass(i->world, NS_PER_SECOND);
+    } while (node_stats(real_node(i)).frames_sent > before);
+}
+
+// What finds no room in the line is not said, and nobody has to answer it: the line stays.
+static void who_could_not_be_asked_owes_no_answer(void **state) {
+    (void)state;
+    struct impostor *i = prepare(2);
+    world_options(i->world)->window = 4096;
+    become(i, 77);
+    cluster_start(&i->cluster, 0);
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    fill_line(i);
+    say_nothing(i, &i->accepted);
+    for (uint32_t k = 0; k < 10; k++) {
+        say_nothing(i, &i->dialled); // that is another line
+        pass(i->world, 500 * NS_PER_MS);
+    }
+    struct line *l = &i->accepted;
+    struct frame frame = {0};
+    uint64_t from = world_now(i->world);
+    while (world_now(i->world) < from + NS_PER_SECOND) {
+        assert_true(hear(i, l, &l->recv_key, l->received++, &frame));
+    }
+    end(i);
 }
 
 // A frame of that size from somebody who has not proved that it knows the cluster key: only its
@@ -536,6 +624,8 @@ int peer_buffers_test(void) {
         cmocka_unit_test(large_answers_wait_in_line),
         cmocka_unit_test(uses_do_not_wait_for_each_other),
         cmocka_unit_test(who_is_slow_to_finish_gives_way),
+        cmocka_unit_test(who_does_not_read_its_answers_gives_way),
+        cmocka_unit_test(who_could_not_be_asked_owes_no_answer),
         cmocka_unit_test(links_that_end_give_all_back),
         cmocka_unit_test(a_member_can_stop_while_others_wait),
         cmocka_unit_test(strangers_have_no_large_buffer),
