@@ -404,8 +404,8 @@ static void map_read(struct map *map, struct reader *r, bool *is_large) {
     map->epoch = read_u64(r);
     map->replication = read_u8(r);
     uint32_t member_count = read_u16(r);
-    if (map->epoch == 0 || map->replication == 0 || map->replication > REPLICAS_MAX)
-        r->failed = true;
+    if (map->epoch == 0 || map->epoch > MAP_EPOCH_MAX) r->failed = true;
+    if (map->replication == 0 || map->replication > REPLICAS_MAX) r->failed = true;
     if (member_count == 0 || member_count > MEMBERS_MAX) r->failed = true;
     *is_large = !r->failed && member_count > map->members_max;
     if (*is_large) r->failed = true;

@@ -67,6 +67,9 @@ struct map_run {
     struct map_replica replicas[REPLICAS_MAX]; // distinct hosts, preferred first
 };
 
+// Whoever claims a later one invents it: there must always be a next.
+#define MAP_EPOCH_MAX (UINT64_MAX / 2)
+
 struct map {
     struct cluster_id cluster;
     uint64_t epoch;       // 0: no map yet

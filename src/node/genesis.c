@@ -30,7 +30,7 @@ static void on_fences_read(struct store_read *read);
 static void on_start_read(struct store_read *read);
 static void on_map_read(struct store_read *read);
 static void write_next_fact(struct node *node);
-static enum status parse_initial(const struct node *node, struct map *initial);
+static enum status list_first(struct node *node);
 
 // A fact is stored as the only sibling of a record, minted like any other, so that the store has
 // one kind of content.
@@ -186,8 +186,9 @@ static void encode_map(const struct node *node, struct writer *w) {
 // The first members are known again, whose place it took.
 static void forget_map(struct node *node) {
     node->map.epoch = 0;
+    node->epoch.lineage = (struct lineage){0};
     if (node->initial.member_count == 0) return;
-    must(parse_initial(node, &node->initial) == ST_OK); // as before
+    must(list_first(node) == ST_OK); // as before
 }
 
 static void on_fact_stored(struct node *node, uint8_t fact) {
@@ -594,14 +595,21 @@ static enum status parse_initial(const struct node *node, struct map *initial) {
     return ST_OK;
 }
 
+// The first members, and which of them this one is.
+static enum status list_first(struct node *node) {
+    enum status st = parse_initial(node, &node->initial);
+    const char *name = node->options.self.name;
+    struct slice bytes = {(const uint8_t *)name, strlen(name)};
+    node->self = map_find_name(&node->initial, bytes);
+    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
+    return st;
+}
+
 static enum status read_initial(struct node *node) {
-    struct map *initial = &node->initial;
-    enum status st = parse_initial(node, initial);
+    const struct map *initial = &node->initial;
+    enum status st = list_first(node);
     if (st != ST_OK) return st;
     node->cluster = name_cluster(node, initial);
-    const char *name = node->options.self.name;
-    node->self = map_find_name(initial, (struct slice){(const uint8_t *)name, strlen(name)});
-    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
     bool is_listed = node->options.seeds != NULL || node->self < initial->member_count;
     return is_listed ? ST_OK : ST_INVALID;
 }

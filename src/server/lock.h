@@ -56,8 +56,8 @@ struct lock_hold {
     step_done *go;    // when all are granted
     struct list link; // among the waiters or the granted
 
-    // Of one that has its locks alone a bit for each: those up to `index` are held. Who shares one
-    // holds that of `index`.
+    // A bit for each lock that is held alone, or is to be: those up to `index` are. Who shares a
+    // lock has none here: it holds that of `index`.
     uint64_t wanted[LOCKS / 64];
 };
 
