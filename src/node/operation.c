@@ -293,6 +293,7 @@ void operation_finish(struct operation *o, enum status status) {
 static void on_deadline(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, deadline);
     bool is_write = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
+    o->recent = 0; // it was the last chance
     operation_note_late(o);
     operation_finish(o, is_write ? ST_TIMEOUT : ST_UNAVAILABLE);
 }

@@ -579,7 +579,8 @@ static void a_hash_is_compared_with_what_is_found_here_in_the_end(void **state) 
     talker_say(writes, "SET other v\r\n", 13);
     site_wait(r->site, 5 * NS_PER_MS);
     talker_say(r->t, "GET other\r\n", 11);
-    while (!node_member_is_late(cluster_node(&r->site->cluster, 0), 0)) {
+    for (int ms = 0; !node_member_is_late(cluster_node(&r->site->cluster, 0), 0); ms++) {
+        assert_true(ms < 10000);
         site_wait(r->site, NS_PER_MS);
     }
     machine_slow_disk(machine, 1);

@@ -448,7 +448,7 @@ static struct message_purge hear_proposal(struct impostor *i) {
     return m;
 }
 
-// ... to let go of the one record, if we hold it.
+// What we say of the one record of its round: that we hold it, too, and it may go, or not.
 static void answer_round(struct impostor *i, uint64_t id, bool is_held) {
     const uint8_t held[1] = {is_held};
     const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};

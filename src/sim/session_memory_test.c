@@ -8,19 +8,25 @@ static uint64_t buffers_in_use(struct site *site, struct talker *t) {
     return info_number(site, t, "INFO memory\r\n", "buffers_in_use");
 }
 
+enum { BIG = 4000 };
+
+static void set_big(struct site *site, struct talker *t) {
+    char words[BIG + 32];
+    size_t size = (size_t)sprintf(words, "SET big ");
+    memset(words + size, 'v', BIG);
+    memcpy(words + size + BIG, "\r\n", 3);
+    expect_dialogue(site, t, words, "+OK\r\n");
+}
+
 // One who asks for much and takes nothing is not read from any more; others go on, and when it
 // begins to read it gets everything.
 static void who_does_not_read_slows_nobody_down(void **state) {
     (void)state;
-    enum { REPLIES = 800, SIZE = 4000 };
+    enum { REPLIES = 800 };
     struct site *site = site_new(3, NULL);
     struct talker *lazy = site_talker(site, 0, false);
     struct talker *other = site_talker(site, 0, false);
-    char value[SIZE + 32];
-    size_t size = (size_t)sprintf(value, "SET big ");
-    memset(value + size, 'v', SIZE);
-    memcpy(value + size + SIZE, "\r\n", 3);
-    expect_dialogue(site, other, value, "+OK\r\n");
+    set_big(site, other);
 
     char *words = calloc(REPLIES, 16);
     for (size_t i = 0; i < REPLIES; i++) (void)sprintf(words + i * 9, "GET big\r\n");
@@ -35,7 +41,7 @@ static void who_does_not_read_slows_nobody_down(void **state) {
     machine_enter(lazy->machine);
     talker_hear(lazy);
     machine_leave(lazy->machine);
-    enum { REPLY_SIZE = SIZE + 9 };
+    enum { REPLY_SIZE = BIG + 9 };
     talker_wait(site, lazy, (size_t)REPLIES * REPLY_SIZE);
     assert_int_equal(lazy->heard_size, (size_t)REPLIES * REPLY_SIZE);
     for (size_t i = 0; i < REPLIES; i++) {
@@ -50,15 +56,7 @@ static void little_memory(struct node_options *node, struct server_options *serv
     server->chunks_max = 530;
 }
 
-enum { LAZY = 40, BIG = 4000 };
-
-static void set_big(struct site *site, struct talker *t) {
-    char words[BIG + 32];
-    size_t size = (size_t)sprintf(words, "SET big ");
-    memset(words + size, 'v', BIG);
-    memcpy(words + size + BIG, "\r\n", 3);
-    expect_dialogue(site, t, words, "+OK\r\n");
-}
+enum { LAZY = 40 };
 
 // So many ask for so much, and take nothing of it, that all memory for replies is in use.
 static void be_lazy(struct site *site, uint64_t pause_ns) {
@@ -165,7 +163,7 @@ static void many_values_wait_for_the_first_in_little_memory(void **state) {
     static char words[KEYS * (LARGE + 32)];
     for (int is_large = 0; is_large < 2; is_large++) {
         size_t size = is_large ? LARGE : SMALL;
-        size_t kept = is_large ? 40 : 400;
+        size_t kept = is_large ? 40 : 400; // that memory holds
         struct site *site = site_new(1, little_memory_for_keys);
         struct talker *t = site_talker(site, 0, false);
         expect_dialogue(site, t, "SET first 1\r\n", "+OK\r\n");

@@ -11,7 +11,7 @@ enum { BUFFER = 1024 };
 #define TEXT(literal)                                                                              \
     { (const uint8_t *)(literal), sizeof(literal) - 1 }
 
-// What stands in the rows of some, as it is written.
+// The bytes of a list of one row, as some messages have it.
 #define LISTED                                                                                     \
     "\x01\0\0\0"                                                                                   \
     "\x01\0\0\0a"                                                                                  \
