@@ -35,11 +35,13 @@ void map_init(struct map *map, struct arena *arena, uint32_t members_max) {
     map->members = ARENA_ARRAY(arena, struct map_member, members_max);
     map->strings = ARENA_ARRAY(arena, char, (size_t)members_max *MEMBER_STRINGS_MAX);
     map->runs = ARENA_ARRAY(arena, struct map_run, RUNS_MAX);
+    map->replicas = ARENA_ARRAY(arena, struct map_replica, (size_t)RUNS_MAX * REPLICAS_MAX);
 }
 
 size_t map_memory_size(uint32_t members_max) {
     return (sizeof(struct map_member) + MEMBER_STRINGS_MAX) * members_max +
-           sizeof(struct map_run) * RUNS_MAX + (size_t)3 * ARENA_PADDING;
+           (sizeof(struct map_run) + sizeof(struct map_replica) * REPLICAS_MAX) * RUNS_MAX +
+           (size_t)4 * ARENA_PADDING;
 }
 
 const struct map_run *map_run_of(const struct map *map, uint16_t slot) {
@@ -396,9 +398,10 @@ static bool host_stands_before(const struct map *map, const struct map_run *run,
     return false;
 }
 
+// Its replicas are put there, where there is room for REPLICAS_MAX.
 static void run_decode(const struct map *map, struct map_run *run, uint32_t first,
-                       struct reader *r) {
-    *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r)};
+                       struct map_replica *replicas, struct reader *r) {
+    *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r), .replicas = replicas};
     uint32_t replica_count = read_u8(r);
     if (run->count == 0 || run->count > SLOT_COUNT - first) r->failed = true;
     if (replica_count == 0 || replica_count > REPLICAS_MAX) r->failed = true;
@@ -452,10 +455,12 @@ static void map_read(struct map *map, struct reader *r, bool *is_large) {
 
     uint32_t run_count = read_u16(r);
     uint32_t slots = 0;
+    struct map_replica *replicas = map->replicas;
     if (run_count > RUNS_MAX) r->failed = true;
     for (uint32_t i = 0; i < run_count && !r->failed; i++) {
-        run_decode(map, &map->runs[i], slots, r);
+        run_decode(map, &map->runs[i], slots, replicas, r);
         slots += map->runs[i].count;
+        replicas += map->runs[i].replica_count;
     }
     if (slots != SLOT_COUNT) r->failed = true;
     map->run_count = run_count;

@@ -84,7 +84,7 @@ struct map_run {
     uint16_t first; // slot
     uint16_t count; // of slots
     uint32_t replica_count;
-    struct map_replica replicas[REPLICAS_MAX]; // distinct hosts, preferred first
+    struct map_replica *replicas; // distinct hosts, preferred first; of the map's, as a rule
 };
 
 struct map {
@@ -98,6 +98,7 @@ struct map {
     uint32_t strings_size;      // bytes in use
     uint32_t run_count;
     struct map_run *runs;                     // in slot order, covering every slot once
+    struct map_replica *replicas;             // of the runs: room for REPLICAS_MAX of each
     uint16_t run_of_slot[SLOT_COUNT];         // index into runs
     struct keyspace keyspaces[KEYSPACES_MAX]; // by place; an empty one in epoch 0
     uint32_t keyspace_count;                  // of places that are not empty

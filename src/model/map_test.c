@@ -149,7 +149,15 @@ static void maps_survive_the_way_to_bytes_and_back(void **state) {
     assert_int_equal(map_decode(again, (struct slice){bytes, size}), ST_OK);
     assert_int_equal(again->epoch, 12);
     for (uint32_t i = 0; i < 5; i++) assert_same_member(&again->members[i], &map->members[i]);
-    assert_memory_equal(again->runs, map->runs, map->run_count * sizeof(*map->runs));
+    assert_int_equal(again->run_count, map->run_count);
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        assert_int_equal(again->runs[i].first, run->first);
+        assert_int_equal(again->runs[i].count, run->count);
+        assert_int_equal(again->runs[i].replica_count, run->replica_count);
+        assert_memory_equal(again->runs[i].replicas, run->replicas,
+                            run->replica_count * sizeof(*run->replicas));
+    }
     assert_memory_equal(again->run_of_slot, map->run_of_slot, sizeof(map->run_of_slot));
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         const struct map_run *run = map_run_of(again, (uint16_t)slot);
@@ -400,7 +408,8 @@ static void a_map_of_more_members_than_there_is_room_for_is_refused(void **state
 
 static void places_in_a_run_are_found(void **state) {
     (void)state;
-    struct map_run run = {.replica_count = 2, .replicas = {{7, 0}, {3, 0}, {5, 0}}};
+    struct map_replica replicas[] = {{7, 0}, {3, 0}, {5, 0}};
+    struct map_run run = {.replica_count = 2, .replicas = replicas};
     assert_int_equal(map_place_in(&run, 7), 0);
     assert_int_equal(map_place_in(&run, 3), 1);
     assert_int_equal(map_place_in(&run, 5), REPLICAS_MAX);
@@ -414,10 +423,9 @@ static void check_encoding(const char *name, enum keyspace_compression compressi
     for (uint32_t i = 0; i < CLUSTER_ID_SIZE; i++) map->cluster.bytes[i] = (uint8_t)i;
     map->epoch = 5;
     map->run_count = 2;
-    map->runs[0] = (struct map_run){.first = 0, .count = 100, .replica_count = 1};
-    map->runs[1] = (struct map_run){.first = 100, .count = SLOT_COUNT - 100, .replica_count = 2};
-    map->runs[0].replicas[0] = (struct map_replica){1, 0};
-    map->runs[1].replicas[1] = (struct map_replica){1, 0};
+    struct map_replica replicas[] = {{1, 0}, {0, 0}, {1, 0}};
+    map->runs[0] = (struct map_run){0, 100, 1, &replicas[0]};
+    map->runs[1] = (struct map_run){100, SLOT_COUNT - 100, 2, &replicas[1]};
     map->keyspaces[0] =
         (struct keyspace){.state = KEYSPACE_ACTIVE, .replication = 3, .name = "default"};
     map->keyspaces[2] = (struct keyspace){
