@@ -4,6 +4,7 @@
 // is proposed for its members must be a map.
 #include "fuzz/fuzz.h"
 
+#include "base/text.h"
 #include "model/map.h"
 
 enum { MEMBERS = 24, ENCODED_MAX = 512 * 1024 };
