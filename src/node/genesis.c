@@ -281,9 +281,9 @@ static bool is_founder(const struct node *node) {
 }
 
 void genesis_note_description(struct node *node, uint32_t member,
-                              const struct map_member *described) {
+                              const struct map_description *described) {
     if (node->state != NODE_FOUNDING || !is_founder(node)) return;
-    node->epoch.next.members[member] = *described;
+    map_describe(&node->epoch.next, member, described);
 }
 
 static bool everybody_is_here(const struct node *node) {
@@ -296,10 +296,8 @@ static bool everybody_is_here(const struct node *node) {
 }
 
 // What was restored is of use only where it lies. Says so once if it would lie elsewhere.
-static bool is_placed_as_before(struct node *node) {
-    if (node->former_placement == 0 || map_placement(&node->map) == node->former_placement) {
-        return true;
-    }
+static bool is_placed_as_before(struct node *node, const struct map *map) {
+    if (node->former_placement == 0 || map_placement(map) == node->former_placement) return true;
     if (!node->is_refusing) {
         env_log(node->env, ENV_ERROR,
                 "restored data is of another layout: the list of first members must have the same "
@@ -309,35 +307,40 @@ static bool is_placed_as_before(struct node *node) {
     return false;
 }
 
-static void found(struct node *node) {
-    struct map *map = &node->map;
+// Draws the map of all that have described themselves.
+static void draw(struct node *node, struct map *map) {
     map->cluster = node->cluster;
     map->replication = node->options.replication;
     map->member_count = node->initial.member_count;
+    memcpy(map->keyspaces, node->map.keyspaces, sizeof(map->keyspaces)); // that were restored
+    map->next_keyspace = node->map.next_keyspace;
+    map_count_keyspaces(map);
+    map_describe(map, node->self, &node->options.self);
     for (uint32_t i = 0; i < map->member_count; i++) {
-        const struct map_member listed = map->members[i];
-        map->members[i] = i == node->self ? node->options.self : node->epoch.next.members[i];
+        const struct map_member *listed = &node->initial.members[i];
+        struct map_member *m = &map->members[i];
         // The list is what every member was started with: its addresses are the ones that count.
-        memcpy(map->members[i].address, listed.address, ADDRESS_SIZE_MAX + 1);
-        map->members[i].port = listed.port;
-        if (map->members[i].host[0] == '\0') {
-            memcpy(map->members[i].host, map->members[i].name, NAME_SIZE_MAX + 1);
-        }
-        const char *name = map->members[i].name;
-        struct slice bytes = {(const uint8_t *)name, strlen(name)};
+        m->address = listed->address;
+        m->port = listed->port;
+        if (m->host[0] == '\0') m->host = m->name;
+        struct slice bytes = {(const uint8_t *)m->name, strlen(m->name)};
         uint64_t seed = 0;
         memcpy(&seed, node->cluster.bytes, sizeof(seed));
-        map->members[i].id = hash_bytes(bytes, seed) | 1;
-        map->members[i].storage =
-            i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
+        m->id = hash_bytes(bytes, seed) | 1;
+        m->storage = i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
     }
     map_propose(map);
-    map->epoch = 1;
-    if (!is_placed_as_before(node)) {
-        map->epoch = 0;
-        return;
-    }
-    env_log(node->env, ENV_INFO, "cluster founded members=%u", map->member_count);
+}
+
+static void found(struct node *node) {
+    struct epoch *e = &node->epoch;
+    draw(node, &e->next);
+    if (!is_placed_as_before(node, &e->next)) return;
+    e->next_lineage = (struct lineage){0};
+    struct writer copy = writer_to(node->scratch, node->scratch_size);
+    genesis_encode_map(&e->next, &e->next_lineage, &copy);
+    must(genesis_decode_map(writer_bytes(&copy), &node->map, &e->lineage) == ST_OK);
+    env_log(node->env, ENV_INFO, "cluster founded members=%u", node->map.member_count);
     genesis_write_facts(node, FACT_MAP);
 }
 
@@ -400,7 +403,7 @@ void genesis_on_founded(struct node *node, struct slice body) {
         return;
     }
     bool is_ours = node->map.members[node->self].storage == store_actor(node->store).storage;
-    if (!is_ours || !is_placed_as_before(node)) {
+    if (!is_ours || !is_placed_as_before(node, &node->map)) {
         forget_map(node);
         return;
     }
@@ -590,7 +593,7 @@ static enum status parse_initial(const struct node *node, struct map *initial) {
     }
     if (node->options.seeds == NULL) {
         initial->member_count = 1;
-        initial->members[0] = node->options.self;
+        map_describe(initial, 0, &node->options.self);
     }
     return ST_OK;
 }
@@ -653,7 +656,7 @@ static bool is_of_another(const struct node *node) {
 // address started a copy, perhaps, and the member itself still runs. One alone may be moved.
 static bool is_elsewhere(const struct node *node) {
     const struct map_member *known = &node->map.members[node->self];
-    const struct map_member *self = &node->options.self;
+    const struct map_description *self = &node->options.self;
     if (node->map.member_count == 1) return false;
     if (known->port == self->port && strcmp(known->address, self->address) == 0) return false;
     env_log(

@@ -43,7 +43,8 @@ static void give_map_of_others(const char *second) {
     for (uint32_t k = 0; k < 2; k++) {
         struct map_member *m = &others.members[k];
         *m = (struct map_member){.id = k + 1, .port = 1, .shards = 1, .weight = 1};
-        m->name[0] = m->host[0] = m->address[0] = (char)('a' + k);
+        m->name = m->host = m->address = k == 0 ? "a" : "b";
+        m->rack = m->dc = "";
     }
     memcpy(others.members[1].name, second, strlen(second) + 1);
     map_propose(&others);
