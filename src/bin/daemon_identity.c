@@ -135,7 +135,8 @@ bool identity_find_self(struct identity *identity, const struct config *config,
             return false;
         }
         if (!is_address(address)) {
-            complain_of(complaint, "address %s: not a name of a host, and no address", address);
+            complain_of(complaint, "address %s: neither the name of a host nor an address",
+                        address);
             return false;
         }
         copy(self->address, address, sizeof(self->address));

@@ -48,8 +48,8 @@ struct cluster_id {
     uint8_t bytes[CLUSTER_ID_SIZE];
 };
 
-// Its strings are the map's, as a rule, where they take no more than they need: each member knows
-// of each other one, and there may be a thousand.
+// Its strings are the map's, as a rule, one behind the other: each member knows of each other one,
+// and there may be a thousand. What is not needed of the room for them is never touched.
 struct map_member {
     uint64_t id;      // never 0; unique in the history of the cluster
     uint64_t storage; // of its data directory; stands beside the map's bytes (node/genesis.h)

@@ -307,7 +307,7 @@ static bool is_placed_as_before(struct node *node, const struct map *map) {
     return false;
 }
 
-// Draws the map of all that have described themselves.
+// Draws the map of all that have described themselves, in which addresses are lent from the list.
 static void draw(struct node *node, struct map *map) {
     map->cluster = node->cluster;
     map->replication = node->options.replication;
@@ -332,6 +332,7 @@ static void draw(struct node *node, struct map *map) {
     map_propose(map);
 }
 
+// The founder reads its map as all others do, so that it takes no more room than theirs.
 static void found(struct node *node) {
     struct epoch *e = &node->epoch;
     draw(node, &e->next);

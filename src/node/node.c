@@ -29,7 +29,7 @@ enum {
     TIMERS_OF_A_NODE = 20,
     SEGMENT_SLACK = 32 * 1024,
     LIST_SIZE = 192 * 1024,
-    MEMBER_FACT_SIZE = 560, // of a member in the map and beside it, at most
+    MEMBER_FACT_SIZE = 560, // room for a member in a map that is stored or told
 };
 
 static_assert((int)MEMBER_ENCODED_MAX + 8 <= (int)MEMBER_FACT_SIZE, "a map always fits");

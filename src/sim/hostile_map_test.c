@@ -43,10 +43,9 @@ static void give_map_of_others(const char *second) {
     for (uint32_t k = 0; k < 2; k++) {
         struct map_member *m = &others.members[k];
         *m = (struct map_member){.id = k + 1, .port = 1, .shards = 1, .weight = 1};
-        m->name = m->host = m->address = k == 0 ? "a" : "b";
+        m->name = m->host = m->address = k == 0 ? "a" : second;
         m->rack = m->dc = "";
     }
-    memcpy(others.members[1].name, second, strlen(second) + 1);
     map_propose(&others);
     others.epoch = 1 + LINEAGE_MAPS;
     memcpy(others.cluster.bytes, i->dialled.cluster, CLUSTER_ID_SIZE);
