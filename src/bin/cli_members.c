@@ -43,15 +43,16 @@ static struct member *take_member(struct members *m, const struct cluster_node *
 }
 
 static void connect_to(const struct members *m, struct member *member) {
-    struct map_member place;
-    if (map_parse_address(slice_of_string(member->address), &place) != ST_OK) {
+    struct slice host;
+    uint16_t port;
+    if (map_parse_address(slice_of_string(member->address), &host, &port) != ST_OK) {
         snprintf(member->problem, sizeof(member->problem), "its address cannot be read");
         return;
     }
-    snprintf(member->host, sizeof(member->host), "%s", place.address);
+    snprintf(member->host, sizeof(member->host), "%.*s", (int)host.size, (const char *)host.data);
     member->server = m->first; // its password and patience
     member->server.host = member->host;
-    member->server.port = place.port;
+    member->server.port = port;
     member->context = cli_server_reach(&member->server, member->problem);
 }
 

@@ -28,12 +28,25 @@ static bool is_wildcard(const char *host) {
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
+// "host:1" as it stands in lists of members.
+static bool in_full(const char *host, char text[ADDRESS_SIZE_MAX + 1]) {
+    bool is_v6 = strchr(host, ':') != NULL;
+    int size = snprintf(text, ADDRESS_SIZE_MAX + 1, is_v6 ? "[%s]:1" : "%s:1", host);
+    return size >= 0 && size <= (int)ADDRESS_SIZE_MAX;
+}
+
+// What a map can hold.
+static bool is_address(const char *host) {
+    char text[ADDRESS_SIZE_MAX + 1];
+    struct slice parsed;
+    uint16_t port;
+    return in_full(host, text) && map_parse_address(slice_of_string(text), &parsed, &port) == ST_OK;
+}
+
 // Numeric, or a name that is known here.
 static bool has_address(const char *host) {
     char text[ADDRESS_SIZE_MAX + 1];
-    bool is_v6 = strchr(host, ':') != NULL;
-    int size = snprintf(text, sizeof(text), is_v6 ? "[%s]:1" : "%s:1", host);
-    if (size < 0 || (size_t)size >= sizeof(text)) return false;
+    if (!in_full(host, text)) return false;
     struct address found[ADDRESSES_MAX];
     uint32_t count = 0;
     enum status st = address_parse(text, &found[0]);
@@ -104,7 +117,7 @@ static bool find_in_initial(struct identity *identity, const struct config *conf
 bool identity_find_self(struct identity *identity, const struct config *config,
                         struct complaint *complaint) {
     memset(identity, 0, sizeof(*identity));
-    struct map_member *self = &identity->self;
+    struct map_description *self = &identity->self;
     const char *address = config->address != NULL ? config->address : config->bind;
     if (strlen(address) > ADDRESS_SIZE_MAX - 8 || strlen(config->bind) > ADDRESS_SIZE_MAX - 8) {
         complain_of(complaint, "address: too long");
@@ -119,6 +132,11 @@ bool identity_find_self(struct identity *identity, const struct config *config,
     } else {
         if (is_wildcard(address)) {
             complain_of(complaint, "bind %s: say with address how others reach this node", address);
+            return false;
+        }
+        if (!is_address(address)) {
+            complain_of(complaint, "address %s: neither the name of a host nor an address",
+                        address);
             return false;
         }
         copy(self->address, address, sizeof(self->address));

@@ -9,7 +9,7 @@
 enum { PASSWORD_MAX = 512 };
 
 struct identity {
-    struct map_member self;
+    struct map_description self;
     struct mac_key secret;
     uint32_t members;  // that this node makes room for
     bool has_made_key; // it was not there before

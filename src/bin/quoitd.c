@@ -139,7 +139,7 @@ static void make_settings(struct daemon *d) {
     add_setting(d, "notify-keyspace-events", "");
     add_setting(d, "cluster-enabled", "yes");
     add_setting(d, "loglevel", redis_log_level(d->config.log_level));
-    const struct map_member *self = &d->identity.self;
+    const struct map_description *self = &d->identity.self;
     for (size_t i = 0; i < config_key_count(); i++) {
         const char *name = config_key_name(i);
         const char *text = config_key_text(&d->config, i);

@@ -272,7 +272,7 @@ static inline void env_shut(struct env *env, struct env_socket *socket) {
     env->ops->shut(env, socket);
 }
 
-// "host:port" of the other side. Lends until the stream is shut.
+// "host:port" of the other side. Lends until the next such call, or the stream is shut.
 static inline const char *env_peer(struct env *env, const struct env_socket *stream) {
     return env->ops->peer(env, stream);
 }

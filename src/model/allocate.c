@@ -149,8 +149,10 @@ static void cut_ring(struct plan *p, struct map *map) {
         uint32_t member = p->ring[i];
         uint32_t count = p->share[member] / p->segments[member];
         if (p->laid[member]++ < p->share[member] % p->segments[member]) count++;
-        map->runs[i] = (struct map_run){
-            .first = (uint16_t)first, .count = (uint16_t)count, .replica_count = 1};
+        map->runs[i] = (struct map_run){.first = (uint16_t)first,
+                                        .count = (uint16_t)count,
+                                        .replica_count = 1,
+                                        .replicas = &map->replicas[(size_t)i * p->copies]};
         map->runs[i].replicas[0].member = (uint16_t)member;
         first += count;
     }
@@ -278,6 +280,7 @@ static uint32_t times_second(const struct map *map, uint32_t count, uint32_t fir
 static void order_copies(struct map *map) {
     for (uint32_t i = 0; i < map->run_count; i++) {
         struct map_run *run = &map->runs[i];
+        if (run->replica_count == 1) continue;
         uint32_t chosen = 1;
         uint32_t least = UINT32_MAX;
         for (uint32_t place = 1; place < run->replica_count; place++) {

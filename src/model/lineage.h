@@ -7,6 +7,8 @@
 #ifndef QUOIT_MODEL_LINEAGE_H
 #define QUOIT_MODEL_LINEAGE_H
 
+#include "base/must.h"
+
 #include <stdint.h>
 
 enum { LINEAGE_MAPS = 16 };
@@ -28,6 +30,7 @@ static inline void lineage_set(struct lineage *lineage, uint64_t epoch, uint64_t
 
 // How many authors go with a map of that epoch, its own one included: the founded one has none.
 static inline uint64_t lineage_count(uint64_t epoch) {
+    must(epoch > 0);
     return epoch - 1 < LINEAGE_MAPS ? epoch - 1 : LINEAGE_MAPS;
 }
 

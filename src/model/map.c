@@ -33,12 +33,15 @@ void map_init(struct map *map, struct arena *arena, uint32_t members_max) {
     must(members_max <= MEMBERS_MAX);
     *map = (struct map){.members_max = members_max};
     map->members = ARENA_ARRAY(arena, struct map_member, members_max);
+    map->strings = ARENA_ARRAY(arena, char, (size_t)members_max *MEMBER_STRINGS_MAX);
     map->runs = ARENA_ARRAY(arena, struct map_run, RUNS_MAX);
+    map->replicas = ARENA_ARRAY(arena, struct map_replica, (size_t)RUNS_MAX * REPLICAS_MAX);
 }
 
 size_t map_memory_size(uint32_t members_max) {
-    return sizeof(struct map_member) * members_max + sizeof(struct map_run) * RUNS_MAX +
-           (size_t)2 * ARENA_PADDING;
+    return (sizeof(struct map_member) + MEMBER_STRINGS_MAX) * members_max +
+           (sizeof(struct map_run) + sizeof(struct map_replica) * REPLICAS_MAX) * RUNS_MAX +
+           (size_t)4 * ARENA_PADDING;
 }
 
 const struct map_run *map_run_of(const struct map *map, uint16_t slot) {
@@ -171,35 +174,56 @@ static bool is_name_or_empty(const char *string) {
     return string[0] == '\0' || name_is_good(slice_of_string(string));
 }
 
-bool map_member_is_sound(const struct map_member *m) {
-    if (m->name[0] == '\0' || !is_name_or_empty(m->name)) return false;
-    if (!is_name_or_empty(m->host) || !is_name_or_empty(m->rack)) return false;
-    return is_name_or_empty(m->dc) && m->shards > 0 && m->shards <= SHARDS_MAX && m->weight > 0;
+bool map_description_is_sound(const struct map_description *d) {
+    if (d->name[0] == '\0' || !is_name_or_empty(d->name)) return false;
+    if (!is_name_or_empty(d->host) || !is_name_or_empty(d->rack)) return false;
+    return is_name_or_empty(d->dc) && d->shards > 0 && d->shards <= SHARDS_MAX && d->weight > 0;
 }
 
-// Copies text that is known to fit, and clears what is left of the field.
-static void set_string(char *field, size_t field_size, struct slice text) {
-    must(text.size < field_size);
-    memset(field, 0, field_size);
-    if (text.size > 0) memcpy(field, text.data, text.size);
+// Copies a string of a member, which is no longer than such a string may be.
+static const char *keep_string(struct map *map, struct slice text) {
+    if (text.size == 0) return "";
+    must(text.size < (size_t)map->members_max * MEMBER_STRINGS_MAX - map->strings_size);
+    char *string = map->strings + map->strings_size;
+    memcpy(string, text.data, text.size);
+    string[text.size] = '\0';
+    map->strings_size += (uint32_t)text.size + 1;
+    return string;
 }
 
-enum status map_parse_address(struct slice text, struct map_member *member) {
-    struct slice host = text;
-    while (host.size > 0 && host.data[host.size - 1] != ':') host.size--;
-    if (host.size == 0) return ST_INVALID;
-    struct slice port_text = slice_skip(text, host.size);
-    host.size--; // the colon
+// Each has a place of its own, so that what was said before makes room.
+void map_describe(struct map *map, uint32_t member, const struct map_description *d) {
+    must(member < map->members_max);
+    map->strings_size = member * MEMBER_STRINGS_MAX;
+    map->members[member] = (struct map_member){
+        .name = keep_string(map, slice_of_string(d->name)),
+        .host = keep_string(map, slice_of_string(d->host)),
+        .rack = keep_string(map, slice_of_string(d->rack)),
+        .dc = keep_string(map, slice_of_string(d->dc)),
+        .address = keep_string(map, slice_of_string(d->address)),
+        .port = d->port,
+        .shards = d->shards,
+        .weight = d->weight,
+    };
+}
 
-    bool bracketed = host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
-    if (bracketed) host = (struct slice){host.data + 1, host.size - 2};
-    if (!is_host(host)) return ST_INVALID;
-    if (bracketed != (memchr(host.data, ':', host.size) != NULL)) return ST_INVALID;
+enum status map_parse_address(struct slice text, struct slice *host, uint16_t *port) {
+    struct slice before = text;
+    while (before.size > 0 && before.data[before.size - 1] != ':') before.size--;
+    if (before.size == 0) return ST_INVALID;
+    struct slice port_text = slice_skip(text, before.size);
+    before.size--; // the colon
 
-    uint64_t port;
-    if (!text_to_u64(port_text, &port) || port == 0 || port > PORT_MAX) return ST_INVALID;
-    set_string(member->address, sizeof(member->address), host);
-    member->port = (uint16_t)port;
+    bool bracketed =
+        before.size >= 2 && before.data[0] == '[' && before.data[before.size - 1] == ']';
+    if (bracketed) before = (struct slice){before.data + 1, before.size - 2};
+    if (!is_host(before)) return ST_INVALID;
+    if (bracketed != (memchr(before.data, ':', before.size) != NULL)) return ST_INVALID;
+
+    uint64_t number;
+    if (!text_to_u64(port_text, &number) || number == 0 || number > PORT_MAX) return ST_INVALID;
+    *host = before;
+    *port = (uint16_t)number;
     return ST_OK;
 }
 
@@ -234,16 +258,28 @@ static bool members_are_distinct(const struct map *map) {
     return true;
 }
 
-static enum status parse_member(struct slice text, struct map_member *member) {
+static enum status parse_member(struct map *map, struct slice text, struct map_member *member) {
     const uint8_t *equals = text.size == 0 ? NULL : memchr(text.data, '=', text.size);
     if (equals == NULL) return ST_INVALID;
     struct slice name = {text.data, (size_t)(equals - text.data)};
     if (!name_is_good(name)) return ST_INVALID;
-    *member = (struct map_member){.shards = 1, .weight = 1};
-    set_string(member->name, sizeof(member->name), name);
-    set_string(member->host, sizeof(member->host), name);
-    member->id = hash_bytes(name, ID_SEED);
-    return map_parse_address(slice_skip(text, name.size + 1), member);
+    struct slice address;
+    uint16_t port;
+    enum status status = map_parse_address(slice_skip(text, name.size + 1), &address, &port);
+    if (status != ST_OK) return status;
+    const char *kept = keep_string(map, name);
+    *member = (struct map_member){
+        .id = hash_bytes(name, ID_SEED),
+        .name = kept,
+        .host = kept,
+        .rack = "",
+        .dc = "",
+        .address = keep_string(map, address),
+        .port = port,
+        .shards = 1,
+        .weight = 1,
+    };
+    return ST_OK;
 }
 
 static enum status parse_members(struct slice text, struct map *map) {
@@ -252,7 +288,7 @@ static enum status parse_members(struct slice text, struct map *map) {
         struct slice one = text;
         if (comma != NULL) one.size = (size_t)(comma - text.data);
         if (map->member_count == map->members_max) return ST_TOO_LARGE;
-        enum status status = parse_member(one, &map->members[map->member_count]);
+        enum status status = parse_member(map, one, &map->members[map->member_count]);
         if (status != ST_OK) return status;
         map->member_count++;
         if (comma == NULL) return ST_OK;
@@ -262,6 +298,7 @@ static enum status parse_members(struct slice text, struct map *map) {
 
 enum status map_parse_initial(struct slice text, struct map *map) {
     map->member_count = 0;
+    map->strings_size = 0;
     enum status status = parse_members(text, map);
     if (status == ST_OK) {
         sort_by_name(map);
@@ -319,24 +356,24 @@ static void member_encode(const struct map_member *m, struct writer *w) {
     write_u16(w, m->weight);
 }
 
-// Reads a name into its field; an empty one only if that is allowed.
-static void read_name(struct reader *r, char field[NAME_SIZE_MAX + 1], bool may_be_empty) {
+// Reads a name; an empty one only if that is allowed.
+static const char *read_name(struct map *map, struct reader *r, bool may_be_empty) {
     uint8_t size = read_u8(r);
     struct slice name = read_bytes(r, size);
     if (name.size == 0 ? !may_be_empty : !name_is_good(name)) r->failed = true;
-    if (!r->failed) set_string(field, NAME_SIZE_MAX + 1, name);
+    return r->failed ? "" : keep_string(map, name);
 }
 
-static void member_decode(struct map_member *m, struct reader *r) {
+static void member_decode(struct map *map, struct map_member *m, struct reader *r) {
     *m = (struct map_member){.id = read_u64(r)};
-    read_name(r, m->name, false);
-    read_name(r, m->host, false);
-    read_name(r, m->rack, true);
-    read_name(r, m->dc, true);
+    m->name = read_name(map, r, false);
+    m->host = read_name(map, r, false);
+    m->rack = read_name(map, r, true);
+    m->dc = read_name(map, r, true);
     uint16_t size = read_u16(r);
     struct slice address = read_bytes(r, size);
     if (!is_host(address)) r->failed = true;
-    if (!r->failed) set_string(m->address, sizeof(m->address), address);
+    m->address = r->failed ? "" : keep_string(map, address);
     m->port = read_u16(r);
     m->shards = read_u16(r);
     m->weight = read_u16(r);
@@ -361,9 +398,10 @@ static bool host_stands_before(const struct map *map, const struct map_run *run,
     return false;
 }
 
+// Its replicas are put there, where there is room for REPLICAS_MAX.
 static void run_decode(const struct map *map, struct map_run *run, uint32_t first,
-                       struct reader *r) {
-    *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r)};
+                       struct map_replica *replicas, struct reader *r) {
+    *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r), .replicas = replicas};
     uint32_t replica_count = read_u8(r);
     if (run->count == 0 || run->count > SLOT_COUNT - first) r->failed = true;
     if (replica_count == 0 || replica_count > REPLICAS_MAX) r->failed = true;
@@ -404,21 +442,25 @@ static void map_read(struct map *map, struct reader *r, bool *is_large) {
     map->epoch = read_u64(r);
     map->replication = read_u8(r);
     uint32_t member_count = read_u16(r);
-    if (map->epoch == 0 || map->replication == 0 || map->replication > REPLICAS_MAX)
-        r->failed = true;
+    if (map->epoch == 0 || map->epoch > MAP_EPOCH_MAX) r->failed = true;
+    if (map->replication == 0 || map->replication > REPLICAS_MAX) r->failed = true;
     if (member_count == 0 || member_count > MEMBERS_MAX) r->failed = true;
     *is_large = !r->failed && member_count > map->members_max;
     if (*is_large) r->failed = true;
-    for (uint32_t i = 0; i < member_count && !r->failed; i++) member_decode(&map->members[i], r);
+    for (uint32_t i = 0; i < member_count && !r->failed; i++) {
+        member_decode(map, &map->members[i], r);
+    }
     if (r->failed) return;
     map->member_count = member_count;
 
     uint32_t run_count = read_u16(r);
     uint32_t slots = 0;
+    struct map_replica *replicas = map->replicas;
     if (run_count > RUNS_MAX) r->failed = true;
     for (uint32_t i = 0; i < run_count && !r->failed; i++) {
-        run_decode(map, &map->runs[i], slots, r);
+        run_decode(map, &map->runs[i], slots, replicas, r);
         slots += map->runs[i].count;
+        replicas += map->runs[i].replica_count;
     }
     if (slots != SLOT_COUNT) r->failed = true;
     map->run_count = run_count;
@@ -439,6 +481,7 @@ enum status map_decode(struct map *map, struct slice bytes) {
     struct reader r = reader_of(bytes);
     bool is_large = false;
     map->member_count = 0;
+    map->strings_size = 0;
     map_read(map, &r, &is_large);
     if (reader_done(&r) && members_are_distinct(map)) {
         index_slots(map);

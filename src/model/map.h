@@ -36,23 +36,43 @@ enum {
     HOST_SIZE_MAX = ADDRESS_SIZE_MAX - 8,
 
     MEMBER_ID_TEXT_SIZE = 40,
+
+    // Bytes of all strings of a member, at most, with the zeros behind them.
+    MEMBER_STRINGS_MAX = 4 * (NAME_SIZE_MAX + 1) + ADDRESS_SIZE_MAX + 1,
+
+    // Of a member in an encoded map, at most.
+    MEMBER_ENCODED_MAX = 8 + 4 * (1 + NAME_SIZE_MAX) + 2 + HOST_SIZE_MAX + 3 * 2,
 };
 
 struct cluster_id {
     uint8_t bytes[CLUSTER_ID_SIZE];
 };
 
+// Its strings are the map's, as a rule, one behind the other: each member knows of each other one,
+// and there may be a thousand. What is not needed of the room for them is never touched.
 struct map_member {
-    uint64_t id; // never 0; unique in the history of the cluster
-    char name[NAME_SIZE_MAX + 1];
-    char host[NAME_SIZE_MAX + 1];       // copies go to distinct hosts
-    char rack[NAME_SIZE_MAX + 1];       // and to distinct racks while there are any; may be empty
-    char dc[NAME_SIZE_MAX + 1];         // may be empty
-    char address[ADDRESS_SIZE_MAX + 1]; // host part only, no brackets; for clients and peers alike
-    uint16_t port;                      // the main one; the others follow from it
-    uint16_t shards;                    // from 1
-    uint16_t weight;                    // share of slots, relative to the others; from 1
+    uint64_t id;      // never 0; unique in the history of the cluster
     uint64_t storage; // of its data directory; stands beside the map's bytes (node/genesis.h)
+    const char *name;
+    const char *host;    // copies go to distinct hosts
+    const char *rack;    // and to distinct racks while there are any; may be empty
+    const char *dc;      // may be empty
+    const char *address; // host part only, no brackets; for clients and peers alike
+    uint16_t port;       // the main one; the others follow from it
+    uint16_t shards;     // from 1
+    uint16_t weight;     // share of slots, relative to the others; from 1
+};
+
+// What a member says of itself.
+struct map_description {
+    char name[NAME_SIZE_MAX + 1];
+    char host[NAME_SIZE_MAX + 1];
+    char rack[NAME_SIZE_MAX + 1];
+    char dc[NAME_SIZE_MAX + 1];
+    char address[ADDRESS_SIZE_MAX + 1];
+    uint16_t port;
+    uint16_t shards;
+    uint16_t weight;
 };
 
 struct map_replica {
@@ -64,8 +84,11 @@ struct map_run {
     uint16_t first; // slot
     uint16_t count; // of slots
     uint32_t replica_count;
-    struct map_replica replicas[REPLICAS_MAX]; // distinct hosts, preferred first
+    struct map_replica *replicas; // distinct hosts, preferred first; of the map's, as a rule
 };
+
+// Whoever claims a later one invents it: there must always be a next.
+#define MAP_EPOCH_MAX (UINT64_MAX / 2)
 
 struct map {
     struct cluster_id cluster;
@@ -74,8 +97,11 @@ struct map {
     uint32_t member_count;
     uint32_t members_max;
     struct map_member *members; // by name, ascending
+    char *strings;              // of the members, MEMBER_STRINGS_MAX for each
+    uint32_t strings_size;      // bytes in use
     uint32_t run_count;
     struct map_run *runs;                     // in slot order, covering every slot once
+    struct map_replica *replicas;             // of the runs: room for REPLICAS_MAX of each
     uint16_t run_of_slot[SLOT_COUNT];         // index into runs
     struct keyspace keyspaces[KEYSPACES_MAX]; // by place; an empty one in epoch 0
     uint32_t keyspace_count;                  // of places that are not empty
@@ -102,9 +128,13 @@ NODISCARD enum status map_decode(struct map *map, struct slice bytes);
 size_t map_encoded_size(const struct map *map);
 void map_encode(const struct map *map, uint8_t *to, size_t size);
 
-// True when a member that describes itself like this can stand in a map. Its id and address are not
-// looked at, and its host may be empty.
-bool map_member_is_sound(const struct map_member *member);
+// True when a member that describes itself like this can stand in a map. Its address is not looked
+// at, and its host may be empty.
+bool map_description_is_sound(const struct map_description *description);
+
+// Makes a member, but for its id and storage, what is described. It may be described again; all
+// members of the map are made so, or none is.
+void map_describe(struct map *map, uint32_t member, const struct map_description *description);
 
 // The run a slot lies in. Requires epoch > 0. Lends until the map is replaced.
 const struct map_run *map_run_of(const struct map *map, uint16_t slot);
@@ -155,9 +185,9 @@ void map_member_address(const struct map_member *member, uint32_t port_offset,
 // The 40 hexadecimal digits by which Redis Cluster clients know a member.
 void map_member_id_text(const struct map_member *member, char text[MEMBER_ID_TEXT_SIZE + 1]);
 
-// Parses "host:port" into a member's address and port. ST_INVALID unless well formed and the port
-// is from 1 to PORT_MAX.
-NODISCARD enum status map_parse_address(struct slice text, struct map_member *member);
+// Parses "host:port"; *host lends from it, without brackets. ST_INVALID unless well formed and the
+// port is from 1 to PORT_MAX.
+NODISCARD enum status map_parse_address(struct slice text, struct slice *host, uint16_t *port);
 
 // Parses "name=host:port,name=host:port,..." into members sorted by name. Names are letters,
 // digits,

@@ -119,13 +119,25 @@ static void names_and_hosts_have_a_longest_length(void **state) {
     free(map);
 }
 
+static void assert_same_member(const struct map_member *a, const struct map_member *b) {
+    assert_int_equal(a->id, b->id);
+    assert_string_equal(a->name, b->name);
+    assert_string_equal(a->host, b->host);
+    assert_string_equal(a->rack, b->rack);
+    assert_string_equal(a->dc, b->dc);
+    assert_string_equal(a->address, b->address);
+    assert_int_equal(a->port, b->port);
+    assert_int_equal(a->shards, b->shards);
+    assert_int_equal(a->weight, b->weight);
+}
+
 static void maps_survive_the_way_to_bytes_and_back(void **state) {
     (void)state;
     struct map *map = map_of(5);
     struct map *again = map_of(5);
     assert_int_equal(parse(map, "a=h1:1,b=h2:2,c=h3:3,d=[::4]:4,e=h5:5"), ST_OK);
-    memcpy(map->members[1].rack, "r", 2);
-    memcpy(map->members[2].dc, "d", 2);
+    map->members[1].rack = "r";
+    map->members[2].dc = "d";
     map_propose(map);
     map->cluster.bytes[3] = 7;
     map->epoch = 12;
@@ -136,8 +148,16 @@ static void maps_survive_the_way_to_bytes_and_back(void **state) {
     bytes[size] = 0;
     assert_int_equal(map_decode(again, (struct slice){bytes, size}), ST_OK);
     assert_int_equal(again->epoch, 12);
-    assert_memory_equal(again->members, map->members, 5 * sizeof(*map->members));
-    assert_memory_equal(again->runs, map->runs, map->run_count * sizeof(*map->runs));
+    for (uint32_t i = 0; i < 5; i++) assert_same_member(&again->members[i], &map->members[i]);
+    assert_int_equal(again->run_count, map->run_count);
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        assert_int_equal(again->runs[i].first, run->first);
+        assert_int_equal(again->runs[i].count, run->count);
+        assert_int_equal(again->runs[i].replica_count, run->replica_count);
+        assert_memory_equal(again->runs[i].replicas, run->replicas,
+                            run->replica_count * sizeof(*run->replicas));
+    }
     assert_memory_equal(again->run_of_slot, map->run_of_slot, sizeof(map->run_of_slot));
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
         const struct map_run *run = map_run_of(again, (uint16_t)slot);
@@ -208,25 +228,25 @@ static void has_no_members(struct map *map) {
     map->member_count = 0;
 }
 static void has_members_out_of_order(struct map *map) {
-    map->members[0].name[0] = 'x';
+    map->members[0].name = "x";
 }
 static void has_a_name_twice(struct map *map) {
-    map->members[1].name[0] = 'a';
+    map->members[1].name = "a";
 }
 static void has_a_bad_name(struct map *map) {
-    map->members[1].name[0] = '~';
+    map->members[1].name = "~";
 }
 static void has_a_member_without_name(struct map *map) {
-    map->members[0].name[0] = '\0';
+    map->members[0].name = "";
 }
 static void has_a_member_without_host(struct map *map) {
-    map->members[0].host[0] = '\0';
+    map->members[0].host = "";
 }
 static void has_a_bad_rack(struct map *map) {
-    map->members[0].rack[0] = ' ';
+    map->members[0].rack = " ";
 }
 static void has_a_bad_address(struct map *map) {
-    map->members[0].address[0] = '[';
+    map->members[0].address = "[1";
 }
 static void has_an_id_twice(struct map *map) {
     map->members[2].id = map->members[0].id;
@@ -236,7 +256,7 @@ static void has_an_id_of_0(struct map *map) {
 }
 static void has_an_address_twice(struct map *map) {
     map->members[2].port = 1;
-    map->members[2].address[1] = '1';
+    map->members[2].address = "h1";
 }
 static void has_no_port(struct map *map) {
     map->members[1].port = 0;
@@ -279,7 +299,7 @@ static void has_a_member_twice_in_a_run(struct map *map) {
     map->runs[5].replicas[1] = map->runs[5].replicas[0];
 }
 static void has_a_host_twice_in_a_run(struct map *map) {
-    memcpy(map->members[2].host, map->members[0].host, sizeof(map->members[0].host));
+    map->members[2].host = map->members[0].host;
 }
 
 static void maps_with_any_one_fault_are_refused(void **state) {
@@ -333,6 +353,44 @@ static void maps_with_any_one_fault_are_refused(void **state) {
     }
 }
 
+static void assert_all(const char *string, char c, size_t size) {
+    assert_int_equal(strlen(string), size);
+    for (size_t i = 0; i < size; i++) assert_int_equal(string[i], c);
+}
+
+static void a_member_can_be_described_again_and_has_room_for_the_longest_strings(void **state) {
+    (void)state;
+    struct map *map = map_of(2);
+    struct map *again = map_of(2);
+    struct map_description d = {.port = 7, .shards = 2, .weight = 3};
+    memset(d.address, 'a', HOST_SIZE_MAX);
+    memset(d.rack, 'r', NAME_SIZE_MAX);
+    memset(d.dc, 'd', NAME_SIZE_MAX);
+    memset(d.name, '1', NAME_SIZE_MAX);
+    memset(d.host, '1', NAME_SIZE_MAX);
+    for (uint32_t time = 0; time < 3; time++) {
+        for (uint32_t i = 2; i-- > 0;) {
+            d.name[0] = d.host[0] = d.address[0] = (char)('1' + i);
+            map_describe(map, i, &d);
+            map->members[i].id = i + 1;
+        }
+    }
+    map->member_count = 2;
+    map_propose(map);
+    size_t size = map_encoded_size(map);
+    uint8_t *bytes = malloc(size);
+    map_encode(map, bytes, size);
+    assert_int_equal(map_decode(again, (struct slice){bytes, size}), ST_OK);
+    for (uint32_t i = 0; i < 2; i++) assert_same_member(&again->members[i], &map->members[i]);
+    assert_all(again->members[0].name, '1', NAME_SIZE_MAX);
+    assert_all(again->members[1].rack, 'r', NAME_SIZE_MAX);
+    assert_all(again->members[1].dc, 'd', NAME_SIZE_MAX);
+    assert_int_equal(strlen(again->members[1].address), HOST_SIZE_MAX);
+    free(bytes);
+    free(again);
+    free(map);
+}
+
 static void a_map_of_more_members_than_there_is_room_for_is_refused(void **state) {
     (void)state;
     struct map *map = good_map();
@@ -350,7 +408,8 @@ static void a_map_of_more_members_than_there_is_room_for_is_refused(void **state
 
 static void places_in_a_run_are_found(void **state) {
     (void)state;
-    struct map_run run = {.replica_count = 2, .replicas = {{7, 0}, {3, 0}, {5, 0}}};
+    struct map_replica replicas[] = {{7, 0}, {3, 0}, {5, 0}};
+    struct map_run run = {.replica_count = 2, .replicas = replicas};
     assert_int_equal(map_place_in(&run, 7), 0);
     assert_int_equal(map_place_in(&run, 3), 1);
     assert_int_equal(map_place_in(&run, 5), REPLICAS_MAX);
@@ -359,15 +418,14 @@ static void places_in_a_run_are_found(void **state) {
 static void check_encoding(const char *name, enum keyspace_compression compression) {
     struct map *map = map_of(2);
     assert_int_equal(parse(map, "b=[::1]:7380,a=10.0.0.1:7379"), ST_OK);
-    memcpy(map->members[0].rack, "r1", 3);
-    memcpy(map->members[1].dc, "dc", 3);
+    map->members[0].rack = "r1";
+    map->members[1].dc = "dc";
     for (uint32_t i = 0; i < CLUSTER_ID_SIZE; i++) map->cluster.bytes[i] = (uint8_t)i;
     map->epoch = 5;
     map->run_count = 2;
-    map->runs[0] = (struct map_run){.first = 0, .count = 100, .replica_count = 1};
-    map->runs[1] = (struct map_run){.first = 100, .count = SLOT_COUNT - 100, .replica_count = 2};
-    map->runs[0].replicas[0] = (struct map_replica){1, 0};
-    map->runs[1].replicas[1] = (struct map_replica){1, 0};
+    struct map_replica replicas[] = {{1, 0}, {0, 0}, {1, 0}};
+    map->runs[0] = (struct map_run){0, 100, 1, &replicas[0]};
+    map->runs[1] = (struct map_run){100, SLOT_COUNT - 100, 2, &replicas[1]};
     map->keyspaces[0] =
         (struct keyspace){.state = KEYSPACE_ACTIVE, .replication = 3, .name = "default"};
     map->keyspaces[2] = (struct keyspace){
@@ -462,6 +520,7 @@ int map_test(void) {
         cmocka_unit_test(maps_survive_the_way_to_bytes_and_back),
         cmocka_unit_test(what_is_decoded_is_canonical),
         cmocka_unit_test(maps_with_any_one_fault_are_refused),
+        cmocka_unit_test(a_member_can_be_described_again_and_has_room_for_the_longest_strings),
         cmocka_unit_test(a_map_of_more_members_than_there_is_room_for_is_refused),
         cmocka_unit_test(places_in_a_run_are_found),
         cmocka_unit_test(a_placement_is_who_holds_which_slots),

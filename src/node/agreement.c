@@ -349,7 +349,7 @@ static void on_map_changed(struct map_change *map_change) {
         end_change(change, KEYSPACE_REFUSED);
     } else {
         change->is_waiting = true;
-        change->judged = map_change->instance; // ours may be a later one
+        change->judged = map_change->instance; // the map that we have may be a later one
         if (!agreement_needs_all(change)) change->epoch = map_change->instance;
         judge(change->node, change);
     }

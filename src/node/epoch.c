@@ -481,7 +481,8 @@ void epoch_on_author(struct node *node, uint32_t member, uint64_t author) {
 // A change of ours that was proposed: has it made the map of its epoch, or certainly not, or is
 // that not to be known since too many maps were missed?
 static void judge_change(struct node *node, struct map_change *change) {
-    if (change->instance == 0) return;
+    bool is_open = change->instance > node->map.epoch; // there was another map of the epoch before
+    if (change->instance == 0 || is_open) return;
     if (node->map.epoch - change->instance >= LINEAGE_MAPS) {
         finish(node, change, ST_TIMEOUT);
     } else if (lineage_author(&node->epoch.lineage, change->instance) == change->author) {

@@ -30,7 +30,7 @@ static void on_fences_read(struct store_read *read);
 static void on_start_read(struct store_read *read);
 static void on_map_read(struct store_read *read);
 static void write_next_fact(struct node *node);
-static enum status parse_initial(const struct node *node, struct map *initial);
+static enum status list_first(struct node *node);
 
 // A fact is stored as the only sibling of a record, minted like any other, so that the store has
 // one kind of content.
@@ -186,8 +186,9 @@ static void encode_map(const struct node *node, struct writer *w) {
 // The first members are known again, whose place it took.
 static void forget_map(struct node *node) {
     node->map.epoch = 0;
+    node->epoch.lineage = (struct lineage){0};
     if (node->initial.member_count == 0) return;
-    must(parse_initial(node, &node->initial) == ST_OK); // as before
+    must(list_first(node) == ST_OK); // as before
 }
 
 static void on_fact_stored(struct node *node, uint8_t fact) {
@@ -280,9 +281,9 @@ static bool is_founder(const struct node *node) {
 }
 
 void genesis_note_description(struct node *node, uint32_t member,
-                              const struct map_member *described) {
+                              const struct map_description *described) {
     if (node->state != NODE_FOUNDING || !is_founder(node)) return;
-    node->epoch.next.members[member] = *described;
+    map_describe(&node->epoch.next, member, described);
 }
 
 static bool everybody_is_here(const struct node *node) {
@@ -295,10 +296,8 @@ static bool everybody_is_here(const struct node *node) {
 }
 
 // What was restored is of use only where it lies. Says so once if it would lie elsewhere.
-static bool is_placed_as_before(struct node *node) {
-    if (node->former_placement == 0 || map_placement(&node->map) == node->former_placement) {
-        return true;
-    }
+static bool is_placed_as_before(struct node *node, const struct map *map) {
+    if (node->former_placement == 0 || map_placement(map) == node->former_placement) return true;
     if (!node->is_refusing) {
         env_log(node->env, ENV_ERROR,
                 "restored data is of another layout: the list of first members must have the same "
@@ -308,35 +307,41 @@ static bool is_placed_as_before(struct node *node) {
     return false;
 }
 
-static void found(struct node *node) {
-    struct map *map = &node->map;
+// Draws the map of all that have described themselves, in which addresses are lent from the list.
+static void draw(struct node *node, struct map *map) {
     map->cluster = node->cluster;
     map->replication = node->options.replication;
     map->member_count = node->initial.member_count;
+    memcpy(map->keyspaces, node->map.keyspaces, sizeof(map->keyspaces)); // that were restored
+    map->next_keyspace = node->map.next_keyspace;
+    map_count_keyspaces(map);
+    map_describe(map, node->self, &node->options.self);
     for (uint32_t i = 0; i < map->member_count; i++) {
-        const struct map_member listed = map->members[i];
-        map->members[i] = i == node->self ? node->options.self : node->epoch.next.members[i];
+        const struct map_member *listed = &node->initial.members[i];
+        struct map_member *m = &map->members[i];
         // The list is what every member was started with: its addresses are the ones that count.
-        memcpy(map->members[i].address, listed.address, ADDRESS_SIZE_MAX + 1);
-        map->members[i].port = listed.port;
-        if (map->members[i].host[0] == '\0') {
-            memcpy(map->members[i].host, map->members[i].name, NAME_SIZE_MAX + 1);
-        }
-        const char *name = map->members[i].name;
-        struct slice bytes = {(const uint8_t *)name, strlen(name)};
+        m->address = listed->address;
+        m->port = listed->port;
+        if (m->host[0] == '\0') m->host = m->name;
+        struct slice bytes = {(const uint8_t *)m->name, strlen(m->name)};
         uint64_t seed = 0;
         memcpy(&seed, node->cluster.bytes, sizeof(seed));
-        map->members[i].id = hash_bytes(bytes, seed) | 1;
-        map->members[i].storage =
-            i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
+        m->id = hash_bytes(bytes, seed) | 1;
+        m->storage = i == node->self ? store_actor(node->store).storage : node->peers[i].storage;
     }
     map_propose(map);
-    map->epoch = 1;
-    if (!is_placed_as_before(node)) {
-        map->epoch = 0;
-        return;
-    }
-    env_log(node->env, ENV_INFO, "cluster founded members=%u", map->member_count);
+}
+
+// The founder reads its map as all others do, so that it takes no more room than theirs.
+static void found(struct node *node) {
+    struct epoch *e = &node->epoch;
+    draw(node, &e->next);
+    if (!is_placed_as_before(node, &e->next)) return;
+    e->next_lineage = (struct lineage){0};
+    struct writer copy = writer_to(node->scratch, node->scratch_size);
+    genesis_encode_map(&e->next, &e->next_lineage, &copy);
+    must(genesis_decode_map(writer_bytes(&copy), &node->map, &e->lineage) == ST_OK);
+    env_log(node->env, ENV_INFO, "cluster founded members=%u", node->map.member_count);
     genesis_write_facts(node, FACT_MAP);
 }
 
@@ -399,7 +404,7 @@ void genesis_on_founded(struct node *node, struct slice body) {
         return;
     }
     bool is_ours = node->map.members[node->self].storage == store_actor(node->store).storage;
-    if (!is_ours || !is_placed_as_before(node)) {
+    if (!is_ours || !is_placed_as_before(node, &node->map)) {
         forget_map(node);
         return;
     }
@@ -589,19 +594,26 @@ static enum status parse_initial(const struct node *node, struct map *initial) {
     }
     if (node->options.seeds == NULL) {
         initial->member_count = 1;
-        initial->members[0] = node->options.self;
+        map_describe(initial, 0, &node->options.self);
     }
     return ST_OK;
 }
 
+// The first members, and which of them this one is.
+static enum status list_first(struct node *node) {
+    enum status st = parse_initial(node, &node->initial);
+    const char *name = node->options.self.name;
+    struct slice bytes = {(const uint8_t *)name, strlen(name)};
+    node->self = map_find_name(&node->initial, bytes);
+    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
+    return st;
+}
+
 static enum status read_initial(struct node *node) {
-    struct map *initial = &node->initial;
-    enum status st = parse_initial(node, initial);
+    const struct map *initial = &node->initial;
+    enum status st = list_first(node);
     if (st != ST_OK) return st;
     node->cluster = name_cluster(node, initial);
-    const char *name = node->options.self.name;
-    node->self = map_find_name(initial, (struct slice){(const uint8_t *)name, strlen(name)});
-    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
     bool is_listed = node->options.seeds != NULL || node->self < initial->member_count;
     return is_listed ? ST_OK : ST_INVALID;
 }
@@ -645,7 +657,7 @@ static bool is_of_another(const struct node *node) {
 // address started a copy, perhaps, and the member itself still runs. One alone may be moved.
 static bool is_elsewhere(const struct node *node) {
     const struct map_member *known = &node->map.members[node->self];
-    const struct map_member *self = &node->options.self;
+    const struct map_description *self = &node->options.self;
     if (node->map.member_count == 1) return false;
     if (known->port == self->port && strcmp(known->address, self->address) == 0) return false;
     env_log(

@@ -36,7 +36,7 @@ enum fact { FACT_START = 1, FACT_MAP = 2, FACT_VOTE = 4, FACT_FENCES = 8 };
 // How a first member has described itself when our link to it opened. Only the founder needs to
 // know, and only until it draws the map: it is kept where the next map will be.
 void genesis_note_description(struct node *node, uint32_t member,
-                              const struct map_member *described);
+                              const struct map_description *described);
 
 // Reads the facts once the store is open, raises the incarnation durably, and goes on from there.
 void genesis_start(struct node *node);

@@ -39,12 +39,13 @@ struct link {
     bool is_dialer;
     bool is_connecting;
     bool is_receiving;
-    bool is_sending;
-    bool is_flushing;
+    bool is_flushing; // what is gathered goes out at the end of the turn; or
+    bool is_sending;  // when what went out before has been sent: never both
     bool has_keys;
     bool is_stalled; // frames wait until there is room to answer them
     bool has_more;   // the last receive was filled: more is likely there
     bool is_taking;  // frames are lent from `in`
+    enum buffer_use waits_for;
     uint64_t
         life; // raised with each use of the link: an answer belongs to the life of its question
     uint64_t since; // when the state was entered, ns
@@ -59,13 +60,11 @@ struct link {
     uint64_t sent;     // frames, since the keys are in use
     uint64_t received; // likewise
 
-    struct env_op in_op; // connects, and then receives
-    struct env_op send_op;
-    struct env_op flush_op;
-    uint64_t arrived; // when what was received last may have arrived at the earliest, ns
+    struct env_op in_op;  // connects, and then receives
+    struct env_op out_op; // waits for the end of a turn, and then sends
+    uint64_t arrived;     // when what was received last may have arrived at the earliest, ns
 
-    struct list waiting; // in line for a buffer
-    enum buffer_use waits_for;
+    struct list waiting; // in line for a buffer: `waits_for`
     uint64_t in_since;   // when what a large `in` was taken for began, in the time of
     uint64_t sent_since; // node_waking(); likewise of what is sent
     struct buffer in;    // `tiny`, or a shared one, which is not tiny

@@ -25,7 +25,14 @@
 #define STOP_POLL_NS (10 * NS_PER_MS)
 #define PEERS_TARGET_NS (4 * ADMISSION_TARGET_NS)
 
-enum { TIMERS_OF_A_NODE = 20, SEGMENT_SLACK = 32 * 1024, LIST_SIZE = 192 * 1024 };
+enum {
+    TIMERS_OF_A_NODE = 20,
+    SEGMENT_SLACK = 32 * 1024,
+    LIST_SIZE = 192 * 1024,
+    MEMBER_FACT_SIZE = 560, // room for a member in a map that is stored or told
+};
+
+static_assert((int)MEMBER_ENCODED_MAX + 8 <= (int)MEMBER_FACT_SIZE, "a map always fits");
 
 struct node_options node_default_options(void) {
     return (struct node_options){
@@ -74,7 +81,7 @@ static uint32_t message_max(const struct node_options *options) {
 }
 
 static size_t fact_size_max(const struct node_options *o) {
-    return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (sizeof(struct map_member) + 8) +
+    return CLUSTER_ID_SIZE + 4 + 256 + o->members_max * (size_t)MEMBER_FACT_SIZE +
            (size_t)RUNS_MAX * (8 + 4 * REPLICAS_MAX) + EPOCH_VOTE_SIZE +
            KEYSPACES_MAX * sizeof(struct keyspace) + sizeof(struct lineage);
 }
@@ -142,6 +149,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     timers_init(&node->timers, arena, timers_count(o));
     map_init(&node->map, arena, o->members_max);
     node->initial.members = node->map.members;
+    node->initial.strings = node->map.strings;
     node->initial.members_max = o->members_max;
     node->self = MEMBER_NONE;
     node->members.entries = ARENA_ARRAY(arena, struct member_entry, o->members_max);
@@ -217,8 +225,8 @@ static void on_store_open(void *context, enum status status) {
         node->started(node->started_context, status);
         return;
     }
-    struct map_member listening = node->options.self;
-    memcpy(listening.address, node->options.listen, strlen(node->options.listen) + 1);
+    const struct map_member listening = {.address = node->options.listen,
+                                         .port = node->options.self.port};
     map_member_address(&listening, PORT_PEER_OFFSET, node->listen_address);
     node->listen_op.done = on_listening;
     env_listen(node->env, &node->listen_op, node->listen_address, &node->listener);

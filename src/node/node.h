@@ -49,14 +49,14 @@ typedef void node_retired(void *context, struct slice key, struct slice record, 
 typedef void node_handed(void *context, uint32_t target, struct slice key, struct slice record);
 
 struct node_options {
-    struct map_member self; // name, host, rack, dc, address, port, weight, shards; id is ignored
-    const char *initial;    // borrowed for life: first members as for map_parse_initial, or NULL
-    const char *seeds;      // borrowed for life: "host:port,...", or NULL; not both
-    uint64_t cluster;       // map_cluster_number of a cluster that was restored, or 0
-    const char *listen;     // borrowed for life: host that the peer port is bound to
-    struct mac_key secret;  // the cluster key
-    uint64_t random;        // from outside; different in every start
-    uint32_t replication;   // copies wanted in `default` at founding; see node_copies_max
+    struct map_description self;
+    const char *initial;   // borrowed for life: first members as for map_parse_initial, or NULL
+    const char *seeds;     // borrowed for life: "host:port,...", or NULL; not both
+    uint64_t cluster;      // map_cluster_number of a cluster that was restored, or 0
+    const char *listen;    // borrowed for life: host that the peer port is bound to
+    struct mac_key secret; // the cluster key
+    uint64_t random;       // from outside; different in every start
+    uint32_t replication;  // copies wanted in `default` at founding; see node_copies_max
 
     uint32_t members_max;
     uint32_t requests_max;     // client and peer operations under way together

@@ -77,6 +77,7 @@ struct operation *operation_take(struct node *node) {
     o->asked = 0;
     o->by_hash = 0;
     o->told = 0;
+    o->recent = 0;
     o->replica_count = 0;
     o->waiting = 0;
     o->total = 0;
@@ -141,10 +142,11 @@ void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *a
 
 void operation_note_late(struct operation *o) {
     enum errand errand = o->is_forwarded_away ? ERRAND_WRITE : ERRAND_READ;
-    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no | o->told);
+    uint32_t waiting = o->asked & ~(o->quorum.yes | o->quorum.no | o->told | o->recent);
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if ((waiting >> i & 1) != 0) peers_note_late(o->node, operation_member(o, i), errand);
     }
+    o->recent = 0;
 }
 
 static void give(struct node *node, uint8_t **bytes) {
@@ -291,6 +293,7 @@ void operation_finish(struct operation *o, enum status status) {
 static void on_deadline(struct delay *delay) {
     struct operation *o = CONTAINER_OF(delay, struct operation, deadline);
     bool is_write = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
+    o->recent = 0; // it was the last chance
     operation_note_late(o);
     operation_finish(o, is_write ? ST_TIMEOUT : ST_UNAVAILABLE);
 }

@@ -77,6 +77,8 @@ struct operation {
                                         // was sent the record last
     uint32_t by_hash;                   // of reads: bit i: of replica i the hash will do
     uint32_t told;                      // of reads: bit i: that is in `hashes`, and not compared
+    uint32_t recent;                    // of reads: bit i: was asked so late that it has had less
+                                        // time than the first had
     bool is_repairing;                  // of reads: waiting until enough hold what was read
     bool is_damaged;                    // of reads: what some replica holds fails its checksum
     bool is_refused;                    // of reads: some replica has too much to do
@@ -146,7 +148,7 @@ static inline bool operation_is_standing_in(const struct operation *o) {
 typedef void operation_ask(struct operation *o, uint32_t place);
 void operation_ask_enough(struct operation *o, uint32_t wanted, operation_ask *ask);
 
-// The replicas whose word is still out are late.
+// The replicas whose word is still out are late, but for the recent ones, which are next time.
 void operation_note_late(struct operation *o);
 
 // What is left to it, for those who are asked.

@@ -209,7 +209,7 @@ static struct slice text(const char *s) {
 }
 
 void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
-    const struct map_member *self = &node->options.self;
+    const struct map_description *self = &node->options.self;
     const struct message_hello hello = {
         .name = text(self->name),
         .host = text(self->host),
@@ -237,8 +237,8 @@ static void take_text(char *to, struct slice from) {
 
 // False, and nothing changes, when no map could hold a member like that.
 static bool take_description(struct node *node, uint32_t member, const struct message_hello *m) {
-    struct map_member described = {0};
-    struct map_member *d = &described;
+    struct map_description described = {0};
+    struct map_description *d = &described;
     take_text(d->name, m->name);
     take_text(d->host, m->host);
     take_text(d->rack, m->rack);
@@ -247,7 +247,7 @@ static bool take_description(struct node *node, uint32_t member, const struct me
     d->port = m->port;
     d->shards = m->shards;
     d->weight = m->weight;
-    if (!map_member_is_sound(d)) return false;
+    if (!map_description_is_sound(d)) return false;
     genesis_note_description(node, member, d);
     node->peers[member].storage = m->storage;
     return true;

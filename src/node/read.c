@@ -143,6 +143,7 @@ static void ask_peer(struct operation *o, uint32_t place, bool by_hash) {
 // Also one whose hash is here already.
 static void ask_for_record(struct operation *o, uint32_t place) {
     o->asked |= 1u << place;
+    o->recent |= 1u << place;
     o->told &= ~(1u << place);
     o->by_hash &= ~(1u << place);
     if (place == o->self_place && !is_stood_in(o, place)) {
@@ -166,6 +167,7 @@ static void ask(struct operation *o, uint32_t place) {
     bool is_other = operation_member(o, place) != o->node->self && !is_stood_in(o, place);
     if (is_other && is_record_expected(o) && o->record_size == 0) {
         o->asked |= 1u << place;
+        o->recent |= 1u << place;
         o->by_hash |= 1u << place;
         ask_peer(o, place, true);
     } else {
@@ -214,6 +216,7 @@ void read_start(struct operation *o, uint32_t need) {
     bool is_asked_too = o->self_place != REPLICAS_MAX && node_has_vote(node);
     o->purge_round = is_asked_too ? purge_round(node, o->partition.slot) : UINT32_MAX;
     operation_ask_enough(o, need, ask);
+    o->recent = 0;
     if (o->replica_count > need) {
         delay_begin(&node->operations.hedges, &o->hedge);
     }
@@ -225,6 +228,7 @@ void read_on_hedge(struct operation *o) {
     o->node->stats.hedged++;
     operation_note_late(o);
     operation_ask_enough(o, o->replica_count, ask_for_record); // who was to send it may be late
+    o->recent = 0;
     decide(o);
 }
 

@@ -143,9 +143,9 @@ static void on_changed(struct map_change *change) {
     struct replacement *r = CONTAINER_OF(change, struct replacement, change);
     const struct node *node = r->node;
     bool is_named = node->map.members[r->member].storage == r->storage;
-    if (is_named || change->status == ST_OK) { // by this change, or by another one meanwhile
+    if (is_named) { // by this change, or by another one meanwhile
         end(r, REPLACE_DONE);
-    } else if (change->status == ST_INVALID) {
+    } else if (change->status == ST_INVALID || change->status == ST_OK) {
         end(r, REPLACE_OVERTAKEN);
     } else if (change->status == ST_TIMEOUT) {
         end(r, REPLACE_UNSURE);

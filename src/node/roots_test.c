@@ -14,6 +14,7 @@ enum { MEMBERS = 500, MEMORY = 2 << 20 };
 
 static struct node *fixture(void) {
     static _Alignas(64) uint8_t memory[MEMORY];
+    static char names[MEMBERS][8];
     memset(memory, 0, sizeof(memory));
     struct arena arena = arena_over(memory, sizeof(memory));
     struct node *node = calloc(1, sizeof(*node));
@@ -22,10 +23,10 @@ static struct node *fixture(void) {
     node->map.replication = REPLICATION_DEFAULT;
     node->map.member_count = MEMBERS;
     for (uint32_t i = 0; i < MEMBERS; i++) {
-        struct map_member *m = &node->map.members[i];
-        *m = (struct map_member){.id = i + 1, .shards = 1, .weight = 1};
-        (void)snprintf(m->name, sizeof(m->name), "n%03u", i);
-        (void)snprintf(m->host, sizeof(m->host), "n%03u", i);
+        (void)snprintf(names[i], sizeof(names[i]), "n%03u", i);
+        node->map.members[i] = (struct map_member){
+            .id = i + 1, .name = names[i], .host = names[i], .shards = 1, .weight = 1};
+        node->map.members[i].rack = node->map.members[i].dc = "";
     }
     map_propose(&node->map);
     struct arena of_roots = arena_over(memory + arena.used, roots_memory_size(MEMBERS));

@@ -97,12 +97,6 @@ const struct command_spec *command_find_sub(const struct command_index *index, s
     return find(index, &folded);
 }
 
-uint32_t command_last_key(const struct command_spec *spec, uint32_t argument_count) {
-    if (spec->first_key == 0) return 0;
-    if (spec->last_key > 0) return (uint32_t)spec->last_key;
-    return argument_count - (uint32_t)-spec->last_key;
-}
-
 // Making.
 
 static bool arity_fits(const struct command_spec *spec, uint32_t count) {

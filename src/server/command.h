@@ -99,7 +99,11 @@ const struct command_spec *command_find_sub(const struct command_index *index, s
                                             struct slice subcommand);
 
 // Index of the last key among `argument_count` arguments, or 0 when there are no keys.
-uint32_t command_last_key(const struct command_spec *spec, uint32_t argument_count);
+static inline uint32_t command_last_key(const struct command_spec *spec, uint32_t argument_count) {
+    if (spec->first_key == 0) return 0;
+    if (spec->last_key > 0) return (uint32_t)spec->last_key;
+    return argument_count - (uint32_t)-spec->last_key;
+}
 
 // Bytes of a reply that wait for their turn. Small ones need no memory.
 enum { PARCEL_SMALL = 128 };

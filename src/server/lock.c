@@ -53,21 +53,27 @@ static uint32_t next_wanted(const struct lock_hold *held, uint32_t from) {
     return LOCKS;
 }
 
+// Takes that lock. False: it waits for it.
+static bool take(struct step *step, uint32_t index) {
+    struct locks *locks = &server_of(step)->locks;
+    struct lock_hold *held = &step->lock;
+    struct lock *lock = &locks->all[index];
+    held->index = (uint16_t)index;
+    // Not past those who wait, and not past those who may go on but have not yet.
+    if (list_is_empty(&lock->waiters) && lock->granted == 0 && fits(lock, held->mode)) {
+        hold(locks, lock, held);
+        return true;
+    }
+    held->is_waiting = true;
+    list_append(&lock->waiters, &held->link);
+    return false;
+}
+
 // Takes what the step wants, from `from` on. False: it waits for one of them.
 static bool take_from(struct step *step, uint32_t from) {
-    struct server *server = server_of(step);
-    struct lock_hold *held = &step->lock;
+    const struct lock_hold *held = &step->lock;
     for (uint32_t i = next_wanted(held, from); i < LOCKS; i = next_wanted(held, i + 1)) {
-        struct lock *lock = &server->locks.all[i];
-        held->index = (uint16_t)i;
-        // Not past those who wait, and not past those who may go on but have not yet.
-        if (!list_is_empty(&lock->waiters) || lock->granted > 0 || !fits(lock, held->mode)) {
-            held->is_waiting = true;
-            list_append(&lock->waiters, &held->link);
-            return false;
-        }
-        hold(&server->locks, lock, held);
-        if (held->mode == LOCK_SHARED) break; // that is of one key
+        if (!take(step, i)) return false;
     }
     return true;
 }
@@ -76,12 +82,9 @@ static uint32_t index_of(struct slice key) {
     return (uint32_t)(hash_bytes(key, 1) % LOCKS);
 }
 
-static void note(uint64_t wanted[LOCKS / 64], uint32_t index) {
-    wanted[index / 64] |= (uint64_t)1 << index % 64;
-}
-
 void lock_note(uint64_t wanted[LOCKS / 64], struct slice key) {
-    note(wanted, index_of(key));
+    uint32_t index = index_of(key);
+    wanted[index / 64] |= (uint64_t)1 << index % 64;
 }
 
 static bool needs_none(const struct step *step) {
@@ -95,9 +98,7 @@ bool lock_share(struct step *step, struct slice key, step_done *go) {
     step->lock.mode = LOCK_SHARED;
     step->lock.closes = false;
     step->lock.go = go;
-    uint32_t index = index_of(key);
-    note(step->lock.wanted, index);
-    return take_from(step, index);
+    return take(step, index_of(key));
 }
 
 bool lock_all_keys(struct step *step, step_done *go) {
@@ -139,18 +140,24 @@ static void grant(struct server *server, struct lock *lock) {
     }
 }
 
+static void give_back(struct server *server, uint32_t index) {
+    struct lock *lock = &server->locks.all[index];
+    let_go(&server->locks, lock);
+    grant(server, lock);
+}
+
 void lock_release(struct step *step) {
     struct lock_hold *held = &step->lock;
-    if (held->mode == LOCK_NONE) return;
-    struct server *server = server_of(step);
+    enum lock_mode mode = held->mode;
+    if (mode == LOCK_NONE) return;
     must(!held->is_waiting);
-    bool is_one = held->mode == LOCK_SHARED;
     held->mode = LOCK_NONE;
-    for (uint32_t i = next_wanted(held, 0); i < LOCKS;) {
-        struct lock *lock = &server->locks.all[i];
-        let_go(&server->locks, lock);
-        grant(server, lock);
-        i = is_one ? LOCKS : next_wanted(held, i + 1);
+    if (mode == LOCK_SHARED) {
+        give_back(server_of(step), held->index);
+        return;
+    }
+    for (uint32_t i = next_wanted(held, 0); i < LOCKS; i = next_wanted(held, i + 1)) {
+        give_back(server_of(step), i);
     }
     memset(held->wanted, 0, sizeof(held->wanted));
 }

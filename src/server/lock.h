@@ -56,7 +56,9 @@ struct lock_hold {
     step_done *go;    // when all are granted
     struct list link; // among the waiters or the granted
 
-    uint64_t wanted[LOCKS / 64]; // a bit for each lock: those up to `index` are held
+    // A bit for each lock that is held alone, or is to be: those up to `index` are. Who shares a
+    // lock has none here: it holds that of `index`.
+    uint64_t wanted[LOCKS / 64];
 };
 
 void locks_init(struct locks *locks);

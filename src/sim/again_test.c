@@ -59,7 +59,18 @@ static void let_go_of(struct impostor *i, const char *key) {
     fill_memory(i, (struct partition){.slot = slot_of(text(key))}, text(key));
 }
 
+// What n1 held of the key when it let go of it.
+static struct kept {
+    uint8_t bytes[256];
+    size_t size;
+} kept;
+
 static void let_go(struct impostor *i) {
+    struct store_read read = {.partition = {.slot = slot_of(text(KEY))}, .key = text(KEY)};
+    assert_int_equal(store_peek(node_store(real_node(i)), &read), ST_OK);
+    assert_in_range(read.record.size, 1, sizeof(kept.bytes));
+    memcpy(kept.bytes, read.record.data, read.record.size);
+    kept.size = read.record.size;
     let_go_of(i, KEY);
 }
 
@@ -88,8 +99,9 @@ static void expect_put(struct impostor *i, uint64_t id, uint32_t round) {
     assert_int_equal(m.id, id);
     assert_int_equal(m.round, round);
     assert_true(slice_equal(m.key, text(KEY)));
-    if (store_peek(node_store(real_node(i)), &read) == ST_BUSY) return; // in a table
-    assert_true(slice_equal(m.record, read.record));
+    bool is_in_table = store_peek(node_store(real_node(i)), &read) == ST_BUSY;
+    struct slice held = is_in_table ? (struct slice){kept.bytes, kept.size} : read.record;
+    assert_true(slice_equal(m.record, held));
 }
 
 static void answer_put(struct impostor *i, uint64_t id, enum status status, uint32_t round) {
@@ -311,6 +323,107 @@ static void a_node_ends_after_what_it_looks_for(void **state) {
     end(i);
 }
 
+// What a plain write has met is noted for its second round, in memory that others may have taken.
+
+enum { MEMORY = 64 * 1024, CONTEXT = 24 };
+
+static void little_memory(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->request_memory = MEMORY;
+    node->timeout_ns = PATIENCE;
+}
+
+// Others write, and wait for us, until there is no room for the least of them.
+static void take_memory(struct impostor *i) {
+    enum { LARGEST = 4096, TIMES = MEMORY / LARGEST, FIRST_ID = 100 };
+    static uint8_t value[LARGEST];
+    struct message_forward m = {.id = FIRST_ID, .kind = REQUEST_REPLACE, .need = 2};
+    for (uint32_t size = LARGEST; size > 0; size /= 2) {
+        for (uint32_t k = 0; k < TIMES; k++, m.id++) {
+            char name[16];
+            (void)snprintf(name, sizeof(name), "%u", (uint32_t)m.id);
+            m.key = text(name);
+            m.value = (struct slice){value, size};
+            begin_forward(i, &m);
+        }
+        pass(i->world, 50 * NS_PER_MS);
+        stay_up(i);
+    }
+    struct message_forward_done done;
+    do {
+        done = hear_done(i);
+    } while (done.id + 1 < m.id);
+    assert_int_equal(done.status, ST_BUSY);
+}
+
+// Of values that many have written.
+static struct slice large_context(uint8_t *bytes, size_t size) {
+    static struct context met;
+    context_clear(&met);
+    for (uint32_t k = 0; k < CONTEXT; k++) {
+        assert_int_equal(context_add(&met, (struct version){{100 + k, 1}, 1}), ST_OK);
+    }
+    struct writer w = writer_to(bytes, size);
+    context_encode(&met, &w);
+    assert_false(w.failed);
+    return writer_bytes(&w);
+}
+
+// Another record comes, of which the write would have met so much.
+static void put_much(struct impostor *i, struct slice context) {
+    static struct record r;
+    uint8_t bytes[1024];
+    const struct sibling s = {.dot = ANOTHER, .timestamp = LATE, .value = text("another")};
+    record_clear(&r);
+    struct reader known = reader_of(context);
+    context_decode(&r.context, &known);
+    assert_int_equal(put(i, encoded_with(&r, &s, bytes, sizeof(bytes)), 0), ST_OK);
+}
+
+// It has met what it can neither note nor, so, supersede: a replica that refused, or told of more,
+// has not taken the write.
+static void what_a_write_has_met_is_not_forgotten_where_memory_is_out(void **state) {
+    (void)state;
+    for (uint32_t trial = 0; trial < 4; trial++) {
+        bool is_told = trial / 2 != 0; // by us, or it finds it here when we refuse
+        bool has_memory = trial % 2 != 0;
+        struct impostor *i = begin_among_such(2, little_memory);
+        i->waiting = stay_up;
+        claim(i, 0, 0, 0);
+        be_up_for(i, 3 * NS_PER_SECOND);
+        uint8_t bytes[1024];
+        struct slice context = large_context(bytes, sizeof(bytes));
+        struct frame frame = {0};
+        uint64_t id = begin_write(i, false, &frame).id;
+        if (!is_told) put_much(i, context);
+        if (!has_memory) take_memory(i);
+        struct message_put_done m = {.id = id, .status = ST_OK};
+        if (is_told) {
+            m.context = context;
+        } else {
+            m.status = ST_FENCED;
+            m.round = 3;
+        }
+        SAY(i, &i->accepted, MESSAGE_PUT_DONE, put_done, &m);
+        if (!has_memory) {
+            uint64_t told = world_now(i->world);
+            struct message_forward_done done = hear_done(i);
+            assert_true(world_now(i->world) - told < NS_PER_SECOND);
+            assert_int_equal(done.id, 9);
+            assert_int_equal(done.status, ST_TIMEOUT);
+        } else {
+            if (!is_told) answer_put(i, hear_put(i, &frame).id, ST_OK, 3);
+            struct message_put second = hear_put(i, &frame);
+            static struct record r;
+            assert_int_equal(record_decode(&r, second.record), ST_OK);
+            assert_true(context_covers(&r.context, (struct version){{100 + CONTEXT - 1, 1}, 1}));
+            answer_put(i, second.id, ST_OK, 3);
+            assert_int_equal(hear_written(i), ST_OK);
+        }
+        end(i);
+    }
+}
+
 // Of hints.
 
 // A key that neither n1 nor n2 has a copy of.
@@ -400,6 +513,7 @@ int again_test(void) {
         cmocka_unit_test(who_comes_to_mend_meanwhile_sends_nothing_again),
         cmocka_unit_test(a_link_may_break_and_open_while_it_is_looked_for),
         cmocka_unit_test(a_node_ends_after_what_it_looks_for),
+        cmocka_unit_test(what_a_write_has_met_is_not_forgotten_where_memory_is_out),
         cmocka_unit_test(what_is_kept_as_a_hint_is_sent_again_if_it_is_not_void),
     };
     return cmocka_run_group_tests_name("again", cases, NULL, NULL);

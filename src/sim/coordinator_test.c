@@ -448,7 +448,8 @@ static struct reading *begin_reading(uint32_t members) {
     uint32_t first = 0;
     r.site = site_new(members, NULL);
     r.t = site_talker(r.site, 0, false);
-    find_foreign_key(r.site, r.key, &first);
+    (void)snprintf(r.key, sizeof(r.key), "key");
+    if (members > 3) find_foreign_key(r.site, r.key, &first);
     (void)snprintf(r.get, sizeof(r.get), "GET %s\r\n", r.key);
     set_value(&r, 'a');
     expect_dialogue(r.site, r.t, r.words, "+OK\r\n");
@@ -493,6 +494,30 @@ static void who_tells_another_hash_is_asked_for_its_record(void **state) {
     site_free(r->site);
 }
 
+// One of three holds the key: whether that one was to send the record or its hash, it is read.
+static void who_has_nothing_is_read_like_others(void **state) {
+    (void)state;
+    for (uint32_t holder = 1; holder < 4; holder++) {
+        struct reading *r = begin_reading(4);
+        char key[32];
+        char words[48];
+        (void)snprintf(key, sizeof(key), "{%s}only", r->key); // of the same slot
+        (void)snprintf(words, sizeof(words), "GET %s\r\n", key);
+        expect_dialogue(r->site, r->t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+        plant(r->site, holder, slice_of_string(key), SLICE("held"));
+        expect_dialogue(r->site, r->t, words, "$4\r\nheld\r\n");
+        uint32_t holders = 0;
+        for (uint32_t member = 1; member < 4; member++) {
+            struct store_read read = {.partition = {.slot = slot_of(slice_of_string(key))},
+                                      .key = slice_of_string(key)};
+            struct store *store = node_store(cluster_node(&r->site->cluster, member));
+            holders += store_peek(store, &read) == ST_OK;
+        }
+        assert_in_range(holders, 2, 3); // a majority, before the answer
+        site_free(r->site);
+    }
+}
+
 // One of three says nothing: whether it was to send the record or its hash, the answer comes.
 static void who_was_to_send_the_record_may_be_late(void **state) {
     (void)state;
@@ -509,6 +534,102 @@ static void who_was_to_send_the_record_may_be_late(void **state) {
     site_free(r->site);
 }
 
+// The replicas of the key in the order in which n1 asks them, without n1.
+static void find_asked(const struct reading *r, uint32_t asked[3]) {
+    const struct node *node = cluster_node(&r->site->cluster, 0);
+    const struct map_run *run = map_run_of(node_map(node), slot_of(slice_of_string(r->key)));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        if (run->replicas[i].member != node_self(node)) asked[count++] = run->replicas[i].member;
+    }
+}
+
+static void set_way(const struct reading *r, uint32_t from, uint32_t to, uint64_t ns) {
+    struct process *processes = r->site->cluster.processes;
+    world_set_distance(r->site->world, processes[from].machine, processes[to].machine, ns);
+}
+
+// n1 is asked, and the member ends while nothing is known yet. Returns how long the answer takes.
+static uint64_t read_while_one_ends(const struct reading *r, uint32_t member) {
+    uint64_t began = world_now(r->site->world);
+    talker_say(r->t, r->get, strlen(r->get));
+    site_wait(r->site, 5 * NS_PER_MS);
+    assert_int_equal(r->t->heard_size, 0);
+    cluster_kill(&r->site->cluster, member);
+    talker_wait(r->site, r->t, strlen(r->answer));
+    assert_int_equal(r->t->heard_size, strlen(r->answer));
+    assert_memory_equal(r->t->heard, r->answer, r->t->heard_size);
+    return world_now(r->site->world) - began;
+}
+
+// A read that waits longer asks everybody.
+enum { HEDGE_MS = 30 };
+
+// The disk of n1 was slow a moment ago, so it asks the others first. One tells its hash, and with
+// what n1 holds itself, which is at hand at once, that is the answer.
+static void a_hash_is_compared_with_what_is_found_here_in_the_end(void **state) {
+    (void)state;
+    struct reading *r = begin_reading(3);
+    struct machine *machine = r->site->cluster.processes[0].machine;
+    uint32_t asked[3];
+    find_asked(r, asked);
+    struct talker *writes = site_talker(r->site, 0, false);
+    expect_dialogue(r->site, writes, "PING\r\n", "+PONG\r\n");
+    machine_slow_disk(machine, 1000);
+    talker_say(writes, "SET other v\r\n", 13);
+    site_wait(r->site, 5 * NS_PER_MS);
+    talker_say(r->t, "GET other\r\n", 11);
+    for (int ms = 0; !node_member_is_late(cluster_node(&r->site->cluster, 0), 0); ms++) {
+        assert_true(ms < 10000);
+        site_wait(r->site, NS_PER_MS);
+    }
+    machine_slow_disk(machine, 1);
+    talker_wait(r->site, r->t, 1);
+    uint64_t hedged = stats_of_n1(r).hedged;
+    set_way(r, 0, asked[0], NS_PER_SECOND); // who is to send the record never hears of it
+    assert_true(read_while_one_ends(r, asked[0]) < HEDGE_MS * NS_PER_MS);
+    assert_int_equal(stats_of_n1(r).hedged, hedged);
+    site_free(r->site);
+}
+
+// A hash counts that was told before its sender ended; if it is another one, somebody else is asked
+// in its place.
+static void who_tells_a_hash_and_ends_has_told_it(void **state) {
+    (void)state;
+    for (int is_other = 0; is_other < 2; is_other++) {
+        struct reading *r = begin_reading(4);
+        uint32_t asked[3];
+        find_asked(r, asked);
+        set_way(r, asked[0], 0, (HEDGE_MS - 10) * NS_PER_MS);
+        if (is_other) {
+            plant_at(r->site, asked[1], slice_of_string(r->key), SLICE("v"), UINT64_MAX / 2);
+        } else {
+            expect_dialogue(r->site, r->t, "CONSISTENCY READ ALL\r\n", "+OK\r\n");
+        }
+        assert_true(read_while_one_ends(r, asked[1]) < HEDGE_MS * NS_PER_MS);
+        assert_int_equal(stats_of_n1(r).hashes_differed, is_other);
+        site_free(r->site);
+    }
+}
+
+// It is asked for its record, as it has told another hash, just before further replicas are asked.
+static void who_is_asked_again_at_last_is_not_late(void **state) {
+    (void)state;
+    struct reading *r = begin_reading(4);
+    uint32_t asked[3];
+    find_asked(r, asked);
+    plant_at(r->site, asked[1], slice_of_string(r->key), SLICE("v"), UINT64_MAX / 2);
+    set_way(r, asked[0], 0, (HEDGE_MS - 5) * NS_PER_MS);
+    set_way(r, asked[1], 0, 10 * NS_PER_MS);
+    expect_dialogue(r->site, r->t, r->get, r->answer);
+    assert_int_equal(stats_of_n1(r).hashes_differed, 1);
+    assert_int_equal(stats_of_n1(r).hedged, 1);
+    for (uint32_t k = 0; k < 3; k++) {
+        assert_false(node_member_is_late(cluster_node(&r->site->cluster, 0), asked[k]));
+    }
+    site_free(r->site);
+}
+
 int coordinator_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_read_that_repairs_takes_no_more_answers),
@@ -520,7 +641,11 @@ int coordinator_test(void) {
         cmocka_unit_test(a_map_with_more_copies_than_there_is_room_for_is_not_taken),
         cmocka_unit_test(of_equal_copies_one_is_sent),
         cmocka_unit_test(who_tells_another_hash_is_asked_for_its_record),
+        cmocka_unit_test(who_has_nothing_is_read_like_others),
         cmocka_unit_test(who_was_to_send_the_record_may_be_late),
+        cmocka_unit_test(a_hash_is_compared_with_what_is_found_here_in_the_end),
+        cmocka_unit_test(who_tells_a_hash_and_ends_has_told_it),
+        cmocka_unit_test(who_is_asked_again_at_last_is_not_late),
         cmocka_unit_test(a_range_settles_what_members_differ_about),
         cmocka_unit_test(a_range_shows_nothing_that_a_crash_can_take),
         cmocka_unit_test(tombstones_from_before_a_keyspace_are_everywhere),

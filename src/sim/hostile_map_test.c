@@ -14,7 +14,7 @@ static struct slice encoded_map_after(const struct map *next, uint64_t author, u
     write_bytes(&w, (struct slice){next->cluster.bytes, CLUSTER_ID_SIZE});
     write_u32(&w, (uint32_t)size);
     map_encode(next, write_room(&w, size), size);
-    for (uint32_t member = 0; member < 2; member++) write_u64(&w, next->members[member].storage);
+    for (uint32_t m = 0; m < next->member_count; m++) write_u64(&w, next->members[m].storage);
     for (uint64_t i = 0; i < lineage_count(next->epoch); i++) {
         uint64_t other = next->epoch - i == 2 ? second : 0;
         write_u64(&w, i == 0 ? author : other);
@@ -26,10 +26,10 @@ static struct slice encoded_map(const struct map *next, uint64_t author) {
     return encoded_map_after(next, author, 0);
 }
 
-// n1 waits for n3, and is given a map that is not one for it, with strangers in the places of the
-// first members. It still knows whom to call.
-static void first_members_are_known_after_a_map_of_others(void **state) {
-    (void)state;
+// n1 waits for n3, and is given a much later map that is not one for it, with strangers in the
+// places of the first members, or itself in another place with another disk. It still knows whom to
+// call, and that it is to found.
+static void give_map_of_others(const char *second) {
     struct impostor *i = prepare(3);
     become(i, 77);
     cluster_start(&i->cluster, 0);
@@ -43,10 +43,11 @@ static void first_members_are_known_after_a_map_of_others(void **state) {
     for (uint32_t k = 0; k < 2; k++) {
         struct map_member *m = &others.members[k];
         *m = (struct map_member){.id = k + 1, .port = 1, .shards = 1, .weight = 1};
-        m->name[0] = m->host[0] = m->address[0] = (char)('a' + k);
+        m->name = m->host = m->address = k == 0 ? "a" : second;
+        m->rack = m->dc = "";
     }
     map_propose(&others);
-    others.epoch = 2;
+    others.epoch = 1 + LINEAGE_MAPS;
     memcpy(others.cluster.bytes, i->dialled.cluster, CLUSTER_ID_SIZE);
     say(i, &i->dialled, MESSAGE_FOUNDED, encoded_map(&others, 4711));
     pass(i->world, NS_PER_SECOND);
@@ -60,7 +61,14 @@ static void first_members_are_known_after_a_map_of_others(void **state) {
     assert_int_equal(map->epoch, 1);
     assert_string_equal(map->members[1].address, "n2");
     assert_string_equal(map->members[2].name, "n3");
+    assert_int_equal(node_map_author(real_node(i)), 0);
     end(i);
+}
+
+static void first_members_are_known_after_a_map_of_others(void **state) {
+    (void)state;
+    give_map_of_others("b");
+    give_map_of_others("n1");
 }
 
 // The map of n1, changed.
@@ -114,6 +122,7 @@ static void a_map_that_cannot_follow_is_neither_accepted_nor_believed(void **sta
     uint64_t latest = paxos_ballot(9, 1);
     assert_true(ask_promise(i, 2, latest).accepted == later);
 
+    say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, UINT64_MAX, CLUSTER_PORT)); // the last one
     say(i, &i->dialled, MESSAGE_FOUNDED, changed_map(i, 5, CLUSTER_PORT + 1));
     pass(i->world, NS_PER_SECOND);
     assert_int_equal(node_map(real_node(i))->epoch, 1);
@@ -171,7 +180,9 @@ static struct slice map_with_coming(struct impostor *i, const char *name) {
 // What n1 sends us next of its map: a question about keyspaces of that epoch, with the id, or a
 // ballot for the next epoch.
 static enum message_type hear_of_map(struct impostor *i, uint64_t epoch, uint64_t *id) {
+    const uint64_t until = world_now(i->world) + 60 * NS_PER_SECOND;
     for (;;) {
+        assert_true(world_now(i->world) < until);
         struct frame frame = {0};
         struct message_keyspaces question;
         struct message_prepare ballot;
@@ -229,8 +240,10 @@ static void begin_wish(struct impostor *i, struct wish *w) {
 }
 
 // n1 proposes a change for that epoch. We promise whatever it asks for, and do not accept it.
-static void hear_proposal(struct impostor *i, uint64_t epoch) {
+static void promise_and_hear_proposal(struct impostor *i, uint64_t epoch) {
+    const uint64_t until = world_now(i->world) + 60 * NS_PER_SECOND;
     for (;;) {
+        assert_true(world_now(i->world) < until);
         struct frame frame = {0};
         struct message_prepare asked;
         struct message_accept proposed;
@@ -257,7 +270,7 @@ static void a_proposer_learns_from_a_later_map_what_became_of_its_change(void **
         struct wish w;
         be_up_for(i, NS_PER_SECOND);
         begin_wish(i, &w);
-        hear_proposal(i, 2);
+        promise_and_hear_proposal(i, 2);
         assert_false(w.is_done);
         struct map next = *node_map(real_node(i));
         next.epoch = kind == 2 ? last + 1 : last;
@@ -269,10 +282,27 @@ static void a_proposer_learns_from_a_later_map_what_became_of_its_change(void **
         if (kind == 0) assert_int_equal(w.change.status, ST_OK);
         if (kind == 0) assert_int_equal(w.change.instance, 2);
         be_up_for(i, NS_PER_SECOND);
-        if (kind == 1) hear_proposal(i, last + 1);
+        if (kind == 1) promise_and_hear_proposal(i, last + 1);
         if (kind == 2) assert_int_equal(w.change.status, ST_TIMEOUT);
         end(i);
     }
+}
+
+// Another map of the epoch that n1 has comes while it proposes the next: that is still open.
+static void a_change_goes_on_after_another_map_of_the_epoch_before(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 2, CLUSTER_PORT, 4711));
+    be_up_for(i, NS_PER_SECOND);
+    struct wish w;
+    begin_wish(i, &w);
+    promise_and_hear_proposal(i, 3);
+    say(i, &i->dialled, MESSAGE_FOUNDED, map_by(i, 2, CLUSTER_PORT, 4712));
+    be_up_for(i, NS_PER_SECOND);
+    assert_int_equal(node_map_author(real_node(i)), 4712);
+    assert_false(w.is_done);
+    promise_and_hear_proposal(i, 3);
+    end(i);
 }
 
 static void on_changed(struct keyspace_change *change) {
@@ -291,7 +321,7 @@ static enum keyspace_outcome outcome_after_gap(struct keyspace_change *change) {
     machine_enter(machine);
     node_change_keyspace(real_node(i), change);
     machine_leave(machine);
-    hear_proposal(i, 2);
+    promise_and_hear_proposal(i, 2);
     assert_false(is_done);
     struct map next = *node_map(real_node(i));
     next.epoch = 4;
@@ -323,6 +353,7 @@ int hostile_map_test(void) {
         cmocka_unit_test(who_hears_of_a_map_that_names_another_directory_serves_no_more),
         cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
         cmocka_unit_test(a_proposer_learns_from_a_later_map_what_became_of_its_change),
+        cmocka_unit_test(a_change_goes_on_after_another_map_of_the_epoch_before),
         cmocka_unit_test(what_maps_that_were_missed_have_made_of_a_keyspace_is_not_guessed),
     };
     return cmocka_run_group_tests_name("hostile_map", cases, NULL, NULL);

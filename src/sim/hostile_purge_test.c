@@ -19,6 +19,35 @@ static struct slice dead_of_stand_in(uint8_t *bytes, size_t size) {
     return writer_bytes(&w);
 }
 
+// Who has agreed takes nothing more of what may have been read before, and is older than the latest
+// record that the round is about. Nothing is erased yet.
+static void a_round_has_the_floor_of_the_latest_record_that_may_go(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    static const char *const keys[2] = {KEY, "{" KEY "}b"}; // of one group
+    static const uint64_t times[2] = {LATE, EARLY};
+    const char *third = "{" KEY "}c";
+    uint8_t value[128];
+    uint8_t list[256];
+    size_t size = 0;
+    for (uint32_t k = 0; k < 2; k++) {
+        struct slice dead = record_by(k + 1, times[k], true, value, sizeof(value));
+        assert_int_equal(put_at(i, keys[k], dead, 0), ST_OK);
+        size += condemned(keys[k], dead, list + size, sizeof(list) - size).size;
+    }
+    const struct message_purge m = {
+        .id = 1, .group = (uint16_t)group_of(KEY), .round = 1, .entries = {list, size}};
+    bool is_held = false;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    struct slice older = record_by(3, LATE, false, value, sizeof(value));
+    assert_int_equal(put_at(i, third, older, 0), ST_FENCED);
+    assert_false(is_there_at(i, third));
+    struct slice newer = record_by(3, LATE + 1, false, value, sizeof(value));
+    assert_int_equal(put_at(i, third, newer, 0), ST_OK);
+    end(i);
+}
+
 static void what_was_sent_before_a_purge_does_not_come_after_it(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -464,11 +493,15 @@ static void rounds_are_short_where_large_buffers_are_few(void **state) {
     }
 }
 
-// Looks from when we refuse the proposal to the next one.
-static uint32_t looks_to_next(struct impostor *i, struct message_purge *m) {
+// Looks from when we refuse the proposal, or agree and hold nothing of it, to the next one.
+static uint32_t looks_to_next(struct impostor *i, struct message_purge *m, bool is_refused) {
     const uint64_t look_ns = cluster_node_options(&i->cluster).purge_ns;
     uint64_t refused = world_now(i->world);
-    refuse(i, m->id);
+    if (is_refused) {
+        refuse(i, m->id);
+    } else {
+        answer_round(i, m->id, false);
+    }
     *m = hear_proposal(i);
     assert_true(m->is_wide);
     return (uint32_t)((world_now(i->world) - refused) / look_ns);
@@ -489,7 +522,7 @@ static void rounds_of_all_that_come_to_nothing_are_made_less_and_less_often(void
     assert_true(m.is_wide);
     expect_blocked(i, 0, "");
     for (size_t k = 0; k < sizeof(looks) / sizeof(looks[0]); k++) {
-        assert_int_equal(looks_to_next(i, &m), looks[k]);
+        assert_int_equal(looks_to_next(i, &m, k % 2 == 0), looks[k]);
         expect_blocked(i, 1, "n2");
     }
     agree_to(i, m.id);
@@ -497,7 +530,7 @@ static void rounds_of_all_that_come_to_nothing_are_made_less_and_less_often(void
     expect_blocked(i, 0, "");
     assert_int_equal(put_at(i, key, dead, m.round), ST_OK);
     m = hear_proposal(i);
-    assert_int_equal(looks_to_next(i, &m), 2);
+    assert_int_equal(looks_to_next(i, &m, false), 2);
     end(i);
 }
 
@@ -542,6 +575,7 @@ static void who_is_told_to_erase_what_it_has_not_agreed_to_mends(void **state) {
 
 int hostile_purge_test(void) {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_round_has_the_floor_of_the_latest_record_that_may_go),
         cmocka_unit_test(what_was_sent_before_a_purge_does_not_come_after_it),
         cmocka_unit_test(a_round_that_must_not_be_is_not_agreed_to),
         cmocka_unit_test(rounds_that_wait_for_the_disk_are_few),

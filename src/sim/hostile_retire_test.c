@@ -199,12 +199,6 @@ static void what_is_of_a_clock_that_is_ahead_is_left_until_then(void **state) {
     end(i);
 }
 
-static void agree_to_nothing(struct impostor *i, uint64_t id) {
-    static const uint8_t none[1] = {0};
-    const struct message_purge_done m = {.id = id, .round = 1, .held = {none, sizeof(none)}};
-    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
-}
-
 // Of one group we do not hold what n1 holds: it may be being written. The other one has its turn in
 // the same look, and nothing waits for us.
 static void what_differs_somewhere_keeps_nothing_elsewhere(void **state) {
@@ -224,7 +218,7 @@ static void what_differs_somewhere_keeps_nothing_elsewhere(void **state) {
     struct message_purge m = hear_proposal(i);
     uint16_t first = m.group;
     uint64_t refused = world_now(i->world);
-    agree_to_nothing(i, m.id);
+    answer_round(i, m.id, false);
     m = hear_proposal(i);
     assert_int_not_equal(m.group, first);
     assert_true(world_now(i->world) - refused < cluster_node_options(&i->cluster).purge_ns);

@@ -79,7 +79,8 @@ struct machine {
     uint32_t sockets_open;
     uint32_t last_port;
     struct machine_traffic traffic;
-    uint64_t wire_free; // when the bytes sent so far have left, with limited bandwidth
+    uint64_t wire_free;           // when the bytes sent so far have left, with limited bandwidth
+    char peer[NAME_SIZE_MAX + 7]; // host:port of a stream, as last asked for
     struct rng net_delays;
 };
 

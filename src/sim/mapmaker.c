@@ -111,7 +111,8 @@ static void judge_done(struct mapmaker_change *c, const struct node *node) {
     uint64_t epoch = c->change.instance;
     m->counts.done++;
     if (c->is_refused) oracle_fail(m->oracle, "O27 a change that does not apply was done");
-    must(epoch > 1 && epoch <= node_map(node)->epoch);
+    must(epoch > 1);
+    must(epoch <= node_map(node)->epoch);
     bool is_latest = epoch == node_map(node)->epoch;
     bool is_right = !is_latest || node_map_author(node) == c->change.author;
     struct mapmaker_epoch *e = &m->epochs[epoch];

@@ -135,17 +135,18 @@ static bool parse_address(const char *address, struct place *place) {
     return true;
 }
 
-static bool means_oneself(const char *host) {
+// The same name, of static duration, if it means whatever machine one is on; else NULL.
+static const char *name_of_oneself(const char *host) {
     static const char *const names[] = {"localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::]"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(host, names[i]) == 0) return true;
+        if (strcmp(host, names[i]) == 0) return names[i];
     }
-    return false;
+    return NULL;
 }
 
 // NULL: nobody has that name.
 static struct machine *machine_at(struct machine *asking, const char *host) {
-    if (means_oneself(host)) return asking;
+    if (name_of_oneself(host) != NULL) return asking;
     return world_find_machine(asking->world, host);
 }
 
@@ -183,7 +184,7 @@ static void answer(struct machine *m, struct env_op *op, enum status status) {
 
 // Listening
 
-static struct env_socket *create_listener(struct machine *m, uint32_t port, const char *host) {
+static struct env_socket *create_listener(struct machine *m, uint32_t port) {
     struct network *network = m->world->network;
     struct env_socket *listener = NULL;
     if (list_is_empty(&network->free_listeners)) {
@@ -197,7 +198,6 @@ static struct env_socket *create_listener(struct machine *m, uint32_t port, cons
                                     .machine = m,
                                     .state = SOCKET_LISTENING,
                                     .port = port};
-    snprintf(listener->address, sizeof(listener->address), "%s:%u", host, port);
     list_init(&listener->link);
     list_init(&listener->everywhere);
     list_init(&listener->backlog);
@@ -225,7 +225,7 @@ static void on_listen(struct event *event) {
     if (op->status == ST_OK) {
         uint32_t port = place.port != 0 ? place.port : draw_port(m);
         struct env_socket **to = op->private[0];
-        *to = create_listener(m, port, place.host);
+        *to = create_listener(m, port);
     }
     machine_deliver(m, op, "listen", op->status);
 }
@@ -300,9 +300,11 @@ static void meet(struct machine *m, struct env_op *op, struct env_socket *listen
     struct network *network = m->world->network;
     struct env_socket *near = stream_create_pair(network, m, listener->machine);
     struct env_socket *far = near->other;
-    snprintf(near->address, sizeof(near->address), "%s", (const char *)op->from);
-    const char *own = means_oneself(host) ? host : m->host;
-    snprintf(far->address, sizeof(far->address), "%s:%u", own, draw_port(m));
+    const char *oneself = name_of_oneself(host);
+    near->host = oneself != NULL ? oneself : listener->machine->host;
+    near->port = listener->port;
+    far->host = oneself != NULL ? oneself : m->host;
+    far->port = draw_port(m);
     list_append(&m->sockets, &near->link);
     m->sockets_open++;
     list_append(&listener->backlog, &far->link);
@@ -406,9 +408,11 @@ void network_send(struct env *env, struct env_op *op, struct env_socket *stream,
 }
 
 const char *network_peer(struct env *env, const struct env_socket *stream) {
-    must(stream->machine == machine_of(env));
-    must(stream->state != SOCKET_CLOSED);
-    return stream->address;
+    struct machine *m = machine_of(env);
+    must(stream->machine == m);
+    must(stream->state == SOCKET_OPEN);
+    snprintf(m->peer, sizeof(m->peer), "%s:%u", stream->host, stream->port);
+    return m->peer;
 }
 
 // Closing
@@ -467,19 +471,17 @@ void network_abandon(struct machine *m, bool has_power) {
     if (!has_power) lose_flights(m);
     while (!list_is_empty(&m->sockets)) {
         struct env_socket *socket = CONTAINER_OF(m->sockets.next, struct env_socket, link);
+        if (socket->state == SOCKET_LISTENING) {
+            socket->accept_op = NULL;
+            close_listener(socket, has_power ? PIECE_RESET : PIECE_DATA);
+            continue;
+        }
         // Linux says goodbye in order, unless there are bytes that the process never read.
-        enum piece_kind farewell = PIECE_END;
-        if (socket->arrived > 0 || socket->state == SOCKET_LISTENING) farewell = PIECE_RESET;
-        if (!has_power) farewell = PIECE_DATA;
-        socket->accept_op = NULL;
+        enum piece_kind farewell = socket->arrived > 0 ? PIECE_RESET : PIECE_END;
         socket->recv_op = NULL;
         socket->send_op = NULL;
-        if (socket->state == SOCKET_LISTENING) {
-            close_listener(socket, farewell);
-        } else {
-            leave_machine(socket);
-            stream_close(socket, farewell);
-        }
+        leave_machine(socket);
+        stream_close(socket, has_power ? farewell : PIECE_DATA);
     }
 }
 

@@ -291,6 +291,32 @@ static void merges_keep_up(void **state) {
     site_free(s.site);
 }
 
+// It rests for seconds, as its disk was slow; then so much is written that it must not.
+static void a_merge_that_rests_goes_on_when_it_is_behind(void **state) {
+    (void)state;
+    enum { LONG_MS = 4000, SOON_MS = 2000 };
+    struct scene s = begin_alone();
+    struct machine *machine = s.site->cluster.processes[0].machine;
+    machine_slow_disk(machine, 10 * SLOWNESS);
+    s.asking = WRITES;
+    compact(&s);
+    uint64_t before;
+    do {
+        before = stats_of(&s).rested_ms[PACE_MERGES];
+        pass(&s);
+        assert_true(is_merging(&s));
+    } while (stats_of(&s).rested_ms[PACE_MERGES] - before < LONG_MS);
+    machine_slow_disk(machine, 1);
+    uint64_t rests = world_now(s.site->world);
+    uint64_t merges = node_store_stats(node_at(s.site, 0)).compactions;
+    uint32_t round = 0;
+    while (node_store_stats(node_at(s.site, 0)).compactions == merges) {
+        write_many(&s, round++);
+        assert_true(world_now(s.site->world) - rests < SOON_MS * NS_PER_MS);
+    }
+    site_free(s.site);
+}
+
 int pacing_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(handing_off_gives_way_and_is_done_all_the_same),
@@ -299,6 +325,7 @@ int pacing_test(void) {
         cmocka_unit_test(repairs_give_way_to_those_who_wait_for_their_turn),
         cmocka_unit_test(merges_give_way_and_are_done_all_the_same),
         cmocka_unit_test(merges_keep_up),
+        cmocka_unit_test(a_merge_that_rests_goes_on_when_it_is_behind),
     };
     return cmocka_run_group_tests_name("pacing", cases, NULL, NULL);
 }

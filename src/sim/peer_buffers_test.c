@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 enum { MEMBERS = 5, LINES = 4, LARGE = 10000, FRAME_MAX = 16 * 1024, HALF = 3000 };
-enum { MANY = 16 };
+enum { SOME = 9, MANY = 16 };
 enum { READS = 2 }; // requests that come in one piece, whatever is there to receive them
 
 // A connection to n1 on which we speak without waiting until that has been taken.
@@ -44,7 +44,8 @@ static void call(struct crowd *c, struct caller *caller, uint32_t member, uint64
     (void)snprintf(caller->key, sizeof(caller->key), "key%u", member);
 }
 
-static struct crowd *gather(uint32_t window) {
+static struct crowd *gather_with(uint32_t window, void (*adjust)(struct node_options *node,
+                                                                 struct server_options *server)) {
     static struct crowd crowd;
     static struct impostor impostor;
     memset(&crowd, 0, sizeof(crowd));
@@ -52,7 +53,7 @@ static struct crowd *gather(uint32_t window) {
     struct impostor *i = crowd.i = &impostor;
     struct world_options options = world_quiet();
     options.window = window;
-    const struct cluster_options cluster = {.members = MEMBERS, .adjust = one_of_each};
+    const struct cluster_options cluster = {.members = MEMBERS, .adjust = adjust};
     i->world = world_create(test_seed(), &options);
     cluster_init(&i->cluster, i->world, &cluster);
     i->secret = cluster_secret;
@@ -74,12 +75,19 @@ static struct crowd *gather(uint32_t window) {
     return &crowd;
 }
 
+static struct crowd *gather(uint32_t window) {
+    return gather_with(window, one_of_each);
+}
+
 // ... and n1 says nothing of its own to us, which we would have to read.
-static struct crowd *gather_callers(uint32_t window) {
-    struct crowd *c = gather(window);
+static struct crowd *only_callers(struct crowd *c) {
     hang_up(c->i);
     pass(c->i->world, 50 * NS_PER_MS);
     return c;
+}
+
+static struct crowd *gather_callers(uint32_t window) {
+    return only_callers(gather(window));
 }
 
 static struct node_buffers in_use(struct crowd *c) {
@@ -304,6 +312,78 @@ static void who_is_slow_to_finish_gives_way(void **state) {
     end(c->i);
 }
 
+// The first one does not read what it is answered, and says a byte now and then. Others would like
+// to be answered, too.
+static void who_does_not_read_its_answers_gives_way(void **state) {
+    (void)state;
+    enum { BYTES = 8 };
+    struct crowd *c = gather_callers(4096);
+    write_all(c);
+    for (uint32_t k = 0; k < LINES; k++) begin_to_read(c, &c->callers[k], READS);
+    assert_int_equal(in_use(c).waiting, LINES - 1);
+    struct caller *first = &c->callers[0];
+    begin_anew(first);
+    prepare_read(first, READS);
+    for (uint32_t byte = 0; byte < BYTES; byte++) {
+        go_on(c, first, 1);
+        pass(c->i->world, 500 * NS_PER_MS);
+    }
+    assert_in_range(in_use(c).waiting, 0, LINES - 2);
+    for (uint32_t k = 1; k < LINES; k++) expect_read(c, &c->callers[k], READS);
+    struct line *l = &first->line;
+    struct frame frame = {0};
+    while (hear(c->i, l, &l->recv_key, l->received++, &frame)) continue;
+    pass(c->i->world, 50 * NS_PER_MS);
+    assert_int_equal(in_use(c).large, 0);
+    end(c->i);
+}
+
+static void three_of_each(struct node_options *node, struct server_options *server) {
+    one_of_each(node, server);
+    node->peer_buffers = LINES - 1;
+}
+
+// It waits to say something large. Before that is its turn it is answered so much, and reads none
+// of it, that nothing more is taken from it; so others have its turn.
+static void who_cannot_be_answered_does_not_wait_to_say_more(void **state) {
+    (void)state;
+    enum { ASKED = 100 };
+    struct crowd *c = only_callers(gather_with(4096, three_of_each));
+    struct caller *one = &c->callers[0];
+    struct caller *writer = &c->callers[3];
+    struct machine *machine = c->i->cluster.processes[0].machine;
+    write_all(c);
+    begin_to_read(c, one, 1);
+    machine_slow_disk(machine, 1000);
+    (void)snprintf(writer->key, sizeof(writer->key), "later");
+    begin_to_write(c, writer);
+    go_on_to_the_end(c, writer);
+    pass(c->i->world, 20 * NS_PER_MS);
+    (void)snprintf(one->key, sizeof(one->key), "later");
+    begin_to_read(c, one, ASKED); // which waits for the disk
+    for (uint32_t k = 1; k < LINES; k++) begin_to_write(c, &c->callers[k]);
+    begin_to_write(c, one);
+    assert_int_equal(in_use(c).waiting, 1);
+    assert_int_equal(in_use(c).large, LINES); // what is written, and what was asked first
+    machine_slow_disk(machine, 1);
+    pass(c->i->world, NS_PER_SECOND);
+    assert_int_equal(in_use(c).waiting, 1);
+    assert_int_equal(in_use(c).large, LINES + 1);
+    go_on_to_the_end(c, &c->callers[1]);
+    pass(c->i->world, 50 * NS_PER_MS);
+    assert_int_equal(in_use(c).waiting, 0);
+    assert_int_equal(in_use(c).large, LINES);
+    expect_read(c, one, 1);
+    expect_read(c, one, ASKED);
+    go_on_to_the_end(c, one);
+    expect_written(c, one);
+    for (uint32_t k = 2; k < LINES; k++) go_on_to_the_end(c, &c->callers[k]);
+    for (uint32_t k = 1; k < LINES; k++) expect_written(c, &c->callers[k]);
+    pass(c->i->world, 50 * NS_PER_MS);
+    expect_none_in_use(c);
+    end(c->i);
+}
+
 // Links in every state: one of each use is held, and others wait for it.
 static struct crowd *gather_busy(void) {
     struct crowd *c = gather_callers(4096);
@@ -340,6 +420,68 @@ static void a_member_can_stop_while_others_wait(void **state) {
     assert_int_equal(c->i->cluster.processes[0].state, PROCESS_DOWN);
     assert_int_equal(c->i->cluster.processes[0].left_open.sockets, 0);
     end(c->i);
+}
+
+static void on_sent(struct request *request) {
+    request->done = NULL;
+}
+
+// n1 writes, and sends us what it has written. False: there was no room for it.
+static bool is_sent_to_us(struct impostor *i, uint32_t size) {
+    static uint8_t value[16 * 1024];
+    struct machine *machine = i->cluster.processes[0].machine;
+    struct request r = {.done = on_sent, .kind = REQUEST_REPLACE, .key = text("key")};
+    assert_in_range(size, 0, sizeof(value));
+    r.value = (struct slice){value, size};
+    r.level = (struct level){.kind = LEVEL_COUNT, .count = 1};
+    uint64_t before = node_stats(real_node(i)).frames_sent;
+    uint64_t until = world_now(i->world) + NS_PER_SECOND;
+    machine_enter(machine);
+    node_submit(real_node(i), &r);
+    machine_leave(machine);
+    while (r.done != NULL) assert_true(world_step(i->world, until));
+    assert_int_equal(r.status, ST_OK);
+    return node_stats(real_node(i)).frames_sent > before;
+}
+
+// We read nothing on the line on which n1 asks us, and say something now and then, until there is
+// room for nothing more, news of the others included.
+static void fill_line(struct impostor *i) {
+    for (uint32_t size = 16 * 1024; size > 0;) {
+        if (!is_sent_to_us(i, size)) size /= 2;
+        be_up_for(i, 0);
+    }
+    uint64_t before;
+    do {
+        be_up_for(i, 0);
+        before = node_stats(real_node(i)).frames_sent;
+        pass(i->world, NS_PER_SECOND);
+    } while (node_stats(real_node(i)).frames_sent > before);
+}
+
+// What finds no room in the line is not said, and nobody has to answer it: the line stays.
+static void who_could_not_be_asked_owes_no_answer(void **state) {
+    (void)state;
+    struct impostor *i = prepare(2);
+    world_options(i->world)->window = 4096;
+    become(i, 77);
+    cluster_start(&i->cluster, 0);
+    be_dialled(i);
+    dial(i);
+    pass(i->world, 2 * NS_PER_SECOND);
+    fill_line(i);
+    say_nothing(i, &i->accepted);
+    for (uint32_t k = 0; k < 10; k++) {
+        say_nothing(i, &i->dialled); // that is another line
+        pass(i->world, 500 * NS_PER_MS);
+    }
+    struct line *l = &i->accepted;
+    struct frame frame = {0};
+    uint64_t from = world_now(i->world);
+    while (world_now(i->world) < from + NS_PER_SECOND) {
+        assert_true(hear(i, l, &l->recv_key, l->received++, &frame));
+    }
+    end(i);
 }
 
 // A frame of that size from somebody who has not proved that it knows the cluster key: only its
@@ -410,6 +552,12 @@ static void one_of_each_and_two_copies(struct node_options *node, struct server_
     node->replication = 2;
 }
 
+// Who sends what n1 does not take yet still has room to answer others.
+static void one_of_each_at_n1(struct node_options *node, struct server_options *server) {
+    one_of_each_and_two_copies(node, server);
+    if (strcmp(node->self.name, "n1") != 0) node->peer_buffers = 4;
+}
+
 static void one_of_each_and_many_copies(struct node_options *node, struct server_options *server) {
     node->peer_buffers = 1;
     node->replication = 8;
@@ -418,13 +566,13 @@ static void one_of_each_and_many_copies(struct node_options *node, struct server
     memset(node->self.dc, 'd', NAME_SIZE_MAX);
 }
 
-static struct cluster *found(bool are_many, struct world **world) {
+static struct cluster *
+found(uint32_t members, void (*adjust)(struct node_options *node, struct server_options *server),
+      struct world **world) {
     static struct cluster cluster;
     struct world_options options = world_quiet();
     options.window = 4096;
-    const struct cluster_options o = {.members = are_many ? MANY : MEMBERS,
-                                      .adjust = are_many ? one_of_each_and_many_copies
-                                                         : one_of_each_and_two_copies};
+    const struct cluster_options o = {.members = members, .adjust = adjust};
     *world = world_create(test_seed(), &options);
     cluster_init(&cluster, *world, &o);
     for (uint32_t k = 0; k < o.members; k++) cluster_start(&cluster, k);
@@ -484,7 +632,7 @@ static void members_that_ask_each_other_get_through(void **state) {
     enum { USERS = 4 * MEMBERS, TIMES = 20 };
     static struct user users[USERS];
     struct world *world = NULL;
-    struct cluster *cluster = found(false, &world);
+    struct cluster *cluster = found(MEMBERS, one_of_each_and_two_copies, &world);
     for (uint32_t k = 0; k < USERS; k++) {
         users[k] = (struct user){.cluster = cluster, .member = k % MEMBERS, .left = TIMES};
         users[k].request.kind = REQUEST_REPLACE;
@@ -514,7 +662,7 @@ static void on_changed(struct keyspace_change *change) {
 static void a_map_that_is_large_is_agreed_on(void **state) {
     (void)state;
     struct world *world = NULL;
-    struct cluster *cluster = found(true, &world);
+    struct cluster *cluster = found(MANY, one_of_each_and_many_copies, &world);
     bool is_done = false;
     struct keyspace_change change = {
         .verb = KEYSPACE_CREATE, .wanted = {.name = "more"}, .done = on_changed};
@@ -530,16 +678,75 @@ static void a_map_that_is_large_is_agreed_on(void **state) {
     world_destroy(world);
 }
 
+// A key that neither of two members holds a copy of. Returns who is asked for it first.
+static uint32_t find_key(const struct cluster *cluster, uint32_t one, uint32_t other,
+                         char key[16]) {
+    static uint32_t number;
+    const struct map *map = node_map(cluster_node(cluster, 0));
+    const struct map_run *run;
+    do {
+        (void)snprintf(key, 16, "far%u", number++);
+        run = map_run_of(map, slot_of(text(key)));
+    } while (map_place_in(run, one) < REPLICAS_MAX || map_place_in(run, other) < REPLICAS_MAX);
+    return run->replicas[0].member;
+}
+
+static void write_for(struct world *world, struct user *user) {
+    uint64_t until = world_now(world) + 60 * NS_PER_SECOND;
+    user->request.kind = REQUEST_REPLACE;
+    while (user->request.kind == REQUEST_REPLACE) {
+        use(user);
+        assert_true(world_step(world, until));
+    }
+}
+
+// One who is far away takes seconds to send a large answer to n1; others who do wait until there is
+// a buffer for theirs. That n1 does not listen to them meanwhile is no silence of theirs.
+static void who_waits_in_line_is_up(void **state) {
+    (void)state;
+    enum { KEYS = 8 };
+    struct world *world = NULL;
+    struct cluster *cluster = found(SOME, one_of_each_at_n1, &world);
+    const struct node *n1 = cluster_node(cluster, 0);
+    static struct user users[KEYS];
+    uint32_t far = 0;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        users[k] = (struct user){.cluster = cluster, .left = 2};
+        uint32_t asked = find_key(cluster, 0, far, users[k].key);
+        if (k == 0) far = asked;
+        write_for(world, &users[k]);
+    }
+    pass(world, NS_PER_SECOND);
+    struct process *processes = cluster->processes;
+    world_set_distance(world, processes[far].machine, processes[0].machine, 2 * NS_PER_SECOND);
+    use(&users[0]);
+    pass(world, 2100 * NS_PER_MS);
+    for (uint32_t k = 1; k < KEYS; k++) use(&users[k]);
+    uint64_t since = world_now(world);
+    do {
+        pass(world, 50 * NS_PER_MS);
+        for (uint32_t member = 1; member < SOME; member++) {
+            if (member != far) assert_true(node_member_is_up(n1, member));
+        }
+    } while (node_buffers(n1).waiting > 0);
+    assert_in_range(world_now(world) - since, 2 * NS_PER_SECOND, 4 * NS_PER_SECOND);
+    world_destroy(world);
+}
+
 int peer_buffers_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(large_requests_wait_in_line),
         cmocka_unit_test(large_answers_wait_in_line),
         cmocka_unit_test(uses_do_not_wait_for_each_other),
         cmocka_unit_test(who_is_slow_to_finish_gives_way),
+        cmocka_unit_test(who_does_not_read_its_answers_gives_way),
+        cmocka_unit_test(who_cannot_be_answered_does_not_wait_to_say_more),
+        cmocka_unit_test(who_could_not_be_asked_owes_no_answer),
         cmocka_unit_test(links_that_end_give_all_back),
         cmocka_unit_test(a_member_can_stop_while_others_wait),
         cmocka_unit_test(strangers_have_no_large_buffer),
         cmocka_unit_test(members_that_ask_each_other_get_through),
+        cmocka_unit_test(who_waits_in_line_is_up),
         cmocka_unit_test(a_map_that_is_large_is_agreed_on),
     };
     return cmocka_run_group_tests_name("peer_buffers", cases, NULL, NULL);

@@ -185,10 +185,15 @@ static inline struct message_purge hear_proposal(struct impostor *i) {
     return m;
 }
 
-static inline void agree_to(struct impostor *i, uint64_t id) {
-    static const uint8_t held[1] = {1};
+// What we say of the one record of its round: that we hold it, too, and it may go, or not.
+static inline void answer_round(struct impostor *i, uint64_t id, bool is_held) {
+    const uint8_t held[1] = {is_held};
     const struct message_purge_done m = {.id = id, .round = 1, .held = {held, sizeof(held)}};
     SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+}
+
+static inline void agree_to(struct impostor *i, uint64_t id) {
+    answer_round(i, id, true);
     pass(i->world, NS_PER_SECOND);
 }
 

@@ -6,8 +6,9 @@
 #include "sim/memory.h"
 #include "sim/network.h"
 
+static_assert(sizeof(struct env_socket) <= 176, "a thousand nodes have two million streams");
+
 enum {
-    RING_SIZE_MIN = 1024,
     KERNEL_DELAY = 2000, // ns, typically: answering a process that could be answered at once
 };
 
@@ -87,9 +88,8 @@ void stream_destroy_pair(struct env_socket *end) {
 // The ring of bytes
 
 static void ring_grow(struct env_socket *to, uint32_t need) {
-    uint32_t size = to->ring_size == 0 ? RING_SIZE_MIN : to->ring_size;
-    while (size < need) size *= 2;
-    if (size == to->ring_size) return;
+    if (need <= to->ring_size) return;
+    uint32_t size = 2 * to->ring_size > need ? 2 * to->ring_size : need;
     uint8_t *ring = memory_take(1, size);
     uint32_t used = to->arrived + to->flying;
     uint32_t straight = to->ring_size - to->head < used ? to->ring_size - to->head : used;
@@ -146,7 +146,7 @@ static void expect_arrival(struct env_socket *to) {
 
 static void add_piece(struct env_socket *to, enum piece_kind kind, uint32_t size) {
     if (to->piece_count == to->piece_capacity) {
-        uint32_t capacity = to->piece_capacity == 0 ? 8 : to->piece_capacity * 2;
+        uint32_t capacity = to->piece_capacity == 0 ? 1 : to->piece_capacity * 2;
         struct piece *pieces = memory_take(capacity, sizeof(*pieces));
         for (uint32_t i = 0; i < to->piece_count; i++) {
             pieces[i] = to->pieces[(to->piece_first + i) % to->piece_capacity];
@@ -341,7 +341,7 @@ static void answer_recv(struct env_socket *to) {
 }
 
 void stream_collect(struct env_socket *stream) {
-    if (can_answer_recv(stream)) deliver_recv(stream);
+    if (stream->state == SOCKET_OPEN && can_answer_recv(stream)) deliver_recv(stream);
 }
 
 static void on_recv_ready(struct event *event) {

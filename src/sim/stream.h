@@ -40,40 +40,42 @@ struct env_socket {
     struct network *network;
     struct machine *machine;
     enum socket_state state;
-    char address[NAME_SIZE_MAX + 7]; // of a stream its peer's, of a listener its own: host:port
-
-    // A listener
-    uint32_t port;
-    uint32_t backlog_count;
-    struct list backlog; // struct env_socket, connected and not accepted
-    struct env_op *accept_op;
-
-    // A stream
-    struct env_socket *other;
-    struct env_op *recv_op;
-    struct env_op *send_op;
-    uint32_t sent;          // bytes of send_op that the window has taken
-    uint32_t window;        // most bytes in the ring of either end
-    bool is_ended;          // the other end closed in order, and all before that has arrived
-    bool is_broken;         // nothing moves any more, and this end knows
-    bool is_hole;           // nothing moves any more, and nobody knows
-    bool is_stuck;          // bytes are unanswered since stuck_since
-    bool is_window_waiting; // on its way: news that the other end has room again
-    bool is_window_cut;     // that news met a cut
-    bool has_reset;         // a reset is among the pieces
-    bool is_arriving;       // an event is out for the first piece
-    bool is_cut;            // the first piece waits at a cut, since cut_since
-    uint64_t stuck_since;
-    uint64_t cut_since;
-    uint8_t *ring;
-    uint32_t ring_size;
-    uint32_t head;
-    uint32_t arrived;
-    uint32_t flying;
-    struct piece *pieces; // a ring too
-    uint32_t piece_capacity;
-    uint32_t piece_first;
-    uint32_t piece_count;
+    uint32_t port; // of a stream its peer's, of a listener its own
+    union {
+        struct { // a listener
+            uint32_t backlog_count;
+            struct list backlog; // struct env_socket, connected and not accepted
+            struct env_op *accept_op;
+        };
+        struct { // a stream
+            struct env_socket *other;
+            const char *host; // its peer's; lent by a machine, if it is not one that means oneself
+            struct env_op *recv_op;
+            struct env_op *send_op;
+            uint32_t sent;   // bytes of send_op that the window has taken
+            uint32_t window; // most bytes in the ring of either end
+            uint64_t stuck_since;
+            uint64_t cut_since;
+            uint8_t *ring;
+            uint32_t ring_size;
+            uint32_t head;
+            uint32_t arrived;
+            uint32_t flying;
+            struct piece *pieces; // a ring too
+            uint32_t piece_capacity;
+            uint32_t piece_first;
+            uint32_t piece_count;
+            bool is_ended;          // the other end closed in order, and all before has arrived
+            bool is_broken;         // nothing moves any more, and this end knows
+            bool is_hole;           // nothing moves any more, and nobody knows
+            bool is_stuck;          // bytes are unanswered since stuck_since
+            bool is_window_waiting; // on its way: news that the other end has room again
+            bool is_window_cut;     // that news met a cut
+            bool has_reset;         // a reset is among the pieces
+            bool is_arriving;       // an event is out for the first piece
+            bool is_cut;            // the first piece waits at a cut, since cut_since
+        };
+    };
 };
 
 // An end of a new pair; the other is its `other`. Both are open and in no machine's list.
@@ -83,7 +85,8 @@ struct env_socket *stream_create_pair(struct network *network, struct machine *n
 // Frees a pair, in use or not.
 void stream_destroy_pair(struct env_socket *end);
 
-// Answers a recv with all that has arrived while the process was at work.
+// Answers a recv with all that has arrived while the process was at work. Does nothing to a
+// listener.
 void stream_collect(struct env_socket *stream);
 
 // Serves recv_op or send_op, soon, if there is something to answer.

@@ -79,7 +79,7 @@ static struct part_facts *take_part(struct facts *f, struct partition partition,
     if (f->part_end < end) f->part_end = end;
     *key_count = &f->keyspaces->uses[index].keys;
     f->changes[partition.slot / GROUP_SLOTS]++;
-    return &f->parts[keyspaces_part(f->keyspaces, partition)];
+    return &f->parts[keyspaces_part_of(index, partition)];
 }
 
 // Differences are added modulo 2^64.

@@ -75,12 +75,16 @@ static inline bool keyspaces_has_room(const struct keyspaces *k, uint16_t number
     return number == 0 || keyspaces_can_assign(k, number);
 }
 
-// The part of a partition: so many before it; KEYSPACE_NONE when its keyspace has no index.
-static inline uint32_t keyspaces_part(const struct keyspaces *k, struct partition partition) {
+// The part of a partition whose keyspace has that index: so many before it.
+static inline uint32_t keyspaces_part_of(uint32_t index, struct partition partition) {
     must(partition_is_good(partition));
-    if (partition.keyspace == 0) return partition.slot;
-    uint32_t index = keyspaces_search(k, partition.keyspace);
-    return index == KEYSPACE_NONE ? KEYSPACE_NONE : index * KEYSPACE_PARTS + partition.slot;
+    return index * KEYSPACE_PARTS + partition.slot;
+}
+
+// Likewise; KEYSPACE_NONE when its keyspace has no index.
+static inline uint32_t keyspaces_part(const struct keyspaces *k, struct partition partition) {
+    uint32_t index = keyspaces_find(k, partition.keyspace);
+    return index == KEYSPACE_NONE ? KEYSPACE_NONE : keyspaces_part_of(index, partition);
 }
 
 void keyspaces_note_dropped(struct keyspaces *k, const uint16_t *numbers, uint32_t count);

@@ -11,6 +11,25 @@ enum { BUFFER = 1024 };
 #define TEXT(literal)                                                                              \
     { (const uint8_t *)(literal), sizeof(literal) - 1 }
 
+// The bytes of a list of one row, as some messages have it.
+#define LISTED                                                                                     \
+    "\x01\0\0\0"                                                                                   \
+    "\x01\0\0\0a"                                                                                  \
+    "\x02\0\0\0\0\0\0\0"                                                                           \
+    "\0"                                                                                           \
+    "\x06\0\0\0record"                                                                             \
+    "\x03\0\0\0"                                                                                   \
+    "\x01\0\0\0b"                                                                                  \
+    "\0\0\0\0\0\0\0\0"                                                                             \
+    "\x01"                                                                                         \
+    "\0\0\0\0"
+#define CONDEMNED                                                                                  \
+    "\x01\0"                                                                                       \
+    "\x02\0"                                                                                       \
+    "\x03\0\0\0\0\0\0\0"                                                                           \
+    "\x04\0\0\0\0\0\0\0"                                                                           \
+    "\x03\0\0\0key"
+
 // One of each, with every field different from zero.
 static const struct message_hello hello = {
     .name = TEXT("n1"),
@@ -88,7 +107,7 @@ static const struct message_scan scan = {.id = 1,
                                          .tag = TEXT("tag"),
                                          .left_ms = 7};
 static const struct message_scan_done scan_done = {
-    .id = 1, .status = ST_UNAVAILABLE, .cell = 2, .key = TEXT("key"), .entries = TEXT("entries")};
+    .id = 1, .status = ST_UNAVAILABLE, .cell = 2, .key = TEXT("key"), .entries = TEXT(LISTED)};
 static const struct message_count count = {.id = 1, .up = TEXT("\x07"), .left_ms = 2};
 static const struct message_count_done count_done = {.id = 1, .count = 2};
 static const struct message_branches branches = {.id = 1, .branches = TEXT("12345678")};
@@ -130,11 +149,11 @@ static const struct message_accepted accepted = {
 
 static const struct message_fences fences = {.is_question = true, .fences = TEXT("fences")};
 static const struct message_purge purge = {
-    .id = 1, .author = 2, .group = 3, .round = 4, .is_wide = true, .entries = TEXT("entries")};
+    .id = 1, .author = 2, .group = 3, .round = 4, .is_wide = true, .entries = TEXT(CONDEMNED)};
 static const struct message_purge_done purge_done = {
     .id = 1, .status = ST_UNAVAILABLE, .round = 2, .held = TEXT("\x01")};
 static const struct message_erase erase = {
-    .author = 1, .group = 2, .round = 3, .floor = 4, .is_wide = true, .entries = TEXT("entries")};
+    .author = 1, .group = 2, .round = 3, .floor = 4, .is_wide = true, .entries = TEXT(CONDEMNED)};
 static const struct message_hint hint = {.id = 1,
                                          .target = 2,
                                          .keyspace = 3,
@@ -241,6 +260,7 @@ static void listed_keys_stand_in_a_row_and_are_whole(void **state) {
         message_listed_write(&w, &entries[i]);
         if (i == 0) first = w.size;
     }
+    assert_true(slice_equal(writer_bytes(&w), scan_done.entries));
     for (size_t size = 0; size <= w.size; size++) {
         struct reader r = reader_of((struct slice){bytes, size});
         struct message_listed m[2] = {0};
@@ -274,6 +294,7 @@ static void condemned_keys_stand_in_a_row_and_are_whole(void **state) {
     struct writer w = writer_to(bytes, sizeof(bytes));
     message_condemned_write(&w, &entry);
     assert_int_equal(w.size, CONDEMNED_SIZE + entry.key.size);
+    assert_true(slice_equal(writer_bytes(&w), purge.entries));
     for (size_t size = 0; size <= w.size; size++) {
         struct reader r = reader_of((struct slice){bytes, size});
         struct message_condemned m;
