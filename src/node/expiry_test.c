@@ -25,7 +25,8 @@ static void make_map(struct map *map, struct arena *arena) {
     map_init(map, arena, 1);
     map->member_count = map->replication = 1;
     map->members[0] = (struct map_member){
-        .name = "n1", .host = "h", .weight = 1, .shards = 1, .storage = REPLICA};
+        .name = "n1", .host = "h", .rack = "", .dc = "", .weight = 1, .shards = 1};
+    map->members[0].storage = REPLICA;
     map_propose(map);
 }
 

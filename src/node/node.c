@@ -44,6 +44,7 @@ struct node_options node_default_options(void) {
         .timeout_ns = 3 * NS_PER_SECOND,
         .hedge_ns = 30 * NS_PER_MS,
         .hash_above = 256,
+        .retire_above = 16,
         .gossip_ns = 200 * NS_PER_MS,
         .suspect_ns = 1200 * NS_PER_MS,
         .reconcile_ns = 60 * NS_PER_SECOND,

@@ -69,6 +69,7 @@ struct node_options {
     uint64_t timeout_ns;       // of an operation
     uint64_t hedge_ns;         // silence after which a read asks further replicas
     uint32_t hash_above;       // of a record of more bytes the hash will do for a read
+    uint32_t retire_above;     // where a context has more entries those go that nobody needs
     uint64_t gossip_ns;        // between rounds
     uint64_t suspect_ns;       // silence after which a member counts as down (sight.h)
     uint64_t reconcile_ns;     // between comparisons with a peer while roots differ, at most

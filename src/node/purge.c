@@ -52,6 +52,7 @@ static void rest_too(struct node *node, uint64_t took, uint64_t ns) {
 static void begin_round(struct purge *p) {
     p->entries.size = 0;
     p->count = 0;
+    p->alive_size = 0;
     p->is_full = false;
 }
 
@@ -96,6 +97,7 @@ static void begin_look(struct node *node) {
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
     p->is_wide = !p->is_wide && count_wide(node).all > 0 && backoff_is_due(&p->wide_tries);
     p->has_failed = false;
+    p->has_erased = false;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
     uint64_t clock_ms = purge_now_ms(node);
     p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
@@ -109,8 +111,9 @@ static void end_look(struct node *node) {
     uint32_t dead = count_wide(node).dead;
     if (p->is_wide) {
         p->wide_block = p->blocked > 0 ? (struct purge_block){dead, p->waits_for} : none;
-        if (p->has_failed) backoff_fail(&p->wide_tries);
-        if (!p->has_failed && p->blocked == 0) backoff_succeed(&p->wide_tries);
+        // Records that never rest, or that replicas cannot agree on, do not hold up the others.
+        if (p->has_failed && !p->has_erased) backoff_fail(&p->wide_tries);
+        if (p->blocked == 0 && (p->has_erased || !p->has_failed)) backoff_succeed(&p->wide_tries);
     } else {
         p->block = (struct purge_block){p->blocked, p->waits_for};
     }
@@ -177,7 +180,8 @@ static bool list_condemned(struct store_scan *scan, struct slice key, struct sli
     size_t size = p->entries.size + CONDEMNED_SIZE + key.size;
     // Where large buffers are few, what all members are to be told fits one that each link has.
     bool is_long = !node->link_buffers.is_ample && p->count > 0 && size > PURGE_BYTES_OF_MANY;
-    p->is_full = p->count == PURGE_KEYS_MAX || size > p->entries.capacity || is_long;
+    bool is_heavy = is_alive && p->count > 0 && p->alive_size + record.size > PURGE_ALIVE_MAX;
+    p->is_full = p->count == PURGE_KEYS_MAX || size > p->entries.capacity || is_long || is_heavy;
     if (p->is_full) return false;
     const struct message_condemned entry = {
         .keyspace = scan->partition.keyspace,
@@ -190,6 +194,7 @@ static bool list_condemned(struct store_scan *scan, struct slice key, struct sli
     message_condemned_write(&p->entries, &entry);
     memcpy(p->last, key.data, key.size);
     p->last_size = (uint32_t)key.size;
+    p->alive_size += is_alive ? record.size : 0;
     p->count++;
     return true;
 }
@@ -347,6 +352,13 @@ static void list_erased(struct purge *p) {
     }
 }
 
+static void end_round(struct node *node) {
+    struct purge *p = &node->purge;
+    p->state = PURGE_IDLE;
+    begin_round(p);
+    rest_too(node, 0, PAUSE_NS);
+}
+
 static void decide(struct node *node) {
     struct purge *p = &node->purge;
     list_erased(p);
@@ -355,7 +367,7 @@ static void decide(struct node *node) {
     if (p->erased.size == 0) {
         p->blocked += p->waits_for != MEMBER_NONE;
         p->has_failed = true;
-        purge_on_erased(node);
+        end_round(node);
         return;
     }
     const struct message_erase m = {
@@ -378,12 +390,11 @@ static void decide(struct node *node) {
     if (!purge_erase(node, true, &m)) pass_group(node);
 }
 
+// What it has written others have, too: it rests as after reading so much.
 void purge_on_erased(struct node *node) {
-    struct purge *p = &node->purge;
-    must(p->state == PURGE_ERASING);
-    p->state = PURGE_IDLE;
-    begin_round(p);
-    pause(node, PAUSE_NS);
+    must(node->purge.state == PURGE_ERASING);
+    node->purge.has_erased = true;
+    end_round(node);
 }
 
 // Also when it has answered: its next life may not know of that.

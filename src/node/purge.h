@@ -45,6 +45,7 @@ enum {
     PURGE_KEYS_MAX = 512,         // of one round
     PURGE_BYTES_MAX = 128 * 1024, // of its entries: one with the longest key always fits
     PURGE_BYTES_OF_MANY = 6 * 1024,
+    PURGE_ALIVE_MAX = 4 * 1024 * 1024, // bytes of the records of one round that stay
 };
 
 enum purge_state {
@@ -90,6 +91,7 @@ struct purge {
     uint64_t expired_ms; // by the purge clock: what expires later, too
     bool is_wide;        // looks for what all members have to agree on; else for the rest
     bool has_failed;     // some round of this look came to nothing
+    bool has_erased;     // some did not
     uint32_t visited;    // records, since it paused
     struct store_scan scan;
     uint64_t id;     // of the round, like all up to waiting
@@ -98,6 +100,7 @@ struct purge {
     uint32_t round;
     struct writer entries; // message_condemned
     uint32_t count;
+    uint64_t alive_size; // bytes of those records that stay
     bool is_full;
     uint8_t held[PURGE_KEYS_MAX / 8]; // by all who have answered
     uint8_t waiting[MEMBERS_MAX / 8]; // members whose answer is still out

@@ -62,17 +62,21 @@ bool purge_is_wide(const struct node *node, struct partition partition, const st
 }
 
 bool purge_takes_all(const struct node *node, struct partition partition, const struct record *r) {
+    bool is_dead = fence_is_dead(r, UINT64_MAX, node->purge.expired_ms);
+    if (!is_dead && r->context.count <= node->options.retire_above) return false;
     uint64_t ids[REPLICAS_MAX];
     const struct storage_set replicas = replicas_of(node, partition, ids);
     if (!retire_has_other(r, replicas)) return false;
-    return retire_is_due(r, replicas) || fence_is_dead(r, UINT64_MAX, node->purge.expired_ms);
+    return is_dead || retire_is_due(r, replicas);
 }
 
 bool purge_retires(const struct node *node, struct partition partition, const struct record *r,
                    uint64_t latest) {
     uint64_t ids[REPLICAS_MAX];
+    if (r->context.count <= node->options.retire_above) return false;
     if (!retire_is_due(r, replicas_of(node, partition, ids))) return false;
-    return record_latest(r)->timestamp <= latest;
+    // One of before a lower value-max may be larger than what is written now.
+    return record_latest(r)->timestamp <= latest && record_encoded_size(r) <= node->record_max;
 }
 
 uint64_t purge_now_ms(struct node *node) {
@@ -327,7 +331,9 @@ static void let_go(struct check *c, uint64_t timestamp) {
 static bool may_go(const struct check *c, const struct record *r) {
     struct node *node = c->node;
     uint64_t now = timestamp_now(c);
-    if (c->entry.is_alive) return purge_retires(node, c->read.partition, r, now);
+    // On a full disk it could not be written, and would come back to all from there.
+    bool has_room = !store_stats(node->store).is_full;
+    if (c->entry.is_alive) return has_room && purge_retires(node, c->read.partition, r, now);
     return fence_is_dead(r, now, purge_now_ms(node)) &&
            (c->is_wide || !purge_is_wide(node, c->read.partition, r));
 }
@@ -443,7 +449,7 @@ static struct slice retire(struct node *node, const struct store_write *write, s
     uint32_t count = retire_take(r, replicas_of(node, write->partition, ids));
     struct writer w = writer_to(node->scratch, node->record_max);
     record_encode(r, &w);
-    must(!w.failed); // it has become smaller
+    must(!w.failed); // purge_retires has looked
     node->stats.retired += count;
     struct slice left = writer_bytes(&w);
     if (options->retired != NULL)

@@ -61,6 +61,7 @@ struct node_options cluster_node_options(const struct cluster *cluster) {
     o.reconcile_ns = 5 * NS_PER_SECOND;
     o.purge_ns = 300 * NS_PER_MS;
     o.hash_above = 40; // most values are small here
+    o.retire_above = 0;
     const struct cluster_options *options = &cluster->options;
     o.list_size = options->list_size;
     o.store.memory_max = options->memory_max == 0 ? (uint64_t)8 << 20 : options->memory_max;

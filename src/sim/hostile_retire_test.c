@@ -103,6 +103,31 @@ static void nothing_is_retired_but_by_a_round_of_all(void **state) {
     end(i);
 }
 
+static uint32_t retire_above;
+
+static void adjust_retire_above(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->retire_above = retire_above;
+}
+
+// A few entries do no harm: to be rid of those of a whole store would be to write it anew.
+static void a_short_context_stays_as_it_is(void **state) {
+    (void)state;
+    for (retire_above = 1; retire_above <= 2; retire_above++) {
+        struct impostor *i = begin_among_such(2, adjust_retire_above);
+        uint8_t value[128];
+        uint8_t list[128];
+        struct slice new = on_top(1, EARLY, false, value, sizeof(value)); // with two entries
+        assert_int_equal(put(i, new, 0), ST_OK);
+        struct slice entries = condemned_as(true, KEY, new, list, sizeof(list));
+        struct message_purge m = round_about(1, entries);
+        bool is_held = false;
+        assert_int_equal(propose(i, &m, &is_held), ST_OK);
+        assert_true(is_held == (retire_above == 1));
+        end(i);
+    }
+}
+
 static void an_entry_under_a_value_is_not_let_go(void **state) {
     (void)state;
     struct impostor *i = begin_serving();
@@ -234,6 +259,7 @@ int hostile_retire_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_entry_goes_and_the_value_under_it_does_not_come_back),
         cmocka_unit_test(nothing_is_retired_but_by_a_round_of_all),
+        cmocka_unit_test(a_short_context_stays_as_it_is),
         cmocka_unit_test(an_entry_under_a_value_is_not_let_go),
         cmocka_unit_test(each_goes_as_what_it_was_taken_for),
         cmocka_unit_test(nothing_is_retired_from_what_has_changed),

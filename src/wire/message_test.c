@@ -28,6 +28,7 @@ enum { BUFFER = 1024 };
     "\x02\0"                                                                                       \
     "\x03\0\0\0\0\0\0\0"                                                                           \
     "\x04\0\0\0\0\0\0\0"                                                                           \
+    "\x01"                                                                                         \
     "\x03\0\0\0key"
 
 // One of each, with every field different from zero.
