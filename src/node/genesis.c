@@ -124,7 +124,7 @@ enum status genesis_decode_map(struct slice bytes, struct map *map, struct linea
         lineage_set(lineage, map->epoch - i, read_u64(&r));
     }
     struct slice of_map = {map->cluster.bytes, CLUSTER_ID_SIZE};
-    bool is_one_cluster = slice_equal(cluster, of_map);
+    bool is_one_cluster = cluster.data != NULL && slice_equal(cluster, of_map);
     if (reader_done(&r) && is_one_cluster) return ST_OK;
     map->epoch = 0;
     return ST_CORRUPT;

@@ -64,7 +64,7 @@ static void be_lazy(struct site *site, uint64_t pause_ns) {
     static const char read[] = "MGET big\r\n";
     static char large[MANY * 4 + 16];
     static char words[REPLIES * sizeof(read)];
-    memcpy(large, "MGET", 4);
+    memcpy(large, "MGET", 5);
     for (size_t i = 0; i < MANY; i++) memcpy(large + 4 + 4 * i, " big", 5);
     memcpy(large + 4 + (size_t)4 * MANY, "\r\n", 3);
     for (size_t i = 0; i < REPLIES; i++) memcpy(words + i * strlen(read), read, sizeof(read));
