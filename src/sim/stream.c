@@ -73,11 +73,13 @@ static void end_free(struct env_socket *end) {
     list_remove(&end->everywhere);
 }
 
+// The machine of the other end may be gone already.
 static void give_pair(struct env_socket *end) {
+    struct network *network = network_of(end);
     struct env_socket *first = end < end->other ? end : end->other; // of one array
     end_free(first);
     end_free(first->other);
-    list_append(network_free_streams(network_of(first)), &first->everywhere);
+    list_append(network_free_streams(network), &first->everywhere);
 }
 
 void stream_destroy_pair(struct env_socket *end) {
