@@ -94,6 +94,8 @@ struct peer {
     uint64_t storage;         // as it said when our link opened
     uint64_t epoch;           // of its map, as of its last frame
     bool is_serving;          // as its last gossip says: it remembers what it is told
+    bool says_taken;          // to it another process is the member that we are
+    bool has_told_fences;     // in this life: purge_answer.h
     struct suspicion answers; // to our gossip, on our link to it
     struct suspicion news;    // its heartbeat has advanced, whoever says so; where all hear all
     struct link *out;         // dialled by us: carries our requests and their answers; or NULL
@@ -101,11 +103,9 @@ struct peer {
     struct timer redial;
     uint64_t redial_ns;
     struct lateness late[ERRANDS];
-    bool says_taken;        // to it another process is the member that we are
-    uint64_t claimed;       // when it said so last, ns
+    uint64_t claimed;       // when it last said that our place is taken, ns
     uint64_t contester;     // the process that greeted as this member while another one was it
     uint64_t contested;     // when it did first, ns
-    bool has_told_fences;   // in this life: purge_answer.h
     uint64_t refused_hints; // ns: when it took none of a batch; 0: it did since
     struct hint_place hint_places[HINT_KINDS];
     uint64_t hint_actor; // actor of what is minted for it; 0: to be drawn (stand_in.h)

@@ -193,11 +193,8 @@ static struct env_socket *create_listener(struct machine *m, uint32_t port) {
         listener = CONTAINER_OF(network->free_listeners.next, struct env_socket, everywhere);
         list_remove(&listener->everywhere);
     }
-    *listener = (struct env_socket){.number = listener->number,
-                                    .network = network,
-                                    .machine = m,
-                                    .state = SOCKET_LISTENING,
-                                    .port = port};
+    *listener = (struct env_socket){
+        .number = listener->number, .machine = m, .state = SOCKET_LISTENING, .port = port};
     list_init(&listener->link);
     list_init(&listener->everywhere);
     list_init(&listener->backlog);
@@ -432,7 +429,7 @@ static void close_listener(struct env_socket *listener, enum piece_kind farewell
     listener->state = SOCKET_CLOSED;
     listener->number++;
     list_remove(&listener->everywhere);
-    list_append(&listener->network->free_listeners, &listener->everywhere);
+    list_append(&listener->machine->world->network->free_listeners, &listener->everywhere);
 }
 
 static void cancel(struct machine *m, struct env_op **op) {

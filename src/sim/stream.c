@@ -6,7 +6,7 @@
 #include "sim/memory.h"
 #include "sim/network.h"
 
-static_assert(sizeof(struct env_socket) <= 176, "a thousand nodes have two million streams");
+static_assert(sizeof(struct env_socket) <= 160, "a thousand nodes have two million streams");
 
 enum {
     KERNEL_DELAY = 2000, // ns, typically: answering a process that could be answered at once
@@ -32,18 +32,20 @@ struct pair {
     struct env_socket ends[2];
 };
 
-static void end_init(struct env_socket *end, struct network *network, struct machine *machine,
-                     struct env_socket *other) {
+static struct network *network_of(const struct env_socket *end) {
+    return end->machine->world->network;
+}
+
+static void end_init(struct env_socket *end, struct machine *machine, struct env_socket *other) {
     uint64_t number = end->number;
     *end = (struct env_socket){.number = number,
-                               .network = network,
                                .machine = machine,
                                .state = SOCKET_OPEN,
                                .other = other,
                                .window = machine->world->options.window};
     list_init(&end->link);
     list_init(&end->everywhere);
-    list_append(network_streams(network), &end->everywhere);
+    list_append(network_streams(network_of(end)), &end->everywhere);
 }
 
 struct env_socket *stream_create_pair(struct network *network, struct machine *near,
@@ -57,8 +59,8 @@ struct env_socket *stream_create_pair(struct network *network, struct machine *n
         list_remove(&first->everywhere);
         pair = CONTAINER_OF(first, struct pair, ends[0]);
     }
-    end_init(&pair->ends[0], network, near, &pair->ends[1]);
-    end_init(&pair->ends[1], network, far, &pair->ends[0]);
+    end_init(&pair->ends[0], near, &pair->ends[1]);
+    end_init(&pair->ends[1], far, &pair->ends[0]);
     return &pair->ends[0];
 }
 
@@ -71,11 +73,13 @@ static void end_free(struct env_socket *end) {
     list_remove(&end->everywhere);
 }
 
+// The machine of the other end may be gone already.
 static void give_pair(struct env_socket *end) {
+    struct network *network = network_of(end);
     struct env_socket *first = end < end->other ? end : end->other; // of one array
     end_free(first);
     end_free(first->other);
-    list_append(network_free_streams(first->network), &first->everywhere);
+    list_append(network_free_streams(network), &first->everywhere);
 }
 
 void stream_destroy_pair(struct env_socket *end) {
@@ -156,7 +160,7 @@ static void add_piece(struct env_socket *to, enum piece_kind kind, uint32_t size
         to->piece_capacity = capacity;
         to->piece_first = 0;
     }
-    uint64_t travel = network_travel(to->network, to->other->machine, to->machine, size);
+    uint64_t travel = network_travel(network_of(to), to->other->machine, to->machine, size);
     uint64_t at = to->machine->world->now + travel; // or when those before it have arrived
     uint32_t place = (to->piece_first + to->piece_count) % to->piece_capacity;
     to->pieces[place] = (struct piece){.at = at, .size = size, .kind = kind};
@@ -231,7 +235,7 @@ static void mark_stuck(struct env_socket *end) {
 
 static bool reaches(const struct env_socket *from) {
     if (from->is_hole) return false;
-    return network_passes(from->network, from->machine, from->other->machine);
+    return network_passes(network_of(from), from->machine, from->other->machine);
 }
 
 // Arriving
@@ -310,7 +314,7 @@ static void open_window(struct env_socket *to) {
     if (from->send_op == NULL || from->sent == from->send_op->wanted) return;
     if (from->is_window_waiting || from->is_window_cut) return;
     from->is_window_waiting = true;
-    uint64_t travel = network_travel(to->network, to->machine, from->machine, 0);
+    uint64_t travel = network_travel(network_of(to), to->machine, from->machine, 0);
     socket_event(from, to->machine->world->now + travel, on_window);
 }
 

@@ -37,7 +37,6 @@ struct env_socket {
     struct list link;       // what its machine has open, or the backlog of a listener
     struct list everywhere; // all streams, or all that are free; of a listener, its machine's
     uint64_t number;        // of this use of the memory
-    struct network *network;
     struct machine *machine;
     enum socket_state state;
     uint32_t port; // of a stream its peer's, of a listener its own
@@ -65,15 +64,15 @@ struct env_socket {
             uint32_t piece_capacity;
             uint32_t piece_first;
             uint32_t piece_count;
-            bool is_ended;          // the other end closed in order, and all before has arrived
-            bool is_broken;         // nothing moves any more, and this end knows
-            bool is_hole;           // nothing moves any more, and nobody knows
-            bool is_stuck;          // bytes are unanswered since stuck_since
-            bool is_window_waiting; // on its way: news that the other end has room again
-            bool is_window_cut;     // that news met a cut
-            bool has_reset;         // a reset is among the pieces
-            bool is_arriving;       // an event is out for the first piece
-            bool is_cut;            // the first piece waits at a cut, since cut_since
+            bool is_ended : 1;          // the other end closed in order, and all before has arrived
+            bool is_broken : 1;         // nothing moves any more, and this end knows
+            bool is_hole : 1;           // nothing moves any more, and nobody knows
+            bool is_stuck : 1;          // bytes are unanswered since stuck_since
+            bool is_window_waiting : 1; // on its way: news that the other end has room again
+            bool is_window_cut : 1;     // that news met a cut
+            bool has_reset : 1;         // a reset is among the pieces
+            bool is_arriving : 1;       // an event is out for the first piece
+            bool is_cut : 1;            // the first piece waits at a cut, since cut_since
         };
     };
 };
