@@ -186,7 +186,6 @@ static void encode_map(const struct node *node, struct writer *w) {
 // The first members are known again, whose place it took.
 static void forget_map(struct node *node) {
     node->map.epoch = 0;
-    node->epoch.lineage = (struct lineage){0};
     if (node->initial.member_count == 0) return;
     must(list_first(node) == ST_OK); // as before
 }

@@ -168,6 +168,20 @@ static void each_goes_as_what_it_was_taken_for(void **state) {
     erase_of(i, 2, true, as_alive);
     assert_false(has_entry(i));
     end(i);
+
+    i = begin_serving();
+    struct slice dead = record_by(1, EARLY, true, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, dead, 0), ST_OK);
+    as_dead = condemned(KEY, dead, lists[0], sizeof(lists[0]));
+    as_alive = condemned_as(true, KEY, dead, lists[1], sizeof(lists[1]));
+    m = round_about(1, as_dead);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    erase_of(i, 1, true, as_alive);
+    assert_true(is_there(i));
+    erase_of(i, 1, true, as_dead);
+    assert_false(is_there(i));
+    end(i);
 }
 
 static void nothing_is_retired_from_what_has_changed(void **state) {
