@@ -34,7 +34,7 @@ def test_bad_options_are_refused_with_their_name(world):
     refuses(world, *base, "--initial", "a=b=c", word="initial")
     refuses(world, *base, "--bind", "256.0.0.1", word="bind 256.0.0.1: no such host")
     refuses(world, *base, "--bind", "nosuch.invalid", word="bind nosuch.invalid: no such host")
-    refuses(world, *base, "--address", "my host", word="address my host: not a name of a host")
+    refuses(world, *base, "--address", "my host", word="address my host: neither the name")
 
 
 def test_help_is_given_by_both_names(world):
