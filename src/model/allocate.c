@@ -280,7 +280,7 @@ static uint32_t times_second(const struct map *map, uint32_t count, uint32_t fir
 static void order_copies(struct map *map) {
     for (uint32_t i = 0; i < map->run_count; i++) {
         struct map_run *run = &map->runs[i];
-        if (run->replica_count == 1) continue;
+        if (run->replica_count == 1) continue; // the place after the first may be another run's
         uint32_t chosen = 1;
         uint32_t least = UINT32_MAX;
         for (uint32_t place = 1; place < run->replica_count; place++) {

@@ -33,7 +33,8 @@ void map_init(struct map *map, struct arena *arena, uint32_t members_max) {
     must(members_max <= MEMBERS_MAX);
     *map = (struct map){.members_max = members_max};
     map->members = ARENA_ARRAY(arena, struct map_member, members_max);
-    map->strings = ARENA_ARRAY(arena, char, (size_t)members_max *MEMBER_STRINGS_MAX);
+    size_t strings_max = (size_t)members_max * MEMBER_STRINGS_MAX;
+    map->strings = ARENA_ARRAY(arena, char, strings_max);
     map->runs = ARENA_ARRAY(arena, struct map_run, RUNS_MAX);
     map->replicas = ARENA_ARRAY(arena, struct map_replica, (size_t)RUNS_MAX * REPLICAS_MAX);
 }

@@ -390,7 +390,6 @@ static void decide(struct node *node) {
     if (!purge_erase(node, true, &m)) pass_group(node);
 }
 
-// What it has written others have, too: it rests as after reading so much.
 void purge_on_erased(struct node *node) {
     must(node->purge.state == PURGE_ERASING);
     node->purge.has_erased = true;
