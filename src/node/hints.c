@@ -60,6 +60,10 @@ bool hints_have_minted(const struct node *node) {
     return minted.key_count > 0 || node->minted_busy > 0;
 }
 
+bool hints_have_copies(const struct node *node) {
+    return store_partition_of(node->store, hints_partition(HINT_COPY)).key_count > 0;
+}
+
 bool hints_is_void(const struct node *node, const struct hint *hint) {
     return hint->round < purge_cleared(node, slot_of(hint->key));
 }
@@ -191,8 +195,9 @@ void hints_on_hint(struct node *node, struct link *link, const struct message_hi
 // Minting.
 
 enum status hints_unwrap(struct node *node, struct slice key, struct slice value,
-                         struct slice *held) {
+                         struct hint *held) {
     struct hint hint = {0};
+    *held = hint;
     uint16_t slot = slot_of(key);
     if (purge_round(node, slot) < purge_cleared(node, slot))
         return ST_BUSY; // about to agree, or mending
@@ -200,7 +205,7 @@ enum status hints_unwrap(struct node *node, struct slice key, struct slice value
     enum status st = hint_decode(&hint, value);
     if (st != ST_OK) return st;
     if (!slice_equal(hint.key, key)) return ST_BUSY; // of the same hash
-    if (!hints_is_void(node, &hint)) *held = hint.record;
+    if (!hints_is_void(node, &hint)) *held = hint;
     return ST_OK;
 }
 

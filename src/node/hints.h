@@ -35,6 +35,9 @@ bool hints_have_room(const struct node *node, uint64_t size);
 // Whether there is anything minted here, or about to be.
 bool hints_have_minted(const struct node *node);
 
+// Whether there are copies of what replicas have minted, or notes of such.
+bool hints_have_copies(const struct node *node);
+
 // Notes, as long as there is room, that the member lacks what this replica holds of the key. If
 // that comes to nothing, comparing finds it later.
 void hints_note(struct node *node, uint32_t target, struct partition partition, struct slice key);
@@ -70,10 +73,10 @@ struct hints_look {
 bool hints_look(struct node *node, struct hints_look *look);
 void hints_end_look(struct hints_look *look);
 
-// For the apply callback of one who mints: what is kept so far of the key, or nothing (lent from
-// `value`). ST_BUSY: it cannot be kept now.
+// For the apply callback of one who mints: what is kept so far of the key (lent from `value`), with
+// an empty record if that is nothing. ST_BUSY: it cannot be kept now.
 NODISCARD enum status hints_unwrap(struct node *node, struct slice key, struct slice value,
-                                   struct slice *held);
+                                   struct hint *held);
 
 // And the value to be stored, in the node's scratch.
 NODISCARD enum status hints_wrap(struct node *node, uint32_t round, struct slice key,

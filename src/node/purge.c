@@ -11,6 +11,7 @@
 #define PAUSE_NS (10 * NS_PER_MS) // between rounds
 #define PATIENCE_NS (5 * NS_PER_SECOND)
 #define VISITED_PAUSE_NS (1 * NS_PER_MS)
+#define WIDE_LOOK_NS (20 * NS_PER_SECOND) // others have their turn then
 
 enum {
     REST_SHARE = 4,    // times what the store takes to list a cell, it rests
@@ -88,7 +89,6 @@ static struct wide_count count_wide(const struct node *node) {
 static void begin_look(struct node *node) {
     struct purge *p = &node->purge;
     p->state = PURGE_IDLE;
-    p->cell = 0;
     p->after_size = 0;
     p->blocked = 0;
     p->waits_for = MEMBER_NONE;
@@ -96,6 +96,10 @@ static void begin_look(struct node *node) {
     uint64_t wall_ms = node->env->wall_ms;
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
     p->is_wide = !p->is_wide && count_wide(node).all > 0 && backoff_is_due(&p->wide_tries);
+    p->began = node->env->now;
+    p->first = p->is_wide ? p->next_wide : 0;
+    p->cell = p->first;
+    p->until = CELL_COUNT;
     p->has_failed = false;
     p->has_erased = false;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
@@ -103,6 +107,22 @@ static void begin_look(struct node *node) {
     p->expired_ms = clock_ms > age_ms ? clock_ms - age_ms : 0;
     if (p->clock.ms > p->clock_stored + CLOCK_STORED_MS) genesis_write_facts(node, FACT_FENCES);
     begin_round(p);
+}
+
+// The next one goes on where this one did not come to.
+static void break_off(struct purge *p) {
+    p->next_wide = p->cell < CELL_COUNT ? p->cell : 0;
+    p->cell = p->until;
+    p->first = 0;
+}
+
+static bool is_through(struct purge *p) {
+    if (p->cell >= p->until && p->first > 0) {
+        p->until = p->first;
+        p->first = 0;
+        p->cell = 0;
+    }
+    return p->cell >= p->until;
 }
 
 static void end_look(struct node *node) {
@@ -143,7 +163,8 @@ static bool can_agree(struct node *node, uint32_t group) {
     uint8_t members[MEMBERS_MAX / 8];
     purge_members_of(node, group, node->purge.is_wide, members);
     if (!node_has_vote(node)) return false;
-    if (node->purge.is_wide && hints_have_minted(node)) {
+    bool is_full = store_stats(node->store).is_full;
+    if (is_full || (node->purge.is_wide && hints_have_minted(node))) {
         node->purge.waits_for = node->self;
         return false;
     }
@@ -249,7 +270,8 @@ static bool look_into(struct node *node) {
 // of it, so all are told, if it is durable here; else they hear of it when they are refused. What
 // is left of the group is for the next time.
 //
-// What keeps a member from agreeing to one of all members keeps it from others: the look ends.
+// What keeps a member from agreeing to one of all members keeps it from others: the look ends, and
+// the next one begins with the other groups.
 static void pass_group(struct node *node) {
     struct purge *p = &node->purge;
     uint8_t members[MEMBERS_MAX / 8];
@@ -260,8 +282,9 @@ static void pass_group(struct node *node) {
         if (i == node->self || link == NULL || !bitmap_has(members, i)) continue;
         purge_send_fences(node, link, false);
     }
-    p->cell = p->is_wide ? CELL_COUNT : cell_of((p->group + 1) * GROUP_SLOTS, 0);
+    p->cell = cell_of((p->group + 1) * GROUP_SLOTS, 0);
     p->after_size = 0;
+    if (p->is_wide) break_off(p);
     begin_round(p);
     p->blocked += p->is_wide;
     p->has_failed = true;
@@ -410,7 +433,9 @@ void purge_on_lost(struct node *node, uint32_t member) {
 // Lists what may go from where it is, as much as one round takes, of one group.
 static void go_on(struct node *node) {
     struct purge *p = &node->purge;
-    while (p->cell < CELL_COUNT && !p->is_full) {
+    bool is_late = p->is_wide && node->env->now - p->began >= WIDE_LOOK_NS;
+    if (is_late && p->count == 0) break_off(p);
+    while (!p->is_full && !is_through(p)) {
         if (p->visited >= VISITED_MAX) {
             p->visited = 0;
             rest_too(node, 0, VISITED_PAUSE_NS);

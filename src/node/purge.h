@@ -22,7 +22,8 @@
 //
 // What a stand-in has minted something of (node/hints.h) takes the word of all members, of which
 // none holds anything minted that is not handed off: looks of that kind follow on others while
-// there is some. The proposer agrees to such a round first, and then asks the others.
+// there is some, and do not take long, so that those have their turn. The proposer agrees to such a
+// round first, and then asks the others.
 //
 // With that word there goes from the context of a record that is alive what nobody needs any more
 // (model/retire.h): ERASE then leaves the rest of it.
@@ -81,11 +82,15 @@ struct purge {
     // The rounds that this member proposes.
     enum purge_state state;
     struct timer step;
-    uint32_t cell;  // where it looks, past the key in `after`
-    uint8_t *after; // key
+    uint32_t cell;      // where it looks, past the key in `after`
+    uint32_t until;     // a cell: the look ends before it
+    uint32_t first;     // one where it began, and the cells before which follow on the last; or 0
+    uint32_t next_wide; // one where the next look for what all have to agree on begins
+    uint8_t *after;     // key
     uint32_t after_size;
     uint8_t *last; // key that was listed last
     uint32_t last_size;
+    uint64_t began;      // the look, ns
     uint64_t listed;     // when it began to list the cell, ns
     uint64_t latest;     // timestamp: what is later is left for the next time
     uint64_t expired_ms; // by the purge clock: what expires later, too

@@ -326,14 +326,20 @@ static void let_go(struct check *c, uint64_t timestamp) {
     if (timestamp > c->latest) c->latest = timestamp;
 }
 
+// Of what is alive nothing goes while this member keeps copies for others: what these have missed
+// of other keys of the group may be older than the floor would be then.
+static bool may_raise_floor(const struct check *c) {
+    return !c->entry.is_alive || !hints_have_copies(c->node);
+}
+
 // A tombstone of a clock that is ahead is left until that time has come, or the floor would be as
 // far ahead. Nothing goes by the word of replicas alone, if anything of it may be a hint somewhere.
 static bool may_go(const struct check *c, const struct record *r) {
     struct node *node = c->node;
     uint64_t now = timestamp_now(c);
-    // On a full disk it could not be written, and would come back to all from there.
-    bool has_room = !store_stats(node->store).is_full;
-    if (c->entry.is_alive) return has_room && purge_retires(node, c->read.partition, r, now);
+    // A full disk takes nothing, not even a removal: it would come back to all from there.
+    if (store_stats(node->store).is_full || !may_raise_floor(c)) return false;
+    if (c->entry.is_alive) return purge_retires(node, c->read.partition, r, now);
     return fence_is_dead(r, now, purge_now_ms(node)) &&
            (c->is_wide || !purge_is_wide(node, c->read.partition, r));
 }
@@ -350,7 +356,8 @@ static void take_read(struct check *c) {
 // The floor is that of the group: a member that has forgotten the round may hear of it from one
 // that has no copy of the key.
 static void take_absent(struct check *c) {
-    if (c->entry.timestamp <= timestamp_now(c)) let_go(c, c->entry.timestamp);
+    bool may = c->entry.timestamp <= timestamp_now(c) && may_raise_floor(c);
+    if (may) let_go(c, c->entry.timestamp);
     c->count++;
 }
 

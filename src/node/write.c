@@ -35,9 +35,11 @@ static enum status mint_here(struct store_write *write, struct slice old, struct
 
 static enum status mint_hint(struct store_write *write, struct slice old, struct slice *new) {
     struct operation *o = CONTAINER_OF(write, struct operation, write);
-    struct slice held = {0};
+    struct hint held;
     enum status st = hints_unwrap(o->node, o->key, old, &held);
-    if (st == ST_OK) st = mint(o, held);
+    if (st == ST_OK) st = mint(o, held.record);
+    // What was kept already is no younger for that.
+    if (held.record.size > 0 && held.round < o->purge_round) o->purge_round = held.round;
     if (st == ST_OK) st = hints_wrap(o->node, o->purge_round, o->key, operation_record(o), new);
     return st;
 }

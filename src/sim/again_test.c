@@ -506,6 +506,29 @@ static void what_is_kept_as_a_hint_is_sent_again_if_it_is_not_void(void **state)
     }
 }
 
+// What is in it of before a round stays of before that.
+static void what_is_minted_on_top_of_a_hint_is_no_younger(void **state) {
+    (void)state;
+    struct impostor *i = begin_alone_with(MEMBERS);
+    char name[16];
+    struct message_forward m = {.id = 9,
+                                .kind = REQUEST_REPLACE,
+                                .is_sloppy = true,
+                                .need = 2,
+                                .key = find_far_key(i, name),
+                                .value = text("value")};
+    for (uint32_t round = 0; round < 2; round++, m.id++) {
+        claim(i, round, 0, 0);
+        SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
+        struct frame frame = {0};
+        struct message_hint hint = hear_hint(i, &frame);
+        assert_int_equal(hint.round, 0);
+        answer_hint(i, hint.id, ST_OK, 0);
+        assert_int_equal(hear_done(i).status, ST_OK);
+    }
+    end(i);
+}
+
 int again_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_is_held_is_sent_again_and_nothing_that_was_purged),
@@ -515,6 +538,7 @@ int again_test(void) {
         cmocka_unit_test(a_node_ends_after_what_it_looks_for),
         cmocka_unit_test(what_a_write_has_met_is_not_forgotten_where_memory_is_out),
         cmocka_unit_test(what_is_kept_as_a_hint_is_sent_again_if_it_is_not_void),
+        cmocka_unit_test(what_is_minted_on_top_of_a_hint_is_no_younger),
     };
     return cmocka_run_group_tests_name("again", cases, NULL, NULL);
 }

@@ -437,6 +437,49 @@ static void a_round_of_all_that_it_did_not_agree_to_makes_nothing_void(void **st
     end(i);
 }
 
+// Whether it would let go what we hold of the key, of which it has no copy.
+static bool lets_go(struct impostor *i, struct slice key, uint32_t round, bool is_alive) {
+    uint8_t bytes[64];
+    struct writer entries = writer_to(bytes, sizeof(bytes));
+    const struct message_condemned entry = {
+        .slot = slot_of(key), .timestamp = 1, .is_alive = is_alive, .key = key};
+    message_condemned_write(&entries, &entry);
+    const struct message_purge m = {
+        .id = round,
+        .author = node_map_author(real_node(i)),
+        .group = slot_of(key) / GROUP_SLOTS,
+        .round = round,
+        .is_wide = true,
+        .entries = writer_bytes(&entries),
+    };
+    SAY(i, &i->dialled, MESSAGE_PURGE, purge, &m);
+    struct frame frame = {0};
+    struct message_purge_done done;
+    HEAR(i, &i->dialled, MESSAGE_PURGE_DONE, purge_done, &frame, &done);
+    assert_int_equal(done.status, ST_OK);
+    assert_int_equal(done.held.size, 1);
+    return done.held.data[0] != 0;
+}
+
+// What is kept may be the second copy of a write that is older than the record.
+static void no_entry_is_retired_while_copies_are_kept(void **state) {
+    (void)state;
+    struct impostor *i = begin_among(MEMBERS);
+    char name[16];
+    uint32_t next = 0;
+    struct slice key = find_key(i);
+    assert_true(lets_go(i, find_next_key(i, &next, name), 1, true));
+    struct frame frame = {0};
+    assert_int_equal(hint(i, key, FIRST), ST_OK);
+    assert_false(lets_go(i, key, 2, true));
+    assert_true(lets_go(i, key, 3, false));
+    struct message_put m = hear_put(i, &frame);
+    answer_put(i, m.id, ST_OK);
+    assert_int_equal(hints(i), 0);
+    assert_true(lets_go(i, key, 4, true));
+    end(i);
+}
+
 static void tell_round(struct impostor *i, uint32_t round) {
     const struct fence told = {.round = round};
     tell_fence(i, &told);
@@ -519,6 +562,7 @@ int hints_test(void) {
         cmocka_unit_test(what_was_refused_and_is_taken_is_not_counted_with_the_rest),
         cmocka_unit_test(what_was_minted_before_a_round_of_all_comes_too_late),
         cmocka_unit_test(a_round_of_all_that_it_did_not_agree_to_makes_nothing_void),
+        cmocka_unit_test(no_entry_is_retired_while_copies_are_kept),
         cmocka_unit_test(what_was_minted_is_sent_to_who_has_told_its_rounds),
         cmocka_unit_test(who_reaches_a_replica_does_not_mint_in_its_place),
     };

@@ -2,6 +2,7 @@
 //
 // A member that asks to have entries of a context retired: what goes, what must not, and what comes
 // too late after that.
+#include "base/bitmap.h"
 #include "sim/purge_case.h"
 
 static const struct actor other = {99, 1}; // no replica's
@@ -269,6 +270,68 @@ static void what_differs_somewhere_keeps_nothing_elsewhere(void **state) {
     end(i);
 }
 
+enum { SEVERAL = 7 };
+
+// Keys of so many groups, for which n1 proposes rounds, and of each an entry to be retired.
+static void put_several(struct impostor *i, char keys[SEVERAL][16]) {
+    uint8_t value[128];
+    uint32_t number = 0;
+    uint8_t groups[SLOT_GROUPS / 8] = {0};
+    claim(i, 0, 0, 0);
+    struct slice new = on_top(1, EARLY, false, value, sizeof(value));
+    for (uint32_t k = 0; k < SEVERAL; k++) {
+        do {
+            find_own_key_from(i, &number, keys[k]);
+        } while (bitmap_has(groups, group_of(keys[k])));
+        bitmap_add(groups, group_of(keys[k]));
+        assert_int_equal(put_at(i, keys[k], new, 0), ST_OK);
+    }
+}
+
+// We do not answer in one group: the others have their turn before it is tried again.
+static void after_a_round_without_an_answer_other_groups_come_first(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    char keys[SEVERAL][16];
+    put_several(i, keys);
+    uint16_t silent = hear_proposal(i).group;
+    for (uint32_t k = 1; k < SEVERAL; k++) {
+        struct message_purge m = hear_proposal(i);
+        assert_int_not_equal(m.group, silent);
+        agree_to(i, m.id);
+    }
+    assert_int_equal(node_stats(real_node(i)).retired, SEVERAL - 1);
+    assert_int_equal(hear_proposal(i).group, silent);
+    end(i);
+}
+
+// We are slow to answer.
+static void a_long_look_of_all_lets_other_rounds_have_their_turn(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    char keys[SEVERAL][16];
+    uint8_t dead[128];
+    uint8_t groups[SLOT_GROUPS / 8] = {0};
+    put_several(i, keys);
+    struct message_purge m = hear_proposal(i);
+    struct slice tombstone = record_by(2, EARLY, true, dead, sizeof(dead));
+    char beside[24];
+    (void)snprintf(beside, sizeof(beside), "{%s}", keys[0]);
+    assert_int_equal(put_at(i, beside, tombstone, 1), ST_OK);
+    uint32_t rounds = 0;
+    for (; m.is_wide && rounds < SEVERAL; m = hear_proposal(i), rounds++) {
+        bitmap_add(groups, m.group);
+        be_up_for(i, 9 * NS_PER_SECOND / 2);
+        answer_round(i, m.id, false);
+    }
+    assert_in_range(rounds, 3, SEVERAL - 2);
+    agree_to(i, m.id);
+    m = hear_proposal(i);
+    assert_true(m.is_wide);
+    assert_false(bitmap_has(groups, m.group));
+    end(i);
+}
+
 int hostile_retire_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_entry_goes_and_the_value_under_it_does_not_come_back),
@@ -280,6 +343,8 @@ int hostile_retire_test(void) {
         cmocka_unit_test(nothing_is_retired_from_what_is_later_than_what_was_agreed_on),
         cmocka_unit_test(what_is_of_a_clock_that_is_ahead_is_left_until_then),
         cmocka_unit_test(what_differs_somewhere_keeps_nothing_elsewhere),
+        cmocka_unit_test(after_a_round_without_an_answer_other_groups_come_first),
+        cmocka_unit_test(a_long_look_of_all_lets_other_rounds_have_their_turn),
     };
     return cmocka_run_group_tests_name("hostile_retire", cases, NULL, NULL);
 }

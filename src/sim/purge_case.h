@@ -172,6 +172,7 @@ static inline void find_own_key(struct impostor *i, char name[16]) {
 
 // Soon after it is made, which takes some seconds: it does not wait for long.
 static inline struct message_purge hear_proposal(struct impostor *i) {
+    const uint64_t until = world_now(i->world) + 300 * NS_PER_SECOND;
     struct frame frame = {0};
     struct message_purge m;
     do {
@@ -179,6 +180,7 @@ static inline struct message_purge hear_proposal(struct impostor *i) {
             .incarnation = 1, .heartbeat = world_now(i->world), .state = MEMBER_SERVING};
         tell_of_us(i, &us, 1);
         say_nothing(i, &i->dialled);
+        assert_true(world_now(i->world) < until);
         assert_true(hear(i, &i->accepted, &i->accepted.recv_key, i->accepted.received++, &frame));
     } while (frame.type != MESSAGE_PURGE);
     assert_int_equal(message_purge_decode(&m, frame.body), ST_OK);
