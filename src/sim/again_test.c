@@ -517,13 +517,12 @@ static void what_is_minted_on_top_of_a_hint_is_no_younger(void **state) {
                                 .need = 2,
                                 .key = find_far_key(i, name),
                                 .value = text("value")};
-    for (uint32_t round = 0; round < 2; round++, m.id++) {
-        claim(i, round, 0, 0);
+    for (; m.id < 11; m.id++) {
         SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
         struct frame frame = {0};
         struct message_hint hint = hear_hint(i, &frame);
         assert_int_equal(hint.round, 0);
-        answer_hint(i, hint.id, ST_OK, 0);
+        answer_hint(i, hint.id, ST_OK, 3); // so it knows of that round from then on
         assert_int_equal(hear_done(i).status, ST_OK);
     }
     end(i);
