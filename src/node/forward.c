@@ -16,6 +16,7 @@ static bool send(struct operation *o, uint32_t place) {
         .kind = (uint8_t)o->kind,
         .is_tombstone = o->is_tombstone,
         .is_sloppy = o->is_sloppy,
+        .is_passed_on = o->from != NULL,
         .keyspace = o->partition.keyspace,
         .need = o->quorum.need,
         .expires_ms = o->expires_ms,
@@ -83,7 +84,7 @@ void forward_start(struct operation *o, uint32_t need) {
     o->asked = 0;
     delay_begin(&o->node->operations.hedges, &o->hedge);
     if (ask_next(o)) return;
-    if (o->is_sloppy && o->asked == 0) {
+    if (o->is_sloppy && o->asked == 0 && o->from == NULL) {
         turn_to_stand_ins(o, need);
     } else {
         operation_finish(o, ST_UNAVAILABLE);
@@ -188,11 +189,12 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         return;
     }
     must(operation_place(o, o->key)); // its keyspace is current
+    bool may_stand_in = m->is_sloppy && !m->is_passed_on;
     bool is_replica = o->self_place != REPLICAS_MAX;
-    if ((!is_replica && !m->is_sloppy) || m->need == 0 || m->need > o->replica_count) {
+    if ((!is_replica && !may_stand_in) || m->need == 0 || m->need > o->replica_count) {
         operation_finish(o, ST_INVALID);
     } else if (!is_replica && !stand_in_may_mint(o)) {
-        operation_finish(o, ST_UNAVAILABLE);
+        forward_start(o, m->need); // it sees a replica, and who asks does not
     } else {
         write_start(o, m->need);
     }

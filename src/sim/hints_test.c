@@ -520,7 +520,13 @@ static void what_was_minted_is_sent_to_who_has_told_its_rounds(void **state) {
     end(i);
 }
 
-// The sender does not reach us; who is asked to mint does.
+static enum status forward_to_it(struct impostor *i, const struct message_forward *m) {
+    struct frame frame = {0};
+    return forwarded(i, m, &frame).status;
+}
+
+// The sender does not reach us; who is asked to mint does, and passes it on. We are not asked to
+// pass it on in our turn.
 static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
     (void)state;
     struct impostor *i = begin_among(MEMBERS);
@@ -537,14 +543,25 @@ static void who_reaches_a_replica_does_not_mint_in_its_place(void **state) {
         .key = key,
         .value = text("value"),
     };
-    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
-    struct message_forward_done done;
-    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
-    assert_int_equal(done.status, ST_UNAVAILABLE);
-    m.is_sloppy = false; // then only a replica may be asked
-    SAY(i, &i->dialled, MESSAGE_FORWARD, forward, &m);
-    HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
-    assert_int_equal(done.status, ST_INVALID);
+    static const enum status statuses[] = {ST_OK, ST_UNAVAILABLE};
+    for (uint32_t k = 0; k < 2; k++) {
+        begin_forward(i, &m);
+        struct message_forward passed;
+        HEAR(i, &i->accepted, MESSAGE_FORWARD, forward, &frame, &passed);
+        assert_true(passed.is_passed_on && passed.is_sloppy);
+        assert_true(slice_equal(passed.value, m.value));
+        const struct message_forward_done ours = {
+            .id = passed.id, .status = statuses[k], .need = 1, .answered = 1, .storage = FIRST};
+        SAY(i, &i->accepted, MESSAGE_FORWARD_DONE, forward_done, &ours);
+        struct message_forward_done done;
+        HEAR(i, &i->dialled, MESSAGE_FORWARD_DONE, forward_done, &frame, &done);
+        assert_int_equal(done.status, statuses[k]);
+        assert_int_equal(done.storage, FIRST); // whose dot it is
+    }
+    m.is_passed_on = true;
+    assert_int_equal(forward_to_it(i, &m), ST_INVALID);
+    m.is_passed_on = m.is_sloppy = false; // then only a replica may be asked
+    assert_int_equal(forward_to_it(i, &m), ST_INVALID);
     assert_int_equal(hints(i), 0);
     end(i);
 }

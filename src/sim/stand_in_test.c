@@ -2,6 +2,7 @@
 //
 // Writes while no replica can be reached: those who stand in mint. What becomes of that, and of
 // deletions of it.
+#include "base/bitmap.h"
 #include "sim/disk.h"
 #include "sim/stand_in_case.h"
 
@@ -54,6 +55,44 @@ static void who_stands_in_mints_and_keeps_it_through_a_loss_of_power(void **stat
     for (uint32_t i = 0; i < FEW; i++) {
         for (uint32_t k = 2; k < MEMBERS; k++) assert_true(holds(site, k, keys[i]));
     }
+    site_free(site);
+}
+
+// Whether the member is one of the first three, clockwise, that have no copy of the key.
+static bool is_stand_in(struct site *site, const char *key, uint32_t member) {
+    const struct map *map = node_map(node_at(site, 0));
+    uint32_t at = map->run_of_slot[slot_of(slice_of_string(key))];
+    uint8_t seen[MEMBERS_MAX / 8] = {0};
+    for (uint32_t left = REPLICATION_DEFAULT; left > 0; at = (at + 1) % map->run_count) {
+        for (uint32_t k = 0; k < map->runs[at].replica_count && left > 0; k++) {
+            uint32_t next = map->runs[at].replicas[k].member;
+            if (bitmap_has(seen, next) || has_copy(site, key, next)) continue;
+            if (next == member) return true;
+            bitmap_add(seen, next);
+            left--;
+        }
+    }
+    return false;
+}
+
+// Who has been asked reaches none of the replicas, and is none of those who would stand in; these
+// reach them.
+static void what_can_be_brought_to_a_replica_is_not_minted_elsewhere(void **state) {
+    (void)state;
+    struct site *site = site_new(8, NULL);
+    char key[16];
+    uint32_t next = 0;
+    do {
+        find_key(site, &next, 0, false, 0, false, key);
+    } while (is_stand_in(site, key, 0));
+    for (uint32_t i = 1; i < 8; i++) {
+        if (has_copy(site, key, i)) site_cut(site, 0, i);
+    }
+    site_wait(site, 20 * NS_PER_SECOND);
+    say(site, sloppy_talker(site, 0), "SET", key, " v", "+OK\r\n");
+    assert_int_equal(hints(site), 0);
+    uint32_t replica = run_of(site, key)->replicas[0].member;
+    say(site, site_talker(site, replica, false), "GET", key, "", "$1\r\nv\r\n");
     site_free(site);
 }
 
@@ -422,6 +461,7 @@ static void what_the_replicas_cannot_merge_is_shown_until_they_can(void **state)
 int stand_in_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(who_stands_in_mints_and_keeps_it_through_a_loss_of_power),
+        cmocka_unit_test(what_can_be_brought_to_a_replica_is_not_minted_elsewhere),
         cmocka_unit_test(what_was_kept_for_another_replica_is_superseded),
         cmocka_unit_test(what_both_sides_of_a_cut_have_written_is_kept),
         cmocka_unit_test(what_is_minted_later_supersedes_nothing_that_it_has_not_seen),

@@ -187,6 +187,7 @@ void message_forward_encode(const struct message_forward *m, struct writer *w) {
     write_u8(w, m->kind);
     write_u8(w, m->is_tombstone);
     write_u8(w, m->is_sloppy);
+    write_u8(w, m->is_passed_on);
     write_u16(w, m->keyspace);
     write_u32(w, m->need);
     write_u64(w, m->expires_ms);
@@ -204,6 +205,7 @@ enum status message_forward_decode(struct message_forward *m, struct slice body)
     m->kind = read_u8(&r);
     m->is_tombstone = read_bool(&r);
     m->is_sloppy = read_bool(&r);
+    m->is_passed_on = read_bool(&r);
     m->keyspace = read_u16(&r);
     m->need = read_u32(&r);
     m->expires_ms = read_u64(&r);

@@ -152,7 +152,8 @@ struct message_forward {
     uint64_t id;
     uint8_t kind; // enum request_kind of node.h
     bool is_tombstone;
-    bool is_sloppy; // stand-ins count
+    bool is_sloppy;    // stand-ins count
+    bool is_passed_on; // by one of these: a replica is to carry it out, and nobody else
     uint16_t keyspace;
     uint32_t need; // replicas to wait for
     uint64_t expires_ms;
