@@ -97,8 +97,12 @@ static struct arguments parse(int argc, char **argv) {
         {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     struct arguments a = {.simulation = {.seed = 1, .operations = 1000}, .count = 1, .minutes = 1};
+    bool is_of_crowd = false;    // some option that makes sense with --crowd alone
+    bool is_of_workload = false; // ... without it alone
     int option = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        is_of_crowd |= option == 'm';
+        is_of_workload |= strchr("cnoftrv", option) != NULL;
         switch (option) {
         case 's':
             a.simulation.seed = parse_number("bad seed", optarg, UINT64_MAX);
@@ -138,6 +142,8 @@ static struct arguments parse(int argc, char **argv) {
         }
     }
     if (optind < argc) refuse("what is", argv[optind]);
+    if (a.crowd > 0 && is_of_workload) refuse("only --minutes and --seed go with", "--crowd");
+    if (a.crowd == 0 && is_of_crowd) refuse("without --crowd there is no", "--minutes");
     return a;
 }
 

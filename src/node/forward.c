@@ -55,7 +55,7 @@ static bool ask_next_replica(struct operation *o) {
 
 static bool ask_next_stand_in(struct operation *o) {
     for (uint32_t i = 0; i < o->replica_count; i++) {
-        bool is_next = (o->stood_in >> i & 1) != 0 && (o->asked >> i & 1) == 0;
+        bool is_next = operation_is_stood_in(o, i) && (o->asked >> i & 1) == 0;
         if (is_next && o->stand_ins[i] != o->node->self && ask(o, i)) return true;
     }
     return false;

@@ -123,7 +123,7 @@ enum { ASK_PASSES = 4 };
 static int pass_of(const struct operation *o, uint32_t place) {
     uint32_t member = operation_member(o, place);
     bool is_prompt = peer_is_prompt(o->node, member, ERRAND_READ);
-    if ((o->stood_in >> place & 1) != 0) return 2; // it may have nothing
+    if (operation_is_stood_in(o, place)) return 2; // it may have nothing
     if (place == o->self_place) return is_prompt ? 0 : 2;
     if (!peer_is_up(o->node, member)) return 3;
     return is_prompt ? 1 : 2;

@@ -122,10 +122,14 @@ void operation_renew_id(struct operation *o);
 // The operation with that id, or NULL. One that is finished, or never began, is not found.
 struct operation *operation_find(struct node *node, uint64_t id);
 
+// Whether somebody stands in for the replica in that place.
+static inline bool operation_is_stood_in(const struct operation *o, uint32_t place) {
+    return (o->stood_in >> place & 1) != 0;
+}
+
 // Who is asked in that place: the replica, or who stands in for it.
 static inline uint32_t operation_member(const struct operation *o, uint32_t place) {
-    bool is_stood_in = (o->stood_in >> place & 1) != 0;
-    return is_stood_in ? o->stand_ins[place] : o->replicas[place];
+    return operation_is_stood_in(o, place) ? o->stand_ins[place] : o->replicas[place];
 }
 
 // The place of the member among the replicas that were asked in this round and whose word is still

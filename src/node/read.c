@@ -40,10 +40,6 @@ static void take_refusal(struct operation *o, uint32_t place, enum status status
     vote(o, place, false);
 }
 
-static bool is_stood_in(const struct operation *o, uint32_t place) {
-    return (o->stood_in >> place & 1) != 0;
-}
-
 static void take_own(struct operation *o, enum status status, struct slice record) {
     uint32_t place = operation_own_place(o);
     if (status == ST_OK) {
@@ -129,7 +125,7 @@ static void ask_peer(struct operation *o, uint32_t place, bool by_hash) {
         .keyspace = o->partition.keyspace,
         .slot = o->partition.slot,
         .held = o->record_size > 0 ? hash_held(operation_record(o)) : 0,
-        .target = is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
+        .target = operation_is_stood_in(o, place) ? o->replicas[place] : MESSAGE_NO_MEMBER,
         .wants_hash = by_hash,
         .key = o->key,
         .left_ms = operation_left_ms(o),
@@ -146,7 +142,7 @@ static void ask_for_record(struct operation *o, uint32_t place) {
     o->recent |= 1u << place;
     o->told &= ~(1u << place);
     o->by_hash &= ~(1u << place);
-    if (place == o->self_place && !is_stood_in(o, place)) {
+    if (place == o->self_place && !operation_is_stood_in(o, place)) {
         ask_self(o);
     } else if (operation_member(o, place) == o->node->self) {
         ask_own_hint(o);
@@ -164,7 +160,7 @@ static bool is_record_expected(const struct operation *o) {
 // Of several replicas one is asked for the record, and the rest for its hash: mostly they hold the
 // same. Once the record is here its own hash goes along, which does the same.
 static void ask(struct operation *o, uint32_t place) {
-    bool is_other = operation_member(o, place) != o->node->self && !is_stood_in(o, place);
+    bool is_other = operation_member(o, place) != o->node->self && !operation_is_stood_in(o, place);
     if (is_other && is_record_expected(o) && o->record_size == 0) {
         o->asked |= 1u << place;
         o->recent |= 1u << place;
@@ -345,9 +341,9 @@ void read_on_answer(struct operation *o, uint32_t member, const struct message_g
     if (o->kind != REQUEST_READ || o->is_repairing || place == REPLICAS_MAX) return;
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_READ);
     bool is_used = m->status == ST_OK || m->status == ST_NOT_FOUND;
-    bool brings_none = is_stood_in(o, place) && m->status == ST_NOT_FOUND;
+    bool brings_none = operation_is_stood_in(o, place) && m->status == ST_NOT_FOUND;
     if (is_used && !brings_none && m->round < o->purge_round) o->purge_round = m->round;
-    if (!is_stood_in(o, place)) purge_hear(o->node, member, o->partition.slot, m->round);
+    if (!operation_is_stood_in(o, place)) purge_hear(o->node, member, o->partition.slot, m->round);
     if (m->status == ST_OK && m->is_same) {
         vote(o, place, true);
     } else if (m->status == ST_OK && m->hash != 0) {

@@ -24,7 +24,7 @@ static bool is_host_taken(const struct operation *o, uint32_t member) {
     const char *host = map->members[member].host;
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if (strcmp(map->members[o->replicas[i]].host, host) == 0) return true;
-        bool is_stood_in = (o->stood_in >> i & 1) != 0;
+        bool is_stood_in = operation_is_stood_in(o, i);
         if (is_stood_in && strcmp(map->members[o->stand_ins[i]].host, host) == 0) return true;
     }
     return false;

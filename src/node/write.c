@@ -67,7 +67,7 @@ static bool send_hint(struct operation *o, uint32_t place) {
 }
 
 static bool send_record(struct operation *o, uint32_t place) {
-    if ((o->stood_in >> place & 1) != 0) return send_hint(o, place);
+    if (operation_is_stood_in(o, place)) return send_hint(o, place);
     struct link *link = peer_link(o->node, o->replicas[place]);
     if (link == NULL) return false;
     o->sent_rounds[place] = o->purge_round;
@@ -94,7 +94,7 @@ static void send_all(struct operation *o) {
     quorum_vote(&o->quorum, own, true);
     for (uint32_t i = 0; i < o->replica_count; i++) {
         if (i == own) continue;
-        bool is_stood_in = (o->stood_in >> i & 1) != 0;
+        bool is_stood_in = operation_is_stood_in(o, i);
         if ((is_stood_in || !operation_is_standing_in(o)) && send_record(o, i)) {
             o->asked |= 1u << i;
             continue;
@@ -246,7 +246,7 @@ static void decide(struct operation *o) {
 static void vote(struct operation *o, uint32_t place, bool is_good) {
     quorum_vote(&o->quorum, place, is_good);
     // Who says that he cannot stand in is one that cannot be reached.
-    bool is_stood_in = (o->stood_in >> place & 1) != 0;
+    bool is_stood_in = operation_is_stood_in(o, place);
     uint32_t left = o->replica_count - quorum_count(o->quorum.no);
     if (is_stood_in && !is_good && o->quorum.need > left) o->quorum.need = left;
     decide(o);
@@ -270,7 +270,7 @@ static void take_word(struct operation *o, uint32_t place, enum status status) {
 void write_on_answer(struct operation *o, uint32_t member, const struct message_put_done *m) {
     uint32_t place = operation_waiting_place(o, member);
     if (place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
-    if ((o->stood_in >> place & 1) != 0) return;
+    if (operation_is_stood_in(o, place)) return;
     purge_hear(o->node, member, o->partition.slot, m->round);
     enum status st = m->status;
     bool wants_context = o->kind == REQUEST_REPLACE && o->round == 1;
@@ -283,7 +283,7 @@ void write_on_hinted(struct operation *o, uint32_t member, const struct message_
     uint32_t place = operation_waiting_place(o, member);
     bool is_awaited = o->kind == REQUEST_REPLACE || o->kind == REQUEST_WRITE;
     if (!is_awaited || place == REPLICAS_MAX || o->is_storing || o->is_forwarded_away) return;
-    if ((o->stood_in >> place & 1) == 0) return;
+    if (!operation_is_stood_in(o, place)) return;
     purge_hear(o->node, member, o->partition.slot, m->round);
     take_word(o, place, m->status);
 }
