@@ -8,7 +8,7 @@
 //
 // Processes started with the same empty directory in QUOIT_TEST_CLAIMS, and the same arguments,
 // share the cases among them. With QUOIT_TEST_FIRST in the environment, the first case that fails
-// ends the program.
+// ends the program. QUOIT_TEST_CASE is the name of the only case to run.
 #include "tests/test.h"
 
 #include "base/must.h"
@@ -63,12 +63,14 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *ca
 int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *cases, size_t count,
                                    CMFixtureFunction setup, CMFixtureFunction teardown) {
     const char *claims = getenv("QUOIT_TEST_CLAIMS");
+    const char *only = getenv("QUOIT_TEST_CASE");
     bool is_first_enough = getenv("QUOIT_TEST_FIRST") != NULL;
-    if (claims == NULL && !is_first_enough) {
+    if (claims == NULL && only == NULL && !is_first_enough) {
         return __real__cmocka_run_group_tests(name, cases, count, setup, teardown);
     }
     int failed = 0;
     for (size_t i = 0; i < count; i++) {
+        if (only != NULL && strcmp(cases[i].name, only) != 0) continue;
         if (claims != NULL && !claim_next(claims)) continue;
         failed += __real__cmocka_run_group_tests(name, &cases[i], 1, setup, teardown);
         if (is_first_enough && failed > 0) exit(EXIT_FAILURE);
