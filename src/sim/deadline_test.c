@@ -173,6 +173,38 @@ static void who_coordinates_for_another_has_no_more_time_than_that(void **state)
     site_free(c.site);
 }
 
+static void set_distance(const struct copies *c, uint32_t a, uint32_t b, uint64_t ns) {
+    world_set_distance(c->site->world, machine_at(c, a), machine_at(c, b), ns);
+}
+
+// The second replica has an older value than the first, and stands still when it is asked for that:
+// after all others were, and with no next time at which it could be found to be late.
+static void who_was_asked_last_is_late_at_the_end(void **state) {
+    (void)state;
+    struct copies c = begin(MEMBERS);
+    const struct node *node = cluster_node(&c.site->cluster, 0);
+    char words[64];
+    (void)snprintf(words, sizeof(words), "SET %s old\r\n", c.key);
+    expect_dialogue(c.site, c.t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+    expect_dialogue(c.site, c.t, words, "+OK\r\n");
+    expect_dialogue(c.site, c.t, "CONSISTENCY READ ALL WRITE ONE\r\n", "+OK\r\n");
+    set_distance(&c, 0, c.holders[0], 100 * NS_PER_MS);
+    set_distance(&c, c.holders[0], c.holders[1], 900 * NS_PER_MS);
+    (void)snprintf(words, sizeof(words), "SET %s v\r\n", c.key);
+    expect_dialogue(c.site, c.t, words, "+OK\r\n");
+    uint64_t differed = node_stats(node).hashes_differed;
+    say(&c, false);
+    site_wait(c.site, 50 * NS_PER_MS); // it has told its hash
+    stand_still(&c, c.holders[1]);
+    site_wait(c.site, NS_PER_SECOND);
+    assert_int_equal(node_stats(node).hashes_differed, differed + 1);
+    assert_false(node_member_is_late(node, c.holders[1]));
+    while (c.t->heard_size == 0) site_wait(c.site, NS_PER_MS);
+    expect_part(heard(&c), "-NOQUORUM ");
+    assert_true(node_member_is_late(node, c.holders[1]));
+    site_free(c.site);
+}
+
 // A member that has to read from its disk first.
 
 enum { KEYS = 300 };
@@ -213,6 +245,7 @@ int deadline_test(void) {
         cmocka_unit_test(a_forwarded_write_is_done_in_time_or_not_at_all),
         cmocka_unit_test(lists_and_counts_are_made_in_time_or_not_at_all),
         cmocka_unit_test(who_coordinates_for_another_has_no_more_time_than_that),
+        cmocka_unit_test(who_was_asked_last_is_late_at_the_end),
         cmocka_unit_test(a_put_that_waits_for_the_disk_too_long_is_not_done),
     };
     return cmocka_run_group_tests_name("deadline", cases, NULL, NULL);

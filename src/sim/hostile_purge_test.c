@@ -190,35 +190,6 @@ static void nothing_is_erased_that_was_not_agreed_on(void **state) {
     end(i);
 }
 
-static void small_segments(struct node_options *node, struct server_options *server) {
-    (void)server;
-    node->store.segment_size = (uint64_t)4 << 20;
-}
-
-// It could not remove it, and would bring it back to those that have.
-static void who_has_a_full_disk_lets_nothing_go(void **state) {
-    (void)state;
-    struct impostor *i = begin_among_such(2, small_segments);
-    uint8_t value[128];
-    uint8_t list[128];
-    struct slice dead = record_by(1, EARLY, true, value, sizeof(value));
-    assert_int_equal(put(i, dead, 0), ST_OK);
-    struct slice entries = condemned(KEY, dead, list, sizeof(list));
-    for (uint32_t round = 1; round <= 2; round++) {
-        const struct message_purge m = {.id = round,
-                                        .group = (uint16_t)group_of(KEY),
-                                        .round = round,
-                                        .is_wide = true,
-                                        .entries = entries};
-        bool is_held = false;
-        assert_int_equal(propose(i, &m, &is_held), ST_OK);
-        assert_true(is_held == (round == 1));
-        machine_set_quota(i->cluster.processes[0].machine, 1);
-        be_up_for(i, 30 * NS_PER_SECOND);
-    }
-    end(i);
-}
-
 // Others may keep something of such a key as a hint: those with copies do not know.
 static void what_a_stand_in_has_minted_of_goes_by_the_word_of_all(void **state) {
     (void)state;
@@ -610,7 +581,6 @@ int hostile_purge_test(void) {
         cmocka_unit_test(rounds_that_wait_for_the_disk_are_few),
         cmocka_unit_test(a_round_counts_when_it_is_durable),
         cmocka_unit_test(nothing_is_erased_that_was_not_agreed_on),
-        cmocka_unit_test(who_has_a_full_disk_lets_nothing_go),
         cmocka_unit_test(what_a_stand_in_has_minted_of_goes_by_the_word_of_all),
         cmocka_unit_test(a_round_that_others_have_agreed_to_is_this_members_too),
         cmocka_unit_test(who_has_forgotten_a_round_compares_twice),

@@ -332,6 +332,128 @@ static void a_long_look_of_all_lets_other_rounds_have_their_turn(void **state) {
     end(i);
 }
 
+// It takes neither a removal nor what is left of a record: it would bring all back to the others.
+static void a_full_disk_lets_nothing_go(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    struct machine *machine = i->cluster.processes[0].machine;
+    uint8_t values[2][128];
+    uint8_t lists[2][128];
+    char dead_key[16];
+    uint32_t number = 0;
+    do {
+        (void)snprintf(dead_key, sizeof(dead_key), "dead%u", number++);
+    } while (group_of(dead_key) != group_of(KEY));
+    struct slice new = on_top(1, EARLY, false, values[0], sizeof(values[0]));
+    struct slice dead = record_by(1, EARLY, true, values[1], sizeof(values[1]));
+    assert_int_equal(put(i, new, 0), ST_OK);
+    assert_int_equal(put_at(i, dead_key, dead, 0), ST_OK);
+    struct slice as_alive = condemned_as(true, KEY, new, lists[0], sizeof(lists[0]));
+    struct slice as_dead = condemned(dead_key, dead, lists[1], sizeof(lists[1]));
+
+    machine_set_quota(machine, 0);
+    be_up_for(i, 10 * NS_PER_SECOND); // it looks now and then
+    assert_true(node_store_stats(real_node(i)).is_full);
+    struct message_purge m = round_about(1, as_alive);
+    bool is_held = true;
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+    m = round_about(2, as_dead);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_false(is_held);
+
+    machine_set_quota(machine, UINT64_MAX);
+    be_up_for(i, 10 * NS_PER_SECOND);
+    assert_false(node_store_stats(real_node(i)).is_full);
+    m = round_about(3, as_alive);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    m = round_about(4, as_dead);
+    assert_int_equal(propose(i, &m, &is_held), ST_OK);
+    assert_true(is_held);
+    end(i);
+}
+
+// What is large.
+
+enum { LARGE_RECORDS = 300, LARGE_VALUE = 16 * 1024, ROUND_BYTES_MAX = 4 * 1024 * 1024 };
+
+// ... whose value is as large as one may be.
+static struct slice large_on_top(uint64_t timestamp) {
+    static uint8_t value[LARGE_VALUE];
+    static uint8_t bytes[LARGE_VALUE + 128];
+    static struct record r;
+    record_clear(&r);
+    assert_int_equal(context_add(&r.context, (struct version){other, 1}), ST_OK);
+    const struct sibling s = {
+        .dot = {{77, 1}, 1}, .timestamp = timestamp, .value = {value, sizeof(value)}};
+    return encoded_with(&r, &s, bytes, sizeof(bytes));
+}
+
+static void put_large(struct impostor *i, const char *key, struct slice record) {
+    static uint8_t bytes[LARGE_VALUE + 512];
+    const struct message_put m = {
+        .id = 5, .slot = slot_of(text(key)), .key = text(key), .record = record};
+    struct writer w = writer_to(bytes, sizeof(bytes));
+    message_put_encode(&m, &w);
+    assert_false(w.failed);
+    say(i, &i->dialled, MESSAGE_PUT, writer_bytes(&w));
+    struct frame frame = {0};
+    struct message_put_done done;
+    HEAR(i, &i->dialled, MESSAGE_PUT_DONE, put_done, &frame, &done);
+    assert_int_equal(done.status, ST_OK);
+}
+
+static uint32_t count_entries(struct slice entries) {
+    uint32_t count = 0;
+    struct reader r = reader_of(entries);
+    while (r.rest.size > 0) {
+        struct message_condemned entry;
+        message_condemned_read(&r, &entry);
+        assert_false(r.failed);
+        assert_true(entry.is_alive);
+        count++;
+    }
+    return count;
+}
+
+static void agree_to_all(struct impostor *i, uint64_t id, uint32_t count) {
+    uint8_t held[(LARGE_RECORDS + 7) / 8];
+    memset(held, 0xff, sizeof(held));
+    const struct message_purge_done m = {.id = id, .round = 1, .held = {held, (count + 7) / 8}};
+    SAY(i, &i->accepted, MESSAGE_PURGE_DONE, purge_done, &m);
+    pass(i->world, NS_PER_SECOND);
+}
+
+// All replicas write anew what a round leaves of each of its records, and at once.
+static void a_round_leaves_no_more_than_can_be_written_at_once(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    char tag[16];
+    find_own_key(i, tag);
+    claim(i, 0, 0, 0);
+    // None is due before all are there.
+    const uint64_t wall_ms = machine_env(i->cluster.processes[0].machine)->wall_ms;
+    struct slice record = large_on_top((wall_ms + 20 * 1000) << 16);
+    for (uint32_t k = 0; k < LARGE_RECORDS; k++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "{%s}%u", tag, k);
+        put_large(i, key, record);
+        if (k % 16 == 0) be_up_for(i, 0);
+    }
+    assert_true(machine_env(i->cluster.processes[0].machine)->wall_ms < wall_ms + 20 * 1000);
+    const uint32_t most = ROUND_BYTES_MAX / (uint32_t)record.size;
+    for (uint32_t left = LARGE_RECORDS; left > 0;) {
+        struct message_purge m = hear_proposal(i);
+        uint32_t count = count_entries(m.entries);
+        assert_int_equal(count, left < most ? left : most);
+        left -= count;
+        agree_to_all(i, m.id, count);
+        assert_int_equal(node_stats(real_node(i)).retired, LARGE_RECORDS - left);
+    }
+    end(i);
+}
+
 int hostile_retire_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_entry_goes_and_the_value_under_it_does_not_come_back),
@@ -345,6 +467,8 @@ int hostile_retire_test(void) {
         cmocka_unit_test(what_differs_somewhere_keeps_nothing_elsewhere),
         cmocka_unit_test(after_a_round_without_an_answer_other_groups_come_first),
         cmocka_unit_test(a_long_look_of_all_lets_other_rounds_have_their_turn),
+        cmocka_unit_test(a_full_disk_lets_nothing_go),
+        cmocka_unit_test(a_round_leaves_no_more_than_can_be_written_at_once),
     };
     return cmocka_run_group_tests_name("hostile_retire", cases, NULL, NULL);
 }

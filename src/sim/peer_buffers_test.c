@@ -119,8 +119,8 @@ static struct writer writer_of_body(void) {
     return writer_to(body, sizeof(body));
 }
 
-// A record of a large value.
-static struct slice large_record(void) {
+// A record of a value of that size.
+static struct slice record_of(uint32_t size) {
     static uint8_t value[LARGE];
     static uint8_t bytes[FRAME_MAX];
     static struct record r;
@@ -128,20 +128,27 @@ static struct slice large_record(void) {
     record_clear(&r);
     assert_int_equal(context_add(&r.context, dot), ST_OK);
     r.siblings[r.sibling_count++] =
-        (struct sibling){.dot = dot, .timestamp = 1, .value = {value, sizeof(value)}};
+        (struct sibling){.dot = dot, .timestamp = 1, .value = {value, size}};
     struct writer w = writer_to(bytes, sizeof(bytes));
     record_encode(&r, &w);
     assert_false(w.failed);
     return writer_bytes(&w);
 }
 
-static void prepare_write(struct caller *caller) {
+static struct slice large_record(void) {
+    return record_of(LARGE);
+}
+
+static void prepare_write_of(struct caller *caller, struct slice record) {
     struct slice key = text(caller->key);
-    const struct message_put m = {
-        .id = 1, .slot = slot_of(key), .key = key, .record = large_record()};
+    const struct message_put m = {.id = 1, .slot = slot_of(key), .key = key, .record = record};
     struct writer w = writer_of_body();
     message_put_encode(&m, &w);
     add_frame(caller, MESSAGE_PUT, &w);
+}
+
+static void prepare_write(struct caller *caller) {
+    prepare_write_of(caller, large_record());
 }
 
 // n1 is to have the value written by others, too.
@@ -314,12 +321,10 @@ static void who_is_slow_to_finish_gives_way(void **state) {
 
 // The first one does not read what it is answered, and says a byte now and then. Others would like
 // to be answered, too.
-static void who_does_not_read_its_answers_gives_way(void **state) {
-    (void)state;
+static void expect_first_to_give_way(struct crowd *c) {
     enum { BYTES = 8 };
-    struct crowd *c = gather_callers(4096);
-    write_all(c);
-    for (uint32_t k = 0; k < LINES; k++) begin_to_read(c, &c->callers[k], READS);
+    for (uint32_t k = 1; k < LINES; k++) begin_to_read(c, &c->callers[k], READS);
+    assert_int_equal(in_use(c).large, 1);
     assert_int_equal(in_use(c).waiting, LINES - 1);
     struct caller *first = &c->callers[0];
     begin_anew(first);
@@ -336,6 +341,34 @@ static void who_does_not_read_its_answers_gives_way(void **state) {
     pass(c->i->world, 50 * NS_PER_MS);
     assert_int_equal(in_use(c).large, 0);
     end(c->i);
+}
+
+static void who_does_not_read_its_answers_gives_way(void **state) {
+    (void)state;
+    struct crowd *c = gather_callers(4096);
+    write_all(c);
+    begin_to_read(c, &c->callers[0], READS);
+    expect_first_to_give_way(c);
+}
+
+// What is being sent to it is small. So is not what is to be sent after that.
+static void who_does_not_read_small_answers_has_no_large_one_kept(void **state) {
+    (void)state;
+    struct crowd *c = gather_callers(4096);
+    struct caller *first = &c->callers[0];
+    write_all(c);
+    char key[sizeof(first->key)];
+    memcpy(key, first->key, sizeof(key));
+    (void)snprintf(first->key, sizeof(first->key), "small");
+    begin_anew(first);
+    prepare_write_of(first, record_of(HALF));
+    go_on_to_the_end(c, first);
+    expect_written(c, first);
+    for (uint32_t k = 0; k < 2; k++) begin_to_read(c, first, 1);
+    assert_int_equal(in_use(c).large, 0);
+    memcpy(first->key, key, sizeof(key));
+    begin_to_read(c, first, 1);
+    expect_first_to_give_way(c);
 }
 
 static void three_of_each(struct node_options *node, struct server_options *server) {
@@ -420,68 +453,6 @@ static void a_member_can_stop_while_others_wait(void **state) {
     assert_int_equal(c->i->cluster.processes[0].state, PROCESS_DOWN);
     assert_int_equal(c->i->cluster.processes[0].left_open.sockets, 0);
     end(c->i);
-}
-
-static void on_sent(struct request *request) {
-    request->done = NULL;
-}
-
-// n1 writes, and sends us what it has written. False: there was no room for it.
-static bool is_sent_to_us(struct impostor *i, uint32_t size) {
-    static uint8_t value[16 * 1024];
-    struct machine *machine = i->cluster.processes[0].machine;
-    struct request r = {.done = on_sent, .kind = REQUEST_REPLACE, .key = text("key")};
-    assert_in_range(size, 0, sizeof(value));
-    r.value = (struct slice){value, size};
-    r.level = (struct level){.kind = LEVEL_COUNT, .count = 1};
-    uint64_t before = node_stats(real_node(i)).frames_sent;
-    uint64_t until = world_now(i->world) + NS_PER_SECOND;
-    machine_enter(machine);
-    node_submit(real_node(i), &r);
-    machine_leave(machine);
-    while (r.done != NULL) assert_true(world_step(i->world, until));
-    assert_int_equal(r.status, ST_OK);
-    return node_stats(real_node(i)).frames_sent > before;
-}
-
-// We read nothing on the line on which n1 asks us, and say something now and then, until there is
-// room for nothing more, news of the others included.
-static void fill_line(struct impostor *i) {
-    for (uint32_t size = 16 * 1024; size > 0;) {
-        if (!is_sent_to_us(i, size)) size /= 2;
-        be_up_for(i, 0);
-    }
-    uint64_t before;
-    do {
-        be_up_for(i, 0);
-        before = node_stats(real_node(i)).frames_sent;
-        pass(i->world, NS_PER_SECOND);
-    } while (node_stats(real_node(i)).frames_sent > before);
-}
-
-// What finds no room in the line is not said, and nobody has to answer it: the line stays.
-static void who_could_not_be_asked_owes_no_answer(void **state) {
-    (void)state;
-    struct impostor *i = prepare(2);
-    world_options(i->world)->window = 4096;
-    become(i, 77);
-    cluster_start(&i->cluster, 0);
-    be_dialled(i);
-    dial(i);
-    pass(i->world, 2 * NS_PER_SECOND);
-    fill_line(i);
-    say_nothing(i, &i->accepted);
-    for (uint32_t k = 0; k < 10; k++) {
-        say_nothing(i, &i->dialled); // that is another line
-        pass(i->world, 500 * NS_PER_MS);
-    }
-    struct line *l = &i->accepted;
-    struct frame frame = {0};
-    uint64_t from = world_now(i->world);
-    while (world_now(i->world) < from + NS_PER_SECOND) {
-        assert_true(hear(i, l, &l->recv_key, l->received++, &frame));
-    }
-    end(i);
 }
 
 // A frame of that size from somebody who has not proved that it knows the cluster key: only its
@@ -740,8 +711,8 @@ int peer_buffers_test(void) {
         cmocka_unit_test(uses_do_not_wait_for_each_other),
         cmocka_unit_test(who_is_slow_to_finish_gives_way),
         cmocka_unit_test(who_does_not_read_its_answers_gives_way),
+        cmocka_unit_test(who_does_not_read_small_answers_has_no_large_one_kept),
         cmocka_unit_test(who_cannot_be_answered_does_not_wait_to_say_more),
-        cmocka_unit_test(who_could_not_be_asked_owes_no_answer),
         cmocka_unit_test(links_that_end_give_all_back),
         cmocka_unit_test(a_member_can_stop_while_others_wait),
         cmocka_unit_test(strangers_have_no_large_buffer),

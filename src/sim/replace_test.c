@@ -263,6 +263,55 @@ static void two_operators_at_once_and_a_disk_that_is_lost_twice_do_no_harm(void 
     site_free(site);
 }
 
+static void patient_n1(struct node_options *node, struct server_options *server) {
+    (void)server;
+    if (strcmp(node->self.name, "n1") == 0) node->timeout_ns = 60 * NS_PER_SECOND;
+}
+
+static void wait_for_epoch(struct site *site, uint32_t member, uint64_t epoch) {
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (node_map(node_of(site, member))->epoch < epoch) {
+        assert_true(world_step(site->world, until));
+    }
+}
+
+// n1 is cut off when it has asked for it: others do it, and then replace what was put in the place.
+// That is all one map to n1, which has its change in it and not what it was for.
+static void who_hears_late_that_it_was_done_hears_what_came_after(void **state) {
+    (void)state;
+    enum { MORE = 5 };
+    struct site *site = site_new(MORE, patient_n1);
+    struct process *processes = site->cluster.processes;
+    write_keys(site, 0);
+    wipe(site, 1);
+    site_wait(site, 10 * NS_PER_SECOND);
+    uint64_t first = storage_of(site, 1);
+    for (uint32_t i = 1; i < MORE; i++) {
+        world_set_distance(site->world, processes[i].machine, processes[0].machine,
+                           100 * NS_PER_MS);
+    }
+    bool is_done = false;
+    struct replacement r = {.done = on_site_replaced, .context = &is_done};
+    machine_enter(processes[0].machine);
+    node_replace(node_of(site, 0), SLICE("n2"), &r);
+    machine_leave(processes[0].machine);
+    site_wait(site, 150 * NS_PER_MS); // they have accepted, and it has not heard
+    world_isolate(site->world, processes[0].machine);
+    wait_for_epoch(site, 2, 2);
+    assert_true(node_map(node_of(site, 2))->members[1].storage == first);
+    wipe(site, 1);
+    site_have_replaced(site, 2, "n2");
+    wait_for_epoch(site, 2, 3);
+    assert_int_equal(node_map(node_of(site, 0))->epoch, 1);
+    assert_false(is_done);
+    world_heal(site->world);
+    wait_for_epoch(site, 0, 3);
+    assert_true(is_done);
+    assert_int_equal(r.outcome, REPLACE_OVERTAKEN);
+    assert_true(node_map(node_of(site, 0))->members[1].storage == storage_of(site, 1));
+    site_free(site);
+}
+
 int replace_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_stranger_is_nobody_until_it_replaces_a_member),
@@ -271,6 +320,7 @@ int replace_test(void) {
         cmocka_unit_test(a_directory_that_was_replaced_is_never_used_again),
         cmocka_unit_test(who_was_away_hears_of_it_later),
         cmocka_unit_test(who_replaces_has_no_vote_before_it_has_compared_with_all),
+        cmocka_unit_test(who_hears_late_that_it_was_done_hears_what_came_after),
         cmocka_unit_test(two_operators_at_once_and_a_disk_that_is_lost_twice_do_no_harm),
     };
     return cmocka_run_group_tests_name("replace", cases, NULL, NULL);
