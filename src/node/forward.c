@@ -189,12 +189,13 @@ void forward_receive(struct node *node, struct link *link, const struct message_
         return;
     }
     must(operation_place(o, o->key)); // its keyspace is current
-    bool may_stand_in = m->is_sloppy && !m->is_passed_on;
     bool is_replica = o->self_place != REPLICAS_MAX;
-    if ((!is_replica && !may_stand_in) || m->need == 0 || m->need > o->replica_count) {
+    if ((!is_replica && !m->is_sloppy) || m->need == 0 || m->need > o->replica_count) {
         operation_finish(o, ST_INVALID);
+    } else if (!is_replica && m->is_passed_on) {
+        operation_finish(o, ST_UNAVAILABLE);
     } else if (!is_replica && !stand_in_may_mint(o)) {
-        forward_start(o, m->need); // it sees a replica, and who asks does not
+        forward_start(o, m->need); // if this member sees a replica, that one may
     } else {
         write_start(o, m->need);
     }

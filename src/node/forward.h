@@ -5,6 +5,10 @@
 //
 // One replica is asked to coordinate; another only when it says that it did nothing because it
 // cannot: to ask a second after the first fell silent could write twice.
+//
+// At level SLOPPY those who stand in are asked after the replicas. One of them that sees a replica,
+// which who asks does not, passes the write on to that and does not mint; a write is passed on once
+// at most.
 #ifndef QUOIT_NODE_FORWARD_H
 #define QUOIT_NODE_FORWARD_H
 

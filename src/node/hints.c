@@ -72,6 +72,12 @@ static bool is_void(const struct node *node, enum hint_kind kind, const struct h
     return kind == HINT_MINTED && hints_is_void(node, hint);
 }
 
+// Of a copy that is kept already it is said when it is handed off; of one that comes it is said
+// now, so that its sender looks for what there is by then.
+static bool comes_too_late(const struct node *node, const struct hint *hint) {
+    return hint->record.size > 0 && hints_is_void(node, hint);
+}
+
 // Keeping.
 
 // Both are there: what is kept is what both say, as of the earlier of their rounds.
@@ -98,7 +104,7 @@ static enum status keep(struct store_write *write, struct slice old, struct slic
     struct hint held = {0};
     *new = old;
     if (node_is_too_late(node, job->until)) return ST_BUSY;
-    if (is_void(node, job->kind, &job->hint)) return ST_FENCED;
+    if (comes_too_late(node, &job->hint)) return ST_FENCED;
     if (old.size > 0) {
         enum status st = hint_decode(&held, old);
         if (st != ST_OK) return st;

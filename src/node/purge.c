@@ -97,9 +97,10 @@ static void begin_look(struct node *node) {
     uint64_t age_ms = node->options.purge_ns / NS_PER_MS;
     p->is_wide = !p->is_wide && count_wide(node).all > 0 && backoff_is_due(&p->wide_tries);
     p->began = node->env->now;
-    p->first = p->is_wide ? p->next_wide : 0;
-    p->cell = p->first;
+    p->cell = p->is_wide ? p->next_wide : 0;
     p->until = CELL_COUNT;
+    p->is_broken_off = false;
+    p->is_disk_full = store_stats(node->store).is_full;
     p->has_failed = false;
     p->has_erased = false;
     p->latest = (wall_ms > age_ms ? wall_ms - age_ms : 0) << 16;
@@ -109,20 +110,18 @@ static void begin_look(struct node *node) {
     begin_round(p);
 }
 
-// The next one goes on where this one did not come to.
+// The look ends here, and the next one begins with this cell.
 static void break_off(struct purge *p) {
-    p->next_wide = p->cell < CELL_COUNT ? p->cell : 0;
-    p->cell = p->until;
-    p->first = 0;
+    p->next_wide = p->cell % CELL_COUNT;
+    p->until = p->cell;
+    p->is_broken_off = true;
 }
 
-static bool is_through(struct purge *p) {
-    if (p->cell >= p->until && p->first > 0) {
-        p->until = p->first;
-        p->first = 0;
-        p->cell = 0;
-    }
-    return p->cell >= p->until;
+// Cells before the one that it began with follow on the last.
+static void come_round(struct purge *p) {
+    if (!p->is_wide || p->cell < CELL_COUNT || p->until < CELL_COUNT) return;
+    p->until = p->next_wide;
+    p->cell = 0;
 }
 
 static void end_look(struct node *node) {
@@ -130,7 +129,8 @@ static void end_look(struct node *node) {
     const struct purge_block none = {0, MEMBER_NONE};
     uint32_t dead = count_wide(node).dead;
     if (p->is_wide) {
-        p->wide_block = p->blocked > 0 ? (struct purge_block){dead, p->waits_for} : none;
+        if (p->blocked > 0) p->wide_block = (struct purge_block){dead, p->waits_for};
+        if (p->blocked == 0 && !p->is_broken_off) p->wide_block = none;
         // Records that never rest, or that replicas cannot agree on, do not hold up the others.
         if (p->has_failed && !p->has_erased) backoff_fail(&p->wide_tries);
         if (p->blocked == 0 && (p->has_erased || !p->has_failed)) backoff_succeed(&p->wide_tries);
@@ -163,8 +163,7 @@ static bool can_agree(struct node *node, uint32_t group) {
     uint8_t members[MEMBERS_MAX / 8];
     purge_members_of(node, group, node->purge.is_wide, members);
     if (!node_has_vote(node)) return false;
-    bool is_full = store_stats(node->store).is_full;
-    if (is_full || (node->purge.is_wide && hints_have_minted(node))) {
+    if (node->purge.is_disk_full || (node->purge.is_wide && hints_have_minted(node))) {
         node->purge.waits_for = node->self;
         return false;
     }
@@ -185,7 +184,8 @@ static bool is_looked_for(const struct node *node, struct partition partition,
     bool is_dead = fence_is_dead(r, p->latest, p->expired_ms);
     *is_alive = !is_dead;
     if (is_dead) return purge_is_wide(node, partition, r) == p->is_wide;
-    return p->is_wide && purge_retires(node, partition, r, p->latest);
+    // Nobody lets an entry go who keeps copies.
+    return p->is_wide && !hints_have_copies(node) && purge_retires(node, partition, r, p->latest);
 }
 
 static bool list_condemned(struct store_scan *scan, struct slice key, struct slice record,
@@ -434,8 +434,11 @@ void purge_on_lost(struct node *node, uint32_t member) {
 static void go_on(struct node *node) {
     struct purge *p = &node->purge;
     bool is_late = p->is_wide && node->env->now - p->began >= WIDE_LOOK_NS;
-    if (is_late && p->count == 0) break_off(p);
-    while (!p->is_full && !is_through(p)) {
+    if (is_late && p->count == 0) {
+        if (p->after_size > 0) next_cell(p); // else one could keep all others waiting
+        break_off(p);
+    }
+    for (come_round(p); !p->is_full && p->cell < p->until; come_round(p)) {
         if (p->visited >= VISITED_MAX) {
             p->visited = 0;
             rest_too(node, 0, VISITED_PAUSE_NS);

@@ -83,9 +83,10 @@ struct purge {
     enum purge_state state;
     struct timer step;
     uint32_t cell;      // where it looks, past the key in `after`
-    uint32_t until;     // a cell: the look ends before it
-    uint32_t first;     // one where it began, and the cells before which follow on the last; or 0
-    uint32_t next_wide; // one where the next look for what all have to agree on begins
+    uint32_t until;     // the look ends before this cell, or comes round there
+    uint32_t next_wide; // the cell with which a look for what all have to agree on begins
+    bool is_broken_off; // before it was through
+    bool is_disk_full;  // when it began
     uint8_t *after;     // key
     uint32_t after_size;
     uint8_t *last; // key that was listed last

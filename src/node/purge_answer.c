@@ -253,6 +253,7 @@ struct check {
     uint32_t count;                 // looked for
     uint64_t latest;                // timestamp of those that may go
     bool is_malformed;
+    bool has_alive; // some that goes is alive
     struct store_read read;
     uint8_t held[PURGE_KEYS_MAX / 8];
     uint8_t bytes[]; // the entries
@@ -294,11 +295,12 @@ static bool has_room(const struct node *node) {
     return node->purge.under_way < CHECKS_MAX && node->purge.wait_count < WAITS_MAX;
 }
 
-// This member may agree to the round now.
+// This member may agree to the round now. A full disk takes nothing, not even a removal: what went
+// elsewhere would come back from it.
 static bool may_agree(const struct node *node, uint64_t author, uint32_t group, uint32_t round) {
     return node->state == NODE_SERVING && node_has_vote(node) && author == node_map_author(node) &&
            round >= purge_next_round(node, group) &&
-           fence_believes(&node->purge.fences[group], round);
+           fence_believes(&node->purge.fences[group], round) && !store_stats(node->store).is_full;
 }
 
 // All were looked for. The fence is raised after that: what is read from then on is what was found
@@ -308,6 +310,7 @@ static void agree(struct check *c) {
     node->purge.under_way--;
     bool may = may_agree(node, c->author, c->group, c->round);
     if (c->is_wide) may &= !hints_have_minted(node);
+    if (c->has_alive) may &= !hints_have_copies(node);
     if (c->is_malformed || !may) {
         end_check(c, c->is_malformed ? ST_INVALID : ST_UNAVAILABLE);
         return;
@@ -323,6 +326,7 @@ static uint64_t timestamp_now(const struct check *c) {
 
 static void let_go(struct check *c, uint64_t timestamp) {
     bitmap_add(c->held, c->count);
+    c->has_alive |= c->entry.is_alive;
     if (timestamp > c->latest) c->latest = timestamp;
 }
 
@@ -337,8 +341,7 @@ static bool may_raise_floor(const struct check *c) {
 static bool may_go(const struct check *c, const struct record *r) {
     struct node *node = c->node;
     uint64_t now = timestamp_now(c);
-    // A full disk takes nothing, not even a removal: it would come back to all from there.
-    if (store_stats(node->store).is_full || !may_raise_floor(c)) return false;
+    if (!may_raise_floor(c)) return false;
     if (c->entry.is_alive) return purge_retires(node, c->read.partition, r, now);
     return fence_is_dead(r, now, purge_now_ms(node)) &&
            (c->is_wide || !purge_is_wide(node, c->read.partition, r));

@@ -38,10 +38,10 @@ static enum status mint_hint(struct store_write *write, struct slice old, struct
     struct hint held;
     enum status st = hints_unwrap(o->node, o->key, old, &held);
     if (st == ST_OK) st = mint(o, held.record);
+    if (st != ST_OK) return st;
     // What was kept already is no younger for that.
     if (held.record.size > 0 && held.round < o->purge_round) o->purge_round = held.round;
-    if (st == ST_OK) st = hints_wrap(o->node, o->purge_round, o->key, operation_record(o), new);
-    return st;
+    return hints_wrap(o->node, o->purge_round, o->key, operation_record(o), new);
 }
 
 // Sending.
