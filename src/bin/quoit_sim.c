@@ -98,7 +98,7 @@ static struct arguments parse(int argc, char **argv) {
     };
     struct arguments a = {.simulation = {.seed = 1, .operations = 1000}, .count = 1, .minutes = 1};
     bool is_of_crowd = false;    // some option that makes sense with --crowd alone
-    bool is_of_workload = false; // ... without it alone
+    bool is_of_workload = false; // ... without it alone: all the others, but for --seed and --help
     int option = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         is_of_crowd |= option == 'm';
