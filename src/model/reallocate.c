@@ -8,9 +8,9 @@ enum {
     // Parts of what a member should have, by which it may miss it: one of so many.
     SLACK = 64,       // taken beyond it, rather than to cut a run
     OVER = 40,        // where it has to give
-    UNDER = 8,        // where it has to be given, whoever else would then be out of balance
+    UNDER = 6,        // where it has to be given, whoever else would then be out of balance
     DONOR_SLACK = 32, // given beyond what is too much, rather than to cut a run
-    DONOR_LAST = 6,   // likewise, when runs are short
+    DONOR_LAST = 9,   // likewise, when runs are short
 
     NO_PLACE = REPLICAS_MAX,
 };
