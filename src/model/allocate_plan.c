@@ -62,12 +62,13 @@ static uint32_t cut_segments(struct plan *p, uint32_t per_member, bool for_all_s
 
 // As many segments as there is room for: the same number for each shard if that can be.
 static void choose_segments(struct plan *p) {
+    uint32_t most_runs = p->run_limit / 10 * RUNS_FOUNDED;
     uint32_t most = p->count == 1 ? 1 : SEGMENTS_PER_MEMBER;
     for (uint32_t n = most; n > 0; n--) {
-        if (cut_segments(p, n, true) <= p->run_limit) return;
+        if (cut_segments(p, n, true) <= most_runs) return;
     }
     for (uint32_t n = most; n > 0; n--) {
-        if (cut_segments(p, n, false) <= p->run_limit) return;
+        if (cut_segments(p, n, false) <= most_runs) return;
     }
     for (uint32_t i = 0; i < p->count; i++) p->segments[i] = p->share[i] > 0;
 }

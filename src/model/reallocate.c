@@ -6,11 +6,15 @@
 
 enum {
     // Parts of what a member should have, by which it may miss it: one of so many.
-    SLACK = 64,       // taken beyond it, rather than to cut a run
+    NEAR = 64,        // and still be said to have it
     OVER = 40,        // where it has to give
+    FAR_OVER = 23,    // where it has to give even to those who lack nothing
     UNDER = 6,        // where it has to be given, whoever else would then be out of balance
     DONOR_SLACK = 32, // given beyond what is too much, rather than to cut a run
     DONOR_LAST = 9,   // likewise, when runs are short
+
+    // Of what it lacks: taken beyond it, rather than to cut a run.
+    TAKE_SLACK = 20,
 
     NO_PLACE = REPLICAS_MAX,
 };
@@ -178,7 +182,7 @@ static struct move transfer(const struct change *c, uint32_t run, uint32_t place
     if (take == 0 || give == 0) return m;
     if (!may_hold(&c->plan, &c->map->runs[run], place, to)) return m;
     bool runs_are_few = c->map->run_count < c->runs_soft;
-    uint32_t whole_take = take + c->wanted[to] / SLACK;
+    uint32_t whole_take = take + take / TAKE_SLACK;
     uint32_t whole_give = surplus(c, from, runs_are_few ? DONOR_SLACK : DONOR_LAST);
     shape(c, &m, take < give ? take : give, whole_take < whole_give ? whole_take : whole_give);
     return m;
@@ -233,7 +237,7 @@ static uint32_t neediest(const struct change *c, const bool *given_up, bool is_o
 
 // Gives a member what it lacks, all of it but the slack.
 static bool pull(struct change *c, uint32_t member) {
-    while (room(c, member, 0) > c->wanted[member] / SLACK) {
+    while (room(c, member, 0) > c->wanted[member] / NEAR) {
         struct move m = best_pull(c, member, 0);
         if (m.count == 0) m = best_pull(c, member, OVER);
         if (m.count == 0) return false;
@@ -245,7 +249,8 @@ static bool pull(struct change *c, uint32_t member) {
 static bool push(struct change *c, uint32_t member) {
     while (surplus(c, member, OVER + 1) > 0 && surplus(c, member, 0) * OVER > c->wanted[member]) {
         struct move m = best_push(c, member, 0);
-        if (m.count == 0) m = best_push(c, member, OVER);
+        bool is_far_over = surplus(c, member, 0) * FAR_OVER > c->wanted[member];
+        if (m.count == 0 && is_far_over) m = best_push(c, member, OVER);
         if (m.count == 0) return false;
         make_move(c, &m);
     }
