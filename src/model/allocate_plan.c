@@ -208,6 +208,11 @@ struct filling {
     uint64_t of_rack[MEMBERS_MAX]; // what its hosts can have of that
 };
 
+// A host whose members name several racks stands in that of the first.
+static uint32_t rack_of(const struct plan *p, uint32_t member) {
+    return p->rack[p->host[member]];
+}
+
 static uint32_t level_of(const struct plan *p, uint32_t member, uint64_t level) {
     uint64_t slots = p->map->members[member].weight * level >> 16;
     return slots < SLOT_COUNT ? (uint32_t)slots : SLOT_COUNT;
@@ -218,12 +223,12 @@ static void fill(struct filling *f) {
     memset(f->of_host, 0, sizeof(f->of_host));
     memset(f->of_rack, 0, sizeof(f->of_rack));
     for (uint32_t i = 0; i < p->count; i++) {
-        f->of_host[p->host[i]] += level_of(p, i, f->level[p->rack[i]]);
+        f->of_host[p->host[i]] += level_of(p, i, f->level[rack_of(p, i)]);
     }
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->host[i] != i) continue;
         uint64_t host = f->of_host[i];
-        f->of_rack[p->rack[i]] += host < SLOT_COUNT ? host : SLOT_COUNT;
+        f->of_rack[rack_of(p, i)] += host < SLOT_COUNT ? host : SLOT_COUNT;
     }
 }
 
@@ -282,20 +287,23 @@ static void deal_rest(struct filling *f, uint32_t wanted[MEMBERS_MAX]) {
     memset(f->of_rack, 0, sizeof(f->of_rack));
     for (uint32_t i = 0; i < p->count; i++) {
         f->of_host[p->host[i]] += wanted[i];
-        f->of_rack[p->rack[i]] += wanted[i];
+        f->of_rack[rack_of(p, i)] += wanted[i];
         must(left >= wanted[i]);
         left -= wanted[i];
     }
+    bool racks_bind = true;
     while (left > 0) {
         uint32_t before = left;
         for (uint32_t i = 0; i < p->count && left > 0; i++) {
-            if (f->of_host[p->host[i]] == SLOT_COUNT || f->of_rack[p->rack[i]] >= f->most) continue;
+            if (f->of_host[p->host[i]] == SLOT_COUNT) continue;
+            if (racks_bind && f->of_rack[rack_of(p, i)] >= f->most) continue;
             f->of_host[p->host[i]]++;
-            f->of_rack[p->rack[i]]++;
+            f->of_rack[rack_of(p, i)]++;
             wanted[i]++;
             left--;
         }
-        must(left < before);
+        must(left < before || racks_bind);
+        racks_bind = left < before;
     }
 }
 
@@ -309,7 +317,7 @@ void plan_wanted(const struct plan *p, uint32_t wanted[MEMBERS_MAX]) {
         host_weight[p->host[i]] += p->map->members[i].weight;
     }
     for (uint32_t i = 0; i < p->count; i++) {
-        wanted[i] = level_of(p, i, f.level[p->rack[i]]);
+        wanted[i] = level_of(p, i, f.level[rack_of(p, i)]);
         if (f.of_host[p->host[i]] <= SLOT_COUNT) continue;
         // A full host shares out its slots by weight.
         uint64_t exact = (uint64_t)SLOT_COUNT * p->map->members[i].weight;

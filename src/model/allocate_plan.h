@@ -14,7 +14,8 @@ enum {
     // In all, unless there are more shards than that.
     RUNS_WANTED = 1000,
 
-    // Of ten runs that there may be, so many are there when a cluster is founded. Changes need room.
+    // Of ten runs that there may be, so many are there when a cluster is founded. Changes need
+    // room.
     RUNS_FOUNDED = 9,
 
     // Instead of the shard of a replica: plan_finish shall choose one.

@@ -7,7 +7,7 @@
 enum {
     // Parts of what a member should have, by which it may miss it: one of so many.
     NEAR = 64,        // and still be said to have it
-    OVER = 40,        // where it has to give
+    OVER = 30,        // where it has to give
     FAR_OVER = 23,    // where it has to give even to those who lack nothing
     UNDER = 6,        // where it has to be given, whoever else would then be out of balance
     DONOR_SLACK = 32, // given beyond what is too much, rather than to cut a run
@@ -62,6 +62,13 @@ static uint32_t doubles_in(const struct plan *p, const struct map_run *run, uint
         doubles += is_double;
     }
     return doubles;
+}
+
+static bool host_is_free(const struct plan *p, const struct map_run *run, uint32_t member) {
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        if (p->host[run->replicas[i].member] == p->host[member]) return false;
+    }
+    return true;
 }
 
 // Whether the run may have a copy there, instead of the one in that place.
@@ -364,8 +371,13 @@ static struct move best_fill(const struct change *c, uint32_t at) {
         last.to = to;
         last.rank = m.rank;
     }
+    if (best.count > 0) return best;
+    // Only where a host names several racks can there be nobody whom racks allow.
+    for (uint32_t to = 0; to < c->plan.count && last.to == c->plan.count; to++) {
+        if (host_is_free(&c->plan, run, to)) last.to = to;
+    }
     must(last.to < c->plan.count);
-    return best.count > 0 ? best : last;
+    return last;
 }
 
 static void fill(struct change *c) {
