@@ -2,7 +2,7 @@
 #include "model/allocate.h"
 
 #include "base/rng.h"
-#include "model/allocate_case.h"
+#include "tests/allocate_case.h"
 
 struct tally {
     uint32_t first[MEMBERS_MAX]; // slots a member is first for

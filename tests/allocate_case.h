@@ -2,8 +2,8 @@
 //
 // allocate_case.h -- maps as tests of allocation need them: members with texts of their own, and
 // what must hold for the runs of any of them.
-#ifndef QUOIT_MODEL_ALLOCATE_CASE_H
-#define QUOIT_MODEL_ALLOCATE_CASE_H
+#ifndef QUOIT_TESTS_ALLOCATE_CASE_H
+#define QUOIT_TESTS_ALLOCATE_CASE_H
 
 #include "base/arena.h"
 #include "model/map.h"
