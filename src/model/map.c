@@ -428,7 +428,7 @@ static void run_decode(const struct map *map, struct map_run *run, uint32_t firs
                        struct map_replica *replicas, struct reader *r) {
     *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r), .replicas = replicas};
     uint32_t replica_count = read_u8(r);
-    if (replica_count == 0 || replica_count > REPLICAS_MAX) r->failed = true;
+    if (replica_count > REPLICAS_MAX) r->failed = true;
     for (uint32_t i = 0; i < replica_count && !r->failed; i++) {
         run->replicas[i].member = read_u16(r);
         run->replicas[i].shard = read_u16(r);

@@ -243,25 +243,23 @@ static uint32_t neediest(const struct change *c, const bool *given_up, bool is_o
 }
 
 // Gives a member what it lacks, all of it but the slack.
-static bool pull(struct change *c, uint32_t member) {
+static void pull(struct change *c, uint32_t member) {
     while (room(c, member, 0) > c->wanted[member] / NEAR) {
         struct move m = best_pull(c, member, 0);
         if (m.count == 0) m = best_pull(c, member, OVER);
-        if (m.count == 0) return false;
+        if (m.count == 0) return;
         make_move(c, &m);
     }
-    return true;
 }
 
-static bool push(struct change *c, uint32_t member) {
-    while (surplus(c, member, OVER + 1) > 0 && surplus(c, member, 0) * OVER > c->wanted[member]) {
+static void push(struct change *c, uint32_t member) {
+    while (surplus(c, member, 0) * OVER > c->wanted[member]) {
         struct move m = best_push(c, member, 0);
         bool is_far_over = surplus(c, member, 0) * FAR_OVER > c->wanted[member];
         if (m.count == 0 && is_far_over) m = best_push(c, member, OVER);
-        if (m.count == 0) return false;
+        if (m.count == 0) return;
         make_move(c, &m);
     }
-    return true;
 }
 
 static void even_out(struct change *c, bool is_over) {
@@ -272,9 +270,9 @@ static void even_out(struct change *c, bool is_over) {
         // Each is made good once: what it loses again by the others' moves is within the slack.
         given_up[member] = true;
         if (is_over) {
-            (void)push(c, member);
+            push(c, member);
         } else {
-            (void)pull(c, member);
+            pull(c, member);
         }
     }
 }
