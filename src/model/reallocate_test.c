@@ -194,7 +194,7 @@ static struct outcome step(struct world *w) {
 static void change(struct world *w) {
     struct outcome o = step(w);
     // Few members of other weights leave no choice where copies can go.
-    double most = w->maps[w->now].map.member_count < 10 ? 1.25 : 1.1;
+    double most = w->maps[w->now].map.member_count < 10 ? 1.5 : 1.1;
     assert_true(o.moved <= most * (o.lost > 0 ? o.lost : o.least));
 }
 
