@@ -22,8 +22,6 @@
 
 #include "model/map.h"
 
-enum { SEGMENTS_PER_MEMBER = 16 };
-
 // Fills in the runs of a map whose members and replication are set. Requires members sorted by
 // name.
 void allocate_runs(struct map *map);

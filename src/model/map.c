@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "model/allocate.h"
 #include "model/name.h"
+#include "model/reallocate.h"
 
 enum { VERSION_PLAIN = 2, VERSION_COMPRESSION = 3 };
 
@@ -335,6 +336,17 @@ void map_propose(struct map *map) {
     index_slots(map);
 }
 
+void map_propose_next(struct map *map, const struct map *present) {
+    sort_by_name(map);
+    reallocate_runs(map, present);
+    map->cluster = present->cluster;
+    map->epoch = present->epoch + 1;
+    memcpy(map->keyspaces, present->keyspaces, sizeof(map->keyspaces));
+    map->keyspace_count = present->keyspace_count;
+    map->next_keyspace = present->next_keyspace;
+    index_slots(map);
+}
+
 static void write_string(struct writer *w, const char *string) {
     struct slice bytes = slice_of_string(string);
     must(bytes.size <= NAME_SIZE_MAX);
@@ -399,24 +411,30 @@ static bool host_stands_before(const struct map *map, const struct map_run *run,
     return false;
 }
 
+static bool run_is_sound(const struct map *map, const struct map_run *run) {
+    if (run->count == 0 || run->count > SLOT_COUNT - run->first) return false;
+    if (run->replica_count == 0 || run->replica_count > REPLICAS_MAX) return false;
+    for (uint32_t i = 0; i < run->replica_count; i++) {
+        const struct map_replica *replica = &run->replicas[i];
+        if (replica->member >= map->member_count) return false;
+        if (replica->shard >= map->members[replica->member].shards) return false;
+        if (host_stands_before(map, run, i)) return false;
+    }
+    return true;
+}
+
 // Its replicas are put there, where there is room for REPLICAS_MAX.
 static void run_decode(const struct map *map, struct map_run *run, uint32_t first,
                        struct map_replica *replicas, struct reader *r) {
     *run = (struct map_run){.first = (uint16_t)first, .count = read_u16(r), .replicas = replicas};
     uint32_t replica_count = read_u8(r);
-    if (run->count == 0 || run->count > SLOT_COUNT - first) r->failed = true;
-    if (replica_count == 0 || replica_count > REPLICAS_MAX) r->failed = true;
+    if (replica_count > REPLICAS_MAX) r->failed = true;
     for (uint32_t i = 0; i < replica_count && !r->failed; i++) {
-        struct map_replica *replica = &run->replicas[i];
-        replica->member = read_u16(r);
-        replica->shard = read_u16(r);
-        if (replica->member >= map->member_count ||
-            replica->shard >= map->members[replica->member].shards ||
-            host_stands_before(map, run, i)) {
-            r->failed = true;
-        }
+        run->replicas[i].member = read_u16(r);
+        run->replicas[i].shard = read_u16(r);
     }
     run->replica_count = r->failed ? 0 : replica_count;
+    if (!run_is_sound(map, run)) r->failed = true;
 }
 
 static void map_write(const struct map *map, struct writer *w) {
@@ -494,6 +512,25 @@ enum status map_decode(struct map *map, struct slice bytes) {
     memset(map->keyspaces, 0, sizeof(map->keyspaces));
     map->keyspace_count = 0;
     return is_large ? ST_TOO_LARGE : ST_CORRUPT;
+}
+
+void map_check(const struct map *map) {
+    must(map->epoch > 0 && map->epoch <= MAP_EPOCH_MAX);
+    must(map->replication > 0 && map->replication <= REPLICAS_MAX);
+    must(map->member_count > 0 && map->member_count <= map->members_max);
+    must(members_are_distinct(map));
+    must(map->run_count > 0 && map->run_count <= RUNS_MAX);
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        const struct map_run *run = &map->runs[i];
+        must(run->first == slots);
+        must(run_is_sound(map, run));
+        must(run->replica_count <= map->replication);
+        must(map->run_of_slot[slots] == i);
+        slots += run->count;
+        must(map->run_of_slot[slots - 1] == i);
+    }
+    must(slots == SLOT_COUNT);
 }
 
 size_t map_encoded_size(const struct map *map) {

@@ -120,6 +120,16 @@ size_t map_memory_size(uint32_t members_max);
 // by weight, to the slot.
 void map_propose(struct map *map);
 
+// Fills in all but the members and the replication, which are set, of the epoch after the present
+// one: runs that move little more data than they must (reallocate.h). Deterministic, whatever the
+// order of the members.
+void map_propose_next(struct map *map, const struct map *present);
+
+// must()s what map_decode demands of a map, but for what a member says of itself: ids and addresses
+// are distinct, names ascend, the runs cover each slot once, on distinct hosts, on shards that
+// there are. And slots find their runs.
+void map_check(const struct map *map);
+
 // An empty map unless the bytes are one well-formed map that fits: ST_TOO_LARGE where it has more
 // members than there is room for, else ST_CORRUPT.
 NODISCARD enum status map_decode(struct map *map, struct slice bytes);
