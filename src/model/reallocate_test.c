@@ -190,11 +190,18 @@ static struct outcome step(struct world *w) {
     return o;
 }
 
-// Likewise, and it moves little more than it must.
+static bool weights_differ(const struct map *map) {
+    uint32_t i = 1;
+    while (i < map->member_count && map->members[i].weight == map->members[0].weight) i++;
+    return i < map->member_count;
+}
+
+// Likewise, and it moves little more than it must. Of few members of other weights that falls short
+// of what is aimed at, which is 1.1.
 static void change(struct world *w) {
     struct outcome o = step(w);
-    // Few members of other weights leave no choice where copies can go.
-    double most = w->maps[w->now].map.member_count < 10 ? 1.5 : 1.1;
+    const struct map *map = &w->maps[w->now].map;
+    double most = map->member_count < 10 && weights_differ(map) ? 1.5 : 1.1;
     assert_true(o.moved <= most * (o.lost > 0 ? o.lost : o.least));
 }
 
@@ -236,11 +243,11 @@ static void racks_and_hosts_are_kept_apart(void **state) {
 }
 
 // Up from 3 members to 60 and down again, with steps back.
-static void change_for_long(bool weights_differ) {
+static void change_for_long(bool other_weights) {
     struct rng rng = {test_seed()};
     struct world w;
     world_init(&w);
-    lay_out(&w, 1, 1, weights_differ);
+    lay_out(&w, 1, 1, other_weights);
     found(&w, 3);
     uint32_t count = 3;
     bool grows = true;
