@@ -56,16 +56,20 @@ static void send_news(struct node *node, struct link *link) {
         bool is_kept = peer->epoch == node->map.epoch && peer->is_serving;
         count = rumors_pick(&node->rumors, link->peer, is_kept, rows);
     }
-    struct writer w = link_begin(link, GOSSIP_SIZE_MAX);
-    write_u32(&w, count);
+    uint8_t bytes[GOSSIP_SIZE_MAX];
+    struct writer news = writer_to(bytes, sizeof(bytes));
+    write_u32(&news, count);
     for (uint32_t i = 0; i < count; i++) {
-        member_entry_encode(&node->members.entries[rows[i]], &w);
+        member_entry_encode(&node->members.entries[rows[i]], &news);
     }
-    write_u64(&w, node_map_author(node));
+    write_u64(&news, node_map_author(node));
     bool is_serving = node->state == NODE_SERVING;
-    write_u8(&w, is_serving);
-    write_u64(&w, is_serving ? roots_with(node, link->peer) : 0);
-    inquiry_write_doubts(node, &w);
+    write_u8(&news, is_serving);
+    write_u64(&news, is_serving ? roots_with(node, link->peer) : 0);
+    inquiry_write_doubts(node, &news);
+    // Who has stood still answers very many in one turn: no more room for each than it takes.
+    struct writer w = link_begin(link, (uint32_t)news.size);
+    write_bytes(&w, writer_bytes(&news));
     if (link_end(link, MESSAGE_GOSSIP, &w)) {
         expect_answer(node, link);
     } else {
