@@ -96,9 +96,9 @@ void forward_on_answer(struct operation *o, uint32_t member, const struct messag
     if (!o->is_forwarded_away || place == REPLICAS_MAX) return;
     if (delay_is_under_way(&o->hedge)) peers_note_prompt(o->node, member, ERRAND_WRITE);
     enum status st = m->status;
-    // It did nothing, for reasons that may be its own: a failed disk, data to mend, peers that it
-    // does not see.
-    if (st == ST_UNAVAILABLE) {
+    // It did nothing, for reasons that may be its own: a failed disk or a full one, data to mend,
+    // peers that it does not see.
+    if (st == ST_UNAVAILABLE || st == ST_NO_SPACE) {
         quorum_vote(&o->quorum, place, false);
         if (ask_next(o)) return;
     }

@@ -118,10 +118,12 @@ static void on_stored(struct store_write *write) {
     o->node->stats.hints_kept += operation_is_standing_in(o) && write->status == ST_OK;
     if (operation_release(o)) return;
     if (write->status == ST_INVALID) genesis_renew_if_forgotten(o->node);
-    if (write->status == ST_CORRUPT && o->round == 1 && o->replica_count > 1) {
-        // Others have it whole; whoever asks us to coordinate asks them himself.
+    bool is_own_trouble = write->status == ST_CORRUPT || write->status == ST_NO_SPACE;
+    if (is_own_trouble && o->round == 1 && o->replica_count > 1) {
+        // Others have it whole, or room; whoever asks us to coordinate asks them himself.
+        bool is_final = write->status == ST_NO_SPACE && o->request == NULL;
         if (o->request == NULL || operation_is_standing_in(o)) {
-            operation_finish(o, ST_UNAVAILABLE);
+            operation_finish(o, is_final ? ST_NO_SPACE : ST_UNAVAILABLE);
         } else {
             forward_start(o, o->is_sloppy ? o->replica_count / 2 + 1 : o->quorum.need);
         }

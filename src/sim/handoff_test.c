@@ -315,6 +315,50 @@ static void hints_on_a_full_disk_go_all_the_same(void **state) {
     site_free(site);
 }
 
+// Of one of three; whoever is asked has the others take what it cannot.
+static void where_one_disk_is_full_the_others_are_written(void **state) {
+    (void)state;
+    struct site *site = site_new(3, small_segments);
+    machine_set_quota(site->cluster.processes[0].machine, 1);
+    site_wait(site, 60 * NS_PER_SECOND);
+    assert_true(node_store_stats(node_at(site, 0)).is_full);
+    for (uint32_t member = 0; member < 3; member++) {
+        struct talker *t = site_talker(site, member, false);
+        for (uint32_t i = 0; i < KEYS; i++) {
+            char key[16];
+            (void)snprintf(key, sizeof(key), "key%u", i);
+            say(site, t, "SET", key, " v", "+OK\r\n");
+            say(site, t, "GET", key, "", "$1\r\nv\r\n");
+        }
+        expect_dialogue(site, t, "CONSISTENCY WRITE ALL\r\n", "+OK\r\n");
+        expect_part(answer_to(site, t, "SET key v\r\n"), "-UNKNOWN");
+    }
+    for (uint32_t i = 1; i < 3; i++) machine_set_quota(site->cluster.processes[i].machine, 1);
+    site_wait(site, 60 * NS_PER_SECOND);
+    for (uint32_t member = 0; member < 3; member++) {
+        struct talker *t = site_talker(site, member, false);
+        expect_part(answer_to(site, t, "SET key w\r\n"), "-DISKFULL");
+    }
+    site_free(site);
+}
+
+// Two have a copy; the third is asked, and asks one of them after the other.
+static void a_full_disk_is_not_the_last_word_of_who_is_asked_for_it(void **state) {
+    (void)state;
+    struct site *site = site_new(MEMBERS, small_segments);
+    char key[16];
+    uint32_t next = 0;
+    do {
+        find_key(site, &next, 4, false, 4, false, key);
+    } while (run_of(site, key)->replicas[0].member != 0);
+    machine_set_quota(site->cluster.processes[0].machine, 1);
+    site_wait(site, 60 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 4, false);
+    say(site, t, "SET", key, " v", "+OK\r\n");
+    say(site, t, "GET", key, "", "$1\r\nv\r\n");
+    site_free(site);
+}
+
 // One is down, and one has lost its disk and mends: they are two that cannot be asked.
 static void one_that_mends_is_stood_in_for_also_where_it_is_asked(void **state) {
     (void)state;
@@ -499,6 +543,8 @@ int handoff_test(void) {
         cmocka_unit_test(who_takes_nothing_does_not_keep_others_from_theirs),
         cmocka_unit_test(a_late_hint_brings_back_nothing_that_was_purged),
         cmocka_unit_test(hints_on_a_full_disk_go_all_the_same),
+        cmocka_unit_test(where_one_disk_is_full_the_others_are_written),
+        cmocka_unit_test(a_full_disk_is_not_the_last_word_of_who_is_asked_for_it),
         cmocka_unit_test(one_that_mends_is_stood_in_for_also_where_it_is_asked),
         cmocka_unit_test(without_room_a_stand_in_refuses),
         cmocka_unit_test(replicas_are_asked_before_who_stands_in),
