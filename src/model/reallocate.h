@@ -22,8 +22,8 @@
 // What the limit leaves no room for stays out of balance.
 //
 // Goals, for 3 to 300 members: the fullest at 1.05 of its part at most, of slots it holds as of
-// slots it is first for, while these are 20 or more; at most 1.1 of the least data moved. Fewer than
-// ten members whose weights differ may move up to 1.5 of it.
+// slots it is first for, while these are 20 or more; at most 1.1 of the least data moved. Fewer
+// than ten members whose weights differ may move up to 1.5 of it.
 #ifndef QUOIT_MODEL_REALLOCATE_H
 #define QUOIT_MODEL_REALLOCATE_H
 

@@ -106,6 +106,7 @@ static void on_round(struct timer *timer) {
     timer_arm(&node->timers, timer, next);
     sight_begin_round(node, next);
     inquiry_step(node);
+    sight_log(node);
     peers_sweep(node);
     genesis_step(node);
     genesis_mend_if_damaged(node);

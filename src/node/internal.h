@@ -60,6 +60,7 @@ struct sight {
     uint64_t slept;    // how late all rounds together have been, ns
     uint32_t doubt;    // in ourselves
     uint64_t answered; // when gossip of ours last was, by anybody; in the time of node_waking()
+    uint32_t turn;     // member of whom it is looked next whether the log is to say that it is lost
 };
 
 // More than are asked while one waits, in doubt of oneself, too. Who is left out is looked at when
@@ -110,6 +111,7 @@ struct peer {
     struct hint_place hint_places[HINT_KINDS];
     uint64_t hint_actor; // actor of what is minted for it; 0: to be drawn (stand_in.h)
     struct stranger stranger;
+    bool is_logged_down; // what the log has said of it last
 };
 
 struct node {

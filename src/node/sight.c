@@ -5,6 +5,8 @@
 #include "node/inquiry.h"
 #include "node/peers.h"
 
+enum { LOGGED_MOST = 16 }; // members looked at in a round, for the log
+
 static struct suspicion_rule rule_of(const struct node *node) {
     return suspicion_rule_for(node->options.gossip_ns, node->options.suspect_ns);
 }
@@ -115,6 +117,26 @@ static bool most_are_silent(const struct node *node) {
 
 static bool is_deaf(const struct node *node) {
     return gossip_reaches_all(node) ? most_are_silent(node) : inquiry_is_deaf(node);
+}
+
+// Who was there and is down now, or is up again. Who has never been there is not lost.
+static void log_change(struct node *node, uint32_t member) {
+    struct peer *peer = &node->peers[member];
+    if (member == node->self || !peer->answers.has_begun) return;
+    enum verdict verdict = sight_of(node, member).verdict;
+    if (verdict != (peer->is_logged_down ? VERDICT_UP : VERDICT_DOWN)) return;
+    peer->is_logged_down = !peer->is_logged_down;
+    env_log(node->env, peer->is_logged_down ? ENV_WARNING : ENV_INFO, "member %s member=%s",
+            peer->is_logged_down ? "down" : "up", node->map.members[member].name);
+}
+
+void sight_log(struct node *node) {
+    if (node->state != NODE_SERVING) return;
+    for (uint32_t i = 0; i < LOGGED_MOST && i < node->peer_count; i++) {
+        uint32_t member = node->sight.turn < node->peer_count ? node->sight.turn : 0;
+        node->sight.turn = member + 1;
+        log_change(node, member);
+    }
 }
 
 void sight_begin_round(struct node *node, uint64_t next_due) {

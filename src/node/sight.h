@@ -23,6 +23,10 @@
 
 #include "node/internal.h"
 
+// Says in the log which members were lost, and which are up again since. Once per gossip round: of
+// very many it looks at some in each.
+void sight_log(struct node *node);
+
 // A round of our gossip begins; the next is due then.
 void sight_begin_round(struct node *node, uint64_t next_due);
 

@@ -279,6 +279,45 @@ static void make_room(struct node_options *node, struct server_options *server) 
     node->requests_max = 16;
 }
 
+struct said {
+    uint32_t down;
+    uint32_t up;
+};
+
+static bool begins_with(struct slice text, const char *words) {
+    size_t size = strlen(words);
+    return text.size >= size && memcmp(text.data, words, size) == 0;
+}
+
+static void count_said(void *context, const struct world_line *line) {
+    struct said *said = context;
+    said->down += begins_with(line->text, "member down member=");
+    said->up += begins_with(line->text, "member up member=");
+}
+
+// Once for each time, and nothing while it has not been met.
+static void the_log_says_who_was_lost_and_who_is_back(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {MEMBERS, MANY};
+    for (uint32_t k = 0; k < 2; k++) {
+        struct site *site = site_new(sizes[k], make_room);
+        struct said said = {0};
+        world_set_trace(site->world, count_said, &said);
+        site_wait(site, 20 * NS_PER_SECOND);
+        assert_int_equal(said.down + said.up, 0);
+        cluster_kill(&site->cluster, 2);
+        site_wait(site, 20 * NS_PER_SECOND);
+        assert_int_equal(said.down, sizes[k] - 1);
+        assert_int_equal(said.up, 0);
+        cluster_start(&site->cluster, 2);
+        site_wait(site, 20 * NS_PER_SECOND);
+        assert_int_equal(said.down, sizes[k] - 1);
+        assert_int_equal(said.up, sizes[k] - 1);
+        world_set_trace(site->world, NULL, NULL);
+        site_free(site);
+    }
+}
+
 static void in_a_larger_cluster_some_are_asked_in_each_round(void **state) {
     (void)state;
     struct site *site = site_new(MANY, make_room);
@@ -369,6 +408,7 @@ int sight_test(void) {
         cmocka_unit_test(who_is_deaf_doubts_itself),
         cmocka_unit_test(members_tell_what_they_think_of_each_other),
         cmocka_unit_test(who_has_a_map_and_does_not_serve_yet_tells_what_it_knows),
+        cmocka_unit_test(the_log_says_who_was_lost_and_who_is_back),
         cmocka_unit_test(in_a_larger_cluster_some_are_asked_in_each_round),
         cmocka_unit_test(in_a_larger_cluster_a_broken_link_is_noticed),
         cmocka_unit_test(in_a_larger_cluster_who_is_deaf_doubts_itself),
