@@ -109,11 +109,11 @@ static uint32_t moved_in(const struct map *before, const struct map *after) {
     for (uint32_t i = 0; i < after->member_count; i++) {
         was[i] = (uint16_t)map_find_id(before, after->members[i].id);
     }
-    for (uint16_t slot = 0; slot < SLOT_COUNT; slot++) {
-        const struct map_run *run = map_run_of(after, slot);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        const struct map_run *run = map_run_of(after, (uint16_t)slot);
         for (uint32_t i = 0; i < run->replica_count; i++) {
-            moved += map_place_in(map_run_of(before, slot), was[run->replicas[i].member]) ==
-                     REPLICAS_MAX;
+            moved += map_place_in(map_run_of(before, (uint16_t)slot),
+                                  was[run->replicas[i].member]) == REPLICAS_MAX;
         }
     }
     return moved;

@@ -48,7 +48,8 @@ static void check_founded(uint64_t epoch, uint64_t authors) {
     struct writer w = writer_to(bytes, sizeof(bytes));
     genesis_encode_map(&f.map, &f.lineage, &w);
     assert_false(w.failed);
-    size_t but_lineage = CLUSTER_ID_SIZE + 4 + map_encoded_size(&f.map) + MEMBERS * 8;
+    size_t but_lineage =
+        CLUSTER_ID_SIZE + 4 + map_encoded_size(&f.map) + sizeof(uint64_t) * MEMBERS;
     assert_int_equal(w.size, but_lineage + authors * 8);
     golden_compare(name, writer_bytes(&w));
 

@@ -433,14 +433,15 @@ static void a_round_leaves_no_more_than_can_be_written_at_once(void **state) {
     claim(i, 0, 0, 0);
     // None is due before all are there.
     const uint64_t wall_ms = machine_env(i->cluster.processes[0].machine)->wall_ms;
-    struct slice record = large_on_top((wall_ms + 20 * 1000) << 16);
+    const uint64_t due_ms = wall_ms + UINT64_C(20000);
+    struct slice record = large_on_top(due_ms << 16);
     for (uint32_t k = 0; k < LARGE_RECORDS; k++) {
         char key[32];
         (void)snprintf(key, sizeof(key), "{%s}%u", tag, k);
         put_large(i, key, record);
         if (k % 16 == 0) be_up_for(i, 0);
     }
-    assert_true(machine_env(i->cluster.processes[0].machine)->wall_ms < wall_ms + 20 * 1000);
+    assert_true(machine_env(i->cluster.processes[0].machine)->wall_ms < due_ms);
     const uint32_t most = ROUND_BYTES_MAX / (uint32_t)record.size;
     for (uint32_t left = LARGE_RECORDS; left > 0;) {
         struct message_purge m = hear_proposal(i);
