@@ -398,6 +398,7 @@ static void end_process(struct machine *m, bool has_power) {
     m->life++; // voids its events
     m->requests = 0;
     m->is_running = false;
+    if (!m->is_busy && !m->was_paused) m->away_since = m->world->now;
     m->is_paused = false;
     m->was_paused = false;
     m->is_busy = false;

@@ -41,7 +41,7 @@ struct machine {
     bool is_paused;
     bool was_paused; // until its turn event, like the next
     bool is_busy;
-    uint64_t away_since; // ns of the world: paused or busy since then
+    uint64_t away_since; // ns of the world: paused, busy or ended since then
     uint64_t (*effort)(const void *context);
     const void *effort_context;
     uint64_t effort_seen; // ns

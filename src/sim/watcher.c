@@ -55,9 +55,7 @@ static void look_at(struct watched *m, const struct process *p, bool is_serving,
     keep(&m->gone_since, p->state == PROCESS_DOWN || is_paused, now);
     // It may have run for a moment since the last look.
     uint64_t away_since = machine_away_since(p->machine);
-    if (is_paused && m->gone_since < away_since) m->gone_since = away_since;
-    if (m->was_paused && p->state == PROCESS_DOWN) m->gone_since = now; // likewise, and ended then
-    m->was_paused = is_paused;
+    if (m->gone_since != 0 && m->gone_since < away_since) m->gone_since = away_since;
     keep(&m->serving_since, is_serving, now);
     keep(&m->well_since, is_serving && !is_paused, now);
 }

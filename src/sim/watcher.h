@@ -25,7 +25,6 @@ struct watcher_counts {
 // Of one member, as of the last look; times are the world's.
 struct watched {
     uint32_t starts;
-    bool was_paused;
     uint64_t gone_since;    // 0: is there
     uint64_t serving_since; // 0: is not; whether or not it is stopped
     uint64_t well_since;    // 0: does not serve, or is stopped
