@@ -121,9 +121,8 @@ static void on_stored(struct store_write *write) {
     bool is_own_trouble = write->status == ST_CORRUPT || write->status == ST_NO_SPACE;
     if (is_own_trouble && o->round == 1 && o->replica_count > 1) {
         // Others have it whole, or room; whoever asks us to coordinate asks them himself.
-        bool is_final = write->status == ST_NO_SPACE && o->request == NULL;
         if (o->request == NULL || operation_is_standing_in(o)) {
-            operation_finish(o, is_final ? ST_NO_SPACE : ST_UNAVAILABLE);
+            operation_finish(o, write->status == ST_CORRUPT ? ST_UNAVAILABLE : ST_NO_SPACE);
         } else {
             forward_start(o, o->is_sloppy ? o->replica_count / 2 + 1 : o->quorum.need);
         }
