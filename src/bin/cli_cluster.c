@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { FIGURES = 5 }; // columns of what a member says of itself
+
 static void set_problem(char *problem, const char *what, const char *why) {
     snprintf(problem, CLI_PROBLEM_MAX + 1, "%s: %.*s", what, CLI_PROBLEM_MAX / 2, why);
 }
@@ -96,6 +98,7 @@ static void read_field(struct cluster_view *view, struct cluster_node *node, con
         {"dc", node->dc, sizeof(node->dc)},
         {"state", node->state, sizeof(node->state)},
         {"address", node->address, sizeof(node->address)},
+        {"troubles", node->troubles, sizeof(node->troubles)},
         {"purge_waits_for", view->purge_waits_for, sizeof(view->purge_waits_for)},
     };
     const struct {
@@ -223,15 +226,41 @@ static void print_hints(const struct cluster_view *view, struct terminal *t) {
     fputc('\n', t->file);
 }
 
-void cluster_print(const struct cluster_view *view, struct terminal *t) {
-    static const char *const headings[] = {"name",  "state",        "address", "rack",
-                                           "dc",    ">slots first", ">held",   ">keys",
-                                           ">disk", ">ops/s",       ">merging"};
-    struct table table = table_of(headings, sizeof(headings) / sizeof(headings[0]));
+size_t cluster_count_up(const struct cluster_view *view) {
     size_t up = 0;
+    for (size_t i = 0; i < view->node_count; i++) up += strcmp(view->nodes[i].state, "up") == 0;
+    return up;
+}
+
+// What a member says of itself. Of one that says nothing any more nobody knows it.
+static void add_figures(struct table *table, const struct cluster_node *node) {
+    bool is_gone = strcmp(node->state, "down") == 0 || strcmp(node->state, "refused") == 0;
+    if (is_gone) {
+        for (uint32_t i = 0; i < FIGURES; i++) table_cell(table, STYLE_FAINT, "?");
+        return;
+    }
+    table_cell(table, STYLE_PLAIN, "%llu", (unsigned long long)node->keys);
+    table_cell(table, STYLE_PLAIN, "%s", human_size(node->disk).text);
+    table_cell(table, STYLE_PLAIN, "%s", human_count((double)node->load).text);
+    if (node->is_merging) {
+        table_cell(table, STYLE_PLAIN, "%llu %%", (unsigned long long)node->merged);
+    } else {
+        table_cell(table, STYLE_FAINT, "-");
+    }
+    if (node->troubles[0] != '\0') {
+        table_cell(table, STYLE_WARN, "%s", node->troubles);
+    } else {
+        table_cell(table, STYLE_FAINT, "-");
+    }
+}
+
+static void print_table(const struct cluster_view *view, struct terminal *t) {
+    static const char *const headings[] = {"name",  "state",        "address",  "rack",
+                                           "dc",    ">slots first", ">held",    ">keys",
+                                           ">disk", ">ops/s",       ">merging", "troubles"};
+    struct table table = table_of(headings, sizeof(headings) / sizeof(headings[0]));
     for (size_t i = 0; i < view->node_count; i++) {
         const struct cluster_node *node = &view->nodes[i];
-        if (strcmp(node->state, "up") == 0) up++;
         table_cell(&table, node->is_self ? STYLE_STRONG : STYLE_PLAIN, "%s", node->name);
         table_cell(&table, style_of_state(node->state), "%s", node->state);
         table_cell(&table, STYLE_PLAIN, "%s", node->address);
@@ -239,20 +268,19 @@ void cluster_print(const struct cluster_view *view, struct terminal *t) {
         table_cell(&table, STYLE_PLAIN, "%s", node->dc);
         table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->slots_first);
         table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->slots_held);
-        table_cell(&table, STYLE_PLAIN, "%llu", (unsigned long long)node->keys);
-        table_cell(&table, STYLE_PLAIN, "%s", human_size(node->disk).text);
-        table_cell(&table, STYLE_PLAIN, "%s", human_count((double)node->load).text);
-        if (node->is_merging) {
-            table_cell(&table, STYLE_PLAIN, "%llu %%", (unsigned long long)node->merged);
-        } else {
-            table_cell(&table, STYLE_FAINT, "-");
-        }
+        add_figures(&table, node);
     }
     table_print(&table, t);
     table_free(&table);
+}
+
+void cluster_print(const struct cluster_view *view, struct terminal *t) {
+    size_t up = cluster_count_up(view);
+    print_table(view, t);
     terminal_print(t, view->is_ok ? STYLE_GOOD : STYLE_BAD, "cluster %s", view->state);
-    terminal_print(t, STYLE_FAINT, ", %zu of %zu members up, epoch %llu", up, view->node_count,
-                   (unsigned long long)view->epoch);
+    terminal_print(t, up < view->node_count ? STYLE_WARN : STYLE_FAINT, ", %zu of %zu members up",
+                   up, view->node_count);
+    terminal_print(t, STYLE_FAINT, ", epoch %llu", (unsigned long long)view->epoch);
     fputc('\n', t->file);
     print_load(view, t);
     print_differences(view, t);

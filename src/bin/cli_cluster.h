@@ -20,6 +20,7 @@ struct cluster_node {
     char dc[NAME_SIZE_MAX + 1];
     char state[NAME_SIZE_MAX + 1]; // up, unreachable, down, refused, starting, mending, stopping
     char address[ADDRESS_SIZE_MAX + 1]; // host:port
+    char troubles[NAME_SIZE_MAX + 1];   // words with spaces between them: full failed damaged hints
     bool is_self;                       // the one that was asked
     uint64_t slots_first;               // slots whose first replica it is
     uint64_t slots_held;
@@ -56,6 +57,9 @@ struct cluster_view *cluster_look(const struct cli_server *member,
 
 // Whether that member answers, and sees a cluster that is complete.
 bool cluster_is_ready(const struct cli_server *member, char problem[CLI_PROBLEM_MAX + 1]);
+
+// Members that are up.
+size_t cluster_count_up(const struct cluster_view *view);
 
 void cluster_print(const struct cluster_view *view, struct terminal *t);
 

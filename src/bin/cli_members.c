@@ -3,6 +3,7 @@
 
 #include "base/must.h"
 #include "base/text.h"
+#include "bin/cli_clock.h"
 #include "bin/cli_cluster.h"
 #include "bin/cli_options.h"
 #include "model/map.h"
@@ -10,6 +11,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MOMENT_MS = 300 };
 
 static struct cluster_view *look(const struct members *m, char *problem) {
     struct cluster_view *view = cluster_look(&m->first, problem);
@@ -42,7 +45,15 @@ static struct member *take_member(struct members *m, const struct cluster_node *
     return member;
 }
 
-static void connect_to(const struct members *m, struct member *member) {
+// With patience until then, or for a moment if that is over: maybe only others have hung.
+static struct cli_server server_until(const struct cli_server *server, uint64_t until_ms) {
+    struct cli_server s = *server;
+    uint64_t now = cli_now_ms();
+    s.timeout_ms = now + MOMENT_MS < until_ms ? until_ms - now : MOMENT_MS;
+    return s;
+}
+
+static void connect_to(const struct members *m, struct member *member, uint64_t until_ms) {
     struct slice host;
     uint16_t port;
     if (map_parse_address(slice_of_string(member->address), &host, &port) != ST_OK) {
@@ -53,14 +64,16 @@ static void connect_to(const struct members *m, struct member *member) {
     member->server = m->first; // its password and patience
     member->server.host = member->host;
     member->server.port = port;
-    member->context = cli_server_reach(&member->server, member->problem);
+    const struct cli_server server = server_until(&member->server, until_ms);
+    member->context = cli_server_reach(&server, member->problem);
 }
 
 void members_reach(struct members *m) {
+    uint64_t until_ms = cli_now_ms() + m->first.timeout_ms;
     for (size_t i = 0; i < m->count; i++) {
         struct member *member = m->all[i];
         member->problem[0] = '\0';
-        if (member->context == NULL) connect_to(m, member);
+        if (member->context == NULL) connect_to(m, member, until_ms);
     }
 }
 
@@ -79,8 +92,10 @@ bool members_find(struct members *m, char problem[CLI_PROBLEM_MAX + 1]) {
     return true;
 }
 
-void members_ask(const struct members *m, const char *command) {
+void members_ask(struct members *m, const char *command) {
+    uint64_t until_ms = cli_now_ms() + m->first.timeout_ms;
     for (size_t i = 0; i < m->count; i++) {
+        m->all[i]->until_ms = until_ms;
         // What goes wrong is told when the answer is taken.
         if (member_is_asked(m->all[i])) (void)redisAppendCommand(m->all[i]->context, command);
     }
@@ -96,8 +111,10 @@ void members_ask(const struct members *m, const char *command) {
 redisReply *member_answer(struct member *member) {
     if (!member_is_asked(member)) return NULL;
     void *answer = NULL;
-    if (redisGetReply(member->context, &answer) != REDIS_OK) {
-        cli_server_trouble(&member->server, member->context, member->problem);
+    const struct cli_server server = server_until(&member->server, member->until_ms);
+    bool is_set = cli_server_set_timeout(&server, member->context);
+    if (!is_set || redisGetReply(member->context, &answer) != REDIS_OK) {
+        cli_server_trouble(&server, member->context, member->problem);
         redisFree(member->context);
         member->context = NULL;
         return NULL;
@@ -111,6 +128,7 @@ redisReply *member_answer(struct member *member) {
 
 redisReply *member_ask(struct member *member, const char *command) {
     if (!member_is_asked(member)) return NULL;
+    member->until_ms = cli_now_ms() + member->server.timeout_ms;
     (void)redisAppendCommand(member->context, command);
     return member_answer(member);
 }

@@ -3,7 +3,8 @@
 // cli_members.h -- all members of a cluster, each asked by a connection of its own.
 //
 // A member that cannot be asked is no failure of the others: why it cannot is kept beside it, and
-// the next members_find or members_reach tries again.
+// the next members_find or members_reach tries again. All together have the time that one has, so
+// that many which hang do not take as many times as long.
 #ifndef QUOIT_BIN_CLI_MEMBERS_H
 #define QUOIT_BIN_CLI_MEMBERS_H
 
@@ -18,6 +19,7 @@ struct member {
     char host[ADDRESS_SIZE_MAX + 1];
     struct cli_server server;
     redisContext *context;             // NULL: there is no connection
+    uint64_t until_ms;                 // by then it has to have answered
     char problem[CLI_PROBLEM_MAX + 1]; // why it is not asked; empty: it is
 };
 
@@ -36,7 +38,7 @@ bool members_find(struct members *m, char problem[CLI_PROBLEM_MAX + 1]);
 void members_reach(struct members *m);
 
 // Asks all that can be asked, together; the answers are then to be taken, one from each.
-void members_ask(const struct members *m, const char *command);
+void members_ask(struct members *m, const char *command);
 
 // Its answer, which is no error, or NULL: it is not asked, or cannot be any more, and why is said
 // beside it.

@@ -15,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_TIMEOUT_MS = 20000, PAUSE_MS = 300 };
+enum { ANSWER_TIMEOUT_MS = 20000, PAUSE_MS = 300, SEEN_MS = 10000 };
 
 struct replace {
     struct cli_server member; // that is asked
     const char *name;         // of the node
     uint64_t wait_s;
     uint64_t until_ms;
+    uint64_t seen_until_ms; // by then the node has shown itself, if it was started
     struct terminal terminal;
 };
 
@@ -38,7 +39,9 @@ static enum answer order(const struct replace *r, char problem[CLI_PROBLEM_MAX +
         answer = ANSWER_DONE;
     } else {
         snprintf(problem, CLI_PROBLEM_MAX + 1, "%s", reply->str);
-        if (strncmp(reply->str, "BUSY ", 5) == 0) answer = ANSWER_LATER;
+        bool is_unseen = strncmp(reply->str, "NOTFOUND ", 9) == 0; // maybe it has just begun
+        bool is_awaited = is_unseen && cli_now_ms() < r->seen_until_ms;
+        if (is_awaited || strncmp(reply->str, "BUSY ", 5) == 0) answer = ANSWER_LATER;
     }
     if (reply != NULL) freeReplyObject(reply);
     redisFree(context);
@@ -93,6 +96,7 @@ static bool is_mended(struct replace *r, char state[NAME_SIZE_MAX + 1]) {
 static int carry_out(struct replace *r) {
     char state[NAME_SIZE_MAX + 1] = "not seen";
     r->until_ms = cli_now_ms() + r->wait_s * 1000;
+    r->seen_until_ms = cli_now_ms() + SEEN_MS;
     if (!have_it_ordered(r)) return CLI_FAILED;
     struct terminal t = terminal_of(stdout);
     terminal_print(&t, STYLE_GOOD, "replaced");

@@ -53,14 +53,22 @@ static bool authenticate(const struct cli_server *server, redisContext *context,
     return is_good;
 }
 
-redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI_PROBLEM_MAX + 1]) {
-    const struct timeval timeout = {
+static struct timeval timeout_of(const struct cli_server *server) {
+    return (struct timeval){
         .tv_sec = (time_t)(server->timeout_ms / 1000),
         .tv_usec = (suseconds_t)(server->timeout_ms % 1000) * 1000,
     };
-    redisContext *context = redisConnectWithTimeout(server->host, (int)server->port, timeout);
+}
+
+bool cli_server_set_timeout(const struct cli_server *server, redisContext *context) {
+    return redisSetTimeout(context, timeout_of(server)) == REDIS_OK;
+}
+
+redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI_PROBLEM_MAX + 1]) {
+    redisContext *context =
+        redisConnectWithTimeout(server->host, (int)server->port, timeout_of(server));
     must(context != NULL);
-    if (context->err != 0 || redisSetTimeout(context, timeout) != REDIS_OK) {
+    if (context->err != 0 || !cli_server_set_timeout(server, context)) {
         cli_server_trouble(server, context, problem);
     } else if (authenticate(server, context, problem)) {
         return context;

@@ -36,6 +36,10 @@ bool cli_server_read_password(struct cli_server *server, const char *command);
 // without its address.
 redisContext *cli_server_reach(const struct cli_server *server, char problem[CLI_PROBLEM_MAX + 1]);
 
+// What is waited for from now on may take as long as the server may. False: cli_server_trouble says
+// why.
+bool cli_server_set_timeout(const struct cli_server *server, redisContext *context);
+
 // What went wrong with the connection, in words for people.
 void cli_server_trouble(const struct cli_server *server, const redisContext *context,
                         char problem[CLI_PROBLEM_MAX + 1]);

@@ -12,27 +12,35 @@
 
 enum { ANSWER_TIMEOUT_MS = 3000 };
 
+static json_t *json_of_words(const char *words) {
+    json_t *list = json_array();
+    for (size_t size; *words != '\0'; words += size + (words[size] == ' ')) {
+        size = strcspn(words, " ");
+        json_array_append_new(list, json_stringn(words, size));
+    }
+    return list;
+}
+
 static json_t *json_of_node(const struct cluster_node *n) {
-    return json_pack("{ss ss ss ss ss ss ss sb sI sI sI sI sI sI sI sb sI}", "id", n->id, "name",
+    return json_pack("{ss ss ss ss ss ss ss sb sI sI sI sI sI sI sI sb sI so}", "id", n->id, "name",
                      n->name, "state", n->state, "address", n->address, "host", n->host, "rack",
                      n->rack, "dc", n->dc, "self", n->is_self, "slots", (json_int_t)n->slots_first,
                      "slots_held", (json_int_t)n->slots_held, "keys", (json_int_t)n->keys, "disk",
                      (json_int_t)n->disk, "memory", (json_int_t)n->memory, "load",
                      (json_int_t)n->load, "incarnation", (json_int_t)n->incarnation, "merging",
-                     n->is_merging, "merged", (json_int_t)n->merged);
+                     n->is_merging, "merged", (json_int_t)n->merged, "troubles",
+                     json_of_words(n->troubles));
 }
 
 static void print_json(const struct cluster_view *view) {
     json_t *nodes = json_array();
-    size_t up = 0;
     for (size_t i = 0; i < view->node_count; i++) {
         json_array_append_new(nodes, json_of_node(&view->nodes[i]));
-        if (strcmp(view->nodes[i].state, "up") == 0) up++;
     }
     json_t *all = json_pack(
         "{so s{ss sI sI sI sI sI sb sI sI sI ss sI}}", "nodes", nodes, "cluster", "state",
         view->state, "epoch", (json_int_t)view->epoch, "members", (json_int_t)view->node_count,
-        "up", (json_int_t)up, "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
+        "up", (json_int_t)cluster_count_up(view), "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
         (json_int_t)view->slots_behind, "shedding", view->shedding == 1, "shed_requests",
         (json_int_t)view->shed_requests, "queue_time_us", (json_int_t)view->queue_time_us,
         "purge_blocked", (json_int_t)view->purge_blocked, "purge_waits_for", view->purge_waits_for,

@@ -236,8 +236,8 @@ static void on_server_started(void *context, enum status status) {
 
 static const char *start_failure(enum status status) {
     if (status == ST_CORRUPT) {
-        return "cannot start: the data cannot be read; move it away, and the other members give "
-               "back what was in it";
+        return "cannot start: the data cannot be read; move it away, and the other members, if "
+               "there are any, give back what was in it";
     }
     if (status == ST_NO_SPACE) {
         return "cannot start: the disk is full";

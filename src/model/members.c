@@ -64,12 +64,12 @@ bool members_merge_entry(struct members *members, uint32_t index,
 }
 
 void member_entry_encode(const struct member_entry *entry, struct writer *w) {
-    must(entry->state < MEMBER_STATES);
+    must(entry->state < MEMBER_STATES && entry->troubles < 1u << MEMBER_TROUBLES);
     write_u64(w, entry->id);
     write_u64(w, entry->incarnation);
     write_u64(w, entry->heartbeat);
     write_u64(w, entry->storage);
-    write_u8(w, (uint8_t)entry->state);
+    write_u8(w, (uint8_t)(entry->state | (uint32_t)entry->troubles << 4));
     write_u64(w, entry->key_count);
     write_u64(w, entry->disk_size);
     write_u64(w, entry->memory_size);
@@ -82,8 +82,10 @@ void member_entry_decode(struct member_entry *entry, struct reader *r) {
     entry->incarnation = read_u64(r);
     entry->heartbeat = read_u64(r);
     entry->storage = read_u64(r);
-    uint8_t state = read_u8(r);
+    uint8_t both = read_u8(r);
+    uint8_t state = both & 15;
     if (state >= MEMBER_STATES) r->failed = true;
+    entry->troubles = both >> 4;
     entry->state = (enum member_state)(state < MEMBER_STATES ? state : 0);
     entry->key_count = read_u64(r);
     entry->disk_size = read_u64(r);

@@ -26,12 +26,22 @@ enum member_state {
 
 enum { MEMBER_MERGES_NOTHING = 255 };
 
+// Bits of what somebody should look at.
+enum member_trouble {
+    MEMBER_IS_FULL = 1,    // it takes no writes for want of room
+    MEMBER_IS_FAILED = 2,  // a write or sync failed: it takes none until the next start
+    MEMBER_IS_DAMAGED = 4, // something was found damaged that is not made good yet
+    MEMBER_HAS_HINTS = 8,  // it keeps writes for others
+    MEMBER_TROUBLES = 4,   // how many there are
+};
+
 struct member_entry {
     uint64_t id;          // of the map; 0: nothing heard yet
     uint64_t incarnation; // starts of its process
     uint64_t heartbeat;   // raised with each round of gossip
     uint64_t storage;     // of its data directory
     enum member_state state;
+    uint8_t troubles;     // bits of enum member_trouble
     uint64_t key_count;   // live keys held
     uint64_t disk_size;   // bytes on disk: log and tables
     uint64_t memory_size; // bytes of data in memory
@@ -58,6 +68,7 @@ uint32_t members_find(const struct members *members, uint64_t id);
 // Takes over the entry if it is newer than what stands at index. True if it was.
 bool members_merge_entry(struct members *members, uint32_t index, const struct member_entry *entry);
 
+// State and troubles are the low and the high half of a byte.
 void member_entry_encode(const struct member_entry *entry, struct writer *w);
 enum { MEMBER_ENTRY_ENCODED_SIZE = 8 + 8 + 8 + 8 + 1 + 8 + 8 + 8 + 4 + 1 };
 

@@ -99,13 +99,15 @@ static void entries_survive_the_way_to_bytes_and_back(void **state) {
         uint8_t bytes[MEMBER_ENTRY_ENCODED_SIZE];
         uint8_t again[MEMBER_ENTRY_ENCODED_SIZE];
         for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = (uint8_t)rng_next(&rng);
-        bytes[32] = (uint8_t)rng_below(&rng, MEMBER_STATES + 2);
+        uint8_t member_state = (uint8_t)rng_below(&rng, MEMBER_STATES + 2);
+        bytes[32] = (uint8_t)(member_state | (uint32_t)rng_below(&rng, 16) << 4);
         bytes[sizeof(bytes) - 1] = (uint8_t)rng_below(&rng, 101);
         struct reader r = reader_of((struct slice){bytes, sizeof(bytes)});
         struct member_entry entry;
         member_entry_decode(&entry, &r);
-        assert_int_equal(reader_done(&r), bytes[32] < MEMBER_STATES);
+        assert_int_equal(reader_done(&r), member_state < MEMBER_STATES);
         if (r.failed) continue;
+        assert_int_equal(entry.troubles, bytes[32] >> 4);
         struct writer w = writer_to(again, sizeof(again));
         member_entry_encode(&entry, &w);
         assert_int_equal(w.size, sizeof(again));

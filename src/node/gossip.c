@@ -7,6 +7,15 @@
 #include "node/peers.h"
 #include "node/sight.h"
 
+static uint8_t troubles_of(const struct node *node, const struct store_stats *stats) {
+    uint32_t bits = 0;
+    if (stats->is_full) bits |= MEMBER_IS_FULL;
+    if (stats->is_failed) bits |= MEMBER_IS_FAILED;
+    if (stats->was_damaged) bits |= MEMBER_IS_DAMAGED;
+    if (node_hints(node).key_count > 0) bits |= MEMBER_HAS_HINTS;
+    return (uint8_t)bits;
+}
+
 static void refresh_self(struct node *node) {
     struct member_entry *e = &node->members.entries[node->self];
     struct store_stats stats = store_stats(node->store);
@@ -20,6 +29,7 @@ static void refresh_self(struct node *node) {
     rumors_change(&node->rumors, node->self, node->self, gossip_reaches_all(node));
     e->storage = store_actor(node->store).storage;
     e->state = node_has_vote(node) ? MEMBER_SERVING : MEMBER_MENDING;
+    e->troubles = troubles_of(node, &stats);
     e->key_count = stats.live_count;
     e->disk_size = stats.log_size + stats.table_size;
     e->memory_size = stats.memory_used;

@@ -70,6 +70,19 @@ static void reply_number(struct reply *r, const char *name, uint64_t value) {
     reply_integer(r, (int64_t)value);
 }
 
+// Words with spaces between them.
+static void reply_troubles(struct reply *r, uint8_t troubles) {
+    static const char *const words[MEMBER_TROUBLES] = {"full", "failed", "damaged", "hints"};
+    char memory[64];
+    struct text text = text_over(memory, sizeof(memory));
+    for (uint32_t i = 0; i < MEMBER_TROUBLES; i++) {
+        if ((troubles >> i & 1) == 0) continue;
+        text_printf(&text, "%s%s", text.size > 0 ? " " : "", words[i]);
+    }
+    reply_bulk_string(r, "troubles");
+    reply_bulk(r, text_slice(&text));
+}
+
 static void reply_member(struct reply *r, const struct node *node, uint32_t index,
                          const struct slot_counts *counts) {
     const struct map_member *member = &node_map(node)->members[index];
@@ -80,7 +93,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     map_member_address(member, 0, address);
     bool is_merging = entry->merged != MEMBER_MERGES_NOTHING;
     bool is_self = index == node_self(node);
-    reply_map(r, is_self ? 25 : 17);
+    reply_map(r, is_self ? 26 : 18);
     reply_text(r, "id", id);
     reply_text(r, "name", member->name);
     reply_text(r, "host", member->host);
@@ -98,6 +111,7 @@ static void reply_member(struct reply *r, const struct node *node, uint32_t inde
     reply_number(r, "merging", is_merging);
     reply_number(r, "merged", is_merging ? entry->merged : 0);
     reply_number(r, "incarnation", entry->incarnation);
+    reply_troubles(r, entry->troubles);
     if (!is_self) return;
     bool is_serving = node_state(node) == NODE_SERVING;
     reply_number(r, "unequal_seconds", is_serving ? node_unequal_ns(node) / NS_PER_SECOND : 0);

@@ -132,6 +132,8 @@ static void a_replica_that_cannot_mint_is_passed_over(void **state) {
     assert_true(node_member_is_up(cluster_node(cluster, 0), first));
 
     expect_dialogue(site, t, words, "+OK\r\n");
+    site_wait(site, NS_PER_SECOND);
+    expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), "$8\r\ntroubles\r\n$6\r\nfailed\r\n");
     site_free(site);
 }
 

@@ -318,10 +318,13 @@ static void hints_on_a_full_disk_go_all_the_same(void **state) {
 // Of one of three; whoever is asked has the others take what it cannot.
 static void where_one_disk_is_full_the_others_are_written(void **state) {
     (void)state;
+    const char *troubles = "$8\r\ntroubles\r\n$4\r\nfull\r\n";
     struct site *site = site_new(3, small_segments);
+    assert_null(strstr(answer_to(site, site_talker(site, 1, false), "QUOIT STATUS\r\n"), troubles));
     machine_set_quota(site->cluster.processes[0].machine, 1);
     site_wait(site, 60 * NS_PER_SECOND);
     assert_true(node_store_stats(node_at(site, 0)).is_full);
+    expect_part(answer_to(site, site_talker(site, 1, false), "QUOIT STATUS\r\n"), troubles);
     for (uint32_t member = 0; member < 3; member++) {
         struct talker *t = site_talker(site, member, false);
         for (uint32_t i = 0; i < KEYS; i++) {

@@ -562,6 +562,7 @@ static void a_damaged_record_is_refused_as_such(void **state) {
     expect_dialogue(site, t, "SET {tag}0 v\r\n",
                     "-DAMAGED what is stored of the key fails its checksum and is not served\r\n");
     expect_dialogue(site, t, "GET other\r\n", "$-1\r\n");
+    expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), "$8\r\ntroubles\r\n$7\r\ndamaged\r\n");
     site_free(site);
 }
 

@@ -442,7 +442,9 @@ static void what_the_replicas_cannot_merge_is_shown_until_they_can(void **state)
     site_wait(site, 30 * NS_PER_SECOND);
     assert_int_equal(hints(site), 2);
     struct talker *t = site_talker(site, 0, false);
+    const char *troubles = "$8\r\ntroubles\r\n$5\r\nhints\r\n";
     assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 1);
+    expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), troubles);
     expect_part(answer_to(site, t, "QUOIT STATUS\r\n"), "$11\r\nhints_stuck\r\n:1\r\n");
     (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
     (void)answer_to(site, t, words);
@@ -452,6 +454,7 @@ static void what_the_replicas_cannot_merge_is_shown_until_they_can(void **state)
     wait_until_handed_off(site);
     site_wait(site, 2 * NS_PER_SECOND);
     assert_int_equal(info_number(site, t, "INFO quoit\r\n", "hints_stuck"), 0);
+    assert_null(strstr(answer_to(site, t, "QUOIT STATUS\r\n"), troubles));
     expect_both(site, keys[0], "new", "minted");
     (void)snprintf(words, sizeof(words), "KV.GET %s\r\n", keys[0]);
     assert_null(strstr(answer_to(site, t, words), "old"));

@@ -315,6 +315,31 @@ static void lower_limits_never_pass_for_damage(void **state) {
     shop_free(shop);
 }
 
+// Its tables would pass for what a crash has left over, and be removed.
+static void without_its_manifest_a_store_is_left_as_it_is(void **state) {
+    (void)state;
+    struct world_options options = world_quiet();
+    struct shop *shop = shop_new(test_seed(), &options);
+    shop->options.flush_size = 4096;
+    shop->options.segment_size = UINT64_C(96) * 1024;
+    assert_int_equal(shop_open(shop), ST_OK);
+    sell_for(shop, NS_PER_SECOND / 2);
+    assert_true(store_stats(shop->store).flushes > 0);
+    shop_end(shop);
+    struct disk *whole = disk_copy(machine_disk(shop->machine));
+    assert_true(disk_remove(machine_disk(shop->machine), "manifest"));
+    assert_int_equal(shop_open(shop), ST_CORRUPT);
+    machine_kill(shop->machine);
+    assert_int_equal(machine_disk(shop->machine)->seen.count, whole->seen.count - 1);
+
+    machine_restore(shop->machine, whole);
+    assert_int_equal(shop_open(shop), ST_OK);
+    shop_check_all(shop);
+    shop_end(shop);
+    disk_destroy(whole);
+    shop_free(shop);
+}
+
 int store_damage_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(damage_is_never_served_and_always_noticed),
@@ -323,6 +348,7 @@ int store_damage_test(void) {
         cmocka_unit_test(a_read_that_fails_at_the_start_ends_it),
         cmocka_unit_test(a_lower_limit_does_not_drop_the_end_of_the_log),
         cmocka_unit_test(lower_limits_never_pass_for_damage),
+        cmocka_unit_test(without_its_manifest_a_store_is_left_as_it_is),
     };
     return cmocka_run_group_tests_name("store_damage", cases, NULL, NULL);
 }

@@ -483,25 +483,6 @@ static void a_bad_sector_is_not_read_for_each_partition(void **state) {
     shop_free(shop);
 }
 
-// What was in tables is gone then, and nothing else says that there were any.
-static void a_missing_manifest_is_damage(void **state) {
-    (void)state;
-    struct world_options options = world_quiet();
-    struct shop *shop = shop_new(test_seed(), &options);
-    make_small(shop, &shop->rng);
-    assert_int_equal(shop_open(shop), ST_OK);
-    uint32_t epoch = store_actor(shop->store).epoch;
-    sell_for(shop, NS_PER_SECOND / 2);
-    assert_true(store_stats(shop->store).flushes > 0);
-    shop_end(shop);
-    assert_true(disk_remove(machine_disk(shop->machine), "manifest"));
-    assert_int_equal(shop_open(shop), ST_OK);
-    assert_true(store_stats(shop->store).was_damaged);
-    assert_true(store_actor(shop->store).epoch > epoch);
-    shop_end(shop);
-    shop_free(shop);
-}
-
 static void what_was_mended_may_be_damaged_again(void **state) {
     (void)state;
     for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
@@ -786,7 +767,6 @@ int store_engine_test(void) {
         cmocka_unit_test(damage_in_tables_is_told_forgiven_and_merged_away),
         cmocka_unit_test(so_are_bad_sectors),
         cmocka_unit_test(a_bad_sector_is_not_read_for_each_partition),
-        cmocka_unit_test(a_missing_manifest_is_damage),
         cmocka_unit_test(what_was_mended_may_be_damaged_again),
         cmocka_unit_test(copies_in_memory_do_not_hide_damage),
         cmocka_unit_test(damage_that_is_forgiven_later_leaves_the_sums),

@@ -472,6 +472,11 @@ static void on_manifest(struct manifest_file *f) {
         end(c, ST_OK);
         return;
     }
+    if (manifest_is_missing(&f->current, (const char *)c->names, c->names_size)) {
+        ADD(c, MANIFEST_NAME, nowhere, CHECK_LOST, "gone, its tables are there: it will not start");
+        end(c, ST_OK);
+        return;
+    }
     manifest_note_drops(&f->current, &c->keyspaces);
     if (f->good == 1) {
         ADD(c, MANIFEST_NAME, nowhere, CHECK_MENDED, "one of two copies is damaged");

@@ -271,6 +271,17 @@ bool manifest_leaves_over(const struct manifest *m, const char *name) {
     return file_name_parse(SEGMENT_PREFIX, name, &number) && number < position_number(m->position);
 }
 
+bool manifest_is_missing(const struct manifest *m, const char *names, uint32_t size) {
+    bool has_table = false;
+    if (m->storage != 0) return false;
+    for (uint32_t at = 0; at < size; at += (uint32_t)strlen(names + at) + 1) {
+        uint32_t number = 0;
+        if (file_name_parse(SEGMENT_PREFIX, names + at, &number) && number == 1) return false;
+        has_table |= file_name_parse(SSTABLE_PREFIX, names + at, &number);
+    }
+    return has_table;
+}
+
 // The file.
 
 size_t manifest_file_memory_size(void) {

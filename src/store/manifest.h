@@ -113,6 +113,11 @@ void manifest_note_drops(const struct manifest *m, struct keyspaces *k);
 // the manifest knows nothing of, or is done with.
 bool manifest_leaves_over(const struct manifest *m, const char *name);
 
+// True where there is none any more. names: of all files, each with its NUL, in size bytes. Tables
+// are there, and the first segment of the log, which no flush removes before a manifest names what
+// it wrote, is not.
+bool manifest_is_missing(const struct manifest *m, const char *names, uint32_t size);
+
 // Copies the state and the tables.
 void manifest_copy(struct manifest *to, const struct manifest *from);
 

@@ -468,6 +468,34 @@ static void changes_are_those_of_a_plain_list(void **state) {
     fixture_free(f);
 }
 
+static void that_it_is_gone_shows_in_the_names_of_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *names; // each ends in "|"
+        bool is_missing;
+    } cases[] = {
+        {"", false},
+        {"log-0000000000000002|", false},                        // the log says so itself
+        {"log-0000000000000001|table-0000000000000001|", false}, // a crash in the first flush
+        {"log-0000000000000002|table-0000000000000001|", true},
+        {"table-0000000000000001|log-0000000000000002|", true},
+        {"table-0000000000000001|", true},
+    };
+    struct fixture *f = fixture_new();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char names[64];
+        uint32_t size = (uint32_t)strlen(cases[i].names);
+        for (uint32_t k = 0; k < size; k++) {
+            names[k] = (char)(cases[i].names[k] == '|' ? 0 : cases[i].names[k]);
+        }
+        f->manifest.storage = 0;
+        assert_int_equal(manifest_is_missing(&f->manifest, names, size), cases[i].is_missing);
+        f->manifest.storage = 7;
+        assert_false(manifest_is_missing(&f->manifest, names, size));
+    }
+    fixture_free(f);
+}
+
 int manifest_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(the_format_is_that_of_the_golden_bytes),
@@ -483,6 +511,7 @@ int manifest_test(void) {
         cmocka_unit_test(another_version_is_told_from_damage),
         cmocka_unit_test(what_cannot_be_is_refused_under_a_good_checksum),
         cmocka_unit_test(changes_are_those_of_a_plain_list),
+        cmocka_unit_test(that_it_is_gone_shows_in_the_names_of_files),
     };
     return cmocka_run_group_tests_name("manifest", cases, NULL, NULL);
 }

@@ -452,6 +452,12 @@ static void on_listed(struct env_op *op) {
         fail(s, "list of files", ST_SNAPSHOT);
         return;
     }
+    const char *names = (const char *)s->log.buffers[0].data;
+    if (manifest_is_missing(&s->manifest.current, names, op->size)) {
+        env_log(s->env, ENV_ERROR, "manifest_missing"); // its tables are not taken for left over
+        fail(s, "manifest", ST_CORRUPT);
+        return;
+    }
     snapshots_recover(&s->snapshots, s->log.buffers[0].data, op->size);
 }
 

@@ -5,6 +5,9 @@
 
 enum {
     CHUNK = 128 * 1024, // pieces are written when there is so much of them
+    // So much is forced to disk at a time: what the kernel gathers for one large sync at the end
+    // has the log, and reads, wait behind it for seconds.
+    SYNC_SIZE = 8 * 1024 * 1024,
     VECTOR_FIRST = 256,
     GROWTH_FROM = 55, // hundredths of the memory for tables in use: blocks of twice the size
     GROWTH_FULL = 70, // and of BLOCK_GROWTH times
@@ -137,7 +140,7 @@ void sstable_writer_open(struct sstable_writer *w, const struct sstable_plan *pl
     w->status = ST_OK;
     w->id = sstable_id(plan->storage, plan->number);
     w->out_size = w->before_size = 0;
-    w->offset = 0;
+    w->offset = w->synced = 0;
     w->partition = (struct sstable_partition){0};
     w->keyspace = 0;
     w->codec = compressor_codec_of(w->compressor, 0);
@@ -262,12 +265,24 @@ void sstable_writer_add(struct sstable_writer *w, struct partition partition, st
 
 // Writing.
 
+static void on_part_synced(struct env_op *op) {
+    struct sstable_writer *w = of(op);
+    note(w, "sync part", op->status);
+    become(w, WRITER_OPEN);
+}
+
 static void on_written(struct env_op *op) {
     struct sstable_writer *w = of(op);
     note(w, "write", op->status);
     w->offset += w->out_size;
     w->out_size = 0;
-    become(w, WRITER_OPEN);
+    if (w->status != ST_OK || w->offset - w->synced < SYNC_SIZE) {
+        become(w, WRITER_OPEN);
+        return;
+    }
+    w->synced = w->offset;
+    w->op.done = on_part_synced;
+    env_sync(w->env, &w->op, w->file);
 }
 
 static void ask_write(struct sstable_writer *w, const uint8_t *bytes, uint64_t size,

@@ -69,6 +69,7 @@ struct sstable_writer {
     size_t out_capacity;
     size_t out_size;
     uint64_t offset; // in the file, of `out`
+    uint64_t synced; // of it, what is forced to disk
     size_t block_max;
     size_t before_size; // bytes of `last` when the last block ended
     uint16_t keyspace;  // of the record added last, and

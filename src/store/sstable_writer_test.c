@@ -9,6 +9,9 @@
 struct sink {
     struct env env;
     struct env_op *asked; // one at a time
+    enum status sync_status;
+    uint64_t unsynced; // bytes
+    uint64_t unsynced_max;
 };
 
 static void ask(struct env *env, struct env_op *op) {
@@ -31,8 +34,19 @@ static void sink_write(struct env *env, struct env_op *op, struct env_file *file
     (void)file;
     (void)offset;
     (void)from;
+    struct sink *sink = CONTAINER_OF(env, struct sink, env);
+    sink->unsynced += size;
+    if (sink->unsynced > sink->unsynced_max) sink->unsynced_max = sink->unsynced;
     op->size = size;
     ask(env, op);
+}
+
+static void sink_sync(struct env *env, struct env_op *op, struct env_file *file) {
+    (void)file;
+    struct sink *sink = CONTAINER_OF(env, struct sink, env);
+    sink->unsynced = 0;
+    ask(env, op);
+    op->status = sink->sync_status;
 }
 
 static void sink_close(struct env *env, struct env_op *op, struct env_file *file) {
@@ -54,6 +68,7 @@ static void sink_log(struct env *env, enum env_level level, struct slice line) {
 static const struct env_ops sink_ops = {
     .open = sink_open,
     .write = sink_write,
+    .sync = sink_sync,
     .close = sink_close,
     .remove = sink_remove,
     .log = sink_log,
@@ -114,8 +129,13 @@ static void fixture_end(struct fixture *f) {
     free(f);
 }
 
+// So keys come in order.
+static void store_be32(uint8_t *to, uint32_t number) {
+    for (uint32_t i = 0; i < 4; i++) to[3 - i] = (uint8_t)(number >> 8 * i);
+}
+
 static void add(struct fixture *f, uint8_t *key, size_t size, uint32_t number) {
-    for (uint32_t i = 0; i < 4; i++) key[size - 1 - i] = (uint8_t)(number >> 8 * i);
+    store_be32(key + size - 4, number);
     sstable_writer_add(&f->writer, (struct partition){0}, (struct slice){key, size},
                        SLICE("a record"), 1);
     if (!sstable_writer_is_full(&f->writer)) return;
@@ -237,12 +257,51 @@ static void a_block_ends_where_the_codec_does(void **state) {
     fixture_end(f);
 }
 
+// Until so many bytes are written, or a failure.
+static void add_much(struct fixture *f, uint64_t size) {
+    static const uint8_t record[RECORD_MAX / 2];
+    uint8_t key[4];
+    while (f->writer.status == ST_OK && sstable_writer_size(&f->writer) < size) {
+        store_be32(key, (uint32_t)sstable_writer_key_count(&f->writer));
+        sstable_writer_add(&f->writer, (struct partition){0}, (struct slice){key, sizeof(key)},
+                           (struct slice){record, sizeof(record)}, 1);
+        if (!sstable_writer_is_full(&f->writer)) continue;
+        sstable_writer_write(&f->writer, on_done);
+        run(&f->sink);
+    }
+}
+
+static void a_large_table_is_forced_to_disk_a_part_at_a_time(void **state) {
+    (void)state;
+    const uint64_t mib = 1024 * 1024;
+    struct fixture *f = fixture_new(TLSF_SIZE_MAX, 0);
+    add_much(f, 30 * mib);
+    assert_int_equal(f->writer.status, ST_OK);
+    assert_in_range(f->sink.unsynced_max, 8 * mib, 9 * mib); // few syncs, and small ones
+    fixture_end(f);
+}
+
+// The kernel tells of it once; the sync at the end would say that all is well.
+static void a_part_that_did_not_come_to_disk_spoils_the_table(void **state) {
+    (void)state;
+    const uint64_t mib = 1024 * 1024;
+    struct fixture *f = fixture_new(TLSF_SIZE_MAX, 0);
+    add_much(f, 10 * mib);
+    assert_int_equal(f->writer.status, ST_OK);
+    f->sink.sync_status = ST_IO;
+    add_much(f, 30 * mib);
+    assert_int_equal(f->writer.status, ST_IO);
+    fixture_end(f);
+}
+
 int sstable_writer_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(an_index_that_is_too_large_is_refused),
         cmocka_unit_test(a_table_that_is_too_large_is_refused),
         cmocka_unit_test(blocks_are_larger_where_memory_is_short),
         cmocka_unit_test(a_block_ends_where_the_codec_does),
+        cmocka_unit_test(a_large_table_is_forced_to_disk_a_part_at_a_time),
+        cmocka_unit_test(a_part_that_did_not_come_to_disk_spoils_the_table),
     };
     return cmocka_run_group_tests_name("sstable_writer", cases, NULL, NULL);
 }

@@ -142,8 +142,8 @@ def test_a_log_that_cannot_be_read_at_all_is_left_alone(world):
         node.start()
         assert node.process.wait(20) == 1
         assert node.tail().endswith(
-            "quoitd: cannot start: the data cannot be read; move it away, and the other members "
-            "give back what was in it: recovery_failed at=log "
+            "quoitd: cannot start: the data cannot be read; move it away, and the other members, "
+            "if there are any, give back what was in it: recovery_failed at=log "
             'status="stored bytes do not match their checksum"\n'), node.tail()
         os.rename(node.directory, node.directory + ".bad")
     hurt_one_of_three(world, overwrite, is_replaced=True)

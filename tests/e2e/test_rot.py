@@ -20,8 +20,8 @@ BATCH = 500
 FLIPS = 200  # a round
 NODE = ["--memory", "280m", "--clients-max", "64", "--value-max", "64k"]
 TAIL = 50  # the last so many parts of a table hold its filter, index, partitions and footer
-UNREADABLE = ("quoitd: cannot start: the data cannot be read; move it away, and the other members "
-              "give back what was in it: ")
+UNREADABLE = ("quoitd: cannot start: the data cannot be read; move it away, and the other members, "
+              "if there are any, give back what was in it: ")
 SIGNS = ("damaged", "unreadable", "segments_missing", "log_ends_early")  # in the log of a node
 
 
