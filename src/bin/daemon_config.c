@@ -29,6 +29,19 @@ static bool parse_text(const char *text, void *to) {
     return text[0] != '\0';
 }
 
+// Each is one that a node can be called at.
+static bool parse_seeds(const char *text, void *to) {
+    *(const char **)to = text;
+    for (const char *at = text;; at++) {
+        struct slice host;
+        uint16_t port;
+        struct slice seed = {(const uint8_t *)at, strcspn(at, ",")};
+        if (map_parse_address(seed, &host, &port) != ST_OK) return false;
+        at += seed.size;
+        if (*at == '\0') return true;
+    }
+}
+
 static bool parse_name(const char *text, void *to) {
     *(const char **)to = text;
     return name_is_good(slice_of_string(text));
@@ -184,8 +197,10 @@ static const struct key keys[] = {
      "All first members of a new cluster, the same list on each of them. Without it and without "
      "seeds, a cluster of one.",
      true},
-    {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_text, "a list",
-     "Members of a cluster to join. This version admits nobody: such a node waits.", true},
+    {"seeds", "HOST:PORT,...", NULL, FIELD(seeds), parse_seeds, "a list of HOST:PORT",
+     "Some members of a cluster to join, by itself, with its key and an empty directory. It takes "
+     "requests then, and holds no keys yet.",
+     true},
     {"new-cluster", "WORD", NULL, FIELD(new_cluster), parse_name, WORD,
      "Sets the cluster apart from others with the same list of first members: the word that its "
      "data was restored with.",

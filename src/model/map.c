@@ -3,7 +3,7 @@
 // A map in bytes; one map has one encoding:
 //
 //     map    = u8 format version (2 or 3), 16 bytes cluster id, u64 epoch, u8 replication
-//              u16 count, then the members, by name
+//              u16 count, then the members, as they were admitted
 //              u16 count, then the runs, from slot 0 on
 //              the keyspaces (keyspace.h), u32 number of the next one
 //     member = u64 id, name, host, rack, dc, u16 size and address, u16 port, u16 shards, u16 weight
@@ -96,25 +96,9 @@ uint32_t map_place_in(const struct map_run *run, uint32_t member) {
     return REPLICAS_MAX;
 }
 
-static int compare_with_name(struct slice name, const char *string) {
-    struct slice other = slice_of_string(string);
-    size_t shorter = name.size < other.size ? name.size : other.size;
-    int order = shorter == 0 ? 0 : memcmp(name.data, other.data, shorter);
-    return order != 0 ? order : (name.size > other.size) - (name.size < other.size);
-}
-
 uint32_t map_find_name(const struct map *map, struct slice name) {
-    uint32_t low = 0;
-    uint32_t high = map->member_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = compare_with_name(name, map->members[middle].name);
-        if (order == 0) return middle;
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        if (slice_equal(slice_of_string(map->members[i].name), name)) return i;
     }
     return map->members_max;
 }
@@ -246,15 +230,15 @@ static bool same_address(const struct map_member *a, const struct map_member *b)
     return a->port == b->port && strcmp(a->address, b->address) == 0;
 }
 
-// Names ascend strictly, ids are unique and not 0, no address stands twice.
+// No name, id or address stands twice, and no id is 0.
 static bool members_are_distinct(const struct map *map) {
     for (uint32_t i = 0; i < map->member_count; i++) {
         const struct map_member *m = &map->members[i];
         if (m->id == 0) return false;
-        if (i > 0 && strcmp(m[-1].name, m->name) >= 0) return false;
         for (uint32_t j = 0; j < i; j++) {
             const struct map_member *other = &map->members[j];
-            if (other->id == m->id || same_address(other, m)) return false;
+            if (other->id == m->id || strcmp(other->name, m->name) == 0) return false;
+            if (same_address(other, m)) return false;
         }
     }
     return true;

@@ -96,7 +96,7 @@ struct map {
     uint32_t replication; // copies wanted in `default`
     uint32_t member_count;
     uint32_t members_max;
-    struct map_member *members; // by name, ascending
+    struct map_member *members; // the first ones by name, others as they were admitted
     char *strings;              // of the members, MEMBER_STRINGS_MAX for each
     uint32_t strings_size;      // bytes in use
     uint32_t run_count;
@@ -126,7 +126,7 @@ void map_propose(struct map *map);
 void map_propose_next(struct map *map, const struct map *present);
 
 // must()s what map_decode demands of a map, but for what a member says of itself: ids and addresses
-// are distinct, names ascend, the runs cover each slot once, on distinct hosts, on shards that
+// are distinct, as names are, the runs cover each slot once, on distinct hosts, on shards that
 // there are. And slots find their runs.
 void map_check(const struct map *map);
 

@@ -12,16 +12,22 @@ void rumors_init(struct rumors *r, struct rumor *memory, uint32_t capacity) {
 }
 
 void rumors_begin(struct rumors *r, uint32_t count, uint32_t self) {
-    must(count <= r->capacity);
     must(self < count);
-    r->count = count;
     r->self = self;
-    r->lap = count;
     r->fresh = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    r->count = 0;
+    rumors_grow(r, count);
+}
+
+void rumors_grow(struct rumors *r, uint32_t count) {
+    must(count <= r->capacity);
+    must(count >= r->count);
+    for (uint32_t i = r->count; i < count; i++) {
         r->all[i] =
             (struct rumor){.by = RUMOR_BY_NONE, .sends = SENDS_TOLD_APART, .order = (uint16_t)i};
     }
+    r->count = count;
+    r->lap = count; // the next one is drawn with all of them
 }
 
 void rumors_change(struct rumors *r, uint32_t member, uint32_t by, bool is_pressing) {

@@ -54,6 +54,9 @@ void rumors_init(struct rumors *rumors, struct rumor *memory, uint32_t capacity)
 // There are so many members from now on, and nothing is known of them.
 void rumors_begin(struct rumors *rumors, uint32_t count, uint32_t self);
 
+// Others have come: there are so many from now on.
+void rumors_grow(struct rumors *rumors, uint32_t count);
+
 // The row of the member has changed, as member `by` says; others want to know that soon if it is
 // pressing.
 void rumors_change(struct rumors *rumors, uint32_t member, uint32_t by, bool is_pressing);

@@ -56,19 +56,29 @@ static bool same_run(const struct map_run *a, const struct map_run *b) {
     return true;
 }
 
-// Members and runs do not change yet: nobody could move the data. What does is the storage of a
-// member, which is not compared. There may be another map of the same epoch: see epoch_on_author.
+// Whoever stands behind the members there were has a directory that no other one has.
+static bool are_new(const struct map *map, uint32_t first) {
+    for (uint32_t i = first; i < map->member_count; i++) {
+        uint64_t storage = map->members[i].storage;
+        if (storage == 0 || map_find_storage(map, storage) != i) return false;
+    }
+    return true;
+}
+
+// Members come, behind those there are, so that each keeps its number; none goes, and runs do not
+// change yet: nobody could move the data. What does is the storage of a member, which is not
+// compared. There may be another map of the same epoch: see epoch_on_author.
 static bool may_follow(const struct map *old, const struct map *new) {
     if (memcmp(old->cluster.bytes, new->cluster.bytes, CLUSTER_ID_SIZE) != 0) return false;
     if (new->replication != old->replication) return false;
-    if (new->member_count != old->member_count || new->run_count != old->run_count) return false;
+    if (new->member_count < old->member_count || new->run_count != old->run_count) return false;
     for (uint32_t i = 0; i < old->member_count; i++) {
         if (!same_member(&old->members[i], &new->members[i])) return false;
     }
     for (uint32_t i = 0; i < old->run_count; i++) {
         if (!same_run(&old->runs[i], &new->runs[i])) return false;
     }
-    return true;
+    return are_new(new, old->member_count);
 }
 
 // Decodes a map into `next`. False: it is none that may follow ours, and unless it is just older
@@ -82,12 +92,14 @@ static bool take_next(struct node *node, struct slice bytes) {
     }
     if (st == ST_OK && e->next.epoch < node->map.epoch) return false; // it comes late
     if (st == ST_OK && may_follow(&node->map, &e->next)) return true;
-    if (log_is_due(node, &e->refusal_logged)) {
-        env_log(node->env, ENV_ERROR,
-                "a map is refused: its bytes are wrong, or it has other members or another layout, "
-                "which no map of this version can status=%s",
-                status_text(st));
-    }
+    if (!log_is_due(node, &e->refusal_logged)) return false;
+    env_log(node->env, ENV_ERROR,
+            st == ST_TOO_LARGE
+                ? "a map is refused: it has more members than members-max of this one allows: "
+                  "start it with more status=%s"
+                : "a map is refused: its bytes are wrong, or it has lost members or has another "
+                  "layout, which no map of this version can status=%s",
+            status_text(st));
     return false;
 }
 
@@ -504,7 +516,9 @@ void epoch_on_map_stored(struct node *node) {
     e->round = 0;
     e->tries = 0;
     epoch_begin(node);
-    env_log(node->env, ENV_INFO, "map changed epoch=%llu", (unsigned long long)node->map.epoch);
+    env_log(node->env, ENV_INFO, "map changed epoch=%llu members=%u",
+            (unsigned long long)node->map.epoch, node->map.member_count);
+    genesis_take_members(node);
     expiry_on_map(node, &e->next);
     replace_on_map(node);
     genesis_step(node);

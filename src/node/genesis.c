@@ -4,6 +4,7 @@
 #include "node/agreement.h"
 #include "node/epoch.h"
 #include "node/gossip.h"
+#include "node/join.h"
 #include "node/peers.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
@@ -75,20 +76,26 @@ static void started(struct node *node, enum status status) {
     if (done != NULL) done(node->started_context, status);
 }
 
+void genesis_take_members(struct node *node) {
+    uint32_t known = node->members.count;
+    if (known == node->map.member_count) return;
+    for (uint32_t i = known; i < node->map.member_count; i++) {
+        node->members.entries[i] = (struct member_entry){.id = node->map.members[i].id};
+    }
+    node->members.count = node->map.member_count;
+    members_on_ids(&node->members);
+    gossip_on_map(node, known);
+    peers_dial_all(node);
+}
+
 static void serve(struct node *node) {
     node->state = NODE_SERVING;
-    node->members.count = node->map.member_count;
-    for (uint32_t i = 0; i < node->map.member_count; i++) {
-        node->members.entries[i].id = node->map.members[i].id;
-    }
-    members_on_ids(&node->members);
-    gossip_on_map(node);
+    genesis_take_members(node);
     env_log(node->env, ENV_INFO, "serving members=%u epoch=%llu mending=%d", node->map.member_count,
             (unsigned long long)node->map.epoch, node->is_mending);
     epoch_begin(node);
     replace_on_map(node);
     agreement_tell_store(node);
-    peers_dial_all(node);
     reconcile_start(node);
     purge_start(node);
     handoff_start(node);
@@ -186,6 +193,10 @@ static void encode_map(const struct node *node, struct writer *w) {
 // The first members are known again, whose place it took.
 static void forget_map(struct node *node) {
     node->map.epoch = 0;
+    if (join_is_newcomer(node)) {
+        node->cluster = (struct cluster_id){0};
+        join_start(node);
+    }
     if (node->initial.member_count == 0) return;
     must(list_first(node) == ST_OK); // as before
 }
@@ -396,7 +407,8 @@ void genesis_on_founded(struct node *node, struct slice body) {
     }
     if (node->state != NODE_FOUNDING || node->map.epoch > 0) return;
     if (body.size < CLUSTER_ID_SIZE || body.size > node->fact_capacity) return;
-    if (memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
+    bool is_newcomer = join_is_newcomer(node);
+    if (!is_newcomer && memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
     if (take_map(node, body) != ST_OK) {
         env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
         forget_map(node);
@@ -408,6 +420,7 @@ void genesis_on_founded(struct node *node, struct slice body) {
         return;
     }
     node->former_placement = 0;
+    if (is_newcomer) join_on_map(node);
     // Of a later map than the first it cannot tell whether it was there from the beginning.
     bool may_lack = node->map.epoch > 1 || store_stats(node->store).was_damaged;
     if (may_lack && !node->is_mending) {
@@ -604,7 +617,7 @@ static enum status list_first(struct node *node) {
     const char *name = node->options.self.name;
     struct slice bytes = {(const uint8_t *)name, strlen(name)};
     node->self = map_find_name(&node->initial, bytes);
-    if (node->options.seeds != NULL) node->self = MEMBER_NONE;
+    if (node->options.seeds != NULL) node->self = MEMBER_NONE; // it will be told
     return st;
 }
 
@@ -612,9 +625,9 @@ static enum status read_initial(struct node *node) {
     const struct map *initial = &node->initial;
     enum status st = list_first(node);
     if (st != ST_OK) return st;
+    if (node->options.seeds != NULL) return ST_OK;
     node->cluster = name_cluster(node, initial);
-    bool is_listed = node->options.seeds != NULL || node->self < initial->member_count;
-    return is_listed ? ST_OK : ST_INVALID;
+    return node->self < initial->member_count ? ST_OK : ST_INVALID;
 }
 
 // The word of new-cluster is not the one that the data was restored or founded with. Of one alone,
@@ -727,5 +740,6 @@ static void on_map_read(struct store_read *read) {
     node->state = NODE_FOUNDING;
     genesis_write_facts(node, FACT_START);
     peers_start(node);
+    join_start(node);
     genesis_step(node);
 }

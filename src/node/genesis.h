@@ -49,6 +49,9 @@ void genesis_step(struct node *node);
 // Gives the map to that member, if it can be reached.
 void genesis_tell(struct node *node, uint32_t member);
 
+// The map names members that are not known yet, behind those that are.
+void genesis_take_members(struct node *node);
+
 // Stores these facts, as they are when it comes to each of them, and all that were wanted before.
 void genesis_write_facts(struct node *node, uint8_t facts);
 

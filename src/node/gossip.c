@@ -43,8 +43,12 @@ static void refresh_self(struct node *node) {
     node->load_since = now;
 }
 
-void gossip_on_map(struct node *node) {
-    rumors_begin(&node->rumors, node->members.count, node->self);
+void gossip_on_map(struct node *node, uint32_t known) {
+    if (known == 0) {
+        rumors_begin(&node->rumors, node->members.count, node->self);
+    } else {
+        rumors_grow(&node->rumors, node->members.count);
+    }
     inquiry_on_map(node);
 }
 

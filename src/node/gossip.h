@@ -25,8 +25,8 @@ static inline bool gossip_reaches_all(const struct node *node) {
     return node->peer_count <= GOSSIP_ALL_MAX;
 }
 
-// There is a map, and nothing is known of its members yet.
-void gossip_on_map(struct node *node);
+// There is a map, and nothing is known of its members yet, but of the first so many.
+void gossip_on_map(struct node *node, uint32_t known);
 
 void gossip_start(struct node *node);
 void gossip_stop(struct node *node);

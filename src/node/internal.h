@@ -18,6 +18,7 @@
 //     mint       the record a write makes     expiry    where there is what may go
 //     replace    a data directory is          inquiry   of many, who is gone
 //     again      what a purge has overtaken   buffers   what links share
+//     join       becoming a member
 #ifndef QUOIT_NODE_INTERNAL_H
 #define QUOIT_NODE_INTERNAL_H
 
@@ -32,6 +33,7 @@
 #include "node/epoch.h"
 #include "node/expiry.h"
 #include "node/handoff.h"
+#include "node/join.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/operation.h"
@@ -159,6 +161,7 @@ struct node {
     struct timer stop_timer;
 
     struct epoch epoch;
+    struct join join;
 
     // Peers, indexed as the members of the map.
     struct peer *peers;

@@ -173,6 +173,7 @@ struct node *node_create(struct arena *arena, struct env *env, const struct node
     handoff_init(node);
     places_init(&node->places, arena);
     agreement_init(node);
+    join_init(node);
     admission_init(&node->admission, ADMISSION_TARGET_NS);
     admission_init(&node->admission_peers, PEERS_TARGET_NS);
     node->retries = budget_full(env->now);
@@ -284,6 +285,7 @@ void node_stop(struct node *node, node_done *done, void *context) {
     handoff_stop(node);
     agreement_stop(node);
     epoch_stop(node);
+    join_stop(node);
     timer_arm(&node->timers, &node->stop_timer, node->env->now);
 }
 

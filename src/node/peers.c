@@ -5,6 +5,7 @@
 #include "node/genesis.h"
 #include "node/gossip.h"
 #include "node/inquiry.h"
+#include "node/join.h"
 #include "node/purge.h"
 #include "node/purge_answer.h"
 #include "node/reconcile.h"
@@ -61,8 +62,7 @@ void peers_init(struct node *node, struct arena *arena) {
     }
 }
 
-// The first of them.
-static struct link *find_free_link(struct node *node) {
+struct link *peers_free_link(struct node *node) {
     for (; node->links_busy < node->link_count; node->links_busy++) {
         struct link *link = &node->links[node->links_busy];
         if (link->state == LINK_FREE) return link;
@@ -92,7 +92,7 @@ static void dial(struct node *node, uint32_t member) {
     struct peer *peer = &node->peers[member];
     if (node->state == NODE_STOPPED || peer->out != NULL) return;
     if (member >= peers_map(node)->member_count) return; // nobody knows a map that was not stored
-    struct link *link = find_free_link(node);
+    struct link *link = peers_free_link(node);
     if (link == NULL) {
         timer_arm(&node->timers, &peer->redial, node->env->now + peer->redial_ns);
         return;
@@ -130,6 +130,7 @@ void peers_on_closed(struct link *link) {
     struct node *node = link->node;
     uint32_t member = link->peer;
     note_free(link);
+    join_on_closed(link);
     if (member == MEMBER_NONE) return;
     struct peer *peer = &node->peers[member];
     rumors_forget(&node->rumors, member);
@@ -162,7 +163,7 @@ static void on_accepted(struct env_op *op) {
         timer_arm(&node->timers, &node->accept_retry, node->env->now + ACCEPT_RETRY_NS);
         return;
     }
-    struct link *link = has_room_for_caller(node) ? find_free_link(node) : NULL;
+    struct link *link = has_room_for_caller(node) ? peers_free_link(node) : NULL;
     if (link == NULL) {
         env_shut(node->env, node->accepted);
     } else {
@@ -235,10 +236,8 @@ static void take_text(char *to, struct slice from) {
     to[from.size] = '\0';
 }
 
-// False, and nothing changes, when no map could hold a member like that.
-static bool take_description(struct node *node, uint32_t member, const struct message_hello *m) {
-    struct map_description described = {0};
-    struct map_description *d = &described;
+bool peers_describes(const struct message_hello *m, struct map_description *d) {
+    *d = (struct map_description){0};
     take_text(d->name, m->name);
     take_text(d->host, m->host);
     take_text(d->rack, m->rack);
@@ -247,8 +246,14 @@ static bool take_description(struct node *node, uint32_t member, const struct me
     d->port = m->port;
     d->shards = m->shards;
     d->weight = m->weight;
-    if (!map_description_is_sound(d)) return false;
-    genesis_note_description(node, member, d);
+    return map_description_is_sound(d);
+}
+
+// False, and nothing changes, when no map could hold a member like that.
+static bool take_description(struct node *node, uint32_t member, const struct message_hello *m) {
+    struct map_description described;
+    if (!peers_describes(m, &described)) return false;
+    genesis_note_description(node, member, &described);
     node->peers[member].storage = m->storage;
     return true;
 }
@@ -357,6 +362,55 @@ static const char *differs(const struct node *node, const struct message_hello *
     return why;
 }
 
+// The member that we have called answers.
+static void on_welcome(struct link *link, uint32_t member, const struct message_hello *hello,
+                       uint64_t epoch) {
+    struct node *node = link->node;
+    struct peer *peer = &node->peers[member];
+    if (replace_is_stranger(node, member, hello->storage)) {
+        replace_note_stranger(node, member, hello);
+        link_shut(link);
+        return;
+    }
+    if (!take_description(node, member, hello)) {
+        link_refuse(link, "unsound-description");
+        return;
+    }
+    peer->epoch = epoch;
+    welcomed(node, peer);
+    link_opened(link, hello->nonce);
+    peer->redial_ns = REDIAL_FIRST_NS;
+    sight_on_open(node, member);
+    // The acceptor trusts us from our next frame on: let it be now.
+    gossip_greet(node, link);
+    if (epoch == 0) genesis_tell(node, member);
+    purge_send_fences(node, link, true);
+    env_log(node->env, ENV_INFO, "peer connected member=%s", name_of(node, peer));
+    genesis_step(node);
+    reconcile_on_open(node, member);
+}
+
+static bool is_of_no_cluster(const uint8_t cluster[CLUSTER_ID_SIZE]) {
+    static const struct cluster_id none;
+    return memcmp(cluster, none.bytes, CLUSTER_ID_SIZE) == 0;
+}
+
+// Of another cluster than ours. Whoever waits to be admitted is of none.
+static bool is_foreign(const struct node *node, const struct frame *frame) {
+    if (join_is_newcomer(node) || is_of_no_cluster(frame->cluster)) return false;
+    return memcmp(frame->cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0;
+}
+
+// Whose greeting it is: *member. Else why it is refused.
+static const char *find_member(const struct link *link, const struct message_hello *hello,
+                               char difference[WHY_MAX], uint32_t *member) {
+    const struct node *node = link->node;
+    *member = map_find_name(peers_map(node), hello->name);
+    if (link->is_dialer && *member != link->peer) return "other-member";
+    if (*member >= node->peer_count || *member == node->self) return "not-a-member";
+    return differs(node, hello, difference);
+}
+
 void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     struct node *node = link->node;
     struct frame frame;
@@ -368,54 +422,37 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
     uint32_t member = MEMBER_NONE;
     if (frame_open(bytes, size, &node->options.secret, number, &frame) != ST_OK) {
         why = "wrong-key";
+    } else if (link == node->join.call) {
+        join_on_answer(link, &frame);
+        return;
     } else if (takes_refusal(link, &frame)) {
         return;
     } else if (frame.type != wanted || message_hello_decode(&hello, frame.body) != ST_OK) {
         why = "not-a-greeting";
-    } else if (memcmp(frame.cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) {
+    } else if (is_foreign(node, &frame)) {
         why = "other-cluster";
-    } else {
-        member = map_find_name(peers_map(node), hello.name);
-        if (member >= node->peer_count || member == node->self) why = "not-a-member";
-        if (link->is_dialer && member != link->peer) why = "other-member";
-        if (why == NULL) why = differs(node, &hello, difference);
-    }
-    if (why != NULL) {
-        link_refuse(link, why);
+    } else if (join_is_newcomer(node)) {
+        link_welcome(link, 0, hello.nonce);
         return;
+    } else {
+        why = find_member(link, &hello, difference, &member);
+        bool is_new = why != NULL && is_of_no_cluster(frame.cluster);
+        if (is_new && member >= node->map.member_count && !link->is_dialer) {
+            join_on_hello(link, &hello);
+            return;
+        }
     }
-    struct peer *peer = &node->peers[member];
-    link->storage = hello.storage;
+    link->storage = why == NULL ? hello.storage : 0;
     // A HELLO may be an old one, played again; what is believed of a member is in its WELCOME. Who
     // was told that it is not wanted has nothing more to say.
-    if (!link->is_dialer && link->process != 0) {
-        link_refuse(link, "greets-twice");
-        return;
-    }
-    if (!link->is_dialer) {
+    if (why == NULL && !link->is_dialer && link->process != 0) why = "greets-twice";
+    if (why != NULL) {
+        link_refuse(link, why);
+    } else if (link->is_dialer) {
+        on_welcome(link, member, &hello, frame.epoch);
+    } else {
         answer_caller(link, member, &hello);
-        return;
     }
-    if (replace_is_stranger(node, member, hello.storage)) {
-        replace_note_stranger(node, member, &hello);
-        link_shut(link);
-        return;
-    }
-    if (!take_description(node, member, &hello)) {
-        link_refuse(link, "unsound-description");
-        return;
-    }
-    peer->epoch = frame.epoch;
-    welcomed(node, peer);
-    link_opened(link, hello.nonce);
-    peer->redial_ns = REDIAL_FIRST_NS;
-    sight_on_open(node, member);
-    // The acceptor trusts us from our next frame on: let it be now.
-    gossip_greet(node, link);
-    purge_send_fences(node, link, true);
-    env_log(node->env, ENV_INFO, "peer connected member=%s", name_of(node, peer));
-    genesis_step(node);
-    reconcile_on_open(node, member);
 }
 
 // A call that was not answered while the member was away may go on for long. Now it is there.

@@ -29,6 +29,12 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size);
 // A caller has proved by its first frame after the greeting that it is there now.
 void peers_on_trusted(struct link *link);
 
+// A link that is free, to dial with; NULL: there is none.
+struct link *peers_free_link(struct node *node);
+
+// What the greeting says of who sends it. False: no map could hold a member like that.
+bool peers_describes(const struct message_hello *m, struct map_description *d);
+
 // Writes our own description, as the body of HELLO and WELCOME.
 void peers_describe(struct node *node, uint64_t nonce, struct writer *w);
 

@@ -166,10 +166,13 @@ static const struct {
 };
 
 static const char *why_not(struct node *node, struct link *link, const struct frame *frame) {
-    if (memcmp(frame->cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return "other-cluster";
+    bool is_newcomer = join_is_newcomer(node);
+    bool is_foreign = memcmp(frame->cluster, node->cluster.bytes, CLUSTER_ID_SIZE) != 0;
+    if (is_foreign && !is_newcomer) return "other-cluster";
     if (frame->type >= MESSAGE_TYPES || table[frame->type].handle == NULL) return "unknown-type";
     bool has_place = link->is_dialer ? table[frame->type].is_answer : table[frame->type].is_request;
     if (!has_place) return "out-of-place";
+    if (is_newcomer && frame->type != MESSAGE_FOUNDED) return NULL; // it knows nobody yet
     node->peers[link->peer].epoch = frame->epoch;
     return table[frame->type].handle(node, link, frame->body) ? NULL : "malformed";
 }

@@ -175,7 +175,7 @@ void count_start(struct operation *o) {
     struct node *node = o->node;
     uint8_t up[MEMBERS_MAX / 8] = {0};
     uint32_t size = (node->map.member_count + 7) / 8;
-    memset(o->members_waiting, 0, size);
+    memset(o->members_waiting, 0, sizeof(o->members_waiting)); // others may come meanwhile
     quorum_init(&o->quorum, 1, 1);
     quorum_vote(&o->quorum, 0, true);
     for (uint32_t i = 0; i < node->map.member_count; i++) {

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/join.h"
+
+#include "node/genesis.h"
+#include "node/internal.h"
+#include "node/peers.h"
+
+#define CALL_NS (500 * NS_PER_MS)       // between calls of seeds
+#define PATIENCE_NS (2 * NS_PER_SECOND) // until a call counts as unanswered
+
+// Of either.
+
+static bool is_calling(struct node *node) {
+    struct link *link = node->join.call;
+    if (link == NULL) return false;
+    if (node->env->now - link->since < PATIENCE_NS) return true;
+    node->join.call = NULL; // it ends when the env gives it back
+    link_shut(link);
+    return false;
+}
+
+// Newcomers.
+
+bool join_is_newcomer(const struct node *node) {
+    return node->options.seeds != NULL && node->map.epoch == 0;
+}
+
+// The seed whose turn it is; none of them is empty.
+static struct slice next_seed(struct node *node) {
+    struct slice rest = slice_of_string(node->options.seeds);
+    for (uint32_t i = 0;; i++) {
+        const uint8_t *comma = memchr(rest.data, ',', rest.size);
+        struct slice seed = rest;
+        if (comma != NULL) seed.size = (size_t)(comma - rest.data);
+        if (i == node->join.turn) {
+            node->join.turn = comma == NULL ? 0 : i + 1;
+            return seed;
+        }
+        rest = slice_skip(rest, seed.size + 1);
+    }
+}
+
+static void log_waiting(struct node *node) {
+    if (!log_is_due(node, &node->join.logged)) return;
+    env_log(node->env, ENV_INFO, "waiting to be admitted seeds=%s", node->options.seeds);
+}
+
+// True: the call is on its way.
+static bool call(struct node *node, struct slice host, uint16_t port) {
+    char bytes[HOST_SIZE_MAX + 1];
+    char address[ADDRESS_SIZE_MAX + 1];
+    struct link *link = peers_free_link(node);
+    if (link == NULL || host.size > HOST_SIZE_MAX) return false;
+    memcpy(bytes, host.data, host.size);
+    bytes[host.size] = '\0';
+    const struct map_member called = {.address = bytes, .port = port};
+    map_member_address(&called, PORT_PEER_OFFSET, address);
+    node->join.call = link;
+    link_dial(link, MEMBER_NONE, address);
+    return true;
+}
+
+static void on_timer(struct timer *timer) {
+    struct node *node = CONTAINER_OF(timer, struct node, join.timer);
+    struct slice host;
+    uint16_t port;
+    if (!join_is_newcomer(node)) return;
+    timer_arm(&node->timers, timer, node->env->now + CALL_NS + rng_below(&node->rng, CALL_NS));
+    log_waiting(node);
+    if (is_calling(node)) return;
+    if (map_parse_address(next_seed(node), &host, &port) == ST_OK) (void)call(node, host, port);
+}
+
+void join_init(struct node *node) {
+    node->join.timer.fired = on_timer;
+}
+
+void join_start(struct node *node) {
+    if (!join_is_newcomer(node) || node->state == NODE_STOPPED) return;
+    // All who call are one for it: it does not know yet how many there are.
+    node->peer_count = 1;
+    timer_arm(&node->timers, &node->join.timer, node->env->now);
+}
+
+void join_stop(struct node *node) {
+    timer_disarm(&node->timers, &node->join.timer);
+}
+
+void join_on_map(struct node *node) {
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        struct link *link = &node->links[i];
+        if (link->peer == MEMBER_NONE || link->is_dialer) continue;
+        link->peer = MEMBER_NONE;
+        link_shut(link);
+    }
+    node->peers[0].in = NULL;
+    node->peers[0].epoch = 0;
+    node->peer_count = 0;
+}
+
+// Members.
+
+static bool is_admissible(const struct node *node, const struct map *map) {
+    const struct join *j = &node->join;
+    if (map->member_count >= map->members_max) return false;
+    if (map_find_name(map, slice_of_string(j->who.name)) < map->member_count) return false;
+    if (map_find_storage(map, j->storage) < map->member_count) return false;
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        const struct map_member *m = &map->members[i];
+        if (m->port == j->who.port && strcmp(m->address, j->who.address) == 0) return false;
+    }
+    return true;
+}
+
+static bool apply(struct map_change *change, struct map *next) {
+    struct node *node = CONTAINER_OF(change, struct node, join.change);
+    const struct join *j = &node->join;
+    if (!is_admissible(node, next)) return false;
+    struct map_member *m = &next->members[next->member_count];
+    *m = (struct map_member){
+        .id = hash_number(j->storage ^ hash_bytes(slice_of_string(j->who.name), 0)) | 1,
+        .storage = j->storage,
+        .name = j->who.name,
+        .host = j->who.host[0] == '\0' ? j->who.name : j->who.host,
+        .rack = j->who.rack,
+        .dc = j->who.dc,
+        .address = j->who.address,
+        .port = j->who.port,
+        .shards = j->who.shards,
+        .weight = j->who.weight,
+    };
+    if (map_find_id(next, m->id) < next->member_count) return false;
+    next->member_count++;
+    return true;
+}
+
+static void on_changed(struct map_change *change) {
+    struct node *node = CONTAINER_OF(change, struct node, join.change);
+    node->join.is_changing = false;
+    if (change->status == ST_OK) return;
+    env_log(node->env, ENV_WARNING, "not admitted, it is tried again member=%s status=\"%s\"",
+            node->join.who.name, status_text(change->status));
+}
+
+static void admit(struct node *node) {
+    struct join *j = &node->join;
+    if (!is_admissible(node, &node->map)) return; // somebody was faster
+    env_log(node->env, ENV_INFO, "admitting member=%s address=%s port=%u", j->who.name,
+            j->who.address, j->who.port);
+    j->change = (struct map_change){.apply = apply, .done = on_changed};
+    j->is_changing = true;
+    node_change_map(node, &j->change);
+}
+
+// Why whoever calls cannot be admitted by anybody, in words for the log; NULL: it can.
+static const char *why_never(const struct node *node, const struct message_hello *hello) {
+    if (!hello->is_blank) return "its directory is not empty";
+    if (hello->value_size_max != node->options.value_size_max) return "it has another value-max";
+    if (node->map.member_count == node->map.members_max) {
+        return "there are as many members as members-max allows";
+    }
+    return is_admissible(node, &node->map) ? NULL : "its address is that of a member";
+}
+
+void join_on_hello(struct link *link, const struct message_hello *hello) {
+    struct node *node = link->node;
+    struct join *j = &node->join;
+    bool is_ready = node->state == NODE_SERVING && node_has_vote(node);
+    struct slice host;
+    if (is_ready && !is_calling(node) && !j->is_changing && peers_describes(hello, &j->who)) {
+        j->storage = hello->storage;
+        const char *why = why_never(node, hello);
+        host = slice_of_string(j->who.address);
+        if (why == NULL) {
+            (void)call(node, host, j->who.port);
+        } else if (log_is_due(node, &j->refusal_logged)) {
+            env_log(node->env, ENV_WARNING,
+                    "a node that wants to join is refused name=%s why=\"%s\"", j->who.name, why);
+        }
+    }
+    link_shut(link);
+}
+
+// The newcomer that called, in this life.
+static bool is_expected(const struct node *node, const struct message_hello *hello) {
+    const struct join *j = &node->join;
+    return slice_equal(hello->name, slice_of_string(j->who.name)) && hello->storage == j->storage &&
+           hello->is_blank;
+}
+
+// A newcomer whose name another one has hears so.
+static void take_refusal(struct node *node, const struct frame *frame) {
+    struct message_stranger stranger;
+    if (frame->type != MESSAGE_STRANGER) return;
+    if (message_stranger_decode(&stranger, frame->body) != ST_OK) return;
+    if (!log_is_due(node, &node->join.refusal_logged)) return;
+    env_log(node->env, ENV_ERROR,
+            "refused: the cluster has a member of this name, with another data directory: give "
+            "this node a name of its own; or, if that directory is gone for good, run `quoit "
+            "replace %s` name=%s",
+            node->options.self.name, node->options.self.name);
+}
+
+void join_on_answer(struct link *link, const struct frame *frame) {
+    struct node *node = link->node;
+    struct message_hello hello;
+    if (join_is_newcomer(node)) {
+        take_refusal(node, frame); // who has welcomed it dials it
+    } else if (frame->type == MESSAGE_WELCOME &&
+               message_hello_decode(&hello, frame->body) == ST_OK && is_expected(node, &hello)) {
+        admit(node);
+    }
+    link_shut(link);
+}
+
+void join_on_closed(const struct link *link) {
+    struct node *node = link->node;
+    if (node->join.call == link) node->join.call = NULL;
+}

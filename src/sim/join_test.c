@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes that are started with seeds become members of a cluster that serves.
+#include "sim/session_case.h"
+
+#include "sim/disk.h"
+
+enum { FOUNDERS = 3, LARGE = 9 }; // so many that gossip goes to some at a time
+
+#define FIRST_THREE "n1=n1:7379,n2=n2:7379,n3=n3:7379"
+
+static bool is_founder(const struct node_options *node) {
+    return node->self.name[1] <= '0' + FOUNDERS;
+}
+
+// Those behind the first three have seeds, of which the first is nobody.
+static void with_seeds(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->initial = is_founder(node) ? FIRST_THREE : NULL;
+    node->seeds = is_founder(node) ? NULL : "nobody:7379,n1:7379,n2:7379";
+}
+
+static void start_founders(struct site *site) {
+    for (uint32_t i = 0; i < FOUNDERS; i++) cluster_start(&site->cluster, i);
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    for (uint32_t i = 0; i < FOUNDERS; i++) {
+        while (!cluster_is_serving(&site->cluster, i)) assert_true(world_step(site->world, until));
+    }
+}
+
+static struct node *node_at(const struct site *site, uint32_t member) {
+    struct node *node = cluster_node(&site->cluster, member);
+    assert_non_null(node);
+    return node;
+}
+
+static bool is_settled(const struct site *site, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        const struct node *node = cluster_node(&site->cluster, i);
+        if (node == NULL || node_map(node)->member_count != count) return false;
+        for (uint32_t j = 0; j < count; j++) {
+            bool is_up = i == j || node_member_is_up(node, j);
+            if (!is_up || node_member(node, j)->state != MEMBER_SERVING) return false;
+        }
+    }
+    return true;
+}
+
+// Each of the first so many has all of them for members, that are up and mend nothing.
+static void expect_members(struct site *site, uint32_t count) {
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!is_settled(site, count)) assert_true(world_step(site->world, until));
+    const struct map *map = node_map(node_at(site, 0));
+    for (uint32_t i = 0; i < count; i++) {
+        struct node *node = node_at(site, i);
+        assert_int_equal(node_map(node)->epoch, map->epoch);
+        assert_string_equal(map->members[node_self(node)].name, site->cluster.processes[i].name);
+        assert_true(map->members[node_self(node)].storage == store_actor(node_store(node)).storage);
+    }
+}
+
+static void a_newcomer_becomes_a_member(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    struct talker *t = site_talker(site, 0, false);
+    expect_dialogue(site, t, "SET key v\r\n", "+OK\r\n");
+    cluster_start(&site->cluster, 3);
+    expect_members(site, 4);
+    assert_int_equal(node_map(node_at(site, 0))->epoch, 2);
+    assert_int_equal(node_self(node_at(site, 3)), 3);
+    const struct map_member *self = &node_map(node_at(site, 0))->members[3];
+    assert_string_equal(self->host, "n4");
+    assert_string_equal(self->rack, "rack1");
+
+    struct talker *there = site_talker(site, 3, false);
+    expect_dialogue(site, there, "GET key\r\n", "$1\r\nv\r\n");
+    expect_dialogue(site, there, "SET key w\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "GET key\r\n", "$1\r\nw\r\n");
+    expect_dialogue(site, there, "DBSIZE\r\n", ":1\r\n");
+    assert_int_equal(node_store_stats(node_at(site, 3)).live_count, 0);
+    site_free(site);
+}
+
+// With seeds as before: it has a map, and does not call them any more.
+static void a_member_stays_one_after_a_restart(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    cluster_start(&site->cluster, 3);
+    expect_members(site, 4);
+    for (uint32_t i = 0; i < 4; i++) cluster_power_loss(&site->cluster, i);
+    for (uint32_t i = 1; i < 4; i++) cluster_start(&site->cluster, i);
+    site_wait(site, 10 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 3, false);
+    expect_dialogue(site, t, "SET key v\r\n", "+OK\r\n");
+    expect_dialogue(site, t, "KEYSPACE CREATE shop\r\n",
+                    "-NOQUORUM a member cannot be reached, and all have to agree; not done\r\n");
+    cluster_start(&site->cluster, 0);
+    expect_members(site, 4);
+    expect_dialogue(site, t, "KEYSPACE CREATE shop\r\n", "+OK\r\n");
+    site_free(site);
+}
+
+static void many_come_at_once(void **state) {
+    (void)state;
+    struct site *site = site_prepare(7, with_seeds);
+    for (uint32_t i = 0; i < 7; i++) cluster_start(&site->cluster, i);
+    expect_members(site, 7);
+    site_free(site);
+}
+
+// Nobody hears all the others then.
+static void large_cluster(struct node_options *node, struct server_options *server) {
+    (void)server;
+    if (node->self.name[1] == '0' + LARGE) {
+        node->initial = NULL;
+        node->seeds = "n3:7379";
+    } else {
+        node->initial = FIRST_THREE ",n4=n4:7379,n5=n5:7379,n6=n6:7379,n7=n7:7379,n8=n8:7379";
+    }
+}
+
+static void a_newcomer_to_many_is_given_the_map(void **state) {
+    (void)state;
+    struct site *site = site_new(LARGE, large_cluster);
+    expect_members(site, LARGE);
+    site_free(site);
+}
+
+// It has not the map of those it was away from: whoever comes back learns of them.
+static void who_was_away_learns_of_newcomers(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    cluster_kill(&site->cluster, 2);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_true(cluster_is_serving(&site->cluster, 3));
+    cluster_start(&site->cluster, 2);
+    expect_members(site, 4);
+    site_free(site);
+}
+
+// Most of the members are needed for that.
+static void without_a_majority_a_newcomer_waits(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    cluster_kill(&site->cluster, 1);
+    cluster_kill(&site->cluster, 2);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 30 * NS_PER_SECOND);
+    assert_int_equal(node_state(node_at(site, 3)), NODE_FOUNDING);
+    assert_int_equal(node_map(node_at(site, 0))->epoch, 1);
+    expect_part(answer_to(site, site_talker(site, 3, false), "GET key\r\n"), "-CLUSTERDOWN");
+    for (uint32_t i = 1; i < FOUNDERS; i++) cluster_start(&site->cluster, i);
+    expect_members(site, 4);
+    site_free(site);
+}
+
+// At any moment; it comes back with the directory that it had.
+static void a_newcomer_may_crash_at_any_time(void **state) {
+    (void)state;
+    for (uint64_t ms = 1; ms < 2000; ms += ms / 8 + 1) {
+        struct site *site = site_prepare(4, with_seeds);
+        start_founders(site);
+        cluster_start(&site->cluster, 3);
+        site_wait(site, ms * NS_PER_MS);
+        cluster_power_loss(&site->cluster, 3);
+        site_wait(site, NS_PER_SECOND);
+        cluster_start(&site->cluster, 3);
+        expect_members(site, 4);
+        site_free(site);
+    }
+}
+
+static void so_may_who_admits_it(void **state) {
+    (void)state;
+    for (uint64_t ms = 1; ms < 2000; ms += ms / 8 + 1) {
+        struct site *site = site_prepare(4, with_seeds);
+        start_founders(site);
+        cluster_start(&site->cluster, 3);
+        site_wait(site, ms * NS_PER_MS);
+        uint32_t victim = (uint32_t)ms % 2;
+        cluster_power_loss(&site->cluster, victim);
+        site_wait(site, NS_PER_SECOND);
+        cluster_start(&site->cluster, victim);
+        expect_members(site, 4);
+        site_free(site);
+    }
+}
+
+static void expect_refused(struct site *site, uint32_t member) {
+    cluster_start(&site->cluster, member);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(node_state(node_at(site, member)), NODE_FOUNDING);
+    assert_int_equal(node_map(node_at(site, member))->epoch, 0);
+    assert_int_equal(node_map(node_at(site, 0))->epoch, 1);
+    for (uint32_t i = 1; i < FOUNDERS; i++) assert_true(node_member_is_up(node_at(site, 0), i));
+}
+
+static void with_a_name_that_is_taken(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) (void)snprintf(node->self.name, sizeof(node->self.name), "n2");
+}
+
+static void at_an_address_that_is_taken(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) (void)snprintf(node->self.address, sizeof(node->self.address), "n2");
+}
+
+static void with_larger_values(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) node->value_size_max *= 2;
+}
+
+static void among_as_many_as_may_be(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (is_founder(node)) node->members_max = FOUNDERS;
+}
+
+static void with_another_key(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) node->secret.bytes[0] ^= 1;
+}
+
+// And whoever is refused does no harm.
+static void who_does_not_fit_is_refused(void **state) {
+    (void)state;
+    static void (*const cases[])(struct node_options *, struct server_options *) = {
+        with_a_name_that_is_taken, at_an_address_that_is_taken, with_larger_values,
+        among_as_many_as_may_be, with_another_key};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct site *site = site_prepare(4, cases[i]);
+        start_founders(site);
+        expect_refused(site, 3);
+        site_free(site);
+    }
+}
+
+// What was in it was deleted meanwhile, perhaps: it is of a cluster of its own.
+static bool founds_alone;
+
+static void alone_or_with_seeds(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node) && founds_alone) node->seeds = NULL;
+}
+
+static void who_has_data_is_not_admitted(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, alone_or_with_seeds);
+    start_founders(site);
+    founds_alone = true;
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 5 * NS_PER_SECOND);
+    assert_int_equal(node_state(node_at(site, 3)), NODE_SERVING);
+    cluster_kill(&site->cluster, 3);
+    founds_alone = false;
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(node_map(node_at(site, 3))->member_count, 1);
+    assert_int_equal(node_map(node_at(site, 0))->epoch, 1);
+    site_free(site);
+}
+
+int join_test(void) {
+    const struct CMUnitTest cases[] = {
+        cmocka_unit_test(a_newcomer_becomes_a_member),
+        cmocka_unit_test(a_member_stays_one_after_a_restart),
+        cmocka_unit_test(many_come_at_once),
+        cmocka_unit_test(a_newcomer_to_many_is_given_the_map),
+        cmocka_unit_test(who_was_away_learns_of_newcomers),
+        cmocka_unit_test(without_a_majority_a_newcomer_waits),
+        cmocka_unit_test(a_newcomer_may_crash_at_any_time),
+        cmocka_unit_test(so_may_who_admits_it),
+        cmocka_unit_test(who_does_not_fit_is_refused),
+        cmocka_unit_test(who_has_data_is_not_admitted),
+    };
+    return cmocka_run_group_tests_name("join", cases, NULL, NULL);
+}
