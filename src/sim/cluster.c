@@ -16,6 +16,7 @@ void cluster_init(struct cluster *cluster, struct world *world,
                   const struct cluster_options *options) {
     must(options->members > 0);
     must(options->members <= CLUSTER_MEMBERS_MAX);
+    must(options->newcomers < options->members);
     *cluster = (struct cluster){
         .world = world,
         .options = *options,
@@ -30,12 +31,18 @@ void cluster_init(struct cluster *cluster, struct world *world,
         snprintf(p->name, sizeof(p->name), options->members < 10 ? "n%u" : "n%02u", i + 1);
         memcpy(p->listen, p->name, sizeof(p->listen));
         p->machine = world_add_machine(world, p->name);
+        p->has_seeds = i >= options->members - options->newcomers;
+        if (p->has_seeds) continue;
         int written = snprintf(cluster->initial + size, sizeof(cluster->initial) - size,
                                "%s%s=%s:%u", i == 0 ? "" : ",", p->name, p->name, CLUSTER_PORT);
         must(written > 0);
         size += (size_t)written;
         must(size < sizeof(cluster->initial));
     }
+    uint32_t second = options->members - options->newcomers > 1;
+    (void)snprintf(cluster->seeds, sizeof(cluster->seeds), "%s:%d,%s:%d",
+                   cluster->processes[0].name, CLUSTER_PORT, cluster->processes[second].name,
+                   CLUSTER_PORT);
 }
 
 void cluster_add_copy(struct cluster *cluster, uint32_t index) {
@@ -45,6 +52,7 @@ void cluster_add_copy(struct cluster *cluster, uint32_t index) {
     p->cluster = cluster;
     p->index = cluster->options.members;
     memcpy(p->name, cluster->processes[index].name, sizeof(p->name));
+    p->has_seeds = cluster->processes[index].has_seeds;
     (void)snprintf(p->listen, sizeof(p->listen), "copy");
     p->machine = world_add_machine(cluster->world, p->listen);
 }
@@ -52,7 +60,8 @@ void cluster_add_copy(struct cluster *cluster, uint32_t index) {
 struct node_options cluster_node_options(const struct cluster *cluster) {
     struct node_options o = node_default_options();
     o.secret = cluster_secret;
-    o.initial = cluster->options.members > 1 ? cluster->initial : NULL;
+    bool is_one = cluster->options.members - cluster->options.newcomers == 1;
+    o.initial = is_one ? NULL : cluster->initial;
     o.members_max = MEMBERS_OF_A_NODE;
     o.requests_max = REQUESTS_OF_A_NODE;
     o.request_memory = (uint64_t)16 << 20;
@@ -121,6 +130,8 @@ void cluster_start(struct cluster *cluster, uint32_t index) {
     must(p->state == PROCESS_DOWN);
     struct node_options node = cluster_node_options(cluster);
     struct server_options server = server_options_of(p);
+    if (p->has_seeds) node.initial = NULL;
+    if (p->has_seeds) node.seeds = cluster->seeds;
     snprintf(node.self.name, sizeof(node.self.name), "%s", p->name);
     snprintf(node.self.host, sizeof(node.self.host), "%s", p->name);
     snprintf(node.self.rack, sizeof(node.self.rack), "rack%u", index % 3 + 1);

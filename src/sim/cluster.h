@@ -30,6 +30,7 @@ struct process {
     struct server *server;
     enum status start_status; // why the last start failed, or ST_OK
     uint32_t starts;
+    bool has_seeds;                // it is none of the first members
     uint64_t bytes_lost;           // when its disk lost what was synced; 0: it has not
     uint64_t rolled_back;          // when it was given an older copy of its disk; 0: it was not
     bool is_stranger;              // has lost its disk, and is not at work again
@@ -48,6 +49,7 @@ extern const struct mac_key cluster_secret;
 
 struct cluster_options {
     uint32_t members;
+    uint32_t newcomers;        // of them: the last so many have seeds
     uint64_t sync_interval_ns; // 0: durability always
 
     // Of each node and store; 0: as in a server.
@@ -80,6 +82,7 @@ struct cluster {
     struct rng rng;
     struct process processes[CLUSTER_MEMBERS_MAX];
     char initial[CLUSTER_MEMBERS_MAX * 40];
+    char seeds[64]; // the first member, and the second if it is not a newcomer
 };
 
 // Adds the machines; none runs yet. Borrows `cluster` and the world for as long as they live.

@@ -61,8 +61,9 @@ struct replace_order {
 // Disks that are lost, and who has them replaced (nemesis_replace.c).
 struct replacing {
     struct rng rng;
-    bool has_map[CLUSTER_MEMBERS_MAX]; // each, when it was last seen at work
-    struct disk *lost;                 // a copy of the first one, to turn up again; or NULL
+    bool has_map[CLUSTER_MEMBERS_MAX];   // each, when it was last seen at work
+    bool names_all[CLUSTER_MEMBERS_MAX]; // ... and the newcomer is in it
+    struct disk *lost;                   // a copy of the first one, to turn up again; or NULL
     uint32_t lost_of;
     uint32_t patience;                    // of the operator: looks at a stranger, about
     uint64_t returned;                    // when it did, ns; 0: not yet

@@ -50,15 +50,21 @@ bool replace_may_lose(const struct nemesis *n) {
 void replace_note_maps(struct nemesis *n) {
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         const struct node *node = cluster_node(n->cluster, i);
-        if (node != NULL) n->replacing.has_map[i] = node_map(node)->epoch > 0;
+        if (node == NULL) continue;
+        const struct map *map = node_map(node);
+        n->replacing.has_map[i] = map->epoch > 0;
+        n->replacing.names_all[i] =
+            map->epoch > 0 && map->member_count == n->cluster->options.members;
     }
 }
 
 // A directory that no other member knows of is made up for by any other: it may have founded a
 // cluster and told nobody.
 static bool is_known_to_others(const struct nemesis *n, uint32_t member) {
+    bool has_seeds = n->cluster->processes[member].has_seeds;
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
-        if (i != member && n->replacing.has_map[i]) return true;
+        const bool *knows = has_seeds ? n->replacing.names_all : n->replacing.has_map;
+        if (i != member && knows[i]) return true;
     }
     return false;
 }
@@ -170,6 +176,7 @@ static void check_stranger(struct nemesis *n, struct process *p) {
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         const struct node *node = cluster_node(n->cluster, i);
         if (i == p->index || !cluster_is_serving(n->cluster, i)) continue;
+        if (node_map(node)->member_count <= p->index) continue; // it has not joined yet
         bool is_named = node_map(node)->members[p->index].storage == storage;
         if (is_named && !p->is_ordered) complain(n, "O36 a map names a stranger");
         // Its time to give a connection up is that in which it runs.

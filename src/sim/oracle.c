@@ -60,7 +60,8 @@ static void *grow(void *items, uint32_t count, size_t size) {
 }
 
 uint32_t oracle_copies(const struct oracle *oracle) {
-    uint32_t members = oracle->cluster->options.members;
+    const struct cluster_options *o = &oracle->cluster->options;
+    uint32_t members = o->members - o->newcomers; // who joins holds no keys
     return members < REPLICATION_DEFAULT ? members : REPLICATION_DEFAULT;
 }
 

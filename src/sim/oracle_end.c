@@ -64,6 +64,7 @@ bool oracle_is_converged(const struct oracle *oracle) {
     for (uint32_t i = 0; i < cluster->options.members; i++) {
         if (!cluster_is_serving(cluster, i)) return false;
         const struct node *node = cluster_node(cluster, i);
+        if (node_map(node)->member_count != cluster->options.members) return false;
         if (node_member(node, node_self(node))->state != MEMBER_SERVING) return false;
         if (node_store_stats(node).is_full) return false;
         if (node_hints(node).key_count > 0) return false;

@@ -13,6 +13,7 @@
 #define WORKS_MAX_NS (20 * NS_PER_SECOND)
 #define CHANGE_MAX_NS (40 * NS_PER_SECOND) // a change of keyspaces that nobody waits for
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
+#define JOIN_MAX_NS (20 * NS_PER_SECOND)
 #define KIB UINT64_C(1024)
 
 enum {
@@ -34,6 +35,7 @@ struct simulation {
     struct watcher watcher;
     struct rng rng;
     uint32_t files_left[CLUSTER_MEMBERS_MAX]; // over, by the last process of each member
+    bool joins_late;                          // the newcomer has not been started yet
 };
 
 // The nodes count what happened to them; a life that ends takes its counts along, so they are
@@ -72,6 +74,10 @@ static void add_stats(struct simulation *s) {
     }
 }
 
+static bool waits_to_join(const struct simulation *s, uint32_t member) {
+    return s->joins_late && member + 1 == s->cluster.options.members;
+}
+
 // Now and then the network is parted while the cluster is founded, and a member comes long after
 // the others.
 static void start_members(struct simulation *s) {
@@ -81,10 +87,11 @@ static void start_members(struct simulation *s) {
     uint32_t straggler = rng_below(&rng, s->cluster.options.members);
     if (is_parted) nemesis_part(&s->nemesis);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
-        s->nemesis.is_quiet[i] = false;
+        s->nemesis.is_quiet[i] = waits_to_join(s, i);
     }
     uint32_t first = rng_below(&s->rng, s->cluster.options.members);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
+        if (waits_to_join(s, (first + i) % s->cluster.options.members)) continue;
         if (has_straggler && i == straggler) {
             world_run(s->world, world_now(s->world) + rng_below(&rng, 20000) * NS_PER_MS);
         }
@@ -124,9 +131,18 @@ static bool run_until(struct simulation *s, uint64_t ns, bool (*is_reached)(stru
 static bool all_serve(struct simulation *s) {
     nemesis_attend(&s->nemesis);
     for (uint32_t i = 0; i < s->cluster.options.members; i++) {
-        if (!cluster_is_serving(&s->cluster, i)) return false;
+        if (!cluster_is_serving(&s->cluster, i) && !waits_to_join(s, i)) return false;
     }
     return true;
+}
+
+// Whatever befalls the others at the moment.
+static void on_join(void *context) {
+    struct simulation *s = context;
+    uint32_t member = s->cluster.options.members - 1;
+    s->joins_late = false;
+    s->nemesis.is_quiet[member] = false;
+    cluster_start(&s->cluster, member);
 }
 
 static bool clients_over(struct simulation *s) {
@@ -194,6 +210,10 @@ static void chaos(struct simulation *s) {
     if (waits && !run_until(s, HEAL_MAX_NS, all_serve)) {
         oracle_fail(&s->oracle, "O14 the cluster is not founded");
         return;
+    }
+    if (s->joins_late) {
+        uint64_t within = rng_below(&s->rng, JOIN_MAX_NS / NS_PER_MS) * NS_PER_MS;
+        world_at(s->world, world_now(s->world) + within, on_join, s);
     }
     nemesis_start(&s->nemesis);
     keeper_start(&s->keeper);
@@ -402,6 +422,14 @@ static bool draw_large(struct simulation *s, struct cluster_options *o) {
     return true;
 }
 
+// Now and then one of them is no first member: it joins while the cluster is founded, or later.
+static void draw_newcomer(struct simulation *s, struct cluster_options *o) {
+    struct rng rng = world_stream(s->world, 15);
+    if (o->members < 2 || !rng_chance(&rng, 1, 6)) return;
+    o->newcomers = 1;
+    s->joins_late = rng_chance(&rng, 2, 3);
+}
+
 // What the seed decides before anything runs. One number a statement: what order a compiler gives
 // to the arguments of a call, or to the fields of an initializer, is its own affair.
 static void draw(struct simulation *s) {
@@ -418,6 +446,7 @@ static void draw(struct simulation *s) {
     o.members = sizes[rng_below(&s->rng, 8)];
     o.sync_interval_ns = rng_chance(&s->rng, 1, 6) ? 100 * NS_PER_MS : 0;
     if (s->options->members > 0) o.members = s->options->members;
+    draw_newcomer(s, &o);
     draw_store(s, &o);
     bool has_large = draw_large(s, &o);
     cluster_init(&s->cluster, s->world, &o);

@@ -66,6 +66,7 @@ static void judge(struct watcher *w, uint32_t from, uint32_t to, uint64_t now) {
     const struct watched *other = &w->members[to];
     const struct node *node = cluster_node(c, from);
     uint32_t index = map_find_name(node_map(node), slice_of_string(c->processes[to].name));
+    if (index == node_map(node)->members_max) return; // it has joined since, or will
     struct node_view view = node_view(node, index);
     bool is_whole_long = has_been(w->whole_since, UP_WITHIN_NS, now);
     const char *what = NULL;
