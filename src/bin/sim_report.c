@@ -55,6 +55,7 @@ static void add_maps(struct mapmaker_counts *sum, const struct mapmaker_counts *
     sum->not_done += m->not_done;
     sum->refused += m->refused;
     sum->cut_short += m->cut_short;
+    sum->joined += m->joined;
 }
 
 static void add_keyspaces(struct sim_report *sum, const struct simulation_report *r) {
@@ -195,6 +196,7 @@ static uint32_t collect(const struct sim_report *sum, struct line *lines) {
     n = add(lines, n, "O36 members replaced", sum->replaced);
     n = add(lines, n, "O36 members not replaced", sum->not_replaced);
     n = add(lines, n, "O36 lost disks ousted", sum->returned);
+    n = add(lines, n, "O37 members that joined", sum->maps.joined);
     n = add(lines, n, "keyspaces created", sum->keyspaces.created);
     n = add(lines, n, "keyspaces altered", sum->keyspaces.altered);
     n = add(lines, n, "keyspaces altered, if empty", sum->keyspaces.moved);

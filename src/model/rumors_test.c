@@ -225,6 +225,26 @@ static void everybody_is_talked_to_in_each_lap(void **state) {
     assert_true(different > 40 * LAP);
 }
 
+// What was heard of those that were there is passed on to them, and they are talked to.
+static void others_may_come(void **state) {
+    (void)state;
+    struct rumor memory[5];
+    struct rumors r;
+    struct rng rng = {test_seed()};
+    uint16_t rows[RUMORS_MAX];
+    rumors_init(&r, memory, 5);
+    rumors_begin(&r, 3, 0);
+    rumors_change(&r, 1, 1, true);
+    rumors_grow(&r, 5);
+    uint32_t count = rumors_pick(&r, 3, false, rows);
+    bool is_told = false;
+    for (uint32_t i = 0; i < count; i++) is_told |= rows[i] == 1;
+    assert_true(is_told);
+    uint32_t talked_to = 0;
+    for (uint32_t i = 0; i < 8; i++) talked_to |= 1u << rumors_next_peer(&r, &rng);
+    assert_int_equal(talked_to, 2 + 4 + 8 + 16);
+}
+
 int rumors_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(what_is_pressing_is_known_to_all_soon_however_many_they_are),
@@ -233,6 +253,7 @@ int rumors_test(void) {
         cmocka_unit_test(what_fits_one_message_is_told_once),
         cmocka_unit_test(what_was_passed_on_least_is_told_first),
         cmocka_unit_test(everybody_is_talked_to_in_each_lap),
+        cmocka_unit_test(others_may_come),
     };
     return cmocka_run_group_tests_name("rumors", cases, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whom members greet, and whom they refuse.
-#include "sim/cluster.h"
-#include "sim/world_case.h"
+#include "sim/impostor_case.h"
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -62,10 +61,69 @@ static void who_has_a_long_address_is_called(void **state) {
     world_destroy(world);
 }
 
+static void alone(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->initial = NULL;
+}
+
+// We say to n1 that we want to join; it hangs up, and may call us back.
+static void want_to_join(struct impostor *i) {
+    static struct line call;
+    memset(&call, 0, sizeof(call));
+    struct frame frame = {0};
+    struct asked a;
+    env_connect(i->env, ask(&a, i->world), "n1:17379", &call.stream);
+    assert_int_equal(answer_of(&a), ST_OK);
+    say_hello(i, &call);
+    assert_false(hear(i, &call, &i->secret, i->hello.nonce, &frame));
+    env_shut(i->env, call.stream);
+}
+
+static void expect_epoch(struct impostor *i, uint64_t epoch) {
+    pass(i->world, 3 * NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, epoch);
+    assert_int_equal(node_map(real_node(i))->member_count, epoch);
+}
+
+// A HELLO may be an old one, of somebody who is gone.
+static void only_who_answers_where_it_says_to_be_is_admitted(void **state) {
+    (void)state;
+    struct impostor *i = prepare(2);
+    i->cluster.options.adjust = alone;
+    become(i, 77);
+    cluster_start(&i->cluster, 0);
+    expect_epoch(i, 1);
+    i->hello.is_blank = true;
+    i->hello.address = text("n3"); // where nobody is
+    want_to_join(i);
+    expect_epoch(i, 1);
+    i->hello.address = text("n2");
+    want_to_join(i);
+    i->hello.storage = 78; // it is another one who is there now
+    be_dialled(i);
+    expect_epoch(i, 1);
+    hang_up(i);
+    i->hello.is_blank = false;
+    want_to_join(i);
+    expect_epoch(i, 1);
+    i->hello.is_blank = true;
+    want_to_join(i);
+    be_dialled(i);
+    expect_epoch(i, 2);
+    assert_int_equal(node_map(real_node(i))->members[1].storage, 78);
+    hang_up(i);
+    // Now it calls as it does any member, and gives what it has.
+    be_dialled(i);
+    struct frame frame = {0};
+    assert_true(hear_type(i, &i->accepted, MESSAGE_FOUNDED, &frame));
+    world_destroy(i->world);
+}
+
 int greeting_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(members_that_take_values_of_other_sizes_refuse_each_other),
         cmocka_unit_test(who_has_a_long_address_is_called),
+        cmocka_unit_test(only_who_answers_where_it_says_to_be_is_admitted),
     };
     return cmocka_run_group_tests_name("greeting", cases, NULL, NULL);
 }

@@ -85,6 +85,33 @@ static struct slice changed_map(struct impostor *i, uint64_t epoch, uint16_t por
     return map_by(i, epoch, port, 4712);
 }
 
+static struct slice larger_map(struct impostor *i, uint64_t storage) {
+    struct map next = *node_map(real_node(i));
+    struct map_member members[3] = {next.members[0], next.members[1], next.members[1]};
+    next.members = members;
+    next.member_count = 3;
+    next.epoch = 2;
+    members[2].id++;
+    members[2].name = members[2].address = "n9";
+    members[2].storage = storage;
+    return encoded_map(&next, 4712);
+}
+
+static void whoever_is_new_has_a_directory_of_its_own(void **state) {
+    (void)state;
+    struct impostor *i = begin_serving();
+    say(i, &i->dialled, MESSAGE_FOUNDED, larger_map(i, 0));
+    say(i, &i->dialled, MESSAGE_FOUNDED, larger_map(i, 77)); // that is ours
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 1);
+    say(i, &i->dialled, MESSAGE_FOUNDED, larger_map(i, 78));
+    pass(i->world, NS_PER_SECOND);
+    assert_int_equal(node_map(real_node(i))->epoch, 2);
+    assert_int_equal(node_map(real_node(i))->member_count, 3);
+    assert_int_equal(node_member(real_node(i), 2)->incarnation, 0);
+    end(i);
+}
+
 static struct message_promise ask_promise(struct impostor *i, uint64_t instance, uint64_t ballot) {
     const struct message_prepare m = {.instance = instance, .ballot = ballot};
     SAY(i, &i->dialled, MESSAGE_PREPARE, prepare, &m);
@@ -350,6 +377,7 @@ int hostile_map_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(first_members_are_known_after_a_map_of_others),
         cmocka_unit_test(a_map_that_cannot_follow_is_neither_accepted_nor_believed),
+        cmocka_unit_test(whoever_is_new_has_a_directory_of_its_own),
         cmocka_unit_test(who_hears_of_a_map_that_names_another_directory_serves_no_more),
         cmocka_unit_test(what_was_found_for_one_map_is_not_decided_for_the_next),
         cmocka_unit_test(a_proposer_learns_from_a_later_map_what_became_of_its_change),

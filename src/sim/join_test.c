@@ -159,6 +159,23 @@ static void without_a_majority_a_newcomer_waits(void **state) {
     site_free(site);
 }
 
+// The first that it calls is nobody; the second does not answer.
+static void a_seed_that_cannot_be_reached_is_passed_over(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    site_cut(site, 3, 0);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 30 * NS_PER_SECOND);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(cluster_is_serving(&site->cluster, i));
+        assert_int_equal(node_map(node_at(site, i))->member_count, 4);
+    }
+    world_heal(site->world);
+    expect_members(site, 4);
+    site_free(site);
+}
+
 // At any moment; it comes back with the directory that it had.
 static void a_newcomer_may_crash_at_any_time(void **state) {
     (void)state;
@@ -272,6 +289,7 @@ int join_test(void) {
         cmocka_unit_test(a_newcomer_to_many_is_given_the_map),
         cmocka_unit_test(who_was_away_learns_of_newcomers),
         cmocka_unit_test(without_a_majority_a_newcomer_waits),
+        cmocka_unit_test(a_seed_that_cannot_be_reached_is_passed_over),
         cmocka_unit_test(a_newcomer_may_crash_at_any_time),
         cmocka_unit_test(so_may_who_admits_it),
         cmocka_unit_test(who_does_not_fit_is_refused),

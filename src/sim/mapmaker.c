@@ -52,6 +52,29 @@ static void check_author(struct mapmaker *m, uint64_t epoch, uint64_t author) {
     }
 }
 
+// O37, of a map that nobody was seen to have before.
+static void check_members(struct mapmaker *m, const struct map *map) {
+    uint32_t founders = m->cluster->options.members - m->cluster->options.newcomers;
+    must(map->member_count <= CLUSTER_MEMBERS_MAX);
+    for (uint32_t i = 0; i < map->member_count; i++) {
+        uint64_t id = map->members[i].id;
+        bool is_new = m->ids[i] == 0;
+        if (is_new) m->ids[i] = id;
+        m->counts.joined += is_new && i >= founders;
+        if (m->ids[i] == id) continue;
+        oracle_fail(m->oracle, "O37 map %llu has another member for number %u",
+                    (unsigned long long)map->epoch, i);
+    }
+    for (uint64_t e = 1; e <= m->latest; e++) {
+        uint32_t members = m->epochs[e].members;
+        bool is_good = e < map->epoch ? members <= map->member_count : members >= map->member_count;
+        if (m->epochs[e].map == 0 || e == map->epoch || is_good) continue;
+        oracle_fail(m->oracle, "O37 map %llu has %u members, map %llu has %u",
+                    (unsigned long long)e, members, (unsigned long long)map->epoch,
+                    map->member_count);
+    }
+}
+
 static void note(struct mapmaker *m, uint32_t member, const struct node *node) {
     const struct map *map = node_map(node);
     uint64_t epoch = map->epoch;
@@ -64,7 +87,8 @@ static void note(struct mapmaker *m, uint32_t member, const struct node *node) {
         m->counts.maps++;
         if (epoch > m->latest) m->latest = epoch;
         bool is_made_by_another = e->author != 0 && e->author != author;
-        *e = (struct mapmaker_epoch){author, hash_of(map)};
+        *e = (struct mapmaker_epoch){author, hash_of(map), map->member_count};
+        if (may_judge(m, epoch)) check_members(m, map);
         if (epoch > 1 && may_judge(m, epoch)) check_author(m, epoch, author);
         if (is_made_by_another && may_judge(m, epoch)) {
             oracle_fail(m->oracle, "O27 map %llu is not of the change that is said to have made it",

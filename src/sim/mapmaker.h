@@ -8,6 +8,7 @@
 //     O27 all members ever have the same map for one epoch, and no member goes back to an earlier
 //         one, but with a disk that has lost what it held; a change that was done has made exactly
 //         one map, and one that was certainly not done has made none
+//     O37 a member keeps its number in all maps, and no later map has fewer members
 //
 // The author of a map tells changes apart that raise the epoch and do nothing else.
 #ifndef QUOIT_SIM_MAPMAKER_H
@@ -30,6 +31,7 @@ struct mapmaker_change {
 struct mapmaker_epoch {
     uint64_t author; // 0: not known, or founded
     uint64_t map;    // hash of its bytes; 0: nobody was seen to have it
+    uint32_t members;
 };
 
 struct mapmaker_counts {
@@ -38,6 +40,7 @@ struct mapmaker_counts {
     uint64_t not_done;
     uint64_t refused; // did not apply
     uint64_t cut_short;
+    uint64_t joined; // members that were not there from the beginning
 };
 
 struct mapmaker {
@@ -51,6 +54,7 @@ struct mapmaker {
     struct mapmaker_change changes[CLUSTER_MEMBERS_MAX][MAPMAKER_CHANGES];
     struct mapmaker_epoch epochs[MAPMAKER_EPOCHS_MAX];
     uint64_t latest; // epoch
+    uint64_t ids[CLUSTER_MEMBERS_MAX]; // of members, by number; 0: nobody has it yet
     struct {
         uint64_t epoch;
         uint64_t at; // when it was seen, ns

@@ -47,6 +47,7 @@
 //     O36 who has lost its disk is nobody until it is replaced: see nemesis_replace.c
 //     O32 what tables hold is what the facts of the store say, whatever befell it (store/audit.c)
 //     O33 a hint goes when the member it is for holds durably what was kept, not before
+//     O37 members keep their numbers: see mapmaker.h
 //     and never two clusters: whoever serves has the same map, or one of another epoch
 #ifndef QUOIT_SIM_ORACLE_H
 #define QUOIT_SIM_ORACLE_H
