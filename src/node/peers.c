@@ -363,22 +363,22 @@ static const char *differs(const struct node *node, const struct message_hello *
 }
 
 // The member that we have called answers.
-static void on_welcome(struct link *link, uint32_t member, const struct message_hello *hello,
+static void on_welcome(struct link *link, uint32_t member, const struct message_hello *welcome,
                        uint64_t epoch) {
     struct node *node = link->node;
     struct peer *peer = &node->peers[member];
-    if (replace_is_stranger(node, member, hello->storage)) {
-        replace_note_stranger(node, member, hello);
+    if (replace_is_stranger(node, member, welcome->storage)) {
+        replace_note_stranger(node, member, welcome);
         link_shut(link);
         return;
     }
-    if (!take_description(node, member, hello)) {
+    if (!take_description(node, member, welcome)) {
         link_refuse(link, "unsound-description");
         return;
     }
     peer->epoch = epoch;
     welcomed(node, peer);
-    link_opened(link, hello->nonce);
+    link_opened(link, welcome->nonce);
     peer->redial_ns = REDIAL_FIRST_NS;
     sight_on_open(node, member);
     // The acceptor trusts us from our next frame on: let it be now.
