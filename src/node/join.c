@@ -188,11 +188,13 @@ static bool is_expected(const struct node *node, const struct message_hello *hel
            hello->is_blank;
 }
 
-// A newcomer whose name another one has hears so.
+// A newcomer whose name another one has hears so. It may have been that one itself, and have lost
+// its disk before it had the map.
 static void take_refusal(struct node *node, const struct frame *frame) {
     struct message_stranger stranger;
     if (frame->type != MESSAGE_STRANGER) return;
     if (message_stranger_decode(&stranger, frame->body) != ST_OK) return;
+    node->stranger_told = node->env->now;
     if (!log_is_due(node, &node->join.refusal_logged)) return;
     env_log(node->env, ENV_ERROR,
             "refused: the cluster has a member of this name, with another data directory: give "

@@ -122,6 +122,8 @@ static void attend(struct nemesis *n, bool is_hasty) {
     for (uint32_t i = 0; i < members; i++) {
         struct process *p = process_of(n, i);
         if (!is_waiting(p)) continue;
+        // A newcomer may have lost its disk while it was being admitted.
+        p->is_stranger |= p->has_seeds && p->bytes_lost > 0;
         n->replacing.waited++;
         if (is_hasty || rng_chance(rng, 1, n->replacing.patience))
             order(n, rng_below(rng, members), i);
