@@ -80,7 +80,8 @@ void genesis_take_members(struct node *node) {
     uint32_t known = node->members.count;
     if (known == node->map.member_count) return;
     for (uint32_t i = known; i < node->map.member_count; i++) {
-        node->members.entries[i] = (struct member_entry){.id = node->map.members[i].id};
+        node->members.entries[i] = (struct member_entry){.id = node->map.members[i].id,
+                                                         .merged = MEMBER_MERGES_NOTHING};
     }
     node->members.count = node->map.member_count;
     members_on_ids(&node->members);

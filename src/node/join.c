@@ -95,7 +95,7 @@ void join_on_map(struct node *node) {
     }
     node->peers[0].in = NULL;
     node->peers[0].epoch = 0;
-    node->peer_count = 0;
+    node->peer_count = node->map.member_count;
 }
 
 // Members.
