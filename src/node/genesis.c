@@ -80,8 +80,8 @@ void genesis_take_members(struct node *node) {
     uint32_t known = node->members.count;
     if (known == node->map.member_count) return;
     for (uint32_t i = known; i < node->map.member_count; i++) {
-        node->members.entries[i] = (struct member_entry){.id = node->map.members[i].id,
-                                                         .merged = MEMBER_MERGES_NOTHING};
+        node->members.entries[i] =
+            (struct member_entry){.id = node->map.members[i].id, .merged = MEMBER_MERGES_NOTHING};
     }
     node->members.count = node->map.member_count;
     members_on_ids(&node->members);
@@ -106,7 +106,7 @@ static void serve(struct node *node) {
 }
 
 // A record of the most copies that the map asks for must fit the memory that this member has taken.
-static bool has_room_for_copies(const struct node *node) {
+static bool has_room_for_copies(struct node *node) {
     uint32_t copies = 0;
     for (uint32_t i = 0; i < node->map.run_count; i++) {
         uint32_t count = node->map.runs[i].replica_count;
@@ -114,6 +114,7 @@ static bool has_room_for_copies(const struct node *node) {
     }
     uint32_t most = node_copies_max(node->options.replication);
     if (copies <= most) return true;
+    if (!log_is_due(node, &node->copies_logged)) return false;
     env_log(node->env, ENV_ERROR,
             "the map has more copies of a key than replication allows for copies=%u most=%u",
             copies, most);
@@ -196,6 +197,7 @@ static void forget_map(struct node *node) {
     node->map.epoch = 0;
     if (join_is_newcomer(node)) {
         node->cluster = (struct cluster_id){0};
+        node->self = MEMBER_NONE;
         join_start(node);
     }
     if (node->initial.member_count == 0) return;
@@ -411,7 +413,9 @@ void genesis_on_founded(struct node *node, struct slice body) {
     bool is_newcomer = join_is_newcomer(node);
     if (!is_newcomer && memcmp(body.data, node->cluster.bytes, CLUSTER_ID_SIZE) != 0) return;
     if (take_map(node, body) != ST_OK) {
-        env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
+        if (log_is_due(node, &node->map_logged)) {
+            env_log(node->env, ENV_ERROR, "the map of a peer is not one for us");
+        }
         forget_map(node);
         return;
     }

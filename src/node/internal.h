@@ -152,6 +152,8 @@ struct node {
     uint8_t fact_written; // enum fact on its way; 0: none
     uint8_t facts_wanted; // bits of enum fact still to be written
     uint64_t facts_logged;
+    uint64_t map_logged; // that a peer's is not one for us; likewise
+    uint64_t copies_logged;
     uint64_t founding; // ns: since then it waits for first members; the log knows it, or will
     bool is_waiting_logged;
     node_done *started;

@@ -137,7 +137,8 @@ static bool apply(struct map_change *change, struct map *next) {
 static void on_changed(struct map_change *change) {
     struct node *node = CONTAINER_OF(change, struct node, join.change);
     node->join.is_changing = false;
-    if (change->status == ST_OK) return;
+    const struct map *map = &node->map;
+    if (map_find_storage(map, node->join.storage) < map->member_count) return; // whoever did it
     env_log(node->env, ENV_WARNING, "not admitted, it is tried again member=%s status=\"%s\"",
             node->join.who.name, status_text(change->status));
 }

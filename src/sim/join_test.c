@@ -82,6 +82,31 @@ static void a_newcomer_becomes_a_member(void **state) {
     site_free(site);
 }
 
+// It has been given the map, and waits for its disk before it goes by it.
+static void a_newcomer_may_be_asked_before_it_serves(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 100 * NS_PER_MS);
+    struct talker *t = site_talker(site, 3, false);
+    site_wait(site, 100 * NS_PER_MS);
+    const struct node *node = node_at(site, 3);
+    uint64_t until = world_now(site->world) + 10 * NS_PER_SECOND;
+    machine_slow_disk(site->cluster.processes[3].machine, 1000);
+    while (node_map(node)->epoch == 0) assert_true(world_step(site->world, until));
+    const char *words =
+        "CLUSTER INFO\r\nCLUSTER NODES\r\nQUOIT VIEW\r\nQUOIT STATUS\r\nINFO\r\nGET key\r\n";
+    talker_say(t, words, strlen(words));
+    site_wait(site, 200 * NS_PER_MS);
+    assert_int_equal(node_state(node), NODE_FOUNDING);
+    t->heard[t->heard_size] = '\0';
+    expect_part((const char *)t->heard, "cluster_known_nodes:4");
+    expect_part((const char *)t->heard, "-CLUSTERDOWN");
+    expect_members(site, 4);
+    site_free(site);
+}
+
 // With seeds as before: it has a map, and does not call them any more.
 static void a_member_stays_one_after_a_restart(void **state) {
     (void)state;
@@ -166,7 +191,7 @@ static void a_seed_that_cannot_be_reached_is_passed_over(void **state) {
     start_founders(site);
     site_cut(site, 3, 0);
     cluster_start(&site->cluster, 3);
-    site_wait(site, 30 * NS_PER_SECOND);
+    site_wait(site, 6 * NS_PER_SECOND);
     for (uint32_t i = 0; i < 4; i++) {
         assert_true(cluster_is_serving(&site->cluster, i));
         assert_int_equal(node_map(node_at(site, i))->member_count, 4);
@@ -284,6 +309,7 @@ static void who_has_data_is_not_admitted(void **state) {
 int join_test(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_newcomer_becomes_a_member),
+        cmocka_unit_test(a_newcomer_may_be_asked_before_it_serves),
         cmocka_unit_test(a_member_stays_one_after_a_restart),
         cmocka_unit_test(many_come_at_once),
         cmocka_unit_test(a_newcomer_to_many_is_given_the_map),
