@@ -201,6 +201,69 @@ static void a_seed_that_cannot_be_reached_is_passed_over(void **state) {
     site_free(site);
 }
 
+// A change that raises the epoch and does nothing else.
+struct wish {
+    struct map_change change;
+    bool is_over;
+};
+
+static bool leave_as_it_is(struct map_change *change, struct map *next) {
+    (void)change;
+    (void)next;
+    return true;
+}
+
+static void on_changed(struct map_change *change) {
+    CONTAINER_OF(change, struct wish, change)->is_over = true;
+}
+
+// Whoever called a newcomer before it had the map is not taken for another one afterwards: what it
+// asks counts as asked by itself.
+static void who_has_called_a_newcomer_is_who_it_is(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    site_cut(site, 3, 0);
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 6 * NS_PER_SECOND);
+    assert_true(cluster_is_serving(&site->cluster, 3));
+    cluster_kill(&site->cluster, 2);
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct wish wish = {.change = {.apply = leave_as_it_is, .done = on_changed}};
+    machine_enter(site->cluster.processes[1].machine);
+    node_change_map(node_at(site, 1), &wish.change);
+    machine_leave(site->cluster.processes[1].machine);
+    uint64_t until = world_now(site->world) + 60 * NS_PER_SECOND;
+    while (!wish.is_over) assert_true(world_step(site->world, until));
+    assert_int_equal(wish.change.status, ST_OK); // the word of three of four
+    assert_int_equal(node_map(node_at(site, 1))->epoch, 3);
+    site_free(site);
+}
+
+static void of_one_name(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (is_founder(node)) return;
+    node->seeds = strcmp(node->self.name, "n4") == 0 ? "n1:7379" : "n2:7379";
+    (void)snprintf(node->self.name, sizeof(node->self.name), "n4");
+}
+
+// Though two members have them admitted at the same time.
+static void of_two_with_one_name_one_joins(void **state) {
+    (void)state;
+    for (uint64_t ms = 0; ms < 40; ms += 5) {
+        struct site *site = site_prepare(5, of_one_name);
+        start_founders(site);
+        cluster_start(&site->cluster, 3);
+        site_wait(site, ms * NS_PER_MS);
+        cluster_start(&site->cluster, 4);
+        site_wait(site, 10 * NS_PER_SECOND);
+        assert_int_equal(node_map(node_at(site, 0))->member_count, 4);
+        assert_int_equal(
+            cluster_is_serving(&site->cluster, 3) + cluster_is_serving(&site->cluster, 4), 1);
+        site_free(site);
+    }
+}
+
 // At any moment; it comes back with the directory that it had.
 static void a_newcomer_may_crash_at_any_time(void **state) {
     (void)state;
@@ -316,6 +379,8 @@ int join_test(void) {
         cmocka_unit_test(who_was_away_learns_of_newcomers),
         cmocka_unit_test(without_a_majority_a_newcomer_waits),
         cmocka_unit_test(a_seed_that_cannot_be_reached_is_passed_over),
+        cmocka_unit_test(who_has_called_a_newcomer_is_who_it_is),
+        cmocka_unit_test(of_two_with_one_name_one_joins),
         cmocka_unit_test(a_newcomer_may_crash_at_any_time),
         cmocka_unit_test(so_may_who_admits_it),
         cmocka_unit_test(who_does_not_fit_is_refused),
