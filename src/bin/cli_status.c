@@ -37,14 +37,15 @@ static void print_json(const struct cluster_view *view) {
     for (size_t i = 0; i < view->node_count; i++) {
         json_array_append_new(nodes, json_of_node(&view->nodes[i]));
     }
-    json_t *all = json_pack(
-        "{so s{ss sI sI sI sI sI sb sI sI sI ss sI}}", "nodes", nodes, "cluster", "state",
-        view->state, "epoch", (json_int_t)view->epoch, "members", (json_int_t)view->node_count,
-        "up", (json_int_t)cluster_count_up(view), "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
-        (json_int_t)view->slots_behind, "shedding", view->shedding == 1, "shed_requests",
-        (json_int_t)view->shed_requests, "queue_time_us", (json_int_t)view->queue_time_us,
-        "purge_blocked", (json_int_t)view->purge_blocked, "purge_waits_for", view->purge_waits_for,
-        "hints_stuck", (json_int_t)view->hints_stuck);
+    json_t *all =
+        json_pack("{so s{ss sI sI sI sI sI sb sI sI sI ss sI}}", "nodes", nodes, "cluster", "state",
+                  view->state, "epoch", (json_int_t)view->epoch, "members",
+                  (json_int_t)view->node_count, "up", (json_int_t)cluster_count_up(view),
+                  "unequal_seconds", (json_int_t)view->unequal_seconds, "slots_behind",
+                  (json_int_t)view->slots_behind, "shedding", view->shedding == 1, "shed_requests",
+                  (json_int_t)view->shed_requests, "queue_time_us", (json_int_t)view->queue_time_us,
+                  "purge_blocked", (json_int_t)view->purge_blocked, "purge_waits_for",
+                  view->purge_waits_for, "hints_stuck", (json_int_t)view->hints_stuck);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);

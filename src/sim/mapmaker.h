@@ -53,7 +53,7 @@ struct mapmaker {
     uint64_t pause_ns;
     struct mapmaker_change changes[CLUSTER_MEMBERS_MAX][MAPMAKER_CHANGES];
     struct mapmaker_epoch epochs[MAPMAKER_EPOCHS_MAX];
-    uint64_t latest; // epoch
+    uint64_t latest;                   // epoch
     uint64_t ids[CLUSTER_MEMBERS_MAX]; // of members, by number; 0: nobody has it yet
     struct {
         uint64_t epoch;
