@@ -273,7 +273,7 @@ static void add_much(struct fixture *f, uint64_t size) {
 
 static void a_large_table_is_forced_to_disk_a_part_at_a_time(void **state) {
     (void)state;
-    const uint64_t mib = 1024 * 1024;
+    const uint64_t mib = UINT64_C(1) << 20;
     struct fixture *f = fixture_new(TLSF_SIZE_MAX, 0);
     add_much(f, 30 * mib);
     assert_int_equal(f->writer.status, ST_OK);
@@ -284,7 +284,7 @@ static void a_large_table_is_forced_to_disk_a_part_at_a_time(void **state) {
 // The kernel tells of it once; the sync at the end would say that all is well.
 static void a_part_that_did_not_come_to_disk_spoils_the_table(void **state) {
     (void)state;
-    const uint64_t mib = 1024 * 1024;
+    const uint64_t mib = UINT64_C(1) << 20;
     struct fixture *f = fixture_new(TLSF_SIZE_MAX, 0);
     add_much(f, 10 * mib);
     assert_int_equal(f->writer.status, ST_OK);
