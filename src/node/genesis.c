@@ -745,6 +745,6 @@ static void on_map_read(struct store_read *read) {
     node->state = NODE_FOUNDING;
     genesis_write_facts(node, FACT_START);
     peers_start(node);
-    join_start(node);
+    if (node->map.epoch == 0) join_start(node);
     genesis_step(node);
 }

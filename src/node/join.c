@@ -22,7 +22,7 @@ static bool is_calling(struct node *node) {
 // Newcomers.
 
 bool join_is_newcomer(const struct node *node) {
-    return node->options.seeds != NULL && node->map.epoch == 0;
+    return node->join.is_newcomer && node->map.epoch == 0;
 }
 
 // The seed whose turn it is; none of them is empty.
@@ -75,8 +75,23 @@ void join_init(struct node *node) {
     node->join.timer.fired = on_timer;
 }
 
+// What they are called by now does not hold any more.
+static void forget_callers(struct node *node) {
+    for (uint32_t i = 0; i < node->link_count; i++) {
+        struct link *link = &node->links[i];
+        if (link->peer == MEMBER_NONE || link->is_dialer) continue;
+        struct peer *peer = &node->peers[link->peer];
+        peer->in = NULL;
+        peer->epoch = 0;
+        link->peer = MEMBER_NONE;
+        link_shut(link);
+    }
+}
+
 void join_start(struct node *node) {
-    if (!join_is_newcomer(node) || node->state == NODE_STOPPED) return;
+    if (node->options.seeds == NULL || node->state == NODE_STOPPED) return;
+    node->join.is_newcomer = true;
+    forget_callers(node);
     // All who call are one for it: it does not know yet how many there are.
     node->peer_count = 1;
     timer_arm(&node->timers, &node->join.timer, node->env->now);
@@ -87,14 +102,7 @@ void join_stop(struct node *node) {
 }
 
 void join_on_map(struct node *node) {
-    for (uint32_t i = 0; i < node->link_count; i++) {
-        struct link *link = &node->links[i];
-        if (link->peer == MEMBER_NONE || link->is_dialer) continue;
-        link->peer = MEMBER_NONE;
-        link_shut(link);
-    }
-    node->peers[0].in = NULL;
-    node->peers[0].epoch = 0;
+    forget_callers(node);
     node->peer_count = node->map.member_count;
 }
 

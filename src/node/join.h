@@ -32,6 +32,7 @@ struct join {
     struct link *call; // to a seed, or back to a newcomer; or NULL
 
     // Of a newcomer.
+    bool is_newcomer;   // in this life it began without a map
     struct timer timer; // until a seed is called
     uint32_t turn;      // of seeds
     uint64_t logged;
@@ -49,7 +50,7 @@ void join_init(struct node *node);
 // Whether this node has no cluster yet, and waits to be admitted to one.
 bool join_is_newcomer(const struct node *node);
 
-// Calls seeds from now on, until there is a map.
+// There is no map, or it could not be stored: calls seeds, if it has any, until there is one.
 void join_start(struct node *node);
 void join_stop(struct node *node);
 

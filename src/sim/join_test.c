@@ -127,6 +127,28 @@ static void a_member_stays_one_after_a_restart(void **state) {
     site_free(site);
 }
 
+// It cannot store that it lives once more, and so does not start; it does not join again for that.
+static void a_member_whose_disk_fails_is_no_newcomer(void **state) {
+    (void)state;
+    struct site *site = site_prepare(4, with_seeds);
+    start_founders(site);
+    cluster_start(&site->cluster, 3);
+    expect_members(site, 4);
+    cluster_kill(&site->cluster, 3);
+    for (uint32_t i = 0; i < FOUNDERS; i++) {
+        machine_spare(site->cluster.processes[i].machine, FAULT_DISK_SYNC_ERROR, true);
+    }
+    world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
+    cluster_start(&site->cluster, 3);
+    site_wait(site, 20 * NS_PER_SECOND);
+    assert_int_equal(site->cluster.processes[3].start_status, ST_IO);
+    world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = 0;
+    cluster_kill(&site->cluster, 3);
+    cluster_start(&site->cluster, 3);
+    expect_members(site, 4);
+    site_free(site);
+}
+
 // With the eighth, gossip goes to some at a time.
 static void many_come_at_once(void **state) {
     (void)state;
@@ -360,6 +382,7 @@ int join_test(void) {
         cmocka_unit_test(a_newcomer_becomes_a_member),
         cmocka_unit_test(a_newcomer_may_be_asked_before_it_serves),
         cmocka_unit_test(a_member_stays_one_after_a_restart),
+        cmocka_unit_test(a_member_whose_disk_fails_is_no_newcomer),
         cmocka_unit_test(many_come_at_once),
         cmocka_unit_test(a_newcomer_to_many_is_given_the_map),
         cmocka_unit_test(who_was_away_learns_of_newcomers),
