@@ -138,8 +138,11 @@ static void a_member_whose_disk_fails_is_no_newcomer(void **state) {
     for (uint32_t i = 0; i < FOUNDERS; i++) {
         machine_spare(site->cluster.processes[i].machine, FAULT_DISK_SYNC_ERROR, true);
     }
-    world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
     cluster_start(&site->cluster, 3);
+    const struct node *node = site->cluster.processes[3].node;
+    uint64_t until = world_now(site->world) + 10 * NS_PER_SECOND;
+    while (node_map(node)->epoch == 0) assert_true(world_step(site->world, until));
+    world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = FAULT_CERTAIN;
     site_wait(site, 20 * NS_PER_SECOND);
     assert_int_equal(site->cluster.processes[3].start_status, ST_IO);
     world_options(site->world)->rates[FAULT_DISK_SYNC_ERROR] = 0;
