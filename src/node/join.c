@@ -42,7 +42,9 @@ static struct slice next_seed(struct node *node) {
 
 static void log_waiting(struct node *node) {
     if (!log_is_due(node, &node->join.logged)) return;
-    env_log(node->env, ENV_INFO, "waiting to be admitted seeds=%s", node->options.seeds);
+    env_log(node->env, node->is_blank ? ENV_INFO : ENV_ERROR, "waiting to be admitted%s seeds=%s",
+            node->is_blank ? "" : ", in vain: the directory is not empty; give this node another",
+            node->options.seeds);
 }
 
 // True: the call is on its way.

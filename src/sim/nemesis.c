@@ -367,14 +367,17 @@ static bool cause(struct nemesis *n, enum trouble trouble, uint32_t member) {
     unreachable();
 }
 
-// A store that has failed takes no writes until its next start: somebody has to restart it.
+// A store that has failed takes no writes until its next start: somebody has to restart it. And a
+// newcomer whose directory was damaged is not admitted before it has an empty one.
 static void restart_failed(struct nemesis *n) {
     for (uint32_t i = 0; i < n->cluster->options.members; i++) {
         struct process *p = &n->cluster->processes[i];
         bool has_failed = p->state == PROCESS_STARTING && p->start_status != ST_OK;
         if (p->state == PROCESS_UP && node_store_stats(p->node).is_failed) has_failed = true;
         if (p->state == PROCESS_UP && node_is_ousted(p->node)) has_failed = true;
-        if (has_failed) (void)end_process(n, i, false);
+        bool is_unfit = replace_is_unfit(n, i);
+        bool has_ended = (has_failed || is_unfit) && end_process(n, i, false);
+        if (has_ended && is_unfit) machine_wipe(p->machine);
     }
 }
 

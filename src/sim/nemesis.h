@@ -145,6 +145,9 @@ void replace_free(struct nemesis *n);
 bool replace_may_lose(const struct nemesis *n);
 void replace_lose(struct nemesis *n, uint32_t member);
 
+// Whether the member waits to be admitted, and is not, as its directory was damaged.
+bool replace_is_unfit(const struct nemesis *n, uint32_t member);
+
 // After healing, now and then: has replaced who waits for it.
 void replace_attend(struct nemesis *n);
 

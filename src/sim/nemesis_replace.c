@@ -69,6 +69,13 @@ static bool is_known_to_others(const struct nemesis *n, uint32_t member) {
     return false;
 }
 
+bool replace_is_unfit(const struct nemesis *n, uint32_t member) {
+    const struct process *p = &n->cluster->processes[member];
+    bool waits = p->state == PROCESS_UP && node_state(p->node) == NODE_FOUNDING;
+    if (!p->has_seeds || !waits || p->bytes_lost == 0) return false;
+    return !node_is_blank(p->node) && !is_known_to_others(n, member);
+}
+
 void replace_lose(struct nemesis *n, uint32_t member) {
     struct process *p = process_of(n, member);
     replace_note_maps(n);
