@@ -3,8 +3,8 @@
 // cli_members.h -- all members of a cluster, each asked by a connection of its own.
 //
 // A member that cannot be asked is no failure of the others: why it cannot is kept beside it, and
-// the next members_find or members_reach tries again. All together have the time that one has, so
-// that many which hang do not take as many times as long.
+// the next members_find or members_reach tries again. All together have the time that one has, and
+// a moment more for each that has not answered by then.
 #ifndef QUOIT_BIN_CLI_MEMBERS_H
 #define QUOIT_BIN_CLI_MEMBERS_H
 

@@ -156,6 +156,10 @@ static bool is_host(struct slice text) {
     return true;
 }
 
+bool map_address_is_sound(const struct map_description *d) {
+    return is_host(slice_of_string(d->address)) && d->port > 0 && d->port <= PORT_MAX;
+}
+
 static bool is_name_or_empty(const char *string) {
     return string[0] == '\0' || name_is_good(slice_of_string(string));
 }

@@ -142,6 +142,9 @@ void map_encode(const struct map *map, uint8_t *to, size_t size);
 // at, and its host may be empty.
 bool map_description_is_sound(const struct map_description *description);
 
+// True when others can call a member there.
+bool map_address_is_sound(const struct map_description *description);
+
 // Makes a member, but for its id and storage, what is described. It may be described again; all
 // members of the map are made so, or none is.
 void map_describe(struct map *map, uint32_t member, const struct map_description *description);

@@ -432,7 +432,9 @@ void genesis_on_founded(struct node *node, struct slice body) {
         env_log(node->env, ENV_WARNING, "this member may lack what others have: mending");
         node->is_mending = true;
         store_forgive(node->store);
-        epoch_forget(node);
+        // In the first life of its directory a newcomer has voted on nothing that it could forget.
+        bool is_first = node->incarnation == 1 && store_actor(node->store).epoch == 1;
+        if (!is_newcomer || !is_first) epoch_forget(node);
     }
     genesis_write_facts(node, FACT_START | FACT_MAP);
 }

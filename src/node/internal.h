@@ -96,6 +96,7 @@ struct peer {
     struct node *node;
     uint64_t storage;         // as it said when our link opened
     uint64_t epoch;           // of its map, as of its last frame
+    uint32_t members_max;     // that it has room for; 0: it was not met in this life
     bool is_serving;          // as its last gossip says: it remembers what it is told
     bool says_taken;          // to it another process is the member that we are
     bool has_told_fences;     // in this life: purge_answer.h

@@ -110,14 +110,17 @@ void join_on_map(struct node *node) {
 
 // Members.
 
+static bool is_at(const struct map_member *m, const struct map_description *d) {
+    return m->port == d->port && strcmp(m->address, d->address) == 0;
+}
+
 static bool is_admissible(const struct node *node, const struct map *map) {
     const struct join *j = &node->join;
     if (map->member_count >= map->members_max) return false;
     if (map_find_name(map, slice_of_string(j->who.name)) < map->member_count) return false;
     if (map_find_storage(map, j->storage) < map->member_count) return false;
     for (uint32_t i = 0; i < map->member_count; i++) {
-        const struct map_member *m = &map->members[i];
-        if (m->port == j->who.port && strcmp(m->address, j->who.address) == 0) return false;
+        if (is_at(&map->members[i], &j->who)) return false;
     }
     return true;
 }
@@ -125,6 +128,11 @@ static bool is_admissible(const struct node *node, const struct map *map) {
 static bool apply(struct map_change *change, struct map *next) {
     struct node *node = CONTAINER_OF(change, struct node, join.change);
     const struct join *j = &node->join;
+    const struct map_description *self = &node->options.self;
+    if (next->member_count == 1) { // it may be where it was moved to since, and now others call it
+        next->members[0].address = self->address;
+        next->members[0].port = self->port;
+    }
     if (!is_admissible(node, next)) return false;
     struct map_member *m = &next->members[next->member_count];
     *m = (struct map_member){
@@ -139,7 +147,6 @@ static bool apply(struct map_change *change, struct map *next) {
         .shards = j->who.shards,
         .weight = j->who.weight,
     };
-    if (map_find_id(next, m->id) < next->member_count) return false;
     next->member_count++;
     return true;
 }
@@ -153,9 +160,64 @@ static void on_changed(struct map_change *change) {
             node->join.who.name, status_text(change->status));
 }
 
+// Whether maps can be agreed on afterwards, too: the newcomer counts, and has no vote before it has
+// met all others.
+static bool will_have_majority(const struct node *node) {
+    uint32_t count = node->map.member_count;
+    uint32_t fit = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool has_vote = peer_is_up(node, i) && node->members.entries[i].state == MEMBER_SERVING;
+        fit += i == node->self || has_vote;
+    }
+    return count == 1 || 2 * fit > count + 1;
+}
+
+// A member that knows to have no room for one more would stay behind.
+static bool have_room(const struct node *node) {
+    uint32_t count = node->map.member_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (i != node->self && peer->members_max != 0 && peer->members_max <= count) return false;
+    }
+    return count < node->map.members_max;
+}
+
+static uint32_t most_copies(const struct map *map) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        if (map->runs[i].replica_count > most) most = map->runs[i].replica_count;
+    }
+    return most;
+}
+
+// Why who says this of itself cannot be admitted now, in words for the log; NULL: it can.
+static const char *why_not(const struct node *node, const struct message_hello *hello) {
+    const struct map *map = &node->map;
+    if (!hello->is_blank || hello->storage == 0) return "its directory is not empty";
+    if (hello->value_size_max != node->options.value_size_max) return "it has another value-max";
+    if (!have_room(node)) return "a member has no room for more: give it a larger members-max";
+    if (hello->members_max <= map->member_count) return "it has no room for so many members";
+    if (hello->copies_max < most_copies(map)) return "it has no room for so many copies of a key";
+    if (!map_address_is_sound(&node->join.who)) return "its address is none";
+    if (!is_admissible(node, map)) return "its name, address or directory is that of a member";
+    return will_have_majority(node) ? NULL : "too many members are down, or mend";
+}
+
+// Takes who it is. False: it is not admitted, and the log may say why.
+static bool take(struct node *node, const struct message_hello *hello) {
+    struct join *j = &node->join;
+    if (!peers_describes(hello, &j->who)) return false;
+    j->storage = hello->storage;
+    const char *why = why_not(node, hello);
+    if (why != NULL && log_is_due(node, &j->refusal_logged)) {
+        env_log(node->env, ENV_WARNING, "a node that wants to join is refused name=%s why=\"%s\"",
+                j->who.name, why);
+    }
+    return why == NULL;
+}
+
 static void admit(struct node *node) {
     struct join *j = &node->join;
-    if (!is_admissible(node, &node->map)) return; // somebody was faster
     env_log(node->env, ENV_INFO, "admitting member=%s address=%s port=%u", j->who.name,
             j->who.address, j->who.port);
     j->change = (struct map_change){.apply = apply, .done = on_changed};
@@ -163,40 +225,30 @@ static void admit(struct node *node) {
     node_change_map(node, &j->change);
 }
 
-// Why whoever calls cannot be admitted by anybody, in words for the log; NULL: it can.
-static const char *why_never(const struct node *node, const struct message_hello *hello) {
-    if (!hello->is_blank) return "its directory is not empty";
-    if (hello->value_size_max != node->options.value_size_max) return "it has another value-max";
-    if (node->map.member_count == node->map.members_max) {
-        return "there are as many members as members-max allows";
-    }
-    return is_admissible(node, &node->map) ? NULL : "its address is that of a member";
-}
-
-void join_on_hello(struct link *link, const struct message_hello *hello) {
+void join_on_hello(struct link *link, uint32_t member, const struct message_hello *hello) {
     struct node *node = link->node;
     struct join *j = &node->join;
+    if (member == node->self) { // that is our name
+        link_tell_stranger(link, node->map.members[member].storage, hello->nonce);
+        return;
+    }
     bool is_ready = node->state == NODE_SERVING && node_has_vote(node);
-    struct slice host;
-    if (is_ready && !is_calling(node) && !j->is_changing && peers_describes(hello, &j->who)) {
-        j->storage = hello->storage;
-        const char *why = why_never(node, hello);
-        host = slice_of_string(j->who.address);
-        if (why == NULL) {
-            (void)call(node, host, j->who.port);
-        } else if (log_is_due(node, &j->refusal_logged)) {
-            env_log(node->env, ENV_WARNING,
-                    "a node that wants to join is refused name=%s why=\"%s\"", j->who.name, why);
-        }
+    if (is_ready && !is_calling(node) && !j->is_changing && take(node, hello)) {
+        (void)call(node, slice_of_string(j->who.address), j->who.port);
     }
     link_shut(link);
 }
 
-// The newcomer that called, in this life.
-static bool is_expected(const struct node *node, const struct message_hello *hello) {
+// The newcomer that was called, as it was called, says who it is.
+static void on_welcome(struct node *node, const struct message_hello *welcome) {
     const struct join *j = &node->join;
-    return slice_equal(hello->name, slice_of_string(j->who.name)) && hello->storage == j->storage &&
-           hello->is_blank;
+    const struct map_description called = j->who;
+    uint64_t storage = j->storage;
+    bool is_ready = node->state == NODE_SERVING && node_has_vote(node) && !j->is_changing;
+    if (!is_ready || !take(node, welcome)) return;
+    bool is_same = strcmp(j->who.name, called.name) == 0 && j->storage == storage &&
+                   j->who.port == called.port && strcmp(j->who.address, called.address) == 0;
+    if (is_same) admit(node);
 }
 
 // A newcomer whose name another one has hears so. It may have been that one itself, and have lost
@@ -220,8 +272,8 @@ void join_on_answer(struct link *link, const struct frame *frame) {
     if (join_is_newcomer(node)) {
         take_refusal(node, frame); // who has welcomed it dials it
     } else if (frame->type == MESSAGE_WELCOME &&
-               message_hello_decode(&hello, frame->body) == ST_OK && is_expected(node, &hello)) {
-        admit(node);
+               message_hello_decode(&hello, frame->body) == ST_OK) {
+        on_welcome(node, &hello);
     }
     link_shut(link);
 }

@@ -54,8 +54,8 @@ bool join_is_newcomer(const struct node *node);
 void join_start(struct node *node);
 void join_stop(struct node *node);
 
-// Somebody of no cluster has called, whom the map does not name.
-void join_on_hello(struct link *link, const struct message_hello *hello);
+// Somebody of no cluster has called, and cannot be welcomed: the map does not name it, or names us.
+void join_on_hello(struct link *link, uint32_t member, const struct message_hello *hello);
 
 // What came in answer to the call.
 void join_on_answer(struct link *link, const struct frame *frame);

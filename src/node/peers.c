@@ -221,6 +221,8 @@ void peers_describe(struct node *node, uint64_t nonce, struct writer *w) {
         .shards = self->shards,
         .weight = self->weight,
         .value_size_max = node->options.value_size_max,
+        .members_max = (uint16_t)node->options.members_max,
+        .copies_max = (uint8_t)node_copies_max(node->options.replication),
         .storage = store_actor(node->store).storage,
         .is_blank = node->is_blank,
         .incarnation = node->incarnation,
@@ -255,6 +257,7 @@ static bool take_description(struct node *node, uint32_t member, const struct me
     if (!peers_describes(m, &described)) return false;
     genesis_note_description(node, member, &described);
     node->peers[member].storage = m->storage;
+    node->peers[member].members_max = m->members_max;
     return true;
 }
 
@@ -436,9 +439,9 @@ void peers_on_greeting(struct link *link, uint8_t *bytes, uint32_t size) {
         return;
     } else {
         why = find_member(link, &hello, difference, &member);
-        bool is_new = why != NULL && is_of_no_cluster(frame.cluster);
-        if (is_new && member >= node->map.member_count && !link->is_dialer) {
-            join_on_hello(link, &hello);
+        bool wants_to_join = is_of_no_cluster(frame.cluster) && !link->is_dialer;
+        if (why != NULL && wants_to_join) {
+            join_on_hello(link, member, &hello);
             return;
         }
     }

@@ -94,6 +94,17 @@ static void only_who_answers_where_it_says_to_be_is_admitted(void **state) {
     cluster_start(&i->cluster, 0);
     expect_epoch(i, 1);
     i->hello.is_blank = true;
+    const struct message_hello good = i->hello;
+    for (uint32_t k = 0; k < 5; k++) { // what no map can have
+        if (k == 0) i->hello.storage = 0;
+        if (k == 1) i->hello.port = 0;
+        if (k == 2) i->hello.port = PORT_MAX + 1;
+        if (k == 3) i->hello.address = text("n2:1");
+        if (k == 4) i->hello.weight = 0;
+        want_to_join(i);
+        expect_epoch(i, 1);
+        i->hello = good;
+    }
     i->hello.address = text("n3"); // where nobody is
     want_to_join(i);
     expect_epoch(i, 1);
@@ -107,9 +118,12 @@ static void only_who_answers_where_it_says_to_be_is_admitted(void **state) {
     want_to_join(i);
     expect_epoch(i, 1);
     i->hello.is_blank = true;
+    i->hello.rack = text("old");
     want_to_join(i);
+    i->hello.rack = text("new");
     be_dialled(i);
     expect_epoch(i, 2);
+    assert_string_equal(node_map(real_node(i))->members[1].rack, "new");
     assert_int_equal(node_map(real_node(i))->members[1].storage, 78);
     hang_up(i);
     // Now it calls as it does any member, and gives what it has.

@@ -242,6 +242,8 @@ static inline void become(struct impostor *i, uint64_t storage) {
         .shards = 1,
         .weight = 1,
         .value_size_max = cluster_node_options(&i->cluster).value_size_max,
+        .members_max = (uint16_t)cluster_node_options(&i->cluster).members_max,
+        .copies_max = REPLICATION_DEFAULT,
         .storage = storage,
         .incarnation = 1,
         .process = 1,

@@ -188,14 +188,61 @@ static void a_newcomer_to_many_is_given_the_map(void **state) {
 // It has not the map of those it was away from: whoever comes back learns of them.
 static void who_was_away_learns_of_newcomers(void **state) {
     (void)state;
+    struct site *site = site_prepare(5, with_seeds);
+    start_founders(site);
+    cluster_start(&site->cluster, 3);
+    expect_members(site, 4);
+    cluster_kill(&site->cluster, 2);
+    cluster_start(&site->cluster, 4);
+    site_wait(site, 10 * NS_PER_SECOND);
+    assert_true(cluster_is_serving(&site->cluster, 4));
+    cluster_start(&site->cluster, 2);
+    expect_members(site, 5);
+    site_free(site);
+}
+
+// It would count, and have no vote before it has met the one that is down: two of four are none.
+static void nobody_joins_where_that_takes_the_majority_away(void **state) {
+    (void)state;
     struct site *site = site_prepare(4, with_seeds);
     start_founders(site);
     cluster_kill(&site->cluster, 2);
     cluster_start(&site->cluster, 3);
-    site_wait(site, 10 * NS_PER_SECOND);
-    assert_true(cluster_is_serving(&site->cluster, 3));
+    site_wait(site, 30 * NS_PER_SECOND);
+    assert_int_equal(node_state(node_at(site, 3)), NODE_FOUNDING);
+    assert_int_equal(node_map(node_at(site, 0))->epoch, 1);
     cluster_start(&site->cluster, 2);
     expect_members(site, 4);
+    site_free(site);
+}
+
+static bool is_moved;
+
+static void where_it_is_now(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->initial = NULL;
+    if (node->self.name[1] == '2') {
+        node->seeds = "n1:7379";
+    } else if (!is_moved) {
+        (void)snprintf(node->self.address, sizeof(node->self.address), "old");
+    }
+}
+
+// The others call it where it is by then.
+static void who_was_alone_and_was_moved_is_joined(void **state) {
+    (void)state;
+    struct site *site = site_prepare(2, where_it_is_now);
+    is_moved = false;
+    cluster_start(&site->cluster, 0);
+    site_wait(site, 3 * NS_PER_SECOND);
+    cluster_kill(&site->cluster, 0);
+    is_moved = true;
+    cluster_start(&site->cluster, 0);
+    cluster_start(&site->cluster, 1);
+    expect_members(site, 2);
+    cluster_kill(&site->cluster, 0);
+    cluster_start(&site->cluster, 0);
+    expect_members(site, 2);
     site_free(site);
 }
 
@@ -336,6 +383,22 @@ static void among_as_many_as_may_be(struct node_options *node, struct server_opt
     if (is_founder(node)) node->members_max = FOUNDERS;
 }
 
+static void where_one_has_no_room(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (strcmp(node->self.name, "n2") == 0) node->members_max = FOUNDERS;
+}
+
+static void with_no_room_itself(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) node->members_max = FOUNDERS;
+}
+
+static void with_the_name_of_its_seed(struct node_options *node, struct server_options *server) {
+    with_seeds(node, server);
+    if (!is_founder(node)) (void)snprintf(node->self.name, sizeof(node->self.name), "n1");
+    if (!is_founder(node)) node->seeds = "n1:7379";
+}
+
 static void with_another_key(struct node_options *node, struct server_options *server) {
     with_seeds(node, server);
     if (!is_founder(node)) node->secret.bytes[0] ^= 1;
@@ -345,8 +408,10 @@ static void with_another_key(struct node_options *node, struct server_options *s
 static void who_does_not_fit_is_refused(void **state) {
     (void)state;
     static void (*const cases[])(struct node_options *, struct server_options *) = {
-        with_a_name_that_is_taken, at_an_address_that_is_taken, with_larger_values,
-        among_as_many_as_may_be, with_another_key};
+        with_a_name_that_is_taken, at_an_address_that_is_taken,
+        with_larger_values,        among_as_many_as_may_be,
+        where_one_has_no_room,     with_no_room_itself,
+        with_the_name_of_its_seed, with_another_key};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct site *site = site_prepare(4, cases[i]);
         start_founders(site);
@@ -389,6 +454,8 @@ int join_test(void) {
         cmocka_unit_test(many_come_at_once),
         cmocka_unit_test(a_newcomer_to_many_is_given_the_map),
         cmocka_unit_test(who_was_away_learns_of_newcomers),
+        cmocka_unit_test(nobody_joins_where_that_takes_the_majority_away),
+        cmocka_unit_test(who_was_alone_and_was_moved_is_joined),
         cmocka_unit_test(without_a_majority_a_newcomer_waits),
         cmocka_unit_test(a_seed_that_cannot_be_reached_is_passed_over),
         cmocka_unit_test(who_has_called_a_newcomer_is_who_it_is),

@@ -40,6 +40,8 @@ void message_hello_encode(const struct message_hello *m, struct writer *w) {
     write_u16(w, m->shards);
     write_u16(w, m->weight);
     write_u32(w, m->value_size_max);
+    write_u16(w, m->members_max);
+    write_u8(w, m->copies_max);
     write_u64(w, m->storage);
     write_u8(w, m->is_blank);
     write_u64(w, m->incarnation);
@@ -58,6 +60,8 @@ enum status message_hello_decode(struct message_hello *m, struct slice body) {
     m->shards = read_u16(&r);
     m->weight = read_u16(&r);
     m->value_size_max = read_u32(&r);
+    m->members_max = read_u16(&r);
+    m->copies_max = read_u8(&r);
     m->storage = read_u64(&r);
     m->is_blank = read_bool(&r);
     m->incarnation = read_u64(&r);

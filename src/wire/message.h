@@ -70,7 +70,8 @@ enum {
     MESSAGE_OVERHEAD = 1024 + CONTEXT_MAX * 20 + MEMBERS_MAX / 8,
 
     // The body of the largest HELLO or WELCOME: five texts with their sizes, and the rest.
-    MESSAGE_HELLO_MAX = 4 * (4 + NAME_SIZE_MAX) + 4 + ADDRESS_SIZE_MAX + 3 * 2 + 4 + 1 + 4 * 8,
+    MESSAGE_HELLO_MAX =
+        4 * (4 + NAME_SIZE_MAX) + 4 + ADDRESS_SIZE_MAX + 3 * 2 + 4 + 2 + 1 + 1 + 4 * 8,
 };
 
 // HELLO and WELCOME.
@@ -84,6 +85,8 @@ struct message_hello {
     uint16_t shards;
     uint16_t weight;
     uint32_t value_size_max; // bytes
+    uint16_t members_max;    // that there is room for in its map
+    uint8_t copies_max;      // likewise, of a key
     uint64_t storage;        // id of the data directory
     bool is_blank;           // of which there never was anything in it
     uint64_t incarnation;
