@@ -439,8 +439,18 @@ void genesis_on_founded(struct node *node, struct slice body) {
     genesis_write_facts(node, FACT_START | FACT_MAP);
 }
 
+// Whether nobody else has copies of anything: what is damaged here is nowhere else. Others may have
+// joined since.
+static bool holds_all_alone(const struct node *node) {
+    for (uint32_t i = 0; i < node->map.run_count; i++) {
+        const struct map_run *run = &node->map.runs[i];
+        if (run->replica_count > 1 || run->replicas[0].member != node->self) return false;
+    }
+    return node->map.epoch > 0;
+}
+
 void genesis_on_mended(struct node *node) {
-    if (node->map.member_count == 1) {
+    if (holds_all_alone(node)) {
         env_log(node->env, ENV_ERROR, "no other member has copies: what was damaged is lost");
     } else {
         env_log(node->env, ENV_INFO, "mended");
@@ -475,7 +485,7 @@ static void note_forgotten(struct node *node, uint64_t epoch) {
 }
 
 void genesis_mend_if_damaged(struct node *node) {
-    if (node->state != NODE_SERVING || node->is_mending || node->map.member_count == 1) return;
+    if (node->state != NODE_SERVING || node->is_mending || holds_all_alone(node)) return;
     if (!store_stats(node->store).was_damaged) return;
     env_log(node->env, ENV_WARNING, "data was found damaged: mending");
     store_renew(node->store, 0);
@@ -743,7 +753,7 @@ static void on_map_read(struct store_read *read) {
     if (purge_is_behind(node)) node->is_mending = true; // it was about to
     if (node->is_mending) epoch_forget(node);
     // One alone has nobody to fetch from: it keeps saying what it cannot read.
-    if (node->is_mending && node->map.member_count != 1) store_forgive(node->store);
+    if (node->is_mending && !holds_all_alone(node)) store_forgive(node->store);
     node->state = NODE_FOUNDING;
     genesis_write_facts(node, FACT_START);
     peers_start(node);

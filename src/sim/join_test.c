@@ -246,6 +246,43 @@ static void who_was_alone_and_was_moved_is_joined(void **state) {
     site_free(site);
 }
 
+static void joined_by_one(struct node_options *node, struct server_options *server) {
+    (void)server;
+    node->initial = NULL;
+    node->store.flush_size = 16384;
+    if (node->self.name[1] == '2') node->seeds = "n1:7379";
+}
+
+// Who joins holds no keys: what it lacks says nothing of what is damaged.
+static void what_is_damaged_stays_so_when_others_join(void **state) {
+    (void)state;
+    struct site *site = site_prepare(2, joined_by_one);
+    cluster_start(&site->cluster, 0);
+    site_wait(site, 3 * NS_PER_SECOND);
+    struct talker *t = site_talker(site, 0, false);
+    char words[1100];
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(words, sizeof(words), "SET {tag}%d %01000d\r\n", i, i);
+        expect_dialogue(site, t, words, "+OK\r\n");
+    }
+    site_wait(site, 5 * NS_PER_SECOND);
+    struct machine *machine = site->cluster.processes[0].machine;
+    const struct disk_names *names = &machine_disk(machine)->seen;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = names->entries[i].text;
+        if (strncmp(name, "table-", 6) == 0) (void)machine_rot(machine, name, 100);
+    }
+    cluster_start(&site->cluster, 1);
+    expect_members(site, 2);
+    cluster_kill(&site->cluster, 0);
+    cluster_start(&site->cluster, 0);
+    expect_members(site, 2);
+    t = site_talker(site, 1, false);
+    site_wait(site, 20 * NS_PER_SECOND);
+    expect_part(answer_to(site, t, "GET {tag}0\r\n"), "-DAMAGED");
+    site_free(site);
+}
+
 // Most of the members are needed for that.
 static void without_a_majority_a_newcomer_waits(void **state) {
     (void)state;
@@ -456,6 +493,7 @@ int join_test(void) {
         cmocka_unit_test(who_was_away_learns_of_newcomers),
         cmocka_unit_test(nobody_joins_where_that_takes_the_majority_away),
         cmocka_unit_test(who_was_alone_and_was_moved_is_joined),
+        cmocka_unit_test(what_is_damaged_stays_so_when_others_join),
         cmocka_unit_test(without_a_majority_a_newcomer_waits),
         cmocka_unit_test(a_seed_that_cannot_be_reached_is_passed_over),
         cmocka_unit_test(who_has_called_a_newcomer_is_who_it_is),
