@@ -377,7 +377,12 @@ static void propose(struct node *node) {
     e->value_size = 0;
     // It may be chosen already; and where nobody has accepted anything, any value will do.
     if (e->vote.accepted != 0) {
-        e->value_size = keep(e->value, (struct slice){e->accepted, e->accepted_size});
+        const struct slice accepted = {e->accepted, e->accepted_size};
+        if (!is_value_sound(node, accepted, e->vote.instance)) { // it has less room than it had
+            rest(node);
+            return;
+        }
+        e->value_size = keep(e->value, accepted);
     }
     enum status st = change == NULL ? ST_OK : encode_change(node, change);
     if (st != ST_OK) {

@@ -104,6 +104,9 @@ void join_stop(struct node *node) {
 }
 
 void join_on_map(struct node *node) {
+    struct link *call = node->join.call;
+    node->join.call = NULL;
+    if (call != NULL) link_shut(call);
     forget_callers(node);
     node->peer_count = node->map.member_count;
 }

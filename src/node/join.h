@@ -30,6 +30,7 @@ struct link;
 
 struct join {
     struct link *call; // to a seed, or back to a newcomer; or NULL
+    uint64_t refusal_logged;
 
     // Of a newcomer.
     bool is_newcomer;   // in this life it began without a map
@@ -42,7 +43,6 @@ struct join {
     uint64_t storage;
     struct map_change change;
     bool is_changing;
-    uint64_t refusal_logged;
 };
 
 void join_init(struct node *node);
