@@ -14,7 +14,8 @@
 //   redis      Redis Cluster, grown like that: each master owns slots, and replicas follow it
 //   whole,
 //              so that a member here is a master with its replicas. The rule is that of `redis-cli
-//              --cluster rebalance` with its defaults, and weights given; who leaves has weight 0
+//              --cluster rebalance` with weights given and empty masters used; who leaves is given
+//              weight 0
 #include "base/hash.h"
 #include "model/map.h"
 
@@ -153,6 +154,7 @@ static bool has_owner(const struct piece *piece, uint32_t count, uint32_t member
 
 static void walk(const struct setting *setting, const struct token *tokens, uint32_t count,
                  uint32_t from, uint32_t racks, struct piece *piece) {
+    must(count > 0);
     bool met[RACKS] = {false};
     uint32_t owners = 0;
     for (uint32_t lap = 0; owners < COPIES && lap < 2 * count; lap++) {
@@ -174,14 +176,14 @@ static void place_by_tokens(const struct setting *setting, uint32_t tokens,
     uint32_t count = 0;
     uint32_t racks = 0;
     (void)before;
-    for (uint16_t i = 0; i < POOL; i++) {
+    for (uint32_t i = 0; i < POOL; i++) {
         if (!after->is_in[i]) continue;
         racks += !has_rack[rack_of(setting, i)];
         has_rack[rack_of(setting, i)] = true;
         for (uint32_t j = 0; j < tokens * weight_of(setting, i); j++) {
             must(count < PIECES_MAX - 1);
             uint64_t number = seed << 32 | (uint64_t)i << 16 | j;
-            all[count++] = (struct token){hash_number(number + 1), i};
+            all[count++] = (struct token){hash_number(number + 1), (uint16_t)i};
         }
     }
     qsort(all, count, sizeof(all[0]), compare_tokens);
