@@ -110,7 +110,7 @@ $(OUT)/bench-engine: $(call to_objects,$(wildcard bench/engine_*.c)) $(call obje
 	$(say) LINK $@
 	$(call link,bench-engine) -lrocksdb -lleveldb
 
-# Small measurements of one thing: bench-compress, bench-versions.
+# Small measurements of one thing: bench-allocation, bench-compress, bench-versions.
 $(OUT)/bench-%: $(OUT)/bench/%_bench.o $(OUT)/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(call libraries,$(libs.fuzz))

@@ -69,6 +69,18 @@ def numbers(text):
     return [int(n) for n in text.split(",")]
 
 
+def draw_svg(script, plot):
+    """Runs gnuplot, which makes the file; it is then a text without tabs and loose ends."""
+    try:
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    except FileNotFoundError:
+        raise Failure("--plot needs the program gnuplot") from None
+    with open(plot, encoding="utf-8") as picture:
+        lines = [line.expandtabs(1).rstrip() for line in picture]
+    with open(plot, "w", encoding="utf-8") as picture:
+        picture.write("\n".join(lines).strip("\n") + "\n")
+
+
 def refuse_memory(directory):
     kind = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, text=True)
     if kind.stdout.strip() == "tmpfs":
