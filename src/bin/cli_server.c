@@ -29,7 +29,7 @@ void cli_server_trouble(const struct cli_server *server, const redisContext *con
     bool is_late = context->err == REDIS_ERR_IO && strcmp(context->errstr, strerror(EAGAIN)) == 0;
     if (is_late) {
         (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "did not answer within %g s",
-                       (double)server->timeout_ms / 1000);
+                       (double)((server->timeout_ms + 50) / 100) / 10);
     } else {
         (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s", context->errstr);
     }
