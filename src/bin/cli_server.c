@@ -27,9 +27,10 @@ bool cli_server_read_password(struct cli_server *server, const char *command) {
 void cli_server_trouble(const struct cli_server *server, const redisContext *context,
                         char problem[CLI_PROBLEM_MAX + 1]) {
     bool is_late = context->err == REDIS_ERR_IO && strcmp(context->errstr, strerror(EAGAIN)) == 0;
+    uint64_t tenths = (server->timeout_ms + 50) / 100; // of a second
     if (is_late) {
         (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "did not answer within %g s",
-                       (double)((server->timeout_ms + 50) / 100) / 10);
+                       (double)tenths / 10);
     } else {
         (void)snprintf(problem, CLI_PROBLEM_MAX + 1, "%s", context->errstr);
     }
