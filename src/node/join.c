@@ -163,8 +163,8 @@ static void on_changed(struct map_change *change) {
             node->join.who.name, status_text(change->status));
 }
 
-// Whether maps can be agreed on afterwards, too: the newcomer counts, and has no vote before it has
-// met all others.
+// Whether maps can be agreed on afterwards, too, without the newcomer: it counts, and if it is
+// started again before it has the map it has no vote until it has met all others.
 static bool will_have_majority(const struct node *node) {
     uint32_t count = node->map.member_count;
     uint32_t fit = 0;

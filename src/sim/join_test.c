@@ -201,7 +201,8 @@ static void who_was_away_learns_of_newcomers(void **state) {
     site_free(site);
 }
 
-// It would count, and have no vote before it has met the one that is down: two of four are none.
+// It would count, and may have no vote before it has met the one that is down: two of four are
+// none.
 static void nobody_joins_where_that_takes_the_majority_away(void **state) {
     (void)state;
     struct site *site = site_prepare(4, with_seeds);
