@@ -82,6 +82,14 @@ uint32_t map_cell_of(const struct map *map, struct slice key) {
     return cell_of(slot_of(key), (uint32_t)(map_keyspace_of(map, key) - map->keyspaces));
 }
 
+uint32_t map_copies_max(const struct map *map) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < map->run_count; i++) {
+        if (map->runs[i].replica_count > most) most = map->runs[i].replica_count;
+    }
+    return most;
+}
+
 void map_count_keyspaces(struct map *map) {
     map->keyspace_count = 0;
     for (uint32_t i = 0; i < KEYSPACES_MAX; i++) {

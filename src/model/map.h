@@ -180,6 +180,9 @@ static inline uint32_t map_copies(const struct keyspace *k, const struct map_run
     return k->replication < run->replica_count ? k->replication : run->replica_count;
 }
 
+// Replicas that any run has, at most.
+uint32_t map_copies_max(const struct map *map);
+
 // After a change of the table.
 void map_count_keyspaces(struct map *map);
 

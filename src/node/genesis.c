@@ -107,11 +107,7 @@ static void serve(struct node *node) {
 
 // A record of the most copies that the map asks for must fit the memory that this member has taken.
 static bool has_room_for_copies(struct node *node) {
-    uint32_t copies = 0;
-    for (uint32_t i = 0; i < node->map.run_count; i++) {
-        uint32_t count = node->map.runs[i].replica_count;
-        if (count > copies) copies = count;
-    }
+    uint32_t copies = map_copies_max(&node->map);
     uint32_t most = node_copies_max(node->options.replication);
     if (copies <= most) return true;
     if (!log_is_due(node, &node->copies_logged)) return false;

@@ -185,14 +185,6 @@ static bool have_room(const struct node *node) {
     return count < node->map.members_max;
 }
 
-static uint32_t most_copies(const struct map *map) {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < map->run_count; i++) {
-        if (map->runs[i].replica_count > most) most = map->runs[i].replica_count;
-    }
-    return most;
-}
-
 // Why who says this of itself cannot be admitted now, in words for the log; NULL: it can.
 static const char *why_not(const struct node *node, const struct message_hello *hello) {
     const struct map *map = &node->map;
@@ -200,7 +192,8 @@ static const char *why_not(const struct node *node, const struct message_hello *
     if (hello->value_size_max != node->options.value_size_max) return "it has another value-max";
     if (!have_room(node)) return "a member has no room for more: give it a larger members-max";
     if (hello->members_max <= map->member_count) return "it has no room for so many members";
-    if (hello->copies_max < most_copies(map)) return "it has no room for so many copies of a key";
+    if (hello->copies_max < map_copies_max(map))
+        return "it has no room for so many copies of a key";
     if (!map_address_is_sound(&node->join.who)) return "its address is none";
     if (!is_admissible(node, map)) return "its name, address or directory is that of a member";
     return will_have_majority(node) ? NULL : "too many members are down, or mend";

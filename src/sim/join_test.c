@@ -28,6 +28,14 @@ static void start_founders(struct site *site) {
     }
 }
 
+// So many members in all, of which only the founders run.
+static struct site *found(uint32_t members, void (*adjust)(struct node_options *node,
+                                                           struct server_options *server)) {
+    struct site *site = site_prepare(members, adjust);
+    start_founders(site);
+    return site;
+}
+
 static struct node *node_at(const struct site *site, uint32_t member) {
     struct node *node = cluster_node(&site->cluster, member);
     assert_non_null(node);
@@ -61,8 +69,7 @@ static void expect_members(struct site *site, uint32_t count) {
 
 static void a_newcomer_becomes_a_member(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     struct talker *t = site_talker(site, 0, false);
     expect_dialogue(site, t, "SET key v\r\n", "+OK\r\n");
     cluster_start(&site->cluster, 3);
@@ -85,8 +92,7 @@ static void a_newcomer_becomes_a_member(void **state) {
 // It has been given the map, and waits for its disk before it goes by it.
 static void a_newcomer_may_be_asked_before_it_serves(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     cluster_start(&site->cluster, 3);
     site_wait(site, 100 * NS_PER_MS);
     struct talker *t = site_talker(site, 3, false);
@@ -110,8 +116,7 @@ static void a_newcomer_may_be_asked_before_it_serves(void **state) {
 // With seeds as before: it has a map, and does not call them any more.
 static void a_member_stays_one_after_a_restart(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     cluster_start(&site->cluster, 3);
     expect_members(site, 4);
     for (uint32_t i = 0; i < 4; i++) cluster_power_loss(&site->cluster, i);
@@ -130,8 +135,7 @@ static void a_member_stays_one_after_a_restart(void **state) {
 // It cannot store that it lives once more, and so does not start; it does not join again for that.
 static void a_member_whose_disk_fails_is_no_newcomer(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     cluster_start(&site->cluster, 3);
     expect_members(site, 4);
     cluster_kill(&site->cluster, 3);
@@ -188,8 +192,7 @@ static void a_newcomer_to_many_is_given_the_map(void **state) {
 // It has not the map of those it was away from: whoever comes back learns of them.
 static void who_was_away_learns_of_newcomers(void **state) {
     (void)state;
-    struct site *site = site_prepare(5, with_seeds);
-    start_founders(site);
+    struct site *site = found(5, with_seeds);
     cluster_start(&site->cluster, 3);
     expect_members(site, 4);
     cluster_kill(&site->cluster, 2);
@@ -205,8 +208,7 @@ static void who_was_away_learns_of_newcomers(void **state) {
 // none.
 static void nobody_joins_where_that_takes_the_majority_away(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     cluster_kill(&site->cluster, 2);
     cluster_start(&site->cluster, 3);
     site_wait(site, 30 * NS_PER_SECOND);
@@ -287,8 +289,7 @@ static void what_is_damaged_stays_so_when_others_join(void **state) {
 // Most of the members are needed for that.
 static void without_a_majority_a_newcomer_waits(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     cluster_kill(&site->cluster, 1);
     cluster_kill(&site->cluster, 2);
     cluster_start(&site->cluster, 3);
@@ -304,8 +305,7 @@ static void without_a_majority_a_newcomer_waits(void **state) {
 // The first that it calls is nobody; the second does not answer.
 static void a_seed_that_cannot_be_reached_is_passed_over(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     site_cut(site, 3, 0);
     cluster_start(&site->cluster, 3);
     site_wait(site, 6 * NS_PER_SECOND);
@@ -322,8 +322,7 @@ static void a_seed_that_cannot_be_reached_is_passed_over(void **state) {
 // asks counts as asked by itself.
 static void who_has_called_a_newcomer_is_who_it_is(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, with_seeds);
-    start_founders(site);
+    struct site *site = found(4, with_seeds);
     site_cut(site, 3, 0);
     cluster_start(&site->cluster, 3);
     site_wait(site, 6 * NS_PER_SECOND);
@@ -347,8 +346,7 @@ static void of_one_name(struct node_options *node, struct server_options *server
 static void of_two_with_one_name_one_joins(void **state) {
     (void)state;
     for (uint64_t ms = 0; ms < 40; ms += 5) {
-        struct site *site = site_prepare(5, of_one_name);
-        start_founders(site);
+        struct site *site = found(5, of_one_name);
         cluster_start(&site->cluster, 3);
         site_wait(site, ms * NS_PER_MS);
         cluster_start(&site->cluster, 4);
@@ -364,8 +362,7 @@ static void of_two_with_one_name_one_joins(void **state) {
 static void a_newcomer_may_crash_at_any_time(void **state) {
     (void)state;
     for (uint64_t ms = 1; ms < 2000; ms += ms / 8 + 1) {
-        struct site *site = site_prepare(4, with_seeds);
-        start_founders(site);
+        struct site *site = found(4, with_seeds);
         cluster_start(&site->cluster, 3);
         site_wait(site, ms * NS_PER_MS);
         cluster_power_loss(&site->cluster, 3);
@@ -379,8 +376,7 @@ static void a_newcomer_may_crash_at_any_time(void **state) {
 static void so_may_who_admits_it(void **state) {
     (void)state;
     for (uint64_t ms = 1; ms < 2000; ms += ms / 8 + 1) {
-        struct site *site = site_prepare(4, with_seeds);
-        start_founders(site);
+        struct site *site = found(4, with_seeds);
         cluster_start(&site->cluster, 3);
         site_wait(site, ms * NS_PER_MS);
         uint32_t victim = (uint32_t)ms % 2;
@@ -451,8 +447,7 @@ static void who_does_not_fit_is_refused(void **state) {
         where_one_has_no_room,     with_no_room_itself,
         with_the_name_of_its_seed, with_another_key};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct site *site = site_prepare(4, cases[i]);
-        start_founders(site);
+        struct site *site = found(4, cases[i]);
         expect_refused(site, 3);
         site_free(site);
     }
@@ -468,8 +463,7 @@ static void alone_or_with_seeds(struct node_options *node, struct server_options
 
 static void who_has_data_is_not_admitted(void **state) {
     (void)state;
-    struct site *site = site_prepare(4, alone_or_with_seeds);
-    start_founders(site);
+    struct site *site = found(4, alone_or_with_seeds);
     founds_alone = true;
     cluster_start(&site->cluster, 3);
     site_wait(site, 5 * NS_PER_SECOND);
