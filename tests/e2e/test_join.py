@@ -8,7 +8,6 @@ import redis
 
 from world import eventually, wait_for_sight
 
-KEYS = 2000
 SMALL = ["--clients-max", "64", "--value-max", "64k", "--members-max", "8"]
 
 
@@ -25,24 +24,6 @@ def newcomer(world, number, key, seeds, *more):
     return node.start("--name", node.name, "--key-file", key, "--seeds", seeds, *SMALL, *more)
 
 
-def fill(node, prefix):
-    with node.client(10) as client, client.pipeline(transaction=False) as pipeline:
-        for i in range(KEYS):
-            pipeline.set(f"{prefix}{i}", f"{prefix}{i}")
-        pipeline.execute()
-
-
-def holds(node, prefix):
-    with node.client(10) as client:
-        values = client.mget([f"{prefix}{i}" for i in range(KEYS)])
-    return values == [f"{prefix}{i}".encode() for i in range(KEYS)]
-
-
-def says(node, words):
-    with open(node.log, errors="replace") as f:
-        return words in f.read()
-
-
 def status(world, node):
     return json.loads(world.check(world.quoit, "status", "--json", "--port", node.port))
 
@@ -57,7 +38,7 @@ def write_until(node, stop, done):
 def test_a_node_with_seeds_joins_while_clients_write(world):
     key = key_file(world, "key", "abcdefgh")
     nodes = world.cluster(3, "--key-file", key, *SMALL)
-    fill(nodes[0], "a")
+    nodes[0].fill("a")
     stop, done = threading.Event(), []
     writer = threading.Thread(target=write_until, args=(nodes[1], stop, done))
     writer.start()
@@ -72,15 +53,15 @@ def test_a_node_with_seeds_joins_while_clients_write(world):
     assert [node["name"] for node in seen["nodes"]] == ["n0", "n1", "n2", "n3"], seen
     assert seen["cluster"]["epoch"] == 2, seen
     assert seen["nodes"][3]["slots_held"] == 0, seen
-    assert holds(nodes[3], "a")
-    fill(nodes[3], "b")
-    assert holds(nodes[2], "b")
+    assert nodes[3].holds("a")
+    nodes[3].fill("b")
+    assert nodes[2].holds("b")
 
     nodes[3].kill()
     wait_for_sight(nodes[:3], 3, 3, 3)
     nodes[3].start().wait_ready()
     wait_for_sight(nodes, 4, 4, 4, 4)
-    assert holds(nodes[3], "b")
+    assert nodes[3].holds("b")
     world.verify()
 
 
@@ -94,7 +75,7 @@ def test_two_nodes_join_at_once_and_one_of_them_again_as_another(world):
     nodes[2].kill()
     os.rename(nodes[2].directory, nodes[2].directory + ".lost")
     nodes[2].start()
-    eventually(lambda: says(nodes[2], "refused: the cluster has a member of this name"), 30,
+    eventually(lambda: nodes[2].says("refused: the cluster has a member of this name"), 30,
                "it is told that it is not wanted")
     world.replace(nodes[2], nodes[0])
     wait_for_sight(nodes, 3, 3, 3)
@@ -104,8 +85,8 @@ def test_who_has_another_key_does_not_join(world):
     key = key_file(world, "key", "abcdefgh")
     node = world.node().start("--name", "n0", "--key-file", key, *SMALL).wait_ready()
     other = newcomer(world, 1, key_file(world, "other", "ijklmnop"), [node.port])
-    eventually(lambda: says(node, "why=wrong-key"), 30, "it is refused")
-    assert says(other, "waiting to be admitted")
+    eventually(lambda: node.says("why=wrong-key"), 30, "it is refused")
+    assert other.says("waiting to be admitted")
     try:
         with other.client() as client:
             client.get("a")

@@ -7,27 +7,6 @@ import redis
 
 from world import eventually
 
-KEYS = 2000
-
-
-def fill(node, prefix):
-    with node.client(10) as client:
-        with client.pipeline(transaction=False) as pipeline:
-            for i in range(KEYS):
-                pipeline.set(f"{prefix}{i}", f"{prefix}{i}")
-            pipeline.execute()
-
-
-def holds(node, prefix):
-    with node.client(10) as client:
-        values = client.mget([f"{prefix}{i}" for i in range(KEYS)])
-    return values == [f"{prefix}{i}".encode() for i in range(KEYS)]
-
-
-def says(node, words):
-    with open(node.log, errors="replace") as f:
-        return words in f.read()
-
 
 def times_ready(node):
     with open(node.log, errors="replace") as f:
@@ -55,13 +34,13 @@ def refusal_of(node):
 def test_a_node_that_lost_its_disk_is_refused_until_it_is_replaced(world):
     nodes = world.cluster(3)
     victim = nodes[1]
-    fill(nodes[0], "a")
+    nodes[0].fill("a")
     lose_disk(victim)
-    fill(nodes[2], "b")
+    nodes[2].fill("b")
     victim.start()
-    eventually(lambda: says(victim, "run `quoit replace n1` on any other member"), 20, "it is told")
+    eventually(lambda: victim.says("run `quoit replace n1` on any other member"), 20, "it is told")
     for other in (nodes[0], nodes[2]):
-        eventually(lambda n=other: says(n, "member=n1 storage="), 20, "the others say so")
+        eventually(lambda n=other: n.says("member=n1 storage="), 20, "the others say so")
     assert "run `quoit replace n1`" in refusal_of(victim)
     code, output = world.run(world.quoit, "status", "--port", victim.port)
     assert code == 1 and "run `quoit replace n1` on another node" in output, output
@@ -76,12 +55,12 @@ def test_a_node_that_lost_its_disk_is_refused_until_it_is_replaced(world):
     eventually(lambda: times_ready(victim) == 2, 20, "it says that it is ready")
     world.check(world.quoit, "verify", "--port", nodes[0].port, "--wait", 60)
     nodes[0].kill()
-    eventually(lambda: holds(victim, "a") and holds(victim, "b"), 30, "it holds the data")
+    eventually(lambda: victim.holds("a") and victim.holds("b"), 30, "it holds the data")
 
 
 def test_only_a_node_that_is_gone_is_replaced_and_only_by_an_empty_directory(world):
     nodes = world.cluster(3)
-    fill(nodes[0], "a")
+    nodes[0].fill("a")
     for name, words in (("n7", "no member of that name"), ("n1", "that member is up")):
         code, output = replace(world, nodes[0], name)
         assert code == 1 and words in output, output
@@ -100,7 +79,7 @@ def test_only_a_node_that_is_gone_is_replaced_and_only_by_an_empty_directory(wor
     os.rename(old, victim.directory)
     victim.start()
     assert victim.process.wait(60) == 1
-    assert says(victim, "this data directory was replaced by another one"), victim.tail()
+    assert victim.says("this data directory was replaced by another one"), victim.tail()
     code, output = replace(world, nodes[0], "n1", "--wait", 0)
     assert code == 1 and ("is not empty" in output or "NOTFOUND" in output), output
     shutil.rmtree(victim.directory)
@@ -108,18 +87,18 @@ def test_only_a_node_that_is_gone_is_replaced_and_only_by_an_empty_directory(wor
     victim.start().wait_ready()
     world.wait_equal()
     for node in nodes:
-        assert holds(node, "a")
+        assert node.holds("a")
 
 
 def test_of_two_nodes_one_can_be_replaced(world):
     nodes = world.cluster(2)
-    fill(nodes[0], "a")
+    nodes[0].fill("a")
     lose_disk(nodes[0])
     nodes[0].start()
     world.replace(nodes[0], nodes[1])
     nodes[0].wait_ready()
     world.wait_equal()
-    assert holds(nodes[0], "a")
+    assert nodes[0].holds("a")
 
 
 def test_two_of_three_that_are_lost_are_no_quorum(world):

@@ -11,6 +11,7 @@ READY_SECONDS = 60
 EXIT_SECONDS = 20
 EQUAL_SECONDS = 120
 LOG_LINES = 15
+FILL_KEYS = 2000
 
 
 class Skip(Exception):
@@ -96,6 +97,24 @@ class Node:
                 return client.execute_command(*command)
             except redis.ResponseError as error:
                 return str(error)
+
+    def fill(self, prefix):
+        """Writes FILL_KEYS keys with that prefix."""
+        with self.client(10) as client, client.pipeline(transaction=False) as pipeline:
+            for i in range(FILL_KEYS):
+                pipeline.set(f"{prefix}{i}", f"{prefix}{i}")
+            pipeline.execute()
+
+    def holds(self, prefix):
+        """Whether it reads all that `fill` has written."""
+        with self.client(10) as client:
+            values = client.mget([f"{prefix}{i}" for i in range(FILL_KEYS)])
+        return values == [f"{prefix}{i}".encode() for i in range(FILL_KEYS)]
+
+    def says(self, words):
+        """Whether these words stand in its log."""
+        with open(self.log, errors="replace") as f:
+            return words in f.read()
 
     def digest(self):
         """What its own store holds; None when it does not answer, or not yet."""
